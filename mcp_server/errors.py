@@ -1,0 +1,147 @@
+"""The errors of the house, sorted by what whoever reads them can do next.
+
+* `InputError`: mend the arguments and call again.
+* `RefusedError`: a person has to decide.
+* `EngineError`: the local engine could not finish; the text says whether trying again helps.
+* `ConfigurationError`: the operator has to change a setting; raised at start.
+
+Every leaf class has a stable `code`. Texts are in both languages and name the next step. Raised early,
+caught once: in `front/results.py` and in `cli.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mcp_server.text import NOTHING, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, or, as a warning, worth a second look (qp.md section 8)."""
+
+    path: str
+    """JSON Pointer into the arguments as they were sent."""
+    code: str
+    message: Text
+    got: str = ""
+    expected: str = ""
+    suggestion: str = ""
+    """A replacement for what stands at `path`; empty where there is no good one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change that was made while reading; it never changes the meaning (qp.md section 1)."""
+
+    path: str
+    before: str
+    after: str
+    reason: Text
+
+
+class FenqunError(Exception):
+    """Base of all errors that a user may see."""
+
+    code: ClassVar[str] = ""
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: Text, *, next_step: Text = NOTHING, problems: Sequence[Problem] = (), repairs: Sequence[Repair] = ()
+    ) -> None:
+        super().__init__(message.en)
+        self.message = message
+        self.next_step = next_step
+        self.problems = tuple(problems)
+        self.repairs = tuple(repairs)
+
+
+class InputError(FenqunError):
+    """The caller can mend it."""
+
+
+class InvalidArguments(InputError):
+    """The arguments of a call have the wrong shape: a missing, unknown or wrongly typed one."""
+
+    code = "invalid_arguments"
+
+
+class InvalidDefinition(InputError):
+    """The definition has problems; all of them are listed."""
+
+    code = "invalid_definition"
+
+
+class UnknownTool(InputError):
+    """No operation has this name."""
+
+    code = "unknown_tool"
+
+
+class NotFound(InputError):
+    """No such cluster, job or file in this project."""
+
+    code = "not_found"
+
+
+class NameTaken(InputError):
+    """The cluster name is in use, for something else."""
+
+    code = "name_taken"
+
+
+class LoadRefused(InputError):
+    """Files could not be loaded; nothing was changed. Carries the counts by reason and the first bad rows."""
+
+    code = "load_refused"
+
+
+class RefusedError(FenqunError):
+    """A person has to decide."""
+
+
+class ReadOnlyMode(RefusedError):
+    """The server was started with --read-only."""
+
+    code = "read_only"
+
+
+class EngineError(FenqunError):
+    """The engine could not finish."""
+
+
+class NoData(EngineError):
+    """The project has no data yet."""
+
+    code = "no_data"
+
+
+class NotComputed(EngineError):
+    """The cluster has no good version yet."""
+
+    code = "not_computed"
+
+
+class QueryFailed(EngineError):
+    """The engine refused or broke off a statement; a bug or a resource limit."""
+
+    code = "query_failed"
+
+
+class Interrupted(EngineError):
+    """The computation was stopped before it was finished."""
+
+    code = "interrupted"
+    retryable = True
+
+
+class ConfigurationError(FenqunError):
+    """A setting is missing or wrong."""
+
+    code = "configuration"
+
+
+class InternalError(FenqunError):
+    """A bug. The log has the traceback under the incident id; the caller gets only the id."""
+
+    code = "internal_error"

@@ -1,0 +1,111 @@
+"""What a project knows of its data: the events and properties that a definition may name.
+
+Worked out once at load (or read from a vendor); pure data, so that the checks of `qp` need no engine.
+"""
+
+from datetime import date
+from functools import cached_property
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict
+
+ValueType = Literal["string", "number", "bool", "time", "list"]
+Table = Literal["event", "user"]
+
+EVENT_COLUMNS = ("#user_id", "#event_name", "#event_time")
+"""System properties that every event has."""
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Names(Frozen):
+    """Display name and remark in both languages; empty where nobody gave one."""
+
+    en: str = ""
+    zh: str = ""
+    remark_en: str = ""
+    remark_zh: str = ""
+
+
+class ValueCount(NamedTuple):
+    """A value of a string, bool or list property and how many rows hold it."""
+
+    value: str
+    rows: int
+
+
+class Property(Frozen):
+    """One property of events or of users."""
+
+    table: Table
+    name: str
+    type: ValueType
+    scale: int | None = None
+    """Numbers only: 0 for whole numbers, n for decimals with n places, None for doubles."""
+    names: Names = Names()
+    null_share: float = 0.0
+    """Share of rows without a value, 0 to 1. Events: among the rows of the events that carry it."""
+    distinct: int = 0
+    """Number of distinct values (approximate from 100,000 on)."""
+    top: tuple[ValueCount, ...] = ()
+    """The most frequent values, most frequent first (string, bool, list)."""
+    low: str = ""
+    """Smallest value of a number or time (local time of the project, `yyyy-MM-dd HH:mm:ss`)."""
+    high: str = ""
+    events: tuple[str, ...] = ()
+    """Event properties: the events that carry it on at least one row, sorted by name."""
+
+    @property
+    def values_known(self) -> bool:
+        """True where `top` lists every value there is."""
+        return bool(self.top) and len(self.top) >= self.distinct
+
+
+class Event(Frozen):
+    """One kind of event."""
+
+    name: str
+    names: Names = Names()
+    count: int = 0
+    users: int = 0
+    """Distinct users of the user table with at least one such event."""
+    first: str = ""
+    """Time of the first and of the last one, local time of the project."""
+    last: str = ""
+
+
+class Metadata(Frozen):
+    """Everything a definition may name in one project, and the project's clock."""
+
+    project_id: str
+    zone: str = "Asia/Shanghai"
+    today: date
+    """The current date in `zone`, or the fixed as-of date."""
+    as_of: date | None = None
+    users: int = 0
+    rows: int = 0
+    """Number of event rows."""
+    events: tuple[Event, ...] = ()
+    properties: tuple[Property, ...] = ()
+
+    @cached_property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    @cached_property
+    def event_by_name(self) -> dict[str, Event]:
+        return {e.name: e for e in self.events}
+
+    @cached_property
+    def _property_by_name(self) -> dict[tuple[str, str], Property]:
+        return {(p.table, p.name.casefold()): p for p in self.properties}
+
+    def property(self, table: str, name: str) -> Property | None:
+        """The property of that table; names ignore case (qp.md section 4)."""
+        return self._property_by_name.get((table, name.casefold()))
+
+    def properties_of(self, table: str) -> list[Property]:
+        return [p for p in self.properties if p.table == table]

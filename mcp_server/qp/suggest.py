@@ -1,0 +1,47 @@
+"""The nearest legal word or name for one that was not found."""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+
+_WORD_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
+CLOSE = 0.6
+"""Likeness from which a name is worth suggesting; below it a suggestion would be a guess."""
+
+
+def fold(word: str) -> str:
+    """A word without case, blanks, underscores and punctuation: what people mix up when they spell a name."""
+    return "".join(c for c in word.casefold() if c.isalnum())
+
+
+def likeness(asked: str, candidate: str) -> float:
+    """How alike two names are, 0 to 1: same letters in the same order, or the same parts in another order."""
+    a, b = fold(asked), fold(candidate)
+    if not a or not b:
+        return 0.0
+    if a == b:
+        return 1.0
+    score = SequenceMatcher(None, a, b, autojunk=False).ratio()
+    if len(min(a, b, key=len)) >= 2 and (a in b or b in a):
+        score = max(score, 0.7 + 0.2 * min(len(a), len(b)) / max(len(a), len(b)))
+    parts_a, parts_b = set(map(str.casefold, _WORD_PARTS.findall(asked))), set(map(str.casefold, _WORD_PARTS.findall(candidate)))
+    if parts_a and parts_b:
+        score = max(score, 0.95 * len(parts_a & parts_b) / len(parts_a | parts_b))
+    return score
+
+
+def nearest(asked: str, candidates: Iterable[str], *, least: float = CLOSE) -> str:
+    """The most alike candidate, or "" where none is close."""
+    best, best_score = "", least
+    for candidate in candidates:
+        score = likeness(asked[:200], candidate)
+        if score > best_score or (score == best_score and not best):
+            best, best_score = candidate, score
+    return best
+
+
+def nearest_named(asked: str, names: Mapping[str, Iterable[str]], *, least: float = CLOSE) -> str:
+    """The key of which one of its names (its own, its display names) is most alike; "" where none is close."""
+    scored = ((max((likeness(asked[:200], n) for n in (key, *others) if n), default=0.0), key) for key, others in names.items())
+    best_score, best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
+    return best if best_score >= least else ""

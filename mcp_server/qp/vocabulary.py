@@ -1,0 +1,225 @@
+"""Every word of the definition language, once.
+
+One row per word. The schema, the checks, the repairs, the plan, the explanations and the suggestions all
+read these tables; adding a word is adding a row (and a `Test` where it asks something new of a value).
+
+Marks (qp.md): D documented by the vendor, U used against the vendor's product but not on its page,
+P decided by this project.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from mcp_server.qp.metadata import ValueType
+from mcp_server.text import Text
+
+Mark = Literal["D", "U", "P"]
+
+
+class Test(Enum):
+    """What a comparator asks of one value. A missing value passes only `MISSING` and `EMPTY` (qp.md section 4)."""
+
+    __test__ = False  # not a test class for pytest
+
+    ONE_OF = "is one of the values"
+    ABOVE = "is strictly greater or later"
+    BELOW = "is strictly less or earlier"
+    BETWEEN = "lies between two values, both included"
+    CONTAINS = "contains one of the texts"
+    MATCHES = "a pattern is found in it"
+    TRUE = "is true"
+    MISSING = "has no value"
+    HOLDS = "the list holds one of the items"
+    ITEM_AT = "the list has an item at a position"
+    EMPTY = "the list is null or empty"
+    RECENT = "falls into the days A to B before today"
+    BEFORE_DAY = "is before the start of the day N days ago"
+    NEAR_EVENT = "lies within a span around the event's own time"
+
+
+ANY_TYPE: frozenset[ValueType] = frozenset({"string", "number", "bool", "time", "list"})
+MANY = 1000
+"""Most values in one `ftv` (qp.md section 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """A word of a filter."""
+
+    word: str
+    types: frozenset[ValueType]
+    values: tuple[int, int]
+    """Fewest and most `ftv` values."""
+    test: Test
+    mark: Mark
+    text: Text
+    """What is said of the property. `{any}` lists the values, `{a}` and `{b}` are the first and the second."""
+    negated: bool = False
+    """True where the test must fail; a missing value still matches nothing."""
+    time_text: Text | None = None
+    """Other words where the property is a time."""
+    in_event: bool = False
+    """Legal only inside an event condition; takes a `timeUnit`."""
+    synonyms: tuple[str, ...] = ()
+    """Other spellings with exactly this meaning; they are repaired."""
+
+
+def _types(*names: ValueType) -> frozenset[ValueType]:
+    return frozenset(names)
+
+
+_COMPARATORS = (
+    Comparator("equal", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
+               Text("is {any}", "等于 {any}"), synonyms=("eq", "in", "=", "==")),
+    Comparator("notEqual", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
+               Text("is not {any}", "不等于 {any}"), negated=True, synonyms=("ne", "notIn", "!=", "<>")),
+    Comparator("greater", _types("number", "time"), (1, 1), Test.ABOVE, "D",
+               Text("is above {a}", "大于 {a}"), time_text=Text("is after {a}", "晚于 {a}"), synonyms=("gt", ">")),
+    Comparator("less", _types("number", "time"), (1, 1), Test.BELOW, "D",
+               Text("is below {a}", "小于 {a}"), time_text=Text("is before {a}", "早于 {a}"), synonyms=("lt", "<")),
+    Comparator("range", _types("number", "time"), (2, 2), Test.BETWEEN, "U",
+               Text("is from {a} to {b}, both included", "介于 {a} 与 {b} 之间(含两端)"), synonyms=("between",)),
+    Comparator("include", _types("string"), (1, MANY), Test.CONTAINS, "D",
+               Text("contains {any}", "包含 {any}")),
+    Comparator("notInclude", _types("string"), (1, MANY), Test.CONTAINS, "D",
+               Text("does not contain {any}", "不包含 {any}"), negated=True),
+    Comparator("regexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
+               Text("matches the pattern {a}", "匹配正则 {a}"), synonyms=("regex",)),
+    Comparator("notRegexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
+               Text("does not match the pattern {a}", "不匹配正则 {a}"), negated=True, synonyms=("notRegex",)),
+    Comparator("isTrue", _types("bool"), (0, 0), Test.TRUE, "D", Text("is true", "为真")),
+    Comparator("isFalse", _types("bool"), (0, 0), Test.TRUE, "D", Text("is false", "为假"), negated=True),
+    Comparator("isNull", ANY_TYPE, (0, 0), Test.MISSING, "D", Text("has no value", "无值")),
+    Comparator("notNull", ANY_TYPE, (0, 0), Test.MISSING, "D",
+               Text("has a value", "有值"), negated=True, synonyms=("isNotNull",)),
+    Comparator("arrayIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
+               Text("has the item {any}", "列表含元素 {any}")),
+    Comparator("arrayNotIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
+               Text("does not have the item {any}", "列表不含元素 {any}"), negated=True),
+    Comparator("arrayItemPos", _types("list"), (2, 2), Test.ITEM_AT, "U",
+               Text("has item {b} at position {a}", "列表第 {a} 个元素为 {b}")),
+    Comparator("arrayIsNull", _types("list"), (0, 0), Test.EMPTY, "U",
+               Text("is missing or an empty list", "列表无值或为空")),
+    Comparator("arrayNotNull", _types("list"), (0, 0), Test.EMPTY, "U",
+               Text("is a list with items", "列表非空"), negated=True),
+    Comparator("relativeCurrentBetween", _types("time"), (2, 2), Test.RECENT, "U",
+               Text("falls into {any}", "在 {any}")),
+    Comparator("relativeCurrentBefore", _types("time"), (1, 1), Test.BEFORE_DAY, "U",
+               Text("is before {any}", "早于 {any}")),
+    Comparator("relativeEventBefore", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+               Text("is at most {a} before the event", "在事件发生前 {a} 以内"), in_event=True),
+    Comparator("relativeEventAfter", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+               Text("is at most {a} after the event", "在事件发生后 {a} 以内"), in_event=True),
+    Comparator("relativeEventAbsolute", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+               Text("is at most {a} before or after the event", "在事件发生前后 {a} 以内"), in_event=True),
+)
+
+COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in _COMPARATORS}
+
+
+@dataclass(frozen=True, slots=True)
+class NumberComparator:
+    """A word that compares a measure with `num`."""
+
+    word: str
+    values: int
+    """How many numbers `num` holds; two are written "low,high"."""
+    test: Test
+    mark: Mark
+    text: Text
+    negated: bool = False
+    synonyms: tuple[str, ...] = ()
+
+
+_NUMBER_COMPARATORS = (
+    NumberComparator("greater", 1, Test.ABOVE, "D", Text("more than {a}", "大于 {a}"), synonyms=("gt", ">")),
+    NumberComparator("less", 1, Test.BELOW, "U", Text("less than {a}", "小于 {a}"), synonyms=("lt", "<")),
+    NumberComparator("equal", 1, Test.ONE_OF, "U", Text("exactly {a}", "等于 {a}"), synonyms=("eq", "=", "==")),
+    NumberComparator("notEqual", 1, Test.ONE_OF, "U", Text("not exactly {a}", "不等于 {a}"),
+                     negated=True, synonyms=("ne", "!=", "<>")),
+    NumberComparator("range", 2, Test.BETWEEN, "U",
+                     Text("from {a} to {b} (both included)", "介于 {a} 与 {b} 之间(含两端)"), synonyms=("between",)),
+)
+
+NUMBER_COMPARATORS: Mapping[str, NumberComparator] = {row.word: row for row in _NUMBER_COMPARATORS}
+
+AT_LEAST = ("gte", ">=", "greaterEqual", "atLeast")
+AT_MOST = ("lte", "<=", "lessEqual", "atMost")
+"""The vendor has no words for these; they are repaired by the kind of value (qp.md section 1)."""
+
+CONTAINS_BY_TYPE = ("contains",)
+NOT_CONTAINS_BY_TYPE = ("notContains",)
+"""Read as `include` on a string and as `arrayIncludeItem` on a list (qp.md section 1)."""
+
+NUMBER_MIN = "-9000000000000000"
+NUMBER_MAX = "9000000000000000"
+TIME_MIN = "0001-01-01 00:00:00"
+TIME_MAX = "9999-12-31 23:59:59"
+"""Open ends of a range: the vendor's limits of a number, and of a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A word of `taPropQuota.analysis`: what is computed over one user's matching rows."""
+
+    word: str
+    quota_types: frozenset[ValueType]
+    """Types of property it takes; empty where it takes none."""
+    mark: Mark
+    text: Text
+    """How it is named; `{quota}` is the property."""
+    counts: bool = False
+    """True where the result is a whole number from 0 up."""
+    without_rows: Literal["zero", "undefined"] = "undefined"
+    """Its value for a user with no matching row."""
+    synonyms: tuple[str, ...] = ()
+
+
+_MEASURES = (
+    Measure("TIMES", frozenset(), "D", Text("number of times", "次数"), counts=True, without_rows="zero",
+            synonyms=("TOTAL_TIMES", "COUNT")),
+    Measure("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota} 的总和")),
+    Measure("AVG", _types("number"), "U", Text("the average of {quota}", "{quota} 的平均值")),
+    Measure("MAX", _types("number"), "U", Text("the largest {quota}", "{quota} 的最大值")),
+    Measure("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota} 的最小值")),
+    Measure("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota} 的中位数")),
+    Measure("DISTINCT", _types("string", "number", "bool", "time"), "D",
+            Text("the number of different values of {quota}", "{quota} 的去重数"), counts=True),
+)
+
+MEASURES: Mapping[str, Measure] = {row.word: row for row in _MEASURES}
+
+POPULATION_MEASURES = ("TRIG_USER_NUM", "PER_CAPITA_TIMES", "PER_CAPITA_NUM")
+"""They measure a whole population and mean nothing for one user: `analysis_not_per_user`."""
+
+RELATIONS: Mapping[str, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
+TABLES: Mapping[str, Text] = {"event": Text("event property", "事件属性"), "user": Text("user property", "用户属性")}
+TIME_UNITS: Mapping[str, tuple[int, Text]] = {
+    "minute": (60, Text("{n} minutes", "{n} 分钟")),
+    "hour": (3600, Text("{n} hours", "{n} 小时")),
+    "day": (86400, Text("{n} times 24 hours", "{n} 个 24 小时")),
+}
+"""Unit of the `relativeEvent…` words: seconds, and how it is said."""
+
+ANY_EVENT = "anyEvent"
+"""As `eventName`: rows of every name."""
+
+GROUP = "COMPOUND"
+"""As `filterType`: a nested group."""
+
+OLD_KEYS: Mapping[str, str] = {"uceCalcuSymbol": "comparator"}
+"""Keys of the vendor page's older spelling."""
+
+DISPLAY_KEYS = frozenset({
+    "columnDesc", "columnType", "analysisDesc", "analysisParams", "eventDesc", "eventType", "quotaDesc",
+    "subTableType", "selectType", "tagValueDesc",
+})
+"""Keys that the vendor's own pages show or copy out and that carry no meaning; they are dropped and reported."""
+
+MAX_EVENTS = 32
+MAX_FILTERS = 200
+MAX_DEPTH = 3
+MAX_TEXT = 2000
+"""Limits of one definition (qp.md section 1)."""

@@ -1,0 +1,156 @@
+"""Days, windows and instants (qp.md section 2).
+
+All arithmetic on days happens here, in Python; engines only ever see finished instants. An instant is a
+naive `datetime` in UTC; a `Span` is half-open, [start, end), None meaning open.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MAX_DAYS_BACK = 36500
+RECENT_DAY = r"^\d{1,5}-\d{1,5}$"
+LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?$"
+
+_RECENT = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2})(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, [start, end); an end that is None is open."""
+
+    start: datetime | None
+    end: datetime | None
+
+    @property
+    def empty(self) -> bool:
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Whole days, both included."""
+
+    first: date
+    last: date
+
+
+def recent_days(text: str, today: date) -> Days | None:
+    """The days of `recentDay` "A-B", or None where that is no window.
+
+    A >= 1 counts both ends back from today; A = 0 means the B days that end today (qp.md section 2).
+    """
+    match = _RECENT.fullmatch(text)
+    if not match:
+        return None
+    near, far = int(match[1]), int(match[2])
+    if far > MAX_DAYS_BACK or far < near or far == 0:
+        return None
+    try:
+        if near == 0:
+            return Days(today - timedelta(days=far - 1), today)
+        return Days(today - timedelta(days=far), today - timedelta(days=near))
+    except OverflowError:
+        return None
+
+
+def instant(local: datetime, zone: ZoneInfo) -> datetime | None:
+    """A local time as an instant: in a repeated hour the first, in a skipped hour moved forward.
+
+    None where the instant lies outside years 1 to 9999; callers treat it as an open end.
+    """
+    try:
+        return local.replace(tzinfo=zone, fold=0).astimezone(UTC).replace(tzinfo=None)
+    except (OverflowError, ValueError):
+        return None
+
+
+def local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """An instant as local time."""
+    return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime | None:
+    """The first instant of a local day."""
+    return instant(datetime.combine(day, time()), zone)
+
+
+def after(day: date, zone: ZoneInfo) -> datetime | None:
+    """The first instant after a local day; None after the last day of the calendar."""
+    return None if day == date.max else day_start(day + timedelta(days=1), zone)
+
+
+def span_of_days(days: Days, zone: ZoneInfo) -> Span:
+    return Span(day_start(days.first, zone), after(days.last, zone))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """A time as it was written: without an offset it is local to the project."""
+
+    moment: datetime
+    bare_date: bool
+    offset: timedelta | None
+    plain: bool
+    """True where it was written in the documented form (`yyyy-MM-dd[ HH:mm:ss[.SSS]]`, no offset)."""
+
+
+def parse_time(text: str) -> LocalTime | None:
+    """Read `yyyy-MM-dd`, `yyyy-MM-dd HH:mm:ss` and `….SSS`, also with a `T` and an offset; None otherwise."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    day, clock, fraction, offset = match.groups()
+    if offset and not clock:
+        return None
+    try:
+        moment = datetime.fromisoformat(f"{day} {clock or '00:00:00'}{(fraction or '')[:7]}")
+    except ValueError:
+        return None
+    plain = not offset and "T" not in text and len(fraction or "") in (0, 4)
+    return LocalTime(moment, clock is None, _offset(offset), plain)
+
+
+def _offset(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    if text == "Z":
+        return timedelta(0)
+    sign = -1 if text[0] == "-" else 1
+    return sign * timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+
+
+def to_project_time(written: LocalTime, zone: ZoneInfo) -> datetime | None:
+    """The local time of the project for a time that was written with an offset."""
+    if written.offset is None:
+        return written.moment
+    try:
+        return local(written.moment - written.offset, zone)
+    except OverflowError:
+        return None
+
+
+def show_time(moment: datetime) -> str:
+    """A local time in the documented form, with milliseconds only where there are any."""
+    text = moment.isoformat(sep=" ", timespec="seconds")
+    return f"{text}.{moment.microsecond // 1000:03d}" if moment.microsecond else text
+
+
+def span_between(start: str, end: str, zone: ZoneInfo) -> Span:
+    """`startTime` to `endTime`, both included: an end at midnight takes in its day, any other its whole second.
+
+    Both must be readable; an empty one leaves its side open.
+    """
+    first = parse_time(start) if start else None
+    last = parse_time(end) if end else None
+    low = instant(first.moment, zone) if first else None
+    if last is None:
+        return Span(low, None)
+    if last.moment.time() == time():
+        return Span(low, after(last.moment.date(), zone))
+    high = instant(last.moment.replace(microsecond=0), zone)
+    return Span(low, high + timedelta(seconds=1) if high else None)
