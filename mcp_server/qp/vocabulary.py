@@ -70,6 +70,7 @@ def _types(*names: ValueType) -> frozenset[ValueType]:
     return frozenset(names)
 
 
+# fmt: off
 _COMPARATORS = (
     Comparator("equal", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
                Text("is {any}", "等于 {any}"), synonyms=("eq", "in", "=", "==")),
