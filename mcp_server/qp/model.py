@@ -1,0 +1,259 @@
+"""The strict, normalised form of a definition (qp.md section 1) as types.
+
+What these models accept is exactly what `tool_schemas/qp.json` accepts (tested). Tolerated input is made
+strict by `repair.py` first; what needs the project's metadata is in `check.py`. Errors carry our problem
+codes as pydantic error types, so that every finding keeps the path of the key that the caller wrote.
+
+Optional keys are absent, never null; here an absent text is "". There are no unions: a filter is one flat
+object that is either a condition or, with `filterType: COMPOUND`, a group.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from mcp_server.qp import vocabulary as words
+
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+"""A JSON number as text."""
+
+_NUM = re.compile(f"{NUMBER}(?:,{NUMBER})?")
+_RECENT_DAY = re.compile("[0-9]{1,5}-[0-9]{1,5}")
+_TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2})?")
+
+
+def _fault(code: str, at: str = "") -> PydanticCustomError:
+    return PydanticCustomError(code, "see mcp_server/qp/problems.py", {"at": at})
+
+
+def _word_of(table: Container[str], code: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in table:
+            raise _fault(code)
+        return value
+
+    return AfterValidator(check)
+
+
+def _shaped(pattern: re.Pattern[str], code: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise _fault(code)
+        return value
+
+    return AfterValidator(check)
+
+
+Relation = Annotated[StrictStr, _word_of(words.RELATIONS, "relation_unknown")]
+Name = Annotated[StrictStr, StringConstraints(min_length=1, max_length=words.MAX_TEXT)]
+Value = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
+Time = Annotated[StrictStr, _shaped(_TIME, "window_invalid")]
+
+
+P = TypeVar("P", bound="Part")
+
+
+class Part(BaseModel):
+    """A part of a definition: unknown keys are refused, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class Measure(Part):
+    """`taPropQuota`: what is computed over one user's matching rows (qp.md section 3)."""
+
+    analysis: Annotated[StrictStr, _word_of(words.MEASURES, "analysis_unknown")]
+    quota: Name = ""
+
+    @model_validator(mode="after")
+    def _quota_fits(self) -> Self:
+        if bool(self.quota) != bool(words.MEASURES[self.analysis].quota_types):
+            raise _fault("quota_unexpected", "quota") if self.quota else _fault("quota_missing")
+        return self
+
+
+class Filter(Part):
+    """One condition on a property, or a group of them (qp.md section 4)."""
+
+    tables: ClassVar[tuple[str, ...]] = ()
+    filter_type: Annotated[StrictStr, _word_of((words.GROUP,), "filter_type_unknown")] = Field("", alias="filterType")
+    relation: Relation = "and"
+    table_type: StrictStr = Field("", alias="tableType")
+    column_name: Name = Field("", alias="columnName")
+    comparator: Annotated[StrictStr, _word_of(words.COMPARATORS, "comparator_unknown")] = ""
+    ftv: Annotated[tuple[Value, ...], Field(max_length=words.MANY)] = ()
+    time_unit: Annotated[StrictStr, _word_of(words.TIME_UNITS, "time_unit_unknown")] = Field("", alias="timeUnit")
+
+    @property
+    def children(self) -> "Sequence[Filter]":
+        """The parts of a group."""
+        return ()
+
+    @property
+    def is_group(self) -> bool:
+        return bool(self.filter_type)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        written = {name for name in self.model_fields_set if name != "filter_type"}
+        if self.is_group:
+            _only(written, {"relation", "filts"}, type(self))
+            if not self.children:
+                raise _fault("group_empty", "filts")
+            return self
+        _only(written, {"table_type", "column_name", "comparator", "ftv", "time_unit"}, type(self))
+        for name in ("table_type", "column_name", "comparator"):
+            if name not in written:
+                raise _fault("key_missing", _key(type(self), name))
+        if self.table_type not in self.tables:
+            raise _fault("table_unknown", "tableType")
+        return self._values_fit()
+
+    def _values_fit(self) -> Self:
+        row = words.COMPARATORS[self.comparator]
+        if not row.values[0] <= len(self.ftv) <= row.values[1]:
+            raise _fault("ftv_count", "ftv")
+        if row.in_event and "event" not in self.tables:
+            raise _fault("comparator_only_in_event", "comparator")
+        if row.in_event != bool(self.time_unit):
+            raise _fault("time_unit_unexpected", "timeUnit") if self.time_unit else _fault("key_missing", "timeUnit")
+        return self
+
+
+class EventFilter(Filter):
+    """A filter inside an event condition: on the event's own properties or on the user's."""
+
+    tables = ("event", "user")
+    filts: "tuple[EventFilter, ...]" = ()
+
+    @property
+    def children(self) -> Sequence[Filter]:
+        return self.filts
+
+
+class UserFilter(Filter):
+    """A filter at the top of a definition."""
+
+    tables = ("user",)
+    filts: "tuple[UserFilter, ...]" = ()
+
+    @property
+    def children(self) -> Sequence[Filter]:
+        return self.filts
+
+
+class EventCondition(Part):
+    """One entry of `events`: a measure of one user's matching rows compared with `num` (qp.md section 3)."""
+
+    event_name: Name = Field(alias="eventName")
+    comparator: Annotated[StrictStr, _word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
+    num: Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT), _shaped(_NUM, "num_invalid")]
+    measure: Measure = Field(alias="taPropQuota")
+    recent_day: Annotated[StrictStr, _shaped(_RECENT_DAY, "window_invalid")] = Field("", alias="recentDay")
+    start_time: Time = Field("", alias="startTime")
+    end_time: Time = Field("", alias="endTime")
+    relation: Relation = "and"
+    filts: tuple[EventFilter, ...] = ()
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        if len(self.num.split(",")) != words.NUMBER_COMPARATORS[self.comparator].values:
+            raise _fault("num_count", "num")
+        _limit_depth(self.filts)
+        return self
+
+
+class Qp(Part):
+    """A whole definition of a cluster."""
+
+    events: Annotated[tuple[EventCondition, ...], Field(max_length=words.MAX_EVENTS)] = ()
+    event_relation: Relation = "and"
+    filts: tuple[UserFilter, ...] = ()
+    relation: Relation = "and"
+    event_user_relation: Relation = "and"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.events and not self.filts:
+            raise _fault("definition_empty")
+        _limit_depth(self.filts)
+        return self
+
+
+def _key(part: type[Part], name: str) -> str:
+    return part.model_fields[name].alias or name
+
+
+def _only(written: set[str], allowed: set[str], part: type[Part]) -> None:
+    for name in sorted(written - allowed):
+        raise _fault("group_mixed", _key(part, name))
+
+
+def _limit_depth(filts: Sequence[Filter]) -> None:
+    if depth(filts) > words.MAX_DEPTH:
+        raise _fault("definition_too_large", "filts")
+
+
+def depth(filts: Sequence[Filter]) -> int:
+    """How deep groups are nested: 0 for a flat list."""
+    return max((1 + depth(f.children) for f in filts if f.is_group), default=0)
+
+
+def leaves(filts: Sequence[Filter]) -> Iterator[Filter]:
+    """Every condition, groups opened, in order."""
+    for f in filts:
+        if f.is_group:
+            yield from leaves(f.children)
+        else:
+            yield f
+
+
+def normalised(definition: Qp) -> dict[str, Any]:
+    """The definition in the documented wire form, with the keys that were written and no others."""
+    return definition.model_dump(mode="json", exclude_unset=True)
+
+
+def meaning_hash(definition: Qp) -> str:
+    """A hash that is the same for definitions that differ only in what changes nothing.
+
+    Left out: relations that join fewer than two parts, a date window beside `recentDay`, absent against
+    default, the order of conditions that are joined, an empty list against an absent one.
+    """
+    text = json.dumps(_meaning(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _meaning(definition: Qp) -> dict[str, Any]:
+    events = _joined(definition.events, definition.event_relation, _event_meaning)
+    users = _joined(definition.filts, definition.relation, _filter_meaning)
+    both = definition.event_user_relation if definition.events and definition.filts else ""
+    return {"events": events, "users": users, "join": both}
+
+
+def _joined(parts: Sequence[P], relation: str, meaning: Callable[[P], Any]) -> dict[str, Any]:
+    texts = sorted({json.dumps(meaning(p), sort_keys=True, ensure_ascii=False) for p in parts})
+    return {"of": texts, "by": relation if len(texts) > 1 else ""}
+
+
+def _event_meaning(event: EventCondition) -> dict[str, Any]:
+    window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
+    return {
+        "event": event.event_name,
+        "measure": [event.measure.analysis, event.measure.quota],
+        "compare": [event.comparator, event.num],
+        "window": window,
+        "filts": _joined(event.filts, event.relation, _filter_meaning),
+    }
+
+
+def _filter_meaning(part: Filter) -> Any:
+    if part.is_group:
+        return _joined(part.children, part.relation, _filter_meaning)
+    ordered = words.COMPARATORS[part.comparator].values[1] < words.MANY
+    values = list(part.ftv) if ordered else sorted(set(part.ftv))
+    return [part.table_type, part.column_name.casefold(), part.comparator, values, part.time_unit]
