@@ -1,0 +1,100 @@
+"""What an operation is: the single place where a tool's name, words, effect, parameters and result stand.
+
+`@operation(...)` on one typed async function yields the MCP tool, `fenqun call NAME`, the file in
+`tool_schemas/` and the row in the README. The docstring is the description that a model reads: what it
+does, when to use it, the one trap.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+
+from mcp_server.effect import Effect
+from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.text import Language, Text
+
+
+class Params(BaseModel):
+    """Arguments of an operation: unknown ones are refused; an absent one has an empty default, never null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Result(BaseModel):
+    """What an operation answers. `message` says in one sentence what happened, `next` what to do now.
+
+    Both are in the language of the call; every other field is data. Ids are strings: clients round
+    64-bit integers. Fields that have nothing to say are left out of what is sent (`exclude_defaults`
+    for optional ones), so absent always means "nothing".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    message: str
+    next: str = ""
+
+
+class Report(Protocol):
+    """Receives real progress of the engine: percent 0 to 100 and what is going on."""
+
+    async def __call__(self, percent: float, message: Text) -> None: ...
+
+
+async def _silent(percent: float, message: Text) -> None:
+    """Progress that nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What operations work with. One per server; `report` differs from call to call."""
+
+    segments: SegmentPlatform
+    language: Language = "en"
+    project_id: str = "1"
+    """The project of a call that names none."""
+    read_only: bool = False
+    report: Report = field(default=_silent)
+
+    def say(self, text: Text) -> str:
+        """A sentence in the language of the call."""
+        return text.say(self.language)
+
+
+P = TypeVar("P", bound=Params)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[P, R]):
+    """One thing that an assistant can ask for."""
+
+    name: str
+    title: Text
+    description: str
+    effect: Effect
+    params: type[P]
+    result: type[R]
+    run: Callable[[P, Deps], Awaitable[R]]
+    idempotent: bool
+
+
+def operation(*, title: Text, effect: Effect, idempotent: bool = True) -> Callable[[Callable[[P, Deps], Awaitable[R]]], Operation[P, R]]:
+    """Make an operation of a function `async def name(params: P, deps: Deps) -> R`."""
+
+    def wrap(function: Callable[[P, Deps], Awaitable[R]]) -> Operation[P, R]:
+        hints: dict[str, Any] = get_type_hints(function)
+        return Operation(
+            name=function.__name__,
+            title=title,
+            description=inspect.cleandoc(function.__doc__ or ""),
+            effect=effect,
+            params=hints["params"],
+            result=hints["return"],
+            run=function,
+            idempotent=idempotent,
+        )
+
+    return wrap

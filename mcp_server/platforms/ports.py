@@ -1,0 +1,159 @@
+"""What the operations ask of a platform: one protocol per system.
+
+Every method takes the project first and raises the classes of `errors.py`. Records are plain data, the same
+for every platform; what a platform cannot tell is left at its empty default. Times are local to the project,
+`yyyy-MM-dd HH:mm:ss`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import Qp
+from mcp_server.text import NOTHING, Text
+
+OnProgress = Callable[[float, Text], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster as it stands."""
+
+    cluster_id: str
+    cluster_name: str
+    display_name: str
+    cluster_type: str
+    project_id: str
+    definition: Qp
+    remarks: str = ""
+    users_num: int | None = None
+    """Members of the last good version; None where there is none yet."""
+    progress: int = 0
+    """100 done, 0 to 99 running, -1 the last computation failed."""
+    failure: Text = NOTHING
+    """Why the last computation failed."""
+    refresh_time: str = ""
+    fresh: bool = False
+    """True where the last version was computed after the last change of definition, data and (dynamic) day."""
+    stale_because: Text = NOTHING
+    created_at: str = ""
+    revision: int = 0
+    """Grows with every change; an update names the one it has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDraft:
+    """What is needed to create a cluster."""
+
+    cluster_name: str
+    display_name: str
+    cluster_type: str
+    definition: Qp
+    remarks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChanges:
+    """What an update changes; None stays as it is."""
+
+    display_name: str | None = None
+    definition: Qp | None = None
+    remarks: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A slice of a list, with the number of all that match."""
+
+    items: tuple[Cluster, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One condition of a funnel, joined to those before it."""
+
+    path: str
+    alone: int
+    """Users that the condition selects by itself."""
+    left: int
+    """Users selected by everything up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The size of a definition, worked out without saving anything."""
+
+    users_num: int
+    all_users: int
+    funnel: tuple[Step, ...]
+    sample: tuple[dict[str, str], ...] = ()
+    sql: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file with the members of a cluster."""
+
+    path: Path
+    rows: int
+    size_bytes: int
+    columns: tuple[str, ...] = ()
+
+
+class SegmentPlatform(Protocol):
+    """Clusters and the data behind them."""
+
+    @property
+    def name(self) -> str:
+        """`local` or the vendor's name."""
+        ...
+
+    async def metadata(self, project_id: str) -> Metadata: ...
+
+    async def preview(
+        self, project_id: str, definition: Qp, *, sample: int, properties: Sequence[str], want_sql: bool, on_progress: OnProgress
+    ) -> Preview: ...
+
+    async def estimate_rows(self, project_id: str, definition: Qp) -> int:
+        """About how many event rows a computation reads."""
+        ...
+
+    async def get(self, project_id: str, cluster: str) -> Cluster:
+        """By id or by name (any case). NotFound names the nearest."""
+        ...
+
+    async def find_name(self, project_id: str, cluster_name: str) -> Cluster | None: ...
+
+    async def list(self, project_id: str, *, search: str, cluster_types: Sequence[str], offset: int, limit: int) -> Page: ...
+
+    async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
+        """Save it and start its first computation. NameTaken where the name is in use."""
+        ...
+
+    async def update(self, project_id: str, cluster: Cluster, changes: ClusterChanges) -> Cluster:
+        """Save what changes; a changed definition starts a computation."""
+        ...
+
+    async def delete(self, project_id: str, cluster: Cluster) -> None: ...
+
+    async def refresh(self, project_id: str, cluster: Cluster) -> None:
+        """Start a computation, or join the one that runs."""
+        ...
+
+    async def wait(self, project_id: str, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+        """Wait until the running computation ends or the time is over; the cluster as it stands then."""
+        ...
+
+    async def export(
+        self,
+        project_id: str,
+        cluster: Cluster,
+        *,
+        format: Literal["csv", "parquet"],
+        properties: Sequence[str],
+        spreadsheet: bool,
+        on_progress: OnProgress,
+    ) -> Export: ...
