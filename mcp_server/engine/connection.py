@@ -1,0 +1,60 @@
+"""How every DuckDB connection of the project is opened.
+
+Three of DuckDB's defaults would hurt a server: a progress bar on stdout (which belongs to JSON-RPC), a temporary folder
+in the current directory, and extensions fetched from the network.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_SHARE_OF_DEFAULT = 0.625
+"""DuckDB takes 80 % of the memory by default; a server on somebody's desktop takes half of the memory."""
+
+
+def connect(temp: Path, *, threads: int | None = None, memory_limit: str | None = None) -> "DuckDBPyConnection":
+    """An in-memory database with safe settings; data files are attached to it.
+
+    `temp` is where it may spill (made when it is first needed; DuckDB removes its own files there). `memory_limit` is
+    a DuckDB size such as "2GB"; left out, it is half of the machine's memory. `threads` left out: all cores.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "temp_directory": str(temp),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "python_enable_replacements": "false",
+            **({} if threads is None else {"threads": str(threads)}),
+            **({} if memory_limit is None else {"memory_limit": memory_limit}),
+        },
+    )
+    silence(connection)
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    if memory_limit is None:
+        connection.execute(f"SET memory_limit = '{_half_of_memory(connection)}'")
+    return connection
+
+
+def cursor(connection: "DuckDBPyConnection") -> "DuckDBPyConnection":
+    """A second connection to the same database, for another thread. (The progress settings are not passed on by DuckDB.)"""
+    own = connection.cursor()
+    silence(own)
+    return own
+
+
+def silence(connection: "DuckDBPyConnection") -> None:
+    """Let `query_progress()` count without anything being printed to stdout. The order of the two matters."""
+    connection.execute("SET enable_progress_bar_print = false")
+    connection.execute("SET enable_progress_bar = true")
+
+
+def _half_of_memory(connection: "DuckDBPyConnection") -> str:
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    number, unit = str(row[0] if row else "2 GiB").split()
+    return f"{float(number) * _SHARE_OF_DEFAULT:.2f}{unit}"
