@@ -1,0 +1,41 @@
+"""Parameters that several operations share, each described once.
+
+An optional parameter has an empty default (`""`, `()`, `False`), never `None` on the wire: a caller leaves it
+out. Texts are read tolerantly before they arrive here (`calling.py`); a definition arrives as it was sent.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True, slots=True)
+class RawDefinition:
+    """Marks a parameter that is a whole definition, passed on exactly as it came: an object or JSON text.
+
+    The definition language has a tolerant reader of its own, which reports every change with its path; a
+    second reader in front of it would hide some of them. The published schema is the language's own: all of
+    it where `full`, else its first-level keys (qp.md section 1).
+    """
+
+    full: bool = False
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from mcp_server.qp import schema
+
+        return dict(schema.shown() if self.full else schema.outline())
+
+
+Definition = Annotated[Any, RawDefinition()]
+FullDefinition = Annotated[Any, RawDefinition(full=True)]
+
+ClusterRef = Annotated[str, Field(min_length=1, description="Cluster id or name")]
+ProjectId = Annotated[str, Field(description="Only if the user names another project")]
+DryRun = Annotated[bool, Field(description="Check all and say what would happen; change nothing")]
+WaitSeconds = Annotated[float, Field(ge=0, le=300, description="Longest wait for the result, in seconds")]
+Limit = Annotated[int, Field(ge=1, le=100, description="Most entries to return")]
+Offset = Annotated[int, Field(ge=0, description="Entries to skip")]
+Search = Annotated[str, Field(description="Words to look for, English or Chinese")]
+Properties = Annotated[tuple[str, ...], Field(max_length=50, description="User properties to show")]
