@@ -152,7 +152,7 @@ class SegmentPlatform(Protocol):
         project_id: str,
         cluster: Cluster,
         *,
-        format: Literal["csv", "parquet"],
+        file_format: Literal["csv", "parquet"],
         properties: Sequence[str],
         spreadsheet: bool,
         on_progress: OnProgress,

@@ -21,10 +21,13 @@ from mcp_server.qp import vocabulary as words
 
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 """A JSON number as text."""
+RECENT_DAY = "[0-9]{1,5}-[0-9]{1,5}"
+TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2})?"
+"""Shapes only, of the whole text; what they may mean is in `window.py`."""
 
 _NUM = re.compile(f"{NUMBER}(?:,{NUMBER})?")
-_RECENT_DAY = re.compile("[0-9]{1,5}-[0-9]{1,5}")
-_TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2})?")
+_RECENT_DAY = re.compile(RECENT_DAY)
+_TIME = re.compile(TIME)
 
 
 def _fault(code: str, at: str = "") -> PydanticCustomError:

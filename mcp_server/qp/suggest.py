@@ -24,7 +24,10 @@ def likeness(asked: str, candidate: str) -> float:
     score = SequenceMatcher(None, a, b, autojunk=False).ratio()
     if len(min(a, b, key=len)) >= 2 and (a in b or b in a):
         score = max(score, 0.7 + 0.2 * min(len(a), len(b)) / max(len(a), len(b)))
-    parts_a, parts_b = set(map(str.casefold, _WORD_PARTS.findall(asked))), set(map(str.casefold, _WORD_PARTS.findall(candidate)))
+    parts_a, parts_b = (
+        set(map(str.casefold, _WORD_PARTS.findall(asked))),
+        set(map(str.casefold, _WORD_PARTS.findall(candidate))),
+    )
     if parts_a and parts_b:
         score = max(score, 0.95 * len(parts_a & parts_b) / len(parts_a | parts_b))
     return score
@@ -42,6 +45,9 @@ def nearest(asked: str, candidates: Iterable[str], *, least: float = CLOSE) -> s
 
 def nearest_named(asked: str, names: Mapping[str, Iterable[str]], *, least: float = CLOSE) -> str:
     """The key of which one of its names (its own, its display names) is most alike; "" where none is close."""
-    scored = ((max((likeness(asked[:200], n) for n in (key, *others) if n), default=0.0), key) for key, others in names.items())
+    scored = (
+        (max((likeness(asked[:200], n) for n in (key, *others) if n), default=0.0), key)
+        for key, others in names.items()
+    )
     best_score, best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
     return best if best_score >= least else ""

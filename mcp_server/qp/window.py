@@ -14,9 +14,7 @@ RECENT_DAY = r"^\d{1,5}-\d{1,5}$"
 LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?$"
 
 _RECENT = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
-_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2})(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?", re.ASCII
-)
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2})(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""Numbers of a definition: JSON numbers as text, held exactly (qp.md section 4)."""
+
+import re
+from decimal import Context, Decimal
+
+from mcp_server.qp.model import NUMBER
+
+_NUMBER = re.compile(NUMBER)
+MAX_DIGITS = 38
+MAX_PLACES = 18
+"""What an exact comparison can hold: 38 digits, 18 of them after the point. More is refused, never rounded."""
+
+_EXACT = Context(prec=2100)
+
+
+def parse_number(text: object) -> Decimal | None:
+    """The number that a text is; None where it is none or goes beyond MAX_DIGITS and MAX_PLACES."""
+    if not isinstance(text, str) or len(text) > 2000 or not _NUMBER.fullmatch(text):
+        return None
+    if len(text.lower().partition("e")[2]) > 6:
+        return None  # an exponent no number here can have; Decimal would accept it and choke later
+    value = Decimal(text)
+    if not value:
+        return Decimal(0)
+    small = value.normalize(_EXACT)
+    exponent = int(small.as_tuple().exponent)
+    if small.adjusted() >= MAX_DIGITS or exponent < -MAX_PLACES:
+        return None
+    return small if exponent <= 0 else small.quantize(Decimal(1), context=_EXACT)
+
+
+def parse_numbers(text: str) -> tuple[Decimal, ...] | None:
+    """One number, or "low,high"; None where any is no number."""
+    found = tuple(parse_number(part) for part in text.split(","))
+    numbers = tuple(n for n in found if n is not None)
+    return numbers if len(numbers) == len(found) else None
+
+
+def plain(number: Decimal) -> str:
+    """A number without an exponent and without idle zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,337 @@
+"""Tolerant reading: what people and models write, rewritten into the documented form (qp.md section 1).
+
+Every change is reported and none changes the meaning. What cannot be read in exactly one way is left as it
+is; `check.py` then names it as a problem. Some words depend on a property's type (`contains`, `gte`, times
+with an offset), so the project's metadata is read here too.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.metadata import Metadata, Property
+from mcp_server.qp.numbers import parse_number, plain
+from mcp_server.qp.sent import MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
+from mcp_server.qp.window import parse_time, show_time, to_project_time
+from mcp_server.text import Text
+
+QP_KEYS = ("events", "event_relation", "filts", "relation", "event_user_relation")
+EVENT_KEYS = ("eventName", "comparator", "num", "taPropQuota", "recentDay", "startTime", "endTime", "relation", "filts")
+MEASURE_KEYS = ("analysis", "quota")
+FILTER_KEYS = ("filterType", "relation", "filts", "tableType", "columnName", "comparator", "ftv", "timeUnit")
+_OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",
+                       "timeUnit", "filterType", "specifiedClusterDate"})  # fmt: skip
+_AS_TEXT = Text("values are text on the wire", "线上格式中的值一律为文本")
+_AS_LIST = Text("a list is expected here", "此处应为列表")
+_AS_JSON = Text("was JSON sent as text", "原为文本形式的 JSON")
+_SPELLING = Text("the documented spelling", "按文档写法")
+_BLANKS = Text("blanks around it removed", "去掉了首尾空白")
+_DISPLAY = Text("only for display; dropped", "仅用于展示,已略去")
+_ABSENT = Text("an empty optional key is absent", "可选项为空,视为未填")
+_COUNTED = Text("without a measure, the number of times counts", "未写指标,按次数统计")
+_LOCAL = Text("in the project's local time", "换算为项目当地时间")
+_BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”,改为等价写法")
+_BY_TYPE = Text("the word for this type of property; same meaning", "按属性类型改为等价写法")
+_ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限,上限”")
+
+
+def repair(raw: object, metadata: Metadata, root: tuple[str | int, ...] = ()) -> Repaired:
+    """Rewrite a definition as it was sent into the documented form, as far as it can be read."""
+    done = Repaired()
+    done.value = _Repairer(done, metadata).qp(raw, Place((), root))
+    done.moved[()] = root
+    return done
+
+
+class _Repairer:
+    """One walk over one definition. A method per kind of part; each returns the rewritten part."""
+
+    def __init__(self, done: Repaired, metadata: Metadata) -> None:
+        self.done = done
+        self.metadata = metadata
+
+    def qp(self, raw: object, place: Place) -> object:
+        node = self._object(raw, place)
+        if not isinstance(node, dict):
+            return node
+        out, places = self._keys(node, place, QP_KEYS)
+        for key in ("event_relation", "relation", "event_user_relation"):
+            self._word(out, key, places, words.RELATIONS)
+        self._each(out, "events", places, self.event)
+        self._each(out, "filts", places, self.filter)
+        return out
+
+    def event(self, raw: object, place: Place) -> object:
+        node = self._object(raw, place)
+        if not isinstance(node, dict):
+            return node
+        out, places = self._keys(node, place, EVENT_KEYS)
+        self._strip(out, "eventName", places)
+        self._word(out, "relation", places, words.RELATIONS)
+        self._measure(out, place, places)
+        self._num(out, places)
+        self._word(out, "comparator", places, words.NUMBER_COMPARATORS, _synonyms(words.NUMBER_COMPARATORS.values()))
+        self._count_bounds(out, places)
+        self._strip(out, "recentDay", places)
+        for key in ("startTime", "endTime"):
+            self._time(out, key, places)
+        self._each(out, "filts", places, self.filter)
+        return out
+
+    def filter(self, raw: object, place: Place) -> object:
+        node = self._object(raw, place)
+        if not isinstance(node, dict) or len(place.now) > 2 * MAX_NESTING:
+            return node
+        out, places = self._keys(node, place, FILTER_KEYS)
+        if str(out.get("filterType", "")).strip().upper() == "SIMPLE":
+            self.done.note(places["filterType"], out.pop("filterType"), "", _DISPLAY)
+        self._word(out, "filterType", places, (words.GROUP,))
+        if "filterType" in out or ("filts" in out and "columnName" not in out):
+            self._word(out, "relation", places, words.RELATIONS)
+            self._each(out, "filts", places, self.filter)
+        else:
+            self._condition(out, places)
+        return out
+
+    def _condition(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        self._word(out, "tableType", places, ("event", "user", "cluster"), {"user_cluster": "cluster"})
+        self._strip(out, "columnName", places)
+        found = self._property(out, places, out.get("tableType"), "columnName")
+        self._values(out, places, found)
+        self._word(out, "comparator", places, words.COMPARATORS, _synonyms(words.COMPARATORS.values()))
+        self._word(out, "timeUnit", places, words.TIME_UNITS)
+        if found:
+            self._words_by_type(out, places, found)
+
+    # keys, objects, lists
+
+    def _object(self, raw: object, place: Place) -> object:
+        """An object, also where it came as JSON text."""
+        return self._parsed(raw, place, dict)
+
+    def _parsed(self, raw: object, place: Place, kind: type) -> object:
+        if not isinstance(raw, str) or raw.lstrip()[:1] not in ("{", "["):
+            return raw
+        try:
+            value = from_json(raw)
+        except ValueError:
+            return raw
+        if not isinstance(value, kind) or too_deep(value):
+            return raw
+        self.done.note(place, raw, value, _AS_JSON)
+        return value
+
+    def _keys(
+        self, node: dict[str, Any], place: Place, legal: tuple[str, ...]
+    ) -> tuple[dict[str, Any], dict[str, Place]]:
+        """The node with its keys in the documented spelling, and where each stood."""
+        out: dict[str, Any] = {}
+        places: dict[str, Place] = {}
+        for old, value in node.items():
+            new = _legal_key(old, legal)
+            if new != old and (new in node or new in out):
+                new = old  # both spellings were sent: the other one stays, unknown, and is named as a problem
+            here = place.to(new, old)
+            if (new in words.DISPLAY_KEYS and new not in legal) or (new in _OPTIONAL and value in ("", None)):
+                self.done.note(place.to(old), value, "", _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
+                continue
+            if new != old:
+                self.done.note(here, old, new, _SPELLING)
+            out[new], places[new] = value, here
+        return out, places
+
+    def _each(self, out: dict[str, Any], key: str, places: dict[str, Place], one: Any) -> None:
+        """Rewrite a list of parts; a lone part becomes a list of one."""
+        if key not in out:
+            return
+        place = places[key]
+        value = self._parsed(out[key], place, list)
+        if isinstance(value, str):
+            value = self._parsed(value, place, dict)
+        if isinstance(value, dict):
+            self.done.note(place, "{…}", "[{…}]", _AS_LIST)
+            self.done.moved[(*place.now, 0)] = place.sent
+            value = [value]
+            out[key] = [one(value[0], place.within(0))]
+        elif isinstance(value, list):
+            out[key] = [one(part, place.to(i)) for i, part in enumerate(value)]
+
+    # words and names
+
+    def _word(
+        self,
+        out: dict[str, Any],
+        key: str,
+        places: dict[str, Place],
+        legal: Iterable[str],
+        synonyms: Mapping[str, str] | None = None,
+    ) -> None:
+        """A word in another letter case, or a synonym with one reading, becomes the documented word."""
+        written = out.get(key)
+        if not isinstance(written, str) or written in (known := tuple(legal)):
+            return
+        folded = written.strip().casefold()
+        table = {**{s.casefold(): w for s, w in (synonyms or {}).items()}, **{w.casefold(): w for w in known}}
+        if folded in table:
+            self._set(out, key, places, table[folded], _SPELLING)
+
+    def _strip(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
+        written = out.get(key)
+        if isinstance(written, str) and written != written.strip():
+            self._set(out, key, places, written.strip(), _BLANKS)
+
+    def _property(self, out: dict[str, Any], places: dict[str, Place], table: object, key: str) -> Property | None:
+        """The property that is meant; its name gets the declared spelling (names ignore case)."""
+        name = out.get(key)
+        if not isinstance(name, str) or not isinstance(table, str):
+            return None
+        found = self.metadata.property(table, name)
+        if found and found.name != name:
+            self._set(out, key, places, found.name, _SPELLING)
+        return found
+
+    def _set(self, out: dict[str, Any], key: str, places: dict[str, Place], value: Any, reason: Text) -> None:
+        self.done.note(places[key], out[key], value, reason)
+        out[key] = value
+
+    # measures and numbers
+
+    def _measure(self, out: dict[str, Any], place: Place, places: dict[str, Place]) -> None:
+        if "taPropQuota" not in out:
+            out["taPropQuota"] = {"analysis": "TIMES"}
+            self.done.note(place.to("taPropQuota"), "", out["taPropQuota"], _COUNTED)
+            return
+        node = self._object(out["taPropQuota"], places["taPropQuota"])
+        if not isinstance(node, dict):
+            return
+        measure, inner = self._keys(node, places["taPropQuota"], MEASURE_KEYS)
+        if measure.get("analysis") in (None, ""):
+            measure["analysis"] = "TIMES"
+            self.done.note(places["taPropQuota"].to("analysis"), "", "TIMES", _COUNTED)
+        else:
+            self._word(measure, "analysis", inner, words.MEASURES, _synonyms(words.MEASURES.values()))
+        self._strip(measure, "quota", inner)
+        self._property(measure, inner, "event", "quota")
+        out["taPropQuota"] = measure
+
+    def _num(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        value = out.get("num")
+        if isinstance(value, list) and len(value) == 2:
+            pair = [as_wire_text(v) if not isinstance(v, str) else v.strip() for v in value]
+            if None not in pair:
+                self._set(out, "num", places, ",".join(p for p in pair if p is not None), _ONE_TEXT)
+        elif (text := as_wire_text(value)) is not None:
+            self._set(out, "num", places, text, _AS_TEXT)
+        elif isinstance(value, str):
+            tidy = ",".join(p.strip() for p in value.split(","))
+            if tidy != value:
+                self._set(out, "num", places, tidy, _BLANKS)
+
+    def _count_bounds(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        """`gte 5` on a count becomes `greater 4`; on another measure a range up to the vendor's limit."""
+        side, number = _bound(out.get("comparator")), parse_number(out.get("num"))
+        measure = out.get("taPropQuota")
+        row = words.MEASURES.get(str(measure.get("analysis"))) if isinstance(measure, dict) else None
+        if not side or number is None or row is None:
+            return
+        if not row.counts:
+            low, high = (out["num"], words.NUMBER_MAX) if side == "least" else (words.NUMBER_MIN, out["num"])
+            self._set(out, "comparator", places, "range", _BOUND)
+            self._set(out, "num", places, f"{low},{high}", _BOUND)
+            return
+        whole = number == int(number)
+        step = (-1 if side == "least" else 1) if whole else 0
+        self._set(out, "comparator", places, "greater" if side == "least" else "less", _BOUND)
+        if step:
+            self._set(out, "num", places, plain(number + step), _BOUND)
+
+    # values of filters
+
+    def _values(self, out: dict[str, Any], places: dict[str, Place], found: Property | None) -> None:
+        if "ftv" not in out:
+            return
+        place = places["ftv"]
+        value = self._parsed(out["ftv"], place, list)
+        if value is None or isinstance(value, dict):
+            return
+        if isinstance(value, list):
+            out["ftv"] = [self._value(v, place.to(i), found) for i, v in enumerate(value)]
+            return
+        self.done.note(place, value, [value], _AS_LIST)
+        self.done.moved[(*place.now, 0)] = place.sent
+        out["ftv"] = [self._value(value, place.within(0), found)]
+
+    def _value(self, value: object, place: Place, found: Property | None) -> object:
+        text = as_wire_text(value)
+        if text is not None:
+            self.done.note(place, value, text, _AS_TEXT)
+            return text
+        if not isinstance(value, str) or found is None or found.type not in ("number", "time"):
+            return value
+        tidy = value.strip()
+        if tidy != value:
+            self.done.note(place, value, tidy, _BLANKS)
+        return self._local(tidy, place) if found.type == "time" else tidy
+
+    def _time(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
+        self._strip(out, key, places)
+        if isinstance(out.get(key), str):
+            out[key] = self._local(out[key], places[key])
+
+    def _local(self, text: str, place: Place) -> str:
+        """A time with an offset, or with a `T`, in the documented form and the project's local time."""
+        written = parse_time(text)
+        if written is None or written.plain:
+            return text
+        moment = to_project_time(written, self.metadata.tz)
+        if moment is None or moment.microsecond % 1000:
+            return text
+        self.done.note(place, text, show_time(moment), _LOCAL)
+        return show_time(moment)
+
+    def _words_by_type(self, out: dict[str, Any], places: dict[str, Place], found: Property) -> None:
+        word, ftv = out.get("comparator"), out.get("ftv")
+        if not isinstance(word, str):
+            return
+        folded = word.strip().casefold()
+        contains = {**dict.fromkeys(words.CONTAINS_BY_TYPE, 0), **dict.fromkeys(words.NOT_CONTAINS_BY_TYPE, 1)}
+        negated = {k.casefold(): v for k, v in contains.items()}.get(folded)
+        if negated is not None and found.type in ("string", "list"):
+            pair = ("include", "notInclude") if found.type == "string" else ("arrayIncludeItem", "arrayNotIncludeItem")
+            self._set(out, "comparator", places, pair[negated], _BY_TYPE)
+        elif found.type == "bool" and word in ("equal", "notEqual") and ftv in (["true"], ["false"]):
+            self._set(
+                out, "comparator", places, "isTrue" if (ftv == ["true"]) == (word == "equal") else "isFalse", _BY_TYPE
+            )
+            self._set(out, "ftv", places, [], _BY_TYPE)
+        elif (side := _bound(word)) and isinstance(ftv, list) and len(ftv) == 1 and found.type in ("number", "time"):
+            low, high = (
+                (words.NUMBER_MIN, words.NUMBER_MAX) if found.type == "number" else (words.TIME_MIN, words.TIME_MAX)
+            )
+            self._set(out, "comparator", places, "range", _BOUND)
+            self._set(out, "ftv", places, [ftv[0], high] if side == "least" else [low, ftv[0]], _BOUND)
+            if side == "most":
+                self.done.moved[(*places["ftv"].now, 1)] = (*places["ftv"].sent, 0)
+
+
+def _bound(word: object) -> str:
+    folded = word.strip().casefold() if isinstance(word, str) else ""
+    if folded in {w.casefold() for w in words.AT_LEAST}:
+        return "least"
+    return "most" if folded in {w.casefold() for w in words.AT_MOST} else ""
+
+
+def _legal_key(key: str, legal: tuple[str, ...]) -> str:
+    if key in legal or key in words.DISPLAY_KEYS:
+        return key
+    bare = key.strip()
+    if words.OLD_KEYS.get(bare) in legal:
+        return words.OLD_KEYS[bare]
+    folded = {k.casefold(): k for k in legal}
+    return folded.get(bare.casefold(), key)
+
+
+def _synonyms(
+    rows: Iterable[words.Comparator] | Iterable[words.NumberComparator] | Iterable[words.Measure],
+) -> dict[str, str]:
+    return {synonym: row.word for row in rows for synonym in row.synonyms}

@@ -1,0 +1,259 @@
+"""Problems of shape: what the strict models refuse, said in the house's words.
+
+Each pydantic error becomes one problem with our code, the legal keys or words at that place, and the nearest
+one as a suggestion.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from mcp_server.errors import Problem
+from mcp_server.qp import repair as keys
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.problems import CODES, finding
+from mcp_server.qp.sent import Repaired
+from mcp_server.qp.suggest import nearest
+from mcp_server.text import Text, listed, same
+
+Path = tuple[str | int, ...]
+
+_CODE_OF = {
+    "missing": "key_missing",
+    "extra_forbidden": "key_unknown",
+    "string_type": "type_wrong",
+    "tuple_type": "type_wrong",
+    "model_type": "type_wrong",
+    "model_attributes_type": "type_wrong",
+    "string_too_short": "name_empty",
+    "string_too_long": "definition_too_large",
+    "too_long": "definition_too_large",
+    "string_unicode": "text_invalid",
+}
+_EXPECTED_TYPE = {"string_type": Text("text", "文本"), "tuple_type": Text("a list", "列表")}
+_OBJECT = Text("an object", "对象")
+_WORDS = {
+    "relation": tuple(words.RELATIONS),
+    "event_relation": tuple(words.RELATIONS),
+    "event_user_relation": tuple(words.RELATIONS),
+    "analysis": tuple(words.MEASURES),
+    "timeUnit": tuple(words.TIME_UNITS),
+    "filterType": (words.GROUP,),
+}
+
+
+class Fault(NamedTuple):
+    """One refusal of the models, with what stands around it."""
+
+    path: Path
+    key: str
+    node: Any
+    """The object that holds `key`, as repaired."""
+    got: Any
+    sent: str
+    """The pointer into the arguments as they were sent."""
+    metadata: Metadata
+
+
+def shape_problems(error: ValidationError, done: Repaired, metadata: Metadata) -> Iterator[Problem]:
+    """Every shape problem of one definition."""
+    for detail in error.errors(include_url=False):
+        yield _problem(detail, done, metadata)
+
+
+def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata) -> Problem:
+    code = _CODE_OF.get(detail["type"], detail["type"])
+    at = detail.get("ctx", {}).get("at", "")
+    path: Path = (*detail["loc"], at) if at else tuple(detail["loc"])
+    node = _node(done.value, path[:-1])
+    got = _node(done.value, path)
+    sent = done.as_sent(path)
+    key = str(path[-1]) if path else ""
+    if code == "type_wrong" and got is None and "ftv" in path:
+        return finding("ftv_null", sent, got="null", suggestion="isNull")
+    if code not in CODES:
+        return finding("type_wrong", sent, got=_quoted(got), expected=_OBJECT)
+    make = _SPECIAL.get(code)
+    if make:
+        return make(Fault(path, key, node, got, sent, metadata))
+    expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
+    if key in _WORDS and code.endswith("_unknown"):
+        expected = ", ".join(_WORDS[key])
+    hint = nearest(str(got), _WORDS.get(key, ())) if isinstance(got, str) else ""
+    return finding(code, sent, got=_quoted(got), expected=expected, suggestion=hint)
+
+
+def _node(value: Any, path: Path) -> Any:
+    """What stands at a path of the repaired definition; None where nothing does."""
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _quoted(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def legal_keys(path: Path) -> tuple[str, ...]:
+    """The keys of the object at a path."""
+    if path and path[-1] == "taPropQuota":
+        return keys.MEASURE_KEYS
+    if "filts" in path:
+        return keys.FILTER_KEYS
+    return keys.EVENT_KEYS if path[:1] == ("events",) else keys.QP_KEYS
+
+
+def _key_unknown(f: Fault) -> Problem:
+    legal = legal_keys(f.path[:-1])
+    free = [k for k in legal if not (isinstance(f.node, Mapping) and k in f.node)]
+    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=nearest(f.key, free))
+
+
+def _key_missing(f: Fault) -> Problem:
+    suggestion = ""
+    if f.key == "tableType" and isinstance(f.node, Mapping):
+        inside = ("event", "user") if f.path[:1] == ("events",) else ("user",)
+        holding = [t for t in inside if f.metadata.property(t, str(f.node.get("columnName", "")))]
+        suggestion = holding[0] if len(holding) == 1 else ""
+    return finding("key_missing", f.sent, expected=f.key, suggestion=suggestion)
+
+
+def _too_large(f: Fault) -> Problem:
+    limits = {
+        "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
+        "ftv": Text("{n} values", "{n} 个值").format(n=words.MANY),
+        "filts": Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH),
+    }
+    text = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
+    return finding("definition_too_large", f.sent, got="", limit=limits.get(f.key, text))
+
+
+def _comparator_unknown(f: Fault) -> Problem:
+    legal = list(comparators_at(f.path[:-1], f.node, f.metadata))
+    return finding(
+        "comparator_unknown",
+        f.sent,
+        got=_quoted(f.got),
+        expected=", ".join(legal),
+        suggestion=nearest(str(f.got), legal),
+    )
+
+
+def comparators_at(path: Path, node: Any, metadata: Metadata) -> Iterator[str]:
+    """The comparators that are legal for the condition at a path, narrowed by the property's type where it is known."""
+    if "filts" not in path:
+        yield from words.NUMBER_COMPARATORS
+        return
+    found = (
+        metadata.property(str(node.get("tableType")), str(node.get("columnName")))
+        if isinstance(node, Mapping)
+        else None
+    )
+    for row in words.COMPARATORS.values():
+        if (found is None or found.type in row.types) and (not row.in_event or path[0] == "events"):
+            yield row.word
+
+
+def _analysis_unknown(f: Fault) -> Problem:
+    population = isinstance(f.got, str) and f.got.strip().upper() in words.POPULATION_MEASURES
+    code = "analysis_not_per_user" if population else "analysis_unknown"
+    hint = "TIMES" if population else nearest(str(f.got), words.MEASURES)
+    return finding(code, f.sent, got=_quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
+
+
+def _ftv_count(f: Fault) -> Problem:
+    row = words.COMPARATORS[f.node["comparator"]]
+    low, high = row.values
+    if high == 0:
+        expected = Text("no value (ftv: [])", "0 个值(ftv: [])")
+    elif low == high:
+        expected = Text("exactly {n} value(s) in ftv", "{n} 个 ftv 值").format(n=low)
+    else:
+        expected = Text("at least {n} value(s) in ftv", "至少 {n} 个 ftv 值").format(n=low)
+    count = len(f.got) if isinstance(f.got, list) else 0
+    return finding("ftv_count", f.sent, got=_quoted(f.got), expected=expected, word=row.word, count=count)
+
+
+def _num_count(f: Fault) -> Problem:
+    one = words.NUMBER_COMPARATORS[f.node["comparator"]].values == 1
+    expected = Text("one number", "一个数") if one else Text('two numbers, "low,high"', "两个数“下限,上限”")
+    return finding("num_count", f.sent, got=_quoted(f.got), expected=expected, word=f.node["comparator"])
+
+
+def _quota_missing(f: Fault) -> Problem:
+    word = f.got.get("analysis", "") if isinstance(f.got, Mapping) else ""
+    return finding("quota_missing", f.sent + "/quota", expected="quota", word=word)
+
+
+def _table_unknown(f: Fault) -> Problem:
+    inside = f.path[0] == "events"
+    if f.got == "event" and not inside:
+        name = f.node.get("columnName", "") if isinstance(f.node, Mapping) else ""
+        return finding("property_of_events", f.sent, got="event", name=name)
+    tables = ("event", "user") if inside else ("user",)
+    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion=tables[-1])
+
+
+_DAYS = re.compile(r"(?:last|past|最近|过去|近)?\s*(\d{1,5})\s*(?:d|day|days|天|日)?", re.IGNORECASE)
+_NAMED_DAYS = {
+    "today": "0-1",
+    "今天": "0-1",
+    "今日": "0-1",
+    "yesterday": "1-1",
+    "昨天": "1-1",
+    "昨日": "1-1",
+    "0-0": "0-1",
+}
+
+
+def likely_window(text: str) -> str:
+    """The window that somebody probably meant; "" where that would be a guess."""
+    bare = text.strip().casefold()
+    if bare in _NAMED_DAYS:
+        return _NAMED_DAYS[bare]
+    turned = re.fullmatch(r"(\d{1,5})-(\d{1,5})", bare)
+    if turned and int(turned[1]) > int(turned[2]):
+        return f"{int(turned[2])}-{int(turned[1])}"
+    days = _DAYS.fullmatch(bare)
+    return f"1-{int(days[1])}" if days and int(days[1]) else ""
+
+
+def _window_invalid(f: Fault) -> Problem:
+    hint = likely_window(f.got) if f.key == "recentDay" and isinstance(f.got, str) else ""
+    return finding("window_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
+
+
+_SPECIAL = {
+    "key_unknown": _key_unknown,
+    "key_missing": _key_missing,
+    "definition_too_large": _too_large,
+    "comparator_unknown": _comparator_unknown,
+    "analysis_unknown": _analysis_unknown,
+    "ftv_count": _ftv_count,
+    "num_count": _num_count,
+    "quota_missing": _quota_missing,
+    "table_unknown": _table_unknown,
+    "window_invalid": _window_invalid,
+}
+
+TYPE_NAMES: Mapping[str, Text] = {
+    "string": Text("text", "文本"),
+    "number": Text("number", "数值"),
+    "bool": Text("yes/no", "布尔"),
+    "time": Text("time", "时间"),
+    "list": Text("list", "列表"),
+}
+
+
+def types_named(types: frozenset[Any]) -> Text:
+    """The names of types, for a message."""
+    return listed([TYPE_NAMES[t] for t in TYPE_NAMES if t in types]) if types else same("")

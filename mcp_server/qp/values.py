@@ -1,0 +1,154 @@
+"""Problems and warnings of the values of one filter, by what its comparator asks (qp.md section 4)."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import NamedTuple
+
+from mcp_server.errors import Problem
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.metadata import Property
+from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number
+from mcp_server.qp.problems import finding
+from mcp_server.qp.shape import TYPE_NAMES, likely_window
+from mcp_server.qp.suggest import nearest
+from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days
+from mcp_server.text import Text
+
+_FULL_PERIODS = (7, 14, 30, 60, 90, 180, 365)
+_A_NUMBER = Text(
+    f"a number as text, such as 4.5 (at most {MAX_DIGITS} digits, {MAX_PLACES} after the point)",
+    f"文本形式的数字,如 4.5(最多 {MAX_DIGITS} 位,小数 {MAX_PLACES} 位)",
+)
+_A_TIME = Text("yyyy-MM-dd HH:mm:ss or yyyy-MM-dd", "yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd")
+_A_POSITION = Text("a position from 1 up", "从 1 开始的位置")
+_DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数,0 至 36500")
+_A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数(最长 100 年)")
+
+
+class Values(NamedTuple):
+    """The values of one filter, of the right number and all text, with what they are held against."""
+
+    ftv: list[str]
+    at: Callable[..., str]
+    """The pointer, as sent, of `ftv` or of a value in it."""
+    row: words.Comparator
+    found: Property
+    unit: int
+    """Seconds of the `timeUnit`."""
+    today: date
+    regex_fault: Callable[[str], str]
+
+    def wrong(self, i: int, expected: Text, suggestion: str = "") -> Problem:
+        """The value at `i` cannot be read as what it has to be."""
+        kind = TYPE_NAMES[self.found.type]
+        return finding("value_type", self.at(i), got=self.ftv[i], expected=expected, suggestion=suggestion,
+                       name=self.found.name, type=kind)  # fmt: skip
+
+
+def value_findings(values: Values) -> Iterator[Problem]:
+    """Everything wrong with the values of one filter."""
+    check = _BY_TEST.get(values.row.test) or _BY_TYPE.get(values.found.type)
+    if check:
+        yield from check(values)
+    elif values.row.test in (words.Test.ONE_OF, words.Test.HOLDS):
+        yield from _unseen(values)
+
+
+def recent_findings(text: str, at: str, today: date) -> Iterator[Problem]:
+    """Problems and warnings of a window "A-B" (qp.md section 2)."""
+    if recent_days(text, today) is None:
+        yield finding("window_invalid", at, got=text, suggestion=likely_window(text))
+        return
+    near, far = (int(n) for n in text.split("-"))
+    if near == 0 and far + 1 in _FULL_PERIODS:
+        yield finding("recent_day_six", at, got=text, suggestion=f"0-{far + 1}", days=far, full=far + 1)
+
+
+def _numbers(values: Values) -> Iterator[Problem]:
+    numbers = [parse_number(text) for text in values.ftv]
+    for i, number in enumerate(numbers):
+        if number is None:
+            yield values.wrong(i, _A_NUMBER, tidy_number(values.ftv[i]))
+    good = [n for n in numbers if n is not None]
+    if values.row.test is words.Test.BETWEEN and len(good) == 2 and good[0] > good[1]:
+        yield _turned(values)
+
+
+def _times(values: Values) -> Iterator[Problem]:
+    times = [parse_time(text) for text in values.ftv]
+    for i, written in enumerate(times):
+        if written is None or not written.plain:
+            yield values.wrong(i, _A_TIME)
+        elif written.bare_date and values.row.test in (words.Test.ONE_OF, words.Test.ABOVE):
+            yield finding("bare_date", values.at(i), got=values.ftv[i], meaning=f"{values.ftv[i]} 00:00:00")
+    good = [t.moment for t in times if t is not None and t.plain]
+    if values.row.test is words.Test.BETWEEN and len(good) == 2 and good[0] > good[1]:
+        yield _turned(values)
+
+
+def _turned(values: Values) -> Problem:
+    low, high = values.ftv
+    return finding("range_invalid", values.at(), got=f"{low}, {high}", suggestion=f'["{high}", "{low}"]')
+
+
+def _unseen(values: Values) -> Iterator[Problem]:
+    if not values.found.values_known:
+        return
+    known = [v.value for v in values.found.top]
+    for i, text in enumerate(values.ftv):
+        if text not in known:
+            yield finding("value_unseen", values.at(i), got=text, expected=", ".join(known[:10]), name=values.found.name,
+                          suggestion=nearest(text, known, least=0.5), table=words.TABLES[values.found.table])  # fmt: skip
+
+
+def _pattern(values: Values) -> Iterator[Problem]:
+    fault = values.regex_fault(values.ftv[0])
+    if fault:
+        yield finding("regex_invalid", values.at(0), got=values.ftv[0], detail=fault)
+
+
+def _position(values: Values) -> Iterator[Problem]:
+    if not re.fullmatch("[0-9]{1,9}", values.ftv[0]) or int(values.ftv[0]) < 1:
+        yield values.wrong(0, _A_POSITION)
+
+
+def _recent(values: Values) -> Iterator[Problem]:
+    yield from recent_findings("-".join(values.ftv), values.at(), values.today)
+
+
+def _days_back(values: Values) -> Iterator[Problem]:
+    if not re.fullmatch("[0-9]{1,5}", values.ftv[0]) or int(values.ftv[0]) > MAX_DAYS_BACK:
+        yield values.wrong(0, _DAYS_BACK)
+
+
+def _span(values: Values) -> Iterator[Problem]:
+    number = parse_number(values.ftv[0])
+    if number is None or number < 0 or number != int(number) or number * values.unit > MAX_DAYS_BACK * 86400:
+        yield values.wrong(0, _A_SPAN)
+
+
+def _nothing(_values: Values) -> Iterator[Problem]:
+    return iter(())
+
+
+_Check = Callable[[Values], Iterator[Problem]]
+
+_BY_TEST: Mapping[words.Test, _Check] = {
+    words.Test.MISSING: _nothing,
+    words.Test.MATCHES: _pattern,
+    words.Test.ITEM_AT: _position,
+    words.Test.RECENT: _recent,
+    words.Test.BEFORE_DAY: _days_back,
+    words.Test.NEAR_EVENT: _span,
+}
+_BY_TYPE: Mapping[str, _Check] = {"number": _numbers, "time": _times}
+
+
+def tidy_number(text: str) -> str:
+    """`5 000`, `5,000`, `+5`, `05` or `5.` as a number; "" where that would be a guess."""
+    bare = text.replace(" ", "").replace("_", "").lstrip("+")
+    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+", bare):
+        bare = bare.replace(",", "")
+    stripped = re.sub(r"^(-?)0+(?=[0-9])", r"\1", bare).rstrip(".")
+    return stripped if stripped != text and parse_number(stripped) is not None else ""
