@@ -56,6 +56,8 @@ class Comparator:
     mark: Mark
     text: Text
     """What is said of the property. `{any}` lists the values, `{a}` and `{b}` are the first and the second."""
+    many_text: Text | None = None
+    """Other words where there are several values."""
     negated: bool = False
     """True where the test must fail; a missing value still matches nothing."""
     time_text: Text | None = None
@@ -73,19 +75,21 @@ def _types(*names: ValueType) -> frozenset[ValueType]:
 # fmt: off
 _COMPARATORS = (
     Comparator("equal", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
-               Text("is {any}", "等于 {any}"), synonyms=("eq", "in", "=", "==")),
+               Text("is {any}", "等于 {any}"), Text("is one of {any}", "等于 {any} 中的任一个"), synonyms=("eq", "in", "=", "==")),
     Comparator("notEqual", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
-               Text("is not {any}", "不等于 {any}"), negated=True, synonyms=("ne", "notIn", "!=", "<>")),
+               Text("is not {any}", "不等于 {any}"), Text("is none of {any}", "不等于 {any} 中的任何一个"),
+               negated=True, synonyms=("ne", "notIn", "!=", "<>")),
     Comparator("greater", _types("number", "time"), (1, 1), Test.ABOVE, "D",
                Text("is above {a}", "大于 {a}"), time_text=Text("is after {a}", "晚于 {a}"), synonyms=("gt", ">")),
     Comparator("less", _types("number", "time"), (1, 1), Test.BELOW, "D",
                Text("is below {a}", "小于 {a}"), time_text=Text("is before {a}", "早于 {a}"), synonyms=("lt", "<")),
     Comparator("range", _types("number", "time"), (2, 2), Test.BETWEEN, "U",
-               Text("is from {a} to {b}, both included", "介于 {a} 与 {b} 之间(含两端)"), synonyms=("between",)),
+               Text("is from {a} to {b}", "为 {a} 至 {b}"), synonyms=("between",)),
     Comparator("include", _types("string"), (1, MANY), Test.CONTAINS, "D",
-               Text("contains {any}", "包含 {any}")),
+               Text("contains {any}", "包含 {any}"), Text("contains any of {any}", "包含 {any} 中的任一个")),
     Comparator("notInclude", _types("string"), (1, MANY), Test.CONTAINS, "D",
-               Text("does not contain {any}", "不包含 {any}"), negated=True),
+               Text("does not contain {any}", "不包含 {any}"),
+               Text("contains none of {any}", "不包含 {any} 中的任何一个"), negated=True),
     Comparator("regexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
                Text("matches the pattern {a}", "匹配正则 {a}"), synonyms=("regex",)),
     Comparator("notRegexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
@@ -96,25 +100,27 @@ _COMPARATORS = (
     Comparator("notNull", ANY_TYPE, (0, 0), Test.MISSING, "D",
                Text("has a value", "有值"), negated=True, synonyms=("isNotNull",)),
     Comparator("arrayIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
-               Text("has the item {any}", "列表含元素 {any}")),
+               Text("has the item {any}", "含有元素 {any}"),
+               Text("has any of the items {any}", "含有元素 {any} 中的任一个")),
     Comparator("arrayNotIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
-               Text("does not have the item {any}", "列表不含元素 {any}"), negated=True),
+               Text("does not have the item {any}", "不含元素 {any}"),
+               Text("has none of the items {any}", "不含元素 {any} 中的任何一个"), negated=True),
     Comparator("arrayItemPos", _types("list"), (2, 2), Test.ITEM_AT, "U",
-               Text("has item {b} at position {a}", "列表第 {a} 个元素为 {b}")),
+               Text("has the item {b} at position {a}", "第 {a} 个元素为 {b}")),
     Comparator("arrayIsNull", _types("list"), (0, 0), Test.EMPTY, "U",
-               Text("is missing or an empty list", "列表无值或为空")),
+               Text("is missing or an empty list", "无值或为空列表")),
     Comparator("arrayNotNull", _types("list"), (0, 0), Test.EMPTY, "U",
-               Text("is a list with items", "列表非空"), negated=True),
+               Text("is a list with items", "为非空列表"), negated=True),
     Comparator("relativeCurrentBetween", _types("time"), (2, 2), Test.RECENT, "U",
-               Text("falls into {any}", "在 {any}")),
+               Text("falls within {any}", "在 {any}之内")),
     Comparator("relativeCurrentBefore", _types("time"), (1, 1), Test.BEFORE_DAY, "U",
                Text("is before {any}", "早于 {any}")),
     Comparator("relativeEventBefore", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
-               Text("is at most {a} before the event", "在事件发生前 {a} 以内"), in_event=True),
+               Text("is at most {a} before the event", "在事件发生前 {a}以内"), in_event=True),
     Comparator("relativeEventAfter", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
-               Text("is at most {a} after the event", "在事件发生后 {a} 以内"), in_event=True),
+               Text("is at most {a} after the event", "在事件发生后 {a}以内"), in_event=True),
     Comparator("relativeEventAbsolute", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
-               Text("is at most {a} before or after the event", "在事件发生前后 {a} 以内"), in_event=True),
+               Text("is at most {a} before or after the event", "在事件发生前后 {a}以内"), in_event=True),
 )
 
 COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in _COMPARATORS}
@@ -130,6 +136,9 @@ class NumberComparator:
     test: Test
     mark: Mark
     text: Text
+    """What is said of a measure; `{a}` and `{b}` are the numbers, with their unit where they have one."""
+    times_text: Text | None = None
+    """Other words where the measure is a number of times; `{n}` is the first number without its unit."""
     negated: bool = False
     synonyms: tuple[str, ...] = ()
 
@@ -138,10 +147,10 @@ _NUMBER_COMPARATORS = (
     NumberComparator("greater", 1, Test.ABOVE, "D", Text("more than {a}", "大于 {a}"), synonyms=("gt", ">")),
     NumberComparator("less", 1, Test.BELOW, "U", Text("less than {a}", "小于 {a}"), synonyms=("lt", "<")),
     NumberComparator("equal", 1, Test.ONE_OF, "U", Text("exactly {a}", "等于 {a}"), synonyms=("eq", "=", "==")),
-    NumberComparator("notEqual", 1, Test.ONE_OF, "U", Text("not exactly {a}", "不等于 {a}"),
-                     negated=True, synonyms=("ne", "!=", "<>")),
+    NumberComparator("notEqual", 1, Test.ONE_OF, "U", Text("not {a}", "不等于 {a}"),
+                     Text("a number of times other than {n}", "不等于 {a}"), negated=True, synonyms=("ne", "!=", "<>")),
     NumberComparator("range", 2, Test.BETWEEN, "U",
-                     Text("from {a} to {b} (both included)", "介于 {a} 与 {b} 之间(含两端)"), synonyms=("between",)),
+                     Text("from {a} to {b}", "为 {a} 至 {b}"), synonyms=("between",)),
 )
 
 NUMBER_COMPARATORS: Mapping[str, NumberComparator] = {row.word: row for row in _NUMBER_COMPARATORS}
@@ -160,6 +169,13 @@ TIME_MIN = "0001-01-01 00:00:00"
 TIME_MAX = "9999-12-31 23:59:59"
 """Open ends of a range: the vendor's limits of a number, and of a time."""
 
+OPEN_RANGES: Mapping[str, tuple[Text, Text]] = {
+    "number": (Text("is at least {a}", "至少为 {a}"), Text("is at most {b}", "至多为 {b}")),
+    "time": (Text("is at or after {a}", "不早于 {a}"), Text("is at or before {b}", "不晚于 {b}")),
+    "measure": (Text("at least {a}", "至少为 {a}"), Text("at most {b}", "至多为 {b}")),
+}
+"""What a `range` says whose upper end is open, and one whose lower end is: of a property, of a time, of a measure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -170,7 +186,7 @@ class Measure:
     """Types of property it takes; empty where it takes none."""
     mark: Mark
     text: Text
-    """How it is named; `{quota}` is the property."""
+    """How it is named; `{quota}` is the property (in Chinese its words bring their own blank)."""
     counts: bool = False
     """True where the result is a whole number from 0 up."""
     without_rows: Literal["zero", "undefined"] = "undefined"
@@ -181,13 +197,13 @@ class Measure:
 _MEASURES = (
     Measure("TIMES", frozenset(), "D", Text("number of times", "次数"), counts=True, without_rows="zero",
             synonyms=("TOTAL_TIMES", "COUNT")),
-    Measure("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota} 的总和")),
-    Measure("AVG", _types("number"), "U", Text("the average of {quota}", "{quota} 的平均值")),
-    Measure("MAX", _types("number"), "U", Text("the largest {quota}", "{quota} 的最大值")),
-    Measure("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota} 的最小值")),
-    Measure("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota} 的中位数")),
+    Measure("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota}的总和")),
+    Measure("AVG", _types("number"), "U", Text("the average of {quota}", "{quota}的平均值")),
+    Measure("MAX", _types("number"), "U", Text("the largest {quota}", "{quota}的最大值")),
+    Measure("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota}的最小值")),
+    Measure("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota}的中位数")),
     Measure("DISTINCT", _types("string", "number", "bool", "time"), "D",
-            Text("the number of different values of {quota}", "{quota} 的去重数"), counts=True),
+            Text("the number of different values of {quota}", "{quota}的去重数"), counts=True),
 )
 
 MEASURES: Mapping[str, Measure] = {row.word: row for row in _MEASURES}
@@ -196,15 +212,18 @@ POPULATION_MEASURES = ("TRIG_USER_NUM", "PER_CAPITA_TIMES", "PER_CAPITA_NUM")
 """They measure a whole population and mean nothing for one user: `analysis_not_per_user`."""
 
 RELATIONS: Mapping[str, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
+JOINS: Mapping[str, Text] = {"and": Text("all of", "同时满足"), "or": Text("any of", "满足任一")}
+"""How a relation is said in front of what it joins."""
 TABLES: Mapping[str, Text] = {"event": Text("event property", "事件属性"), "user": Text("user property", "用户属性")}
 TIME_UNITS: Mapping[str, tuple[int, Text]] = {
-    "minute": (60, Text("{n} minutes", "{n} 分钟")),
-    "hour": (3600, Text("{n} hours", "{n} 小时")),
-    "day": (86400, Text("{n} times 24 hours", "{n} 个 24 小时")),
+    "minute": (60, Text("{n} minute{s}", "{n} 分钟")),
+    "hour": (3600, Text("{n} hour{s}", "{n} 小时")),
+    "day": (86400, Text("{n} day{s} of 24 hours", "{n} 天（每天按 24 小时计）")),
 }
-"""Unit of the `relativeEvent…` words: seconds, and how it is said."""
+"""Unit of the `relativeEvent…` words: seconds, and how it is said (`{s}` is the English plural)."""
 
 ANY_EVENT = "anyEvent"
+ANY_EVENT_TEXT = Text("any event", "任意事件")
 """As `eventName`: rows of every name."""
 
 GROUP = "COMPOUND"
