@@ -47,7 +47,12 @@ class FenqunError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: Text, *, next_step: Text = NOTHING, problems: Sequence[Problem] = (), repairs: Sequence[Repair] = ()
+        self,
+        message: Text,
+        *,
+        next_step: Text = NOTHING,
+        problems: Sequence[Problem] = (),
+        repairs: Sequence[Repair] = (),
     ) -> None:
         super().__init__(message.en)
         self.message = message
@@ -88,6 +93,12 @@ class NameTaken(InputError):
     """The cluster name is in use, for something else."""
 
     code = "name_taken"
+
+
+class ChangedMeanwhile(InputError):
+    """What was to be changed is no longer as the caller saw it; read it again."""
+
+    code = "changed_meanwhile"
 
 
 class LoadRefused(InputError):
@@ -132,6 +143,19 @@ class Interrupted(EngineError):
     """The computation was stopped before it was finished."""
 
     code = "interrupted"
+    retryable = True
+
+
+class DiskFull(EngineError):
+    """The disk or a quota is full; nothing was changed."""
+
+    code = "disk_full"
+
+
+class WorkspaceBusy(EngineError):
+    """Another process held the catalogue for too long; nothing was changed."""
+
+    code = "workspace_busy"
     retryable = True
 
 

@@ -1,0 +1,354 @@
+"""The catalogue: projects, generations of data, clusters and their versions.
+
+Every call is synchronous and short, so that it can run inline in an event loop. A call that writes is one
+commit: after a crash it has happened wholly or not at all. (Jobs are in `job_store.py`, on the same database.)
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from mcp_server.errors import ChangedMeanwhile, NameTaken, NoData, NotFound, QueryFailed
+from mcp_server.platforms.local import rows
+from mcp_server.platforms.local.database import Database, Value
+from mcp_server.platforms.local.records import (
+    ClusterChange,
+    ClusterDraft,
+    ClusterPage,
+    ClusterRecord,
+    GenerationRecord,
+    ProjectRecord,
+    VersionRecord,
+)
+from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.suggest import nearest_named
+from mcp_server.text import Text, listed, same
+
+Clock = Callable[[], datetime]
+"""Gives the present moment as an aware datetime."""
+
+MAX_NAMES = 2000
+"""Names that are looked through for a suggestion, newest first."""
+
+_NO_DATA = Text(
+    "Project {project} has no data yet. Load some first: fenqun load --users FILE --events FILE --project {project}",
+    "项目 {project} 还没有数据。请先加载：fenqun load --users FILE --events FILE --project {project}",
+)
+_NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
+_NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签 {ref}。")
+_NO_ID = Text("There is no cluster or tag with the id {ref}.", "没有 id 为 {ref} 的分群或标签。")
+_NEAREST = Text('The nearest name is "{name}".', "最接近的名称是“{name}”。")
+_NEWEST = Text("The newest are: {names}.", "最近创建的有：{names}。")
+_NONE_YET = Text("It has none yet.", "该项目尚未创建任何分群或标签。")
+_TAKEN = Text(
+    'The name "{name}" is in use: it is id {id}, "{display}". Names ignore case, and clusters and tags share them.',
+    "名称“{name}”已被占用：id {id}，“{display}”。名称不区分大小写，分群与标签不能重名。",
+)
+_CHOOSE = Text(
+    'Choose another name, for example "{free}", or change the existing one.',
+    "请换一个名称，例如“{free}”，或修改已有的那个。",
+)
+_CHANGED = Text(
+    '"{name}" was changed by someone else since it was read (revision {seen}, now {now}); nothing was changed. Read it again, then decide.',
+    "“{name}”在读取之后已被他人修改（读取时修订号 {seen}，现为 {now}），未做任何更改。请重新读取后再决定。",
+)
+_FILE_GONE = Text(
+    "The file {file} is gone from the workspace, so its result was not saved. Run it again.",
+    "工作区中的文件 {file} 已不存在，结果未保存。请重新运行。",
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _seen_from(generation: GenerationRecord, today: date | None) -> GenerationRecord:
+    if today is None or generation.metadata.today == today:
+        return generation
+    return replace(generation, metadata=generation.metadata.model_copy(update={"today": today}))
+
+
+class Catalog:
+    """What a workspace knows. One per process; any thread may call it."""
+
+    def __init__(self, workspace: Workspace, *, clock: Clock = _now) -> None:
+        """Open or make the catalogue. ConfigurationError where it is not ours, or of a newer schema."""
+        self.workspace = workspace
+        self.clock = clock
+        self.database = Database(workspace)
+        self._generations: dict[tuple[str, int], GenerationRecord] = {}  # immutable rows, so never outdated
+
+    def close(self) -> None:
+        """Close the connections. Call it last: jobs end before, the workspace closes after."""
+        self.database.close()
+
+    def moment(self) -> str:
+        """The present as the catalogue writes it."""
+        return rows.write_time(self.clock())
+
+    # -- projects and their data -----------------------------------------------------------------------------
+
+    def projects(self) -> tuple[ProjectRecord, ...]:
+        """All projects, sorted by id."""
+        return tuple(map(rows.project, self.database.rows("SELECT * FROM project ORDER BY id")))
+
+    def find_project(self, project_id: str) -> ProjectRecord | None:
+        """The project, or None where nothing was ever loaded into it."""
+        found = self.database.row("SELECT * FROM project WHERE id = ?", (project_id,))
+        return rows.project(found) if found else None
+
+    def project(self, project_id: str) -> ProjectRecord:
+        """The project. NotFound names those there are; NoData where there is none at all."""
+        found = self.find_project(project_id)
+        if found is not None:
+            return found
+        known = [same(p.id) for p in self.projects()]
+        if known:
+            raise NotFound(_NO_PROJECT.format(project=rows.shown(project_id), known=listed(known)))
+        raise NoData(_NO_DATA.format(project=rows.shown(project_id)))
+
+    def today(self, project: ProjectRecord) -> date:
+        """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""
+        return project.as_of or self.clock().astimezone(ZoneInfo(project.zone)).date()
+
+    def generation(self, project_id: str) -> GenerationRecord:
+        """The current data of a project; its metadata carries the `today` of this moment."""
+        project = self.project(project_id)
+        key = (project.id, project.generation)
+        found = self._generations.get(key)
+        if found is None:
+            found = self.generation_numbered(*key)
+            if found is None:
+                raise NoData(_NO_DATA.format(project=project.id))
+        found = _seen_from(found, self.today(project))
+        self._generations = {**{k: v for k, v in self._generations.items() if k[0] != project.id}, key: found}
+        return found
+
+    def generation_numbered(self, project_id: str, number: int, today: date | None = None) -> GenerationRecord | None:
+        """One generation, seen from the day `today` (None: from the day of its load); None where it was swept away."""
+        found = self.database.row("SELECT * FROM generation WHERE project = ? AND number = ?", (project_id, number))
+        return _seen_from(rows.generation(found), today) if found else None
+
+    def metadata(self, project_id: str) -> Metadata:
+        """What the project's definitions may name; the same object until data or day change."""
+        return self.generation(project_id).metadata
+
+    def publish_generation(
+        self, metadata: Metadata, parts: Sequence[str], facts: Mapping[str, object] | None = None
+    ) -> GenerationRecord:
+        """Make published files the current data of `metadata.project_id`, with its zone and as-of date.
+
+        `parts` are relative paths. Clusters stay; whether they are stale follows from the generation number.
+        """
+        project_id, as_of = metadata.project_id, metadata.as_of.isoformat() if metadata.as_of else None
+        with self.database.write() as db:
+            self.check_files(parts)
+            found = db.execute("SELECT generation FROM project WHERE id = ?", (project_id,)).fetchone()
+            number = found["generation"] + 1 if found else 1
+            db.execute(
+                "INSERT INTO project (id, zone, as_of, generation) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET zone = excluded.zone, as_of = excluded.as_of, generation = excluded.generation",
+                (project_id, metadata.zone, as_of, number),
+            )
+            db.execute(
+                "INSERT INTO generation (project, number, parts, metadata, facts, loaded_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    project_id,
+                    number,
+                    json.dumps(list(parts)),
+                    metadata.model_dump_json(),
+                    rows.write_facts(facts),
+                    self.moment(),
+                ),
+            )
+        return self.generation(project_id)
+
+    def check_files(self, files: Sequence[str]) -> None:
+        """Refuse to name a file that is not there. Inside a write transaction, since sweeping takes the same lock."""
+        for file in files:
+            if not self.workspace.absolute(file).is_file():
+                raise QueryFailed(_FILE_GONE.format(file=file))
+
+    # -- reading clusters ------------------------------------------------------------------------------------
+
+    def cluster(self, cluster_id: int) -> ClusterRecord:
+        """The cluster or tag with this id, in whatever project. NotFound, also where it was deleted."""
+        found = self.database.row(f"{rows.CLUSTER} AND c.id = ?", (cluster_id,))
+        if found is None:
+            raise NotFound(_NO_ID.format(ref=cluster_id))
+        return rows.cluster(found)
+
+    def find(self, project_id: str, ref: str | int) -> ClusterRecord:
+        """The cluster or tag that `ref` names: an id, or a name in any case. NotFound names the nearest.
+
+        A name begins with a letter (qp.md section 6), so digits are always an id.
+        """
+        text = str(ref).strip()
+        found = self._by_id(project_id, text) if text.isascii() and text.isdigit() else self.find_name(project_id, text)
+        if found is None:
+            raise self._not_found(self.project(project_id), text)
+        return found
+
+    def find_name(self, project_id: str, name: str) -> ClusterRecord | None:
+        """The cluster or tag of this name, in any case."""
+        found = self.database.row(f"{rows.CLUSTER} AND c.project = ? AND c.name_key = ?", (project_id, name.casefold()))
+        return rows.cluster(found) if found else None
+
+    def _by_id(self, project_id: str, digits: str) -> ClusterRecord | None:
+        if len(digits) > 18:  # beyond SQLite's integers
+            return None
+        found = self.database.row(f"{rows.CLUSTER} AND c.project = ? AND c.id = ?", (project_id, int(digits)))
+        return rows.cluster(found) if found else None
+
+    def _not_found(self, project: ProjectRecord, ref: str) -> NotFound:
+        found = self.database.rows(
+            "SELECT name, display_name FROM cluster WHERE project = ? AND deleted_at IS NULL ORDER BY id DESC LIMIT ?",
+            (project.id, MAX_NAMES),
+        )
+        names: dict[str, list[str]] = {r["name"]: [r["display_name"]] for r in found}
+        near = nearest_named(ref, names)
+        if near:
+            hint = _NEAREST.format(name=near)
+        elif names:
+            hint = _NEWEST.format(names=listed([same(n) for n in list(names)[:5]]))
+        else:
+            hint = _NONE_YET
+        return NotFound(_NO_CLUSTER.format(ref=rows.quoted(ref), project=project.id).then(hint))
+
+    def list_clusters(
+        self,
+        project_id: str,
+        *,
+        search: str = "",
+        cluster_types: Sequence[str] = (),
+        catalog: str = "",
+        offset: int = 0,
+        limit: int = 50,
+    ) -> ClusterPage:
+        """Clusters and tags of a project, newest first.
+
+        `search` is a part of the name, display name or remarks, in any case. No types and no catalog: all of them.
+        """
+        where, values = " AND c.project = ?", [project_id]
+        if search:
+            where, values = f"{where} AND instr(c.words, ?) > 0", [*values, search.casefold()]
+        if cluster_types:
+            where += f" AND c.cluster_type IN ({','.join('?' * len(cluster_types))})"
+            values += cluster_types
+        if catalog:
+            where, values = f"{where} AND c.catalog = ?", [*values, catalog]
+        counted = self.database.row(f"SELECT count(*) AS n FROM cluster c WHERE c.deleted_at IS NULL{where}", values)
+        page: list[Value] = [*values, limit, offset]
+        found = self.database.rows(f"{rows.CLUSTER}{where} ORDER BY c.id DESC LIMIT ? OFFSET ?", page)
+        return ClusterPage(tuple(map(rows.cluster, found)), counted["n"] if counted else 0)
+
+    def version(self, cluster_id: int, number: int) -> VersionRecord | None:
+        """One version of a cluster, or None where it was never made or was swept away."""
+        found = self.database.row("SELECT * FROM version WHERE cluster = ? AND number = ?", (cluster_id, number))
+        return rows.version(found) if found else None
+
+    def versions(self, cluster_id: int) -> tuple[VersionRecord, ...]:
+        """The versions that are kept, newest first."""
+        found = self.database.rows("SELECT * FROM version WHERE cluster = ? ORDER BY number DESC", (cluster_id,))
+        return tuple(map(rows.version, found))
+
+    # -- writing clusters ------------------------------------------------------------------------------------
+
+    def create_cluster(self, project_id: str, draft: ClusterDraft) -> ClusterRecord:
+        """Save a new cluster or tag. NameTaken where the name is in use in any case, with a free one."""
+        self.project(project_id)
+        moment = self.moment()
+        columns: dict[str, Value] = {
+            "project": project_id,
+            "name": draft.name,
+            "name_key": draft.name.casefold(),
+            "display_name": draft.display_name,
+            "catalog": draft.catalog,
+            "cluster_type": draft.cluster_type,
+            "remarks": draft.remarks,
+            "words": rows.search_words(draft.name, draft.display_name, draft.remarks),
+            "definition": draft.definition,
+            "definition_hash": draft.definition_hash,
+            "definition_changed_at": moment,
+            "created_at": moment,
+            "updated_at": moment,
+            "revision": 1,
+        }
+        with self.database.write() as db:
+            taken = self.find_name(project_id, draft.name)
+            if taken is not None:
+                hint = _CHOOSE.format(free=self.free_name(project_id, draft.name))
+                raise NameTaken(_TAKEN.format(name=taken.name, id=taken.id, display=taken.display_name), next_step=hint)
+            statement = f"INSERT INTO cluster ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+            made = db.execute(statement, tuple(columns.values())).lastrowid
+            return self.cluster(int(made or 0))
+
+    def free_name(self, project_id: str, name: str, *, longest: int = 24) -> str:
+        """This name if it is free, else the first free one of name_2, name_3, …, cut to `longest` characters."""
+        wanted, count = name[:longest], 1
+        while self.find_name(project_id, wanted) is not None:
+            count += 1
+            suffix = f"_{count}"
+            wanted = name[: longest - len(suffix)] + suffix
+        return wanted
+
+    def update_cluster(self, cluster_id: int, revision: int, change: ClusterChange) -> ClusterRecord:
+        """Change what `change` holds, if the cluster still is as the caller read it (`revision`).
+
+        ChangedMeanwhile where it is not. A change that changes nothing leaves the revision as it is.
+        """
+        with self.database.write() as db:
+            before = self._as_seen(cluster_id, revision)
+            after = replace(
+                before,
+                display_name=before.display_name if change.display_name is None else change.display_name,
+                remarks=before.remarks if change.remarks is None else change.remarks,
+                definition=before.definition if change.definition is None else change.definition,
+                definition_hash=before.definition_hash if change.definition_hash is None else change.definition_hash,
+            )
+            if after == before:
+                return before
+            self._write_change(db, before, after)
+            return self.cluster(cluster_id)
+
+    def _write_change(self, db: sqlite3.Connection, before: ClusterRecord, after: ClusterRecord) -> None:
+        moment = self.moment()
+        other_meaning = after.definition_hash != before.definition_hash
+        db.execute(
+            "UPDATE cluster SET display_name = ?, remarks = ?, words = ?, definition = ?, definition_hash = ?,"
+            " definition_changed_at = ?, updated_at = ?, revision = revision + 1 WHERE id = ?",
+            (
+                after.display_name,
+                after.remarks,
+                rows.search_words(after.name, after.display_name, after.remarks),
+                after.definition,
+                after.definition_hash,
+                moment if other_meaning else rows.write_time(before.definition_changed_at),
+                moment,
+                after.id,
+            ),
+        )
+
+    def delete_cluster(self, cluster_id: int, revision: int) -> None:
+        """Delete it, if it still is as the caller read it. Its jobs are asked to stop; its name is free at once.
+
+        The row and its versions stay in the file, unseen, so that a deletion can be undone one day.
+        """
+        with self.database.write() as db:
+            self._as_seen(cluster_id, revision)
+            moment = self.moment()
+            db.execute(
+                "UPDATE cluster SET deleted_at = ?, updated_at = ?, revision = revision + 1 WHERE id = ?",
+                (moment, moment, cluster_id),
+            )
+            db.execute("UPDATE job SET stop = 'deleted' WHERE cluster = ? AND state = 'running'", (cluster_id,))
+
+    def _as_seen(self, cluster_id: int, revision: int) -> ClusterRecord:
+        found = self.cluster(cluster_id)
+        if found.revision != revision:
+            raise ChangedMeanwhile(_CHANGED.format(name=found.name, seen=revision, now=found.revision))
+        return found

@@ -1,0 +1,102 @@
+"""The tables of the catalogue, as steps from one schema version to the next.
+
+`PRAGMA user_version` holds the number of steps that a file has seen. A step, once released, is never edited; a
+change is a new step at the end. Times are ISO text in UTC with six decimals, so that text order is time order.
+Plain SQLite of 3.31 on: no STRICT, no RETURNING.
+"""
+
+APPLICATION_ID = 0x66656E71
+"""`fenq`: tells our file from any other SQLite file."""
+
+_FIRST = """
+CREATE TABLE project (
+    id TEXT PRIMARY KEY,
+    zone TEXT NOT NULL,
+    as_of TEXT,
+    generation INTEGER NOT NULL
+);
+
+-- One row per load. parts: JSON list of relative paths (today always one; daily loads will append).
+CREATE TABLE generation (
+    project TEXT NOT NULL REFERENCES project(id),
+    number INTEGER NOT NULL,
+    parts TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    loaded_at TEXT NOT NULL,
+    PRIMARY KEY (project, number)
+);
+
+-- Clusters and tags share the table, because they share the name space (qp.md section 6).
+CREATE TABLE cluster (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL REFERENCES project(id),
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    catalog TEXT NOT NULL,
+    cluster_type TEXT NOT NULL,
+    remarks TEXT NOT NULL,
+    words TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    definition_hash TEXT NOT NULL,
+    definition_changed_at TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    deleted_at TEXT,
+    revision INTEGER NOT NULL,
+    version INTEGER,
+    FOREIGN KEY (id, version) REFERENCES version(cluster, number)
+);
+CREATE UNIQUE INDEX cluster_name ON cluster(project, name_key) WHERE deleted_at IS NULL;
+
+CREATE TABLE version (
+    cluster INTEGER NOT NULL REFERENCES cluster(id),
+    number INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    users_num INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    computed_at TEXT NOT NULL,
+    duration REAL NOT NULL,
+    generation INTEGER NOT NULL,
+    definition_hash TEXT NOT NULL,
+    local_day TEXT NOT NULL,
+    job INTEGER NOT NULL,
+    PRIMARY KEY (cluster, number)
+);
+
+-- stop: why a running job is asked to end; its owner looks for it. definition: what it computes, as it was asked for.
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster INTEGER NOT NULL REFERENCES cluster(id),
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'interrupted')),
+    progress INTEGER NOT NULL,
+    stop TEXT,
+    error_code TEXT NOT NULL DEFAULT '',
+    error_en TEXT NOT NULL DEFAULT '',
+    error_zh TEXT NOT NULL DEFAULT '',
+    definition TEXT NOT NULL,
+    definition_hash TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    local_day TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    started_at TEXT,
+    finished_at TEXT,
+    version INTEGER
+);
+CREATE INDEX job_of_cluster ON job(cluster, id);
+CREATE INDEX job_running ON job(owner) WHERE state = 'running';
+
+-- Who waits for a job. An empty owner is the standing waiter of a detached job.
+CREATE TABLE job_waiter (
+    job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    PRIMARY KEY (job, id)
+);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST,)
+"""STEPS[n] leads from schema version n to n + 1."""

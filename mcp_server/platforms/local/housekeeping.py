@@ -1,0 +1,50 @@
+"""Removing what no longer serves anybody: old versions and generations, old jobs, leftovers of dead processes."""
+
+from datetime import timedelta
+
+from mcp_server.platforms.local import rows
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.job_store import JobStore
+from mcp_server.platforms.local.workspace import GRACE
+
+KEEP_VERSIONS = 2
+"""Versions of a cluster that stay: the current one, and the one before it."""
+KEEP_GENERATIONS = 2
+KEEP_JOBS = timedelta(days=30)
+"""Ended jobs stay this long; the newest of a cluster stays for ever."""
+
+_OLD_VERSIONS = (
+    "DELETE FROM version WHERE EXISTS (SELECT 1 FROM version newer WHERE newer.cluster = version.cluster"
+    " AND newer.number >= version.number + ? AND newer.computed_at < ?)"
+)
+_OLD_GENERATIONS = (
+    "DELETE FROM generation WHERE EXISTS (SELECT 1 FROM generation newer WHERE newer.project = generation.project"
+    " AND newer.number >= generation.number + ? AND newer.loaded_at < ?)"
+    " AND NOT EXISTS (SELECT 1 FROM job JOIN cluster ON cluster.id = job.cluster WHERE job.state = 'running'"
+    " AND cluster.project = generation.project AND job.generation = generation.number)"
+)
+_OLD_JOBS = "DELETE FROM job WHERE state <> 'running' AND finished_at < ? AND id NOT IN (SELECT max(id) FROM job GROUP BY cluster)"
+
+
+def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
+    """Sweep the workspace; any process may, at any time. Returns the files removed, as relative paths.
+
+    What was replaced goes only after a grace: somebody may just be about to open it. Rows go first, in a commit
+    of their own; a crash after it leaves files that no row names, which the next sweep removes.
+    """
+    now = catalog.clock()
+    replaced_before = rows.write_time(now - timedelta(seconds=GRACE))
+    jobs.reap()
+    with catalog.database.write() as db:
+        db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before))
+        db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before))
+        db.execute(_OLD_JOBS, (rows.write_time(now - KEEP_JOBS),))
+    with catalog.database.write():  # nothing is written; the lock keeps a file from being named while it is removed
+        return catalog.workspace.sweep(_named(catalog), now=now.timestamp())
+
+
+def _named(catalog: Catalog) -> frozenset[str]:
+    """Every file that the catalogue names, also for clusters that were deleted."""
+    members = {row["file"] for row in catalog.database.rows("SELECT file FROM version")}
+    parts = catalog.database.rows("SELECT part.value AS file FROM generation, json_each(generation.parts) AS part")
+    return frozenset(members | {row["file"] for row in parts})

@@ -1,0 +1,135 @@
+"""Rows of the catalogue to records and back: the only place that knows how values are written in the file."""
+
+import json
+import sqlite3
+from datetime import UTC, date, datetime
+
+from mcp_server.platforms.local.records import (
+    ClusterRecord,
+    Facts,
+    GenerationRecord,
+    JobRecord,
+    ProjectRecord,
+    VersionRecord,
+)
+from mcp_server.qp.metadata import Metadata
+from mcp_server.text import Text
+
+CLUSTER = (
+    "SELECT c.*, v.number AS v_number, v.file, v.users_num, v.computed_at, v.duration, v.generation, v.job, v.facts,"
+    " v.definition_hash AS v_definition_hash, v.local_day"
+    " FROM cluster c LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.deleted_at IS NULL"
+)
+"""Reads `cluster` rows; conditions on `c` are added with AND."""
+
+
+def write_time(moment: datetime) -> str:
+    """An aware time as text whose order is the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def read_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _maybe_time(text: str | None) -> datetime | None:
+    return None if text is None else read_time(text)
+
+
+def write_facts(facts: Facts | None) -> str:
+    """Plain JSON values as text."""
+    return json.dumps(dict(facts or {}), ensure_ascii=False)
+
+
+def search_words(*parts: str) -> str:
+    """What a search looks through. A unit separator keeps a match from running over two parts."""
+    return "\x1f".join(parts).casefold()
+
+
+def shown(text: str) -> str:
+    """Words of a caller, fit to be quoted in a message: one line, not long."""
+    line = "".join(c if c.isprintable() else " " for c in text[:80])
+    return line + "…" if len(text) > 80 else line
+
+
+def quoted(text: str) -> Text:
+    """Words of a caller, cut and in the quotation marks of each language."""
+    return Text(f'"{shown(text)}"', f"“{shown(text)}”")
+
+
+def project(row: sqlite3.Row) -> ProjectRecord:
+    as_of = date.fromisoformat(row["as_of"]) if row["as_of"] else None
+    return ProjectRecord(row["id"], row["zone"], as_of, row["generation"])
+
+
+def generation(row: sqlite3.Row) -> GenerationRecord:
+    return GenerationRecord(
+        project=row["project"],
+        number=row["number"],
+        parts=tuple(json.loads(row["parts"])),
+        metadata=Metadata.model_validate_json(row["metadata"]),
+        facts=json.loads(row["facts"]),
+        loaded_at=read_time(row["loaded_at"]),
+    )
+
+
+def version(row: sqlite3.Row) -> VersionRecord:
+    return _version(row, row["cluster"], row["number"], row["definition_hash"])
+
+
+def _version(row: sqlite3.Row, cluster_id: int, number: int, definition_hash: str) -> VersionRecord:
+    return VersionRecord(
+        cluster=cluster_id,
+        number=number,
+        file=row["file"],
+        users_num=row["users_num"],
+        computed_at=read_time(row["computed_at"]),
+        duration=row["duration"],
+        generation=row["generation"],
+        definition_hash=definition_hash,
+        local_day=date.fromisoformat(row["local_day"]),
+        job=row["job"],
+        facts=json.loads(row["facts"]),
+    )
+
+
+def cluster(row: sqlite3.Row) -> ClusterRecord:
+    current = None if row["v_number"] is None else _version(row, row["id"], row["v_number"], row["v_definition_hash"])
+    return ClusterRecord(
+        id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        display_name=row["display_name"],
+        catalog=row["catalog"],
+        cluster_type=row["cluster_type"],
+        remarks=row["remarks"],
+        definition=row["definition"],
+        definition_hash=row["definition_hash"],
+        definition_changed_at=read_time(row["definition_changed_at"]),
+        created_at=read_time(row["created_at"]),
+        updated_at=read_time(row["updated_at"]),
+        revision=row["revision"],
+        current=current,
+    )
+
+
+def job(row: sqlite3.Row) -> JobRecord:
+    return JobRecord(
+        id=row["id"],
+        cluster=row["cluster"],
+        kind=row["kind"],
+        owner=row["owner"],
+        state=row["state"],
+        progress=row["progress"],
+        definition=row["definition"],
+        definition_hash=row["definition_hash"],
+        generation=row["generation"],
+        local_day=date.fromisoformat(row["local_day"]),
+        created_at=read_time(row["created_at"]),
+        started_at=_maybe_time(row["started_at"]),
+        finished_at=_maybe_time(row["finished_at"]),
+        version=row["version"],
+        error_code=row["error_code"],
+        error=Text(row["error_en"], row["error_zh"]),
+        stop=row["stop"] or "",
+    )
