@@ -114,11 +114,18 @@ class SegmentPlatform(Protocol):
     async def metadata(self, project_id: str) -> Metadata: ...
 
     async def preview(
-        self, project_id: str, definition: Qp, *, sample: int, properties: Sequence[str], want_sql: bool, on_progress: OnProgress
+        self,
+        project_id: str,
+        definition: Qp,
+        *,
+        sample: int,
+        properties: Sequence[str],
+        want_sql: bool,
+        on_progress: OnProgress,
     ) -> Preview: ...
 
-    async def estimate_rows(self, project_id: str, definition: Qp) -> int:
-        """About how many event rows a computation reads."""
+    def regex_fault(self, pattern: str) -> str:
+        """Why a pattern is not valid here; "" where it is. May take a moment: call it in a worker thread."""
         ...
 
     async def get(self, project_id: str, cluster: str) -> Cluster:
@@ -127,29 +134,30 @@ class SegmentPlatform(Protocol):
 
     async def find_name(self, project_id: str, cluster_name: str) -> Cluster | None: ...
 
-    async def list(self, project_id: str, *, search: str, cluster_types: Sequence[str], offset: int, limit: int) -> Page: ...
+    async def search(
+        self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
+    ) -> Page: ...
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
         """Save it and start its first computation. NameTaken where the name is in use."""
         ...
 
-    async def update(self, project_id: str, cluster: Cluster, changes: ClusterChanges) -> Cluster:
+    async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         """Save what changes; a changed definition starts a computation."""
         ...
 
-    async def delete(self, project_id: str, cluster: Cluster) -> None: ...
+    async def delete(self, cluster: Cluster) -> None: ...
 
-    async def refresh(self, project_id: str, cluster: Cluster) -> None:
-        """Start a computation, or join the one that runs."""
+    async def refresh(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+        """Start a computation, or join the one that runs, and wait for it; the cluster as it stands then."""
         ...
 
-    async def wait(self, project_id: str, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
-        """Wait until the running computation ends or the time is over; the cluster as it stands then."""
+    async def wait(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+        """Wait until the running computation, if any, ends or the time is over; the cluster as it stands then."""
         ...
 
     async def export(
         self,
-        project_id: str,
         cluster: Cluster,
         *,
         file_format: Literal["csv", "parquet"],

@@ -120,6 +120,12 @@ class JobRunner:
                 worker.start()
             self._watch_while_needed()
 
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The jobs of this process that run or wait for their turn."""
+        with self._lock:
+            return tuple(self._active)
+
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     async def refresh(self, cluster_id: int, seconds: float | None, on_percent: OnPercent | None = None) -> JobRecord:

@@ -1,0 +1,206 @@
+"""Runs plans on DuckDB: over one immutable data file per load, read-only, with progress and interruption.
+
+One in-memory database per process; data files are attached to it read-only and every task has a cursor of
+its own, so tasks neither see nor stop each other. Members never pass through Python: they are copied from
+engine to file.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from mcp_server.engine.connection import connect, cursor
+from mcp_server.engine.emit import DUCKDB, Tables, chosen_sql, funnel_sql, masks_sql, selection_sql
+from mcp_server.engine.plan import Plan
+from mcp_server.engine.quoting import identifier, literal
+from mcp_server.errors import Interrupted, QueryFailed
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_POLL_SECONDS = 0.05
+_PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)"
+
+
+class Control(Protocol):
+    """Whoever started a task: receives progress (0 to 100) and may interrupt."""
+
+    def report(self, percent: float) -> None: ...
+
+    def on_interrupt(self, callback: Callable[[], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine may use; None is the engine's own default (all cores, half of the memory)."""
+
+    threads: int | None = None
+    memory_limit: str | None = None
+
+
+class Counts(NamedTuple):
+    """Sizes of a funnel: (alone, left) of each step, and of the whole."""
+
+    steps: tuple[tuple[int, int], ...]
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One immutable data file, and whether all its events belong to users of its user table."""
+
+    path: Path
+    users_complete: bool
+
+
+class Engine:
+    """The DuckDB of one process. Safe to use from several threads."""
+
+    def __init__(self, temp: Path, limits: Limits = Limits()) -> None:
+        self._temp = temp
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._connection: DuckDBPyConnection | None = None
+        self._attached: dict[Path, str] = {}
+
+    def close(self) -> None:
+        """Let go of all files."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection, self._attached = None, {}
+
+    # tasks
+
+    def write_members(self, data: DataFile, plan: Plan, out: Path, control: Control) -> int:
+        """Write the users that a plan selects to a Parquet file (one column, `user_id`); their number."""
+        with self._task(control) as own:
+            sql = selection_sql(plan, DUCKDB, self._tables(data))
+            return _one(own.execute(f"COPY (\n{sql}\n) TO {literal(str(out))} {_PARQUET}"))
+
+    def preview(
+        self, data: DataFile, plan: Plan, *, sample: int, columns: Sequence[str], control: Control
+    ) -> tuple[Counts, list[tuple[Any, ...]]]:
+        """The sizes of every step, and the first `sample` selected users by id with some of their columns."""
+        tables = self._tables(data)
+        with self._task(control) as own:
+            own.execute(f"CREATE TEMP TABLE preview_masks AS\n{masks_sql(plan, DUCKDB, tables)}")
+            row = own.execute(funnel_sql(plan, DUCKDB, "preview_masks")).fetchone() or ()
+            pairs = tuple((int(row[i]), int(row[i + 1])) for i in range(0, len(row) - 1, 2))
+            return Counts(pairs, int(row[-1])), self._sample(own, plan, tables, sample, columns)
+
+    def _sample(
+        self, own: "DuckDBPyConnection", plan: Plan, tables: Tables, sample: int, columns: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        if sample <= 0:
+            return []
+        chosen = chosen_sql(plan, DUCKDB, "preview_masks")
+        shown = ", ".join(f"u.{identifier(c)}" for c in columns)
+        user_id = identifier("#user_id")
+        first = f"SELECT user_id FROM ({chosen}) ORDER BY user_id LIMIT {int(sample)}"
+        return own.execute(
+            f"SELECT {shown} FROM ({first}) AS s JOIN {tables.users} AS u ON u.{user_id} = s.user_id ORDER BY u.{user_id}"
+        ).fetchall()
+
+    def copy(self, data: DataFile, query: Callable[[Tables], str], out: Path, options: str, control: Control) -> int:
+        """Write the rows of a query to a file; their number."""
+        with self._task(control) as own:
+            return _one(own.execute(f"COPY (\n{query(self._tables(data))}\n) TO {literal(str(out))} ({options})"))
+
+    def regex_fault(self, pattern: str) -> str:
+        """Why a pattern is not valid RE2; "" where it is."""
+        import duckdb
+
+        own = cursor(self._database())
+        try:
+            own.execute("SELECT regexp_matches('', ?)", [pattern])
+        except duckdb.Error as error:
+            return str(error).partition(": ")[2][:200] or "invalid"
+        finally:
+            own.close()
+        return ""
+
+    # connections
+
+    def _database(self) -> "DuckDBPyConnection":
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect(
+                    self._temp, threads=self._limits.threads, memory_limit=self._limits.memory_limit
+                )
+            return self._connection
+
+    def _tables(self, data: DataFile) -> Tables:
+        """The tables of a data file, attached on first use."""
+        database = self._database()
+        with self._lock:
+            alias = self._attached.get(data.path)
+            if alias is None:
+                alias = f"data_{len(self._attached) + 1}"
+                database.execute(f"ATTACH {literal(str(data.path))} AS {alias} (READ_ONLY)")
+                self._attached[data.path] = alias
+        return Tables(f"{alias}.events", f"{alias}.users", data.users_complete)
+
+    @contextmanager
+    def _task(self, control: Control) -> "Iterator[DuckDBPyConnection]":
+        """A cursor for one task; its errors become ours, its progress is reported, an interrupt stops it."""
+        import duckdb
+
+        own = cursor(self._database())
+        control.on_interrupt(own.interrupt)
+        try:
+            with _watched(own, control):
+                yield own
+        except duckdb.InterruptException as error:
+            raise Interrupted(
+                Text("The computation was stopped.", "计算已被中止。"), next_step=Text("Call again.", "请重新调用。")
+            ) from error
+        except duckdb.Error as error:
+            raise _failed(error) from error
+        finally:
+            own.close()
+
+
+@contextmanager
+def _watched(own: "DuckDBPyConnection", control: Control) -> Iterator[None]:
+    """Report the engine's own progress while a statement runs."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_SECONDS):
+            percent = own.query_progress()
+            if percent > 0:
+                control.report(min(percent, 100.0))
+
+    watcher = threading.Thread(target=watch, name="fenqun-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _one(result: "DuckDBPyConnection") -> int:
+    row = result.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _failed(error: Exception) -> QueryFailed:
+    """An engine error in the house's words; the engine's own text is quoted, cut to its first line."""
+    first = str(error).splitlines()[0][:300]
+    if "Out of Memory" in first:
+        return QueryFailed(
+            Text("The engine ran out of memory.", "引擎内存不足。"),
+            next_step=Text(
+                "Raise FENQUN_MEMORY_LIMIT, or narrow the windows.", "请调高 FENQUN_MEMORY_LIMIT,或缩小时间窗。"
+            ),
+        )
+    return QueryFailed(
+        Text("The engine could not run this: {detail}", "引擎无法执行:{detail}").format(detail=first),
+        next_step=Text("Load the data again; if it stays, report it.", "请重新加载数据;若仍出现,请反馈。"),
+    )

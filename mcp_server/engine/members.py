@@ -1,0 +1,42 @@
+"""SQL over the members of a cluster: one file per version, one column `user_id`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mcp_server.engine.emit import Tables
+from mcp_server.engine.quoting import identifier, literal
+from mcp_server.qp.metadata import Property
+
+_FORMULA = r"^[=+\-@\t\r]"
+"""What a spreadsheet would take for a formula at the start of a cell."""
+
+
+def members_query(
+    tables: Tables, members: Path, columns: Sequence[Property], zone: str, *, as_text: bool, defused: bool
+) -> str:
+    """The members by id, with columns of theirs; a member whom the user table no longer has keeps only the id.
+
+    `as_text`: times as local time, lists as JSON; else their own types. `defused`: texts that begin like a formula get
+    an apostrophe in front.
+    """
+    user_id = identifier("#user_id")
+    shown = ", ".join(_column(c, zone, as_text=as_text, defused=defused) for c in columns)
+    return (
+        f"SELECT {shown}\nFROM read_parquet({literal(str(members))}) AS m\n"
+        f"LEFT JOIN {tables.users} AS u ON u.{user_id} = m.user_id\nORDER BY m.user_id"
+    )
+
+
+def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str:
+    name = identifier(column.name)
+    if column.name == "#user_id":
+        return f"m.user_id AS {name}"
+    value = f"u.{name}"
+    if column.type == "time":
+        instant = f"timezone('UTC', {value})"  # TIMESTAMP WITH TIME ZONE: a column that says what it means
+        return f"{f'timezone({literal(zone)}, {instant})' if as_text else instant} AS {name}"
+    if as_text and column.type == "list":
+        value = f"CAST(to_json({value}) AS VARCHAR)"
+    if defused and column.type in ("string", "list"):
+        value = f"CASE WHEN regexp_matches({value}, {literal(_FORMULA)}) THEN '''' || {value} ELSE {value} END"
+    return f"{value} AS {name}"
