@@ -2,13 +2,14 @@
 
 import logging
 import secrets
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from mcp_server.errors import FenqunError, InternalError, ReadOnlyMode
+from mcp_server.errors import FenqunError, InternalError, ReadOnlyMode, UnknownTool
 from mcp_server.operations.operation import Deps, Operation, Params, Result
-from mcp_server.operations.reading import read_arguments
-from mcp_server.text import Text
+from mcp_server.operations.reading import read_arguments, shown
+from mcp_server.qp.suggest import nearest
+from mcp_server.text import NOTHING, Text
 
 P = TypeVar("P", bound=Params)
 R = TypeVar("R", bound=Result)
@@ -30,9 +31,34 @@ async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps
         known = _known(error)
         if known is not None:
             raise known from known.__cause__
-        incident = secrets.token_hex(4)
-        _log.exception("incident %s in %s", incident, operation.name)
-        raise _internal(incident) from error
+        raise internal_error(operation.name) from error
+
+
+def find(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:
+    """The operation of this name. UnknownTool names the nearest."""
+    names = [o.name for o in operations]
+    if name in names:
+        return operations[names.index(name)]
+    close = nearest(name, names)
+    hint = Text("Did you mean {close}?", "是否想用 {close}?").format(close=close) if close else NOTHING
+    raise UnknownTool(
+        Text("There is no tool {name}.", "没有工具 {name}。").format(name=shown(name)),
+        next_step=hint.then(Text("The tools are: {names}.", "可用工具:{names}。").format(names=", ".join(names))),
+    )
+
+
+def internal_error(where: str) -> InternalError:
+    """Log the exception that is being handled under a new incident id, and make the error that says only the id."""
+    incident = secrets.token_hex(4)
+    _log.exception("incident %s in %s", incident, where)
+    message = Text("Something broke inside the server (incident {incident}).", "服务内部出错(事件编号 {incident})。")
+    return InternalError(
+        message.format(incident=incident),
+        next_step=Text(
+            "The arguments are not to blame. Report the incident id; the server's log on stderr has the details under it.",
+            "这不是参数的问题。请上报事件编号;服务的 stderr 日志中有对应的详细信息。",
+        ),
+    )
 
 
 def _may_run(operation: Operation[P, R], deps: Deps) -> None:
@@ -53,15 +79,3 @@ def _known(error: BaseException) -> FenqunError | None:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error if isinstance(error, FenqunError) else None
-
-
-def _internal(incident: str) -> InternalError:
-    return InternalError(
-        Text("Something broke inside the server (incident {incident}).", "服务内部出错(事件编号 {incident})。").format(
-            incident=incident
-        ),
-        next_step=Text(
-            "Nothing is wrong with the arguments. Report the incident id; the server's log on stderr has the details under it.",
-            "参数没有问题。请上报事件编号;服务的 stderr 日志中有对应的详细信息。",
-        ),
-    )

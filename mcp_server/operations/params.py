@@ -23,9 +23,9 @@ class RawDefinition:
     full: bool = False
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        from mcp_server.qp import schema
+        from mcp_server.qp.schema import outline, shown
 
-        return dict(schema.shown() if self.full else schema.outline())
+        return shown() if self.full else outline()
 
 
 Definition = Annotated[Any, RawDefinition()]

@@ -1,0 +1,39 @@
+"""What an assistant is told when it connects: enough to do the whole job with nothing else.
+
+Clients cut it at about 2,000 characters, and where they load tools late it is all that a model sees at
+first; so it names the tools in the order of the work.
+"""
+
+from mcp_server.text import Language
+
+_INSTRUCTIONS = """\
+fenqun (分群) turns a sentence about users into a cluster: a named, refreshable set of users, defined by what they did (events) and who they are (properties).
+
+Work in this order:
+1. describe_data: find exact event names, properties and values, by English or Chinese words. Never guess names.
+2. validate_definition: checks a definition (qp), lists every problem with its path and a suggestion, and explains it in words. Mend until no problem is left; show the user the explanation.
+3. preview_definition: how many users it selects, and where each condition loses them.
+4. create_cluster when the user agrees (dry_run says what would happen). The computation starts by itself.
+5. refresh_cluster, get_refresh_progress: progress 100 is done, -1 failed with the reason.
+6. export_users: writes the members to a file and returns its path; never paste ids into the chat.
+list_clusters and get_cluster show what exists. update_cluster and delete_cluster change people's work: ask first.
+
+Traps:
+- greater and less are strict: "at least 5 times" is TIMES greater 4; "never did it" is TIMES less 1.
+- recentDay counts days back: 1-7 the past seven days without today, 0-7 seven days with today, 0-1 today. No window means all time.
+- Values are texts: num "4", ftv ["3"].
+- A missing value matches only isNull, not notEqual.
+- A dynamic cluster is computed anew when the day or the data changes; a static one when it is refreshed. `fresh` says whether members are up to date.
+- Leave out what you don't need, instead of null or "".
+- An error lists problems with path, got, expected and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
+
+Answer in the user's language."""
+
+_READ_ONLY = "This server is read-only: nothing can be created, changed, deleted or refreshed."
+_CHINESE = "Results are in Chinese."
+
+
+def instructions(*, read_only: bool, language: Language) -> str:
+    """At most 2,000 characters."""
+    parts = [_INSTRUCTIONS, *([_CHINESE] if language == "zh" else []), *([_READ_ONLY] if read_only else [])]
+    return " ".join(parts)

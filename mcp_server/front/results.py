@@ -1,0 +1,35 @@
+"""The only place where a result or an error becomes MCP content."""
+
+from pathlib import Path
+from typing import Final
+
+from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
+
+from mcp_server.errors import FenqunError
+from mcp_server.front import rendering
+from mcp_server.operations.operation import Result
+from mcp_server.text import Language
+
+_MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+
+
+def success(result: Result, language: Language) -> CallToolResult:
+    """Text and structured content, each complete; a result with a `path` also links to that file."""
+    data = rendering.structured(result)
+    content: list[ContentBlock] = [TextContent(type="text", text=rendering.text(data, language))]
+    path = Path(data.get("path", ""))
+    if path.is_absolute():
+        content.append(_link(path))
+    return CallToolResult(content=content, structured_content=data)
+
+
+def failure(error: FenqunError, language: Language) -> CallToolResult:
+    """An error that the model can act on, as a tool result."""
+    data = rendering.structured_error(error, language)
+    block = TextContent(type="text", text=rendering.error_text(data, language))
+    return CallToolResult(content=[block], structured_content=data, is_error=True)
+
+
+def _link(path: Path) -> ResourceLink:
+    media = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+    return ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=media)

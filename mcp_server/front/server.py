@@ -1,0 +1,81 @@
+"""The MCP server: the SDK's own, with our list of tools and our one way of calling them.
+
+The SDK speaks every revision of the protocol on every transport. Overridden is only what it does in a way
+that would hurt here: it drops unknown arguments without a word, answers wrong ones with a validator's
+English, and prints results with indentation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult, Tool
+
+from mcp_server import __version__
+from mcp_server.errors import FenqunError
+from mcp_server.front import results
+from mcp_server.front.instructions import instructions
+from mcp_server.front.tools import tool_document
+from mcp_server.operations.calling import call, find, internal_error
+from mcp_server.operations.operation import Deps, Operation
+from mcp_server.text import Language, Text
+
+AnyContext = Context[Any, Any]
+
+
+class FenqunServer(MCPServer[Any]):
+    """Serves the given operations."""
+
+    def __init__(self, operations: Sequence[Operation[Any, Any]], deps: Deps) -> None:
+        super().__init__(
+            "fenqun",
+            title="fenqun · 分群",
+            version=__version__,
+            instructions=instructions(read_only=deps.read_only, language=deps.language),
+            log_level="WARNING",
+        )
+        self._operations = tuple(operations)
+        self._deps = deps
+
+    @cached_property
+    def _tools(self) -> dict[str, Tool]:
+        return {o.name: Tool.model_validate(tool_document(o)) for o in self._operations}
+
+    def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
+        """Asked for by the SDK on each modern HTTP call; without it every call would list all tools."""
+        tool = self._tools.get(name)
+        return tool.input_schema if tool else None
+
+    async def list_tools(self) -> list[Tool]:
+        """All tools, always in the same order."""
+        return list(self._tools.values())
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> CallToolResult:
+        """Run one operation. Whatever goes wrong is a tool error that says what to do next."""
+        deps = replace(self._deps, report=_Progress(context, self._deps.language)) if context else self._deps
+        try:
+            return results.success(await call(find(self._operations, name), arguments, deps), deps.language)
+        except FenqunError as error:
+            return results.failure(error, deps.language)
+        except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
+            return results.failure(internal_error(name), deps.language)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Progress of one call, sent on only where it is news: the protocol wants it to grow with every notification."""
+
+    context: AnyContext
+    language: Language
+    sent: float = -1.0
+
+    async def __call__(self, percent: float, message: Text) -> None:
+        percent = min(max(percent, 0.0), 100.0)
+        if percent >= self.sent + 1 or percent == 100 > self.sent:
+            self.sent = percent
+            await self.context.report_progress(percent, 100, message.say(self.language))
