@@ -57,7 +57,7 @@ class Comparator:
     text: Text
     """What is said of the property. `{any}` lists the values, `{a}` and `{b}` are the first and the second."""
     many_text: Text | None = None
-    """Other words where there are several values."""
+    """Other words where there are several values (in Chinese they bring their own blank)."""
     negated: bool = False
     """True where the test must fail; a missing value still matches nothing."""
     time_text: Text | None = None
@@ -75,9 +75,9 @@ def _types(*names: ValueType) -> frozenset[ValueType]:
 # fmt: off
 _COMPARATORS = (
     Comparator("equal", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
-               Text("is {any}", "等于 {any}"), Text("is one of {any}", "等于 {any} 中的任一个"), synonyms=("eq", "in", "=", "==")),
+               Text("is {any}", "等于 {any}"), Text("is one of {any}", "等于 {any}中的任一个"), synonyms=("eq", "in", "=", "==")),
     Comparator("notEqual", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
-               Text("is not {any}", "不等于 {any}"), Text("is none of {any}", "不等于 {any} 中的任何一个"),
+               Text("is not {any}", "不等于 {any}"), Text("is none of {any}", "不等于 {any}中的任何一个"),
                negated=True, synonyms=("ne", "notIn", "!=", "<>")),
     Comparator("greater", _types("number", "time"), (1, 1), Test.ABOVE, "D",
                Text("is above {a}", "大于 {a}"), time_text=Text("is after {a}", "晚于 {a}"), synonyms=("gt", ">")),
@@ -86,10 +86,10 @@ _COMPARATORS = (
     Comparator("range", _types("number", "time"), (2, 2), Test.BETWEEN, "U",
                Text("is from {a} to {b}", "为 {a} 至 {b}"), synonyms=("between",)),
     Comparator("include", _types("string"), (1, MANY), Test.CONTAINS, "D",
-               Text("contains {any}", "包含 {any}"), Text("contains any of {any}", "包含 {any} 中的任一个")),
+               Text("contains {any}", "包含 {any}"), Text("contains any of {any}", "包含 {any}中的任一个")),
     Comparator("notInclude", _types("string"), (1, MANY), Test.CONTAINS, "D",
                Text("does not contain {any}", "不包含 {any}"),
-               Text("contains none of {any}", "不包含 {any} 中的任何一个"), negated=True),
+               Text("contains none of {any}", "不包含 {any}中的任何一个"), negated=True),
     Comparator("regexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
                Text("matches the pattern {a}", "匹配正则 {a}"), synonyms=("regex",)),
     Comparator("notRegexMatch", _types("string"), (1, 1), Test.MATCHES, "U",
@@ -101,10 +101,10 @@ _COMPARATORS = (
                Text("has a value", "有值"), negated=True, synonyms=("isNotNull",)),
     Comparator("arrayIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
                Text("has the item {any}", "含有元素 {any}"),
-               Text("has any of the items {any}", "含有元素 {any} 中的任一个")),
+               Text("has any of the items {any}", "含有元素 {any}中的任一个")),
     Comparator("arrayNotIncludeItem", _types("list"), (1, MANY), Test.HOLDS, "U",
                Text("does not have the item {any}", "不含元素 {any}"),
-               Text("has none of the items {any}", "不含元素 {any} 中的任何一个"), negated=True),
+               Text("has none of the items {any}", "不含元素 {any}中的任何一个"), negated=True),
     Comparator("arrayItemPos", _types("list"), (2, 2), Test.ITEM_AT, "U",
                Text("has the item {b} at position {a}", "第 {a} 个元素为 {b}")),
     Comparator("arrayIsNull", _types("list"), (0, 0), Test.EMPTY, "U",

@@ -1,0 +1,141 @@
+"""What differs between two definitions, in words: for a person who is asked to replace one by the other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.explain import EVERY_EVENT, EventWords, event_words
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import EventCondition, Filter, Qp, leaves, meaning_hash
+from mcp_server.qp.wording import event_name, filter_text, property_name
+from mcp_server.text import Text
+
+_ADDED = Text("added: {part}", "新增条件：{part}")
+_REMOVED = Text("removed: {part}", "删除条件：{part}")
+_CHANGED = Text("changed, {name}: “{old}” becomes “{new}”", "修改条件（{name}）：由“{old}”改为“{new}”")
+_GROUP = Text("a group of conditions", "条件组")
+_JOINED = Text("{what} must now meet {new}, no longer {old}", "{what}由“{old}”改为“{new}”")
+_JOINED_NOW = Text("{what} must meet {new}", "{what}须{new}")
+_EVENTS = Text("the event conditions", "各事件条件")
+_FILTERS = Text("the user conditions", "各用户条件")
+_BOTH = Text("the event conditions and the user conditions", "事件条件与用户条件")
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A top-level condition: how it is told from others, and how it reads."""
+
+    likeness: tuple[tuple[str, ...], ...]
+    """Keys to find its counterpart by, the strictest first."""
+    name: Text
+    text: Text
+    words: EventWords | None = None
+
+
+def compare(old: Qp, new: Qp, metadata: Metadata) -> tuple[Text, ...]:
+    """Say what changes from `old` to `new`: conditions added, removed and changed, and how they are joined.
+
+    Empty where both mean the same, whatever the order of their conditions.
+    """
+    if meaning_hash(old) == meaning_hash(new):
+        return ()
+    old_events, new_events = (_once([_event(e, metadata) for e in d.events]) for d in (old, new))
+    old_filters, new_filters = (_once([_filter(f, metadata) for f in d.filts]) for d in (old, new))
+    return (
+        *_differences(old_events, new_events),
+        *_differences(old_filters, new_filters),
+        *_rejoined(_EVENTS, _effective(old.event_relation, old_events), _effective(new.event_relation, new_events)),
+        *_rejoined(_FILTERS, _effective(old.relation, old_filters), _effective(new.relation, new_filters)),
+        *_rejoined(_BOTH, _outer(old), _outer(new)),
+    )
+
+
+def _event(event: EventCondition, metadata: Metadata) -> _Condition:
+    said = event_words(event, metadata)
+    measure, window = (event.measure.analysis, event.measure.quota), "recent" if event.recent_day else "dates"
+    likeness = ((event.event_name, *measure, window), (event.event_name, *measure), (event.event_name,))
+    return _Condition(likeness, _bare(event_name(event.event_name, metadata)), said.sentence, said)
+
+
+def _filter(part: Filter, metadata: Metadata) -> _Condition:
+    text = filter_text(part, metadata)
+    if part.is_group:
+        columns = sorted({f"{f.table_type} {f.column_name.casefold()}" for f in leaves([part])})
+        return _Condition((("group", *columns), ("group",)), _GROUP, text)
+    column = (part.table_type, part.column_name.casefold())
+    name = property_name(part.table_type, part.column_name, metadata)
+    return _Condition(((*column, part.comparator), column), _bare(name), text)
+
+
+def _bare(name: Text) -> Text:
+    return Text(name.en, name.zh.rstrip())
+
+
+def _once(conditions: Sequence[_Condition]) -> list[_Condition]:
+    """A condition given twice counts once, as in the meaning."""
+    return list({c.text: c for c in conditions}.values())
+
+
+def _differences(old: Sequence[_Condition], new: Sequence[_Condition]) -> Iterator[Text]:
+    """What is gone or changed in the order of the old definition, then what is new in that of the new one."""
+    before, after = {c.text for c in old}, {c.text for c in new}
+    gone, come = [c for c in old if c.text not in after], [c for c in new if c.text not in before]
+    pairs = _pairs(gone, come)
+    for condition in gone:
+        if condition.text in pairs:
+            alone = all(sum(c.name == condition.name for c in side) == 1 for side in (old, new))
+            yield from _changes(condition, pairs[condition.text], in_parts=alone)
+        else:
+            yield _REMOVED.format(part=condition.text)
+    matched = {c.text for c in pairs.values()}
+    yield from (_ADDED.format(part=c.text) for c in come if c.text not in matched)
+
+
+def _pairs(gone: Sequence[_Condition], come: Sequence[_Condition]) -> dict[Text, _Condition]:
+    """Each old condition's counterpart: of the strictest key first, and of several the first that is left."""
+    found: dict[Text, _Condition] = {}
+    left = list(come)
+    for strictness in range(max((len(c.likeness) for c in gone), default=0)):
+        for condition in gone:
+            if condition.text in found or strictness >= len(condition.likeness):
+                continue
+            key = condition.likeness[strictness]
+            match = next((c for c in left if key in c.likeness), None)
+            if match:
+                found[condition.text] = match
+                left.remove(match)
+    return found
+
+
+def _changes(old: _Condition, new: _Condition, *, in_parts: bool) -> Iterator[Text]:
+    """A changed condition: only the parts that differ, where its name tells which condition is meant."""
+    if old.words is None or new.words is None or not in_parts:
+        yield _CHANGED.format(name=new.name, old=old.text, new=new.text)
+        return
+    before, after = old.words, new.words
+    for was, now in ((before.head, after.head), (before.when, after.when), (before.only, after.only)):
+        if was != now:
+            yield _CHANGED.format(name=new.name, old=_or_every(was), new=_or_every(now))
+
+
+def _or_every(words_said: Text) -> Text:
+    return words_said if words_said.en else EVERY_EVENT
+
+
+def _effective(relation: str, conditions: Sequence[_Condition]) -> str:
+    """A relation, or "" where it joins fewer than two."""
+    return relation if len(conditions) > 1 else ""
+
+
+def _outer(definition: Qp) -> str:
+    return definition.event_user_relation if definition.events and definition.filts else ""
+
+
+def _rejoined(what: Text, old: str, new: str) -> Iterator[Text]:
+    """Say how conditions are joined where that is new; where nothing is left to join, there is nothing to say."""
+    if not new or new == old:
+        return
+    if old:
+        yield _JOINED.format(what=what, old=words.JOINS[old], new=words.JOINS[new])
+    else:
+        yield _JOINED_NOW.format(what=what, new=words.JOINS[new])

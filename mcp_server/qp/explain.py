@@ -1,0 +1,248 @@
+"""A definition in words, for a person to approve.
+
+Made from the definition alone: dates resolved, strictness and missing values said, every value shown. Two
+definitions of different meaning never read the same, in either language (tested); the words for names, values,
+windows and filters are in `wording.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import EventCondition, Qp
+from mcp_server.qp.numbers import parse_numbers, plain
+from mcp_server.qp.vocabulary import Test
+from mcp_server.qp.wording import apart, event_name, filter_text, joined, noted, plural, property_name, window
+from mcp_server.text import NOTHING, Text, same
+
+_EXACT = Context(prec=60)
+"""Holds every number that a definition may hold, with all its digits."""
+
+_SUMMARY = Text("As of {today}, {zone}: users who {said}.", "以 {today}（{zone}）为准，{said}。")
+_MEET_ONE = Text("meet this condition: {parts}", "满足以下条件的用户：{parts}")
+_MEET = {
+    "and": Text("meet all of: {parts}", "同时满足以下条件的用户：{parts}"),
+    "or": Text("meet any of: {parts}", "满足以下任一条件的用户：{parts}"),
+}
+_MUST_MEET = Text("users must meet {join}: {parts}", "须{join}：{parts}")
+_NUMBER = Text("({n})", "（{n}）")
+_NUMBERED = Text("({n}) {part}", "（{n}）{part}")
+
+_DID = Text("did {event} {compared}", "{event}的次数{compared}")
+_MEASURED = Text("{measure} over {event} is {compared}", "{event}中 {measure}{compared}")
+_NEVER = Text("never did {event}", "从未触发 {event}事件")
+_NEVER_ANY = Text("never did any event", "从未触发任何事件")
+_ONLY = Text("counting only events where {filters}", "只统计满足【{filters}】的事件")
+_ONLY_JOINED = Text("counting only events that meet {filters}", "只统计{filters}的事件")
+EVERY_EVENT = Text("counting every such event", "统计所有该事件")
+"""Said where a comparison needs words for an event condition without filters."""
+_TIMES = Text("{n} time{s}", "{n} 次")
+
+_OR_MORE = Text("{n} or more", "即至少 {n}{unit}")
+_AT_MOST = Text("at most {n}", "即至多 {n}{unit}")
+_SPAN = Text("that is {low} to {high}", "即 {low} 至 {high}{unit}")
+_BOTH_INCLUDED = Text("both included", "含两端")
+_IMPOSSIBLE = Text("no user can meet this", "没有用户能满足")
+_WITH_NEVER = Text("includes users who never did it", "含从未做过的用户")
+_WITHOUT_ROWS = Text("users without such an event or without a value are not included", "不含没有该事件或没有值的用户")
+_WITHOUT_VALUES = Text(
+    "events without a value count as none; users without such an event are not included",
+    "事件均无值时计为 0，不含没有该事件的用户",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A top-level condition in words, or how the conditions are joined."""
+
+    path: str
+    """JSON Pointer inside the definition (`/events/0`, `/filts/1`); "" where it is about the whole."""
+    text: Text
+    """A clause without a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A definition in words."""
+
+    summary: Text
+    """All of it as one statement, with the day and the zone that dates were resolved by."""
+    parts: tuple[Part, ...]
+    """Condition (1), (2), … of the summary in that order; of several, last how they are joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventWords:
+    """An event condition in words, by what a person changes one at a time."""
+
+    head: Text
+    """The measure and what it is compared with."""
+    when: Text
+    only: Text
+    """Which rows count; empty where all of them do."""
+
+    @property
+    def sentence(self) -> Text:
+        only = Text(f", {self.only.en}", f"，{self.only.zh}") if self.only.en else NOTHING
+        return Text(f"{self.head.en} {self.when.en}{only.en}", f"{self.when.zh}，{self.head.zh}{only.zh}")
+
+
+def explain(definition: Qp, metadata: Metadata) -> Explanation:
+    """Say what a definition selects. It must have passed its checks; names that are unknown are shown as they are."""
+    conditions = [
+        *(Part(f"/events/{i}", event_words(e, metadata).sentence) for i, e in enumerate(definition.events)),
+        *(Part(f"/filts/{i}", filter_text(f, metadata)) for i, f in enumerate(definition.filts)),
+    ]
+    clock = {"today": metadata.today, "zone": metadata.zone}
+    if len(conditions) == 1:
+        return Explanation(_SUMMARY.format(said=_MEET_ONE.format(parts=conditions[0].text), **clock), tuple(conditions))
+    numbered = [_NUMBERED.format(n=i, part=c.text) for i, c in enumerate(conditions, 1)]
+    numbers = [_NUMBER.format(n=i) for i, _ in enumerate(conditions, 1)]
+    outer, sides = _sides(definition, numbered)
+    said = _MEET[outer].format(parts=apart(sides))
+    joins = Part("", _MUST_MEET.format(join=words.JOINS[outer], parts=apart(_sides(definition, numbers)[1])))
+    return Explanation(_SUMMARY.format(said=said, **clock), (*conditions, joins))
+
+
+def _sides(definition: Qp, items: Sequence[Text]) -> tuple[str, Sequence[Text]]:
+    """The outermost relation, and what it joins; a side that is joined in another way stands in brackets."""
+    events, users = items[: len(definition.events)], items[len(definition.events) :]
+    if not (events and users):
+        return (definition.event_relation if events else definition.relation), items
+    outer = definition.event_user_relation
+    sides = ((events, definition.event_relation), (users, definition.relation))
+    return outer, [p for side, relation in sides for p in (side if relation == outer else [joined(side, relation)])]
+
+
+def event_words(event: EventCondition, metadata: Metadata) -> EventWords:
+    """Say an event condition (qp.md section 3)."""
+    return EventWords(_head(event, metadata), window(event, metadata), _only(event, metadata))
+
+
+def _only(event: EventCondition, metadata: Metadata) -> Text:
+    if not event.filts:
+        return NOTHING
+    filters = joined([filter_text(f, metadata) for f in event.filts], event.relation)
+    several = len(event.filts) > 1 or len(event.filts[0].children) > 1
+    return (_ONLY_JOINED if several else _ONLY).format(filters=filters)
+
+
+def _head(event: EventCondition, metadata: Metadata) -> Text:
+    name = event_name(event.event_name, metadata)
+    numbers = parse_numbers(event.num)
+    times = event.measure.analysis == "TIMES"
+    if times and numbers and _only_zero(event.comparator, numbers):
+        return _NEVER_ANY if event.event_name == words.ANY_EVENT else _NEVER.format(event=name)
+    compared = noted(_compared(event), _notes(event, numbers) if numbers else [])
+    if times:
+        return _DID.format(event=name, compared=compared)
+    quota = property_name("event", event.measure.quota, metadata)
+    measure = words.MEASURES[event.measure.analysis].text.format(quota=quota)
+    return _MEASURED.format(event=name, measure=measure, compared=compared)
+
+
+def _compared(event: EventCondition) -> Text:
+    """A comparison with its numbers as they were written, "more than 4 times"."""
+    row = words.NUMBER_COMPARATORS[event.comparator]
+    written = event.num.split(",")
+    times = event.measure.analysis == "TIMES"
+    with_unit = [_TIMES.format(n=n, s=plural(n)) if times else same(n) for n in written]
+    if row.test is not Test.BETWEEN:
+        text = row.times_text if times and row.times_text else row.text
+        return text.format(a=with_unit[0], n=written[0])
+    at_least, at_most = words.OPEN_RANGES["measure"]
+    if written[1] == words.NUMBER_MAX:
+        return at_least.format(a=with_unit[0])
+    if written[0] == words.NUMBER_MIN:
+        return at_most.format(b=with_unit[1])
+    return row.text.format(a=written[0], b=with_unit[1])
+
+
+def _is_open(event: EventCondition) -> bool:
+    low, _, high = event.num.partition(",")
+    return high == words.NUMBER_MAX or (bool(high) and low == words.NUMBER_MIN)
+
+
+# What follows from a comparison
+
+
+def _holds(comparator: str, numbers: tuple[Decimal, ...], value: int) -> bool:
+    """Whether a measure of this value passes."""
+    row, first, last = words.NUMBER_COMPARATORS[comparator], numbers[0], numbers[-1]
+    passed = {
+        Test.ABOVE: value > first,
+        Test.BELOW: value < first,
+        Test.ONE_OF: value == first,
+        Test.BETWEEN: first <= value <= last,
+    }[row.test]
+    return passed != row.negated
+
+
+def _only_zero(comparator: str, numbers: tuple[Decimal, ...]) -> bool:
+    """True where a count passes only if it is 0: of whole numbers from 0 up, all words but the negated take a span."""
+    negated = words.NUMBER_COMPARATORS[comparator].negated
+    return not negated and _holds(comparator, numbers, 0) and not _holds(comparator, numbers, 1)
+
+
+def _notes(event: EventCondition, numbers: tuple[Decimal, ...]) -> list[Text]:
+    """What a person may not think of: ends, whole numbers, and users without an event or a value."""
+    row = words.MEASURES[event.measure.analysis]
+    between = words.NUMBER_COMPARATORS[event.comparator].test is Test.BETWEEN
+    notes = [_BOTH_INCLUDED] if between and not _is_open(event) else []
+    if row.counts:
+        notes += _whole(event, numbers)
+    if _IMPOSSIBLE not in notes and _holds(event.comparator, numbers, 0):
+        if row.without_rows == "zero":
+            notes.append(_WITH_NEVER)
+        else:
+            notes.append(_WITHOUT_VALUES if row.counts else _WITHOUT_ROWS)
+    return notes
+
+
+def _whole(event: EventCondition, numbers: tuple[Decimal, ...]) -> list[Text]:
+    """The counts that pass, where the comparison itself does not name the least or the greatest of them."""
+    test, negated = words.NUMBER_COMPARATORS[event.comparator].test, words.NUMBER_COMPARATORS[event.comparator].negated
+    low, high = _floor(numbers[0]), _floor(numbers[-1])
+    if test is Test.ABOVE:
+        return [_counts(_EXACT.add(low, 1), None, event)]
+    if test is Test.BELOW:
+        return [_counts(Decimal(0), _EXACT.subtract(_ceiling(numbers[0]), 1), event)]
+    if test is Test.ONE_OF:
+        if negated:
+            return [_counts(Decimal(1), None, event)] if numbers[0] == 0 else []
+        return [] if numbers[0] == low >= 0 else [_IMPOSSIBLE]
+    return _whole_range(event, numbers, max(_ceiling(numbers[0]), Decimal(0)), high)
+
+
+def _whole_range(event: EventCondition, numbers: tuple[Decimal, ...], low: Decimal, high: Decimal) -> list[Text]:
+    if low > high:
+        return [_IMPOSSIBLE]
+    least, greatest = event.num.split(",")
+    if greatest == words.NUMBER_MAX:
+        return [] if low == numbers[0] else [_counts(low, None, event)]
+    if least == words.NUMBER_MIN:
+        return [] if high == numbers[1] else [_counts(Decimal(0), high, event)]
+    return [] if (low, high) == numbers else [_counts(low, high, event)]
+
+
+def _counts(low: Decimal, high: Decimal | None, event: EventCondition) -> Text:
+    """Whole numbers from `low` (from 0 where less) to `high`, in words."""
+    low = max(low, Decimal(0))
+    unit = Text("", " 次") if event.measure.analysis == "TIMES" else NOTHING
+    if high is None:
+        return _OR_MORE.format(n=plain(low), unit=unit)
+    if high < low:
+        return _IMPOSSIBLE
+    if low == 0:
+        return _AT_MOST.format(n=plain(high), unit=unit)
+    return _SPAN.format(low=plain(low), high=plain(high), unit=unit)
+
+
+def _floor(number: Decimal) -> Decimal:
+    return number.to_integral_value(ROUND_FLOOR)
+
+
+def _ceiling(number: Decimal) -> Decimal:
+    return number.to_integral_value(ROUND_CEILING)
