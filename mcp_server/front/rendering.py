@@ -17,7 +17,7 @@ from mcp_server.text import Language, Text
 Data = dict[str, Any]
 Scalar = str | int | float | bool | None
 
-NEXT = Text("Next: ", "下一步:")
+NEXT = Text("Next: ", "下一步：")
 MOST_PROBLEMS = 50
 """Problems and repairs that one error lists; clients cut long errors. The number of the others is said."""
 _LONG = 300

@@ -40,10 +40,10 @@ def find(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any,
     if name in names:
         return operations[names.index(name)]
     close = nearest(name, names)
-    hint = Text("Did you mean {close}?", "是否想用 {close}?").format(close=close) if close else NOTHING
+    hint = Text("Did you mean {close}?", "是否想用 {close}？").format(close=close) if close else NOTHING
     raise UnknownTool(
         Text("There is no tool {name}.", "没有工具 {name}。").format(name=shown(name)),
-        next_step=hint.then(Text("The tools are: {names}.", "可用工具:{names}。").format(names=", ".join(names))),
+        next_step=hint.then(Text("The tools are: {names}.", "可用工具：{names}。").format(names=", ".join(names))),
     )
 
 
@@ -51,12 +51,12 @@ def internal_error(where: str) -> InternalError:
     """Log the exception that is being handled under a new incident id, and make the error that says only the id."""
     incident = secrets.token_hex(4)
     _log.exception("incident %s in %s", incident, where)
-    message = Text("Something broke inside the server (incident {incident}).", "服务内部出错(事件编号 {incident})。")
+    message = Text("Something broke inside the server (incident {incident}).", "服务内部出错（事件编号 {incident}）。")
     return InternalError(
         message.format(incident=incident),
         next_step=Text(
             "The arguments are not to blame. Report the incident id; the server's log on stderr has the details under it.",
-            "这不是参数的问题。请上报事件编号;服务的 stderr 日志中有对应的详细信息。",
+            "这不是参数的问题。请上报事件编号；服务的 stderr 日志中有对应的详细信息。",
         ),
     )
 
@@ -65,11 +65,11 @@ def _may_run(operation: Operation[P, R], deps: Deps) -> None:
     if deps.read_only and operation.effect.writes:
         raise ReadOnlyMode(
             Text(
-                "{tool} changes something, and this server is read-only.", "{tool} 会改动数据,而本服务处于只读模式。"
+                "{tool} changes something, and this server is read-only.", "{tool} 会改动数据，而本服务处于只读模式。"
             ).format(tool=operation.name),
             next_step=Text(
                 "Tell the user: whoever runs the server can start it without --read-only (and without FENQUN_READ_ONLY).",
-                "请告知用户:由服务的运行者去掉 --read-only(以及 FENQUN_READ_ONLY)后重启。",
+                "请告知用户：由服务的运行者去掉 --read-only（以及 FENQUN_READ_ONLY）后重启。",
             ),
         )
 

@@ -32,13 +32,13 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MAX_DIGITS = 40
 
-_UNKNOWN = Text("This tool has no such argument. It takes: {expected}.", "该工具没有这个参数。可用参数:{expected}。")
-_MISSING = Text("This argument is required: {expected}.", "缺少必填参数:{expected}。")
-_TYPE = Text("This is {kind}; expected {expected}.", "这里是{kind};应为{expected}。")
-_VALUE = Text("Not allowed here; expected {expected}.", "取值不合要求;应为{expected}。")
+_UNKNOWN = Text("This tool has no such argument. It takes: {expected}.", "该工具没有这个参数。可用参数：{expected}。")
+_MISSING = Text("This argument is required: {expected}.", "缺少必填参数：{expected}。")
+_TYPE = Text("This is {kind}; expected {expected}.", "这里是{kind}；应为{expected}。")
+_VALUE = Text("Not allowed here; expected {expected}.", "取值不合要求；应为{expected}。")
 _UNFIT_TEXT = Text(
     "The text holds a NUL or an incomplete Unicode character; send it again as plain text.",
-    "文本中含有 NUL 或残缺的 Unicode 字符;请重新以普通文本传入。",
+    "文本中含有 NUL 或残缺的 Unicode 字符；请重新以普通文本传入。",
 )
 _TOO_LONG = Text("The text is longer than {most} characters.", "文本超过 {most} 个字符。")
 
@@ -284,7 +284,7 @@ def expectation(schema: Schema) -> Text:
     ]
     for limit in limits:
         if limit.en:
-            kind = Text(f"{kind.en}, {limit.en}", f"{kind.zh}({limit.zh})")
+            kind = Text(f"{kind.en}, {limit.en}", f"{kind.zh}（{limit.zh}）")
     return kind
 
 

@@ -244,7 +244,7 @@ def test_an_error_says_where_what_and_what_to_do_next() -> None:
 def test_an_error_speaks_chinese_where_that_is_the_language() -> None:
     words = said(failure(ERROR, "zh").content)
     assert words.startswith("定义有 2 处问题。\n/qp/events/0/num: 不是数字。")
-    assert "\n下一步:请修正。\n" in words
+    assert "\n下一步：请修正。\n" in words
 
 
 def test_what_an_error_leaves_out_is_counted() -> None:
