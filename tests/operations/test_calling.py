@@ -188,7 +188,9 @@ def test_all_problems_come_at_once() -> None:
 def test_expectations_are_said_in_both_languages() -> None:
     found = only_problem(limit="many")
     assert found.expected == "a whole number, 1 to 100"
-    assert found.message == Text("This is text; expected a whole number, 1 to 100.", "这里是文本；应为整数（1 至 100）。")
+    assert found.message == Text(
+        "This is text; expected a whole number, 1 to 100.", "这里是文本；应为整数（1 至 100）。"
+    )
 
 
 def deep(levels: int) -> list[Any]:

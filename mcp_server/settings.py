@@ -1,0 +1,161 @@
+"""The settings of one process: from the command line, else from the environment, else the defaults.
+
+Nothing is guessed: a value that does not fit stops the start and names the variable and its legal values; a
+variable that looks like one of ours but is not draws a warning.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mcp_server.errors import ConfigurationError
+from mcp_server.qp.problems import shorten
+from mcp_server.qp.suggest import nearest
+from mcp_server.text import Language, Text
+
+T = TypeVar("T")
+
+VARIABLES: Mapping[str, Text] = {
+    "FENQUN_WORKSPACE": Text("folder of the workspace", "工作区文件夹"),
+    "FENQUN_PROJECT": Text("project id", "项目编号"),
+    "FENQUN_LANGUAGE": Text("language of results: en or zh", "结果的语言：en 或 zh"),
+    "FENQUN_READ_ONLY": Text("1 refuses every change", "设为 1 时拒绝一切改动"),
+    "FENQUN_CLUSTER_NAME_LIMIT": Text("most characters of a cluster name", "分群名的最大字符数"),
+    "FENQUN_DISPLAY_NAME_LIMIT": Text("most characters of a display name", "显示名的最大字符数"),
+    "FENQUN_MEMORY_LIMIT": Text("memory that the engine may use, such as 2GB", "引擎可用的内存，例如 2GB"),
+    "FENQUN_THREADS": Text("threads that the engine may use", "引擎可用的线程数"),
+}
+"""Every variable that is read, and what it sets."""
+
+MOST_NAME = 80
+"""No deployment accepts longer names (qp.md section 6)."""
+MOST_THREADS = 1024
+
+_PROJECT = re.compile(r"[1-9][0-9]{0,17}")
+_MEMORY = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)", re.IGNORECASE)
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_LANGUAGES: Mapping[str, Language] = {"en": "en", "zh": "zh"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says; an empty text says nothing."""
+
+    workspace: str = ""
+    project: str = ""
+    language: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings that are known to be legal."""
+
+    workspace: Path
+    project_id: str = "1"
+    language: Language = "en"
+    read_only: bool = False
+    cluster_name_limit: int = 24
+    display_name_limit: int = 50
+    memory_limit: str | None = None
+    threads: int | None = None
+    """None: what the engine takes by itself."""
+
+
+def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Settings:
+    """The settings. Raises ConfigurationError at the first value that does not fit."""
+
+    def variable(name: str, read: Callable[[str, str], T], default: T, argument: str = "") -> T:
+        said = argument or environment.get(name, "").strip()
+        return read(said, name) if said else default
+
+    return Settings(
+        workspace=variable("FENQUN_WORKSPACE", _path, _default_workspace(), given.workspace),
+        project_id=variable("FENQUN_PROJECT", _project, "1", given.project),
+        language=variable("FENQUN_LANGUAGE", _language, "en", given.language),
+        read_only=given.read_only or variable("FENQUN_READ_ONLY", _flag, default=False),
+        cluster_name_limit=variable("FENQUN_CLUSTER_NAME_LIMIT", _whole(MOST_NAME), 24),
+        display_name_limit=variable("FENQUN_DISPLAY_NAME_LIMIT", _whole(MOST_NAME), 50),
+        memory_limit=variable("FENQUN_MEMORY_LIMIT", _memory, None),
+        threads=variable("FENQUN_THREADS", _whole(MOST_THREADS), None),
+    )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[Text]:
+    """One warning for each variable that is named like ours and is none."""
+    warnings = []
+    for name in sorted(environment):
+        if name.startswith("FENQUN_") and name not in VARIABLES:
+            close = nearest(name.removeprefix("FENQUN_"), [known.removeprefix("FENQUN_") for known in VARIABLES])
+            hint = Text("; did you mean FENQUN_{close}?", "；是否想用 FENQUN_{close}？") if close else Text(".", "。")
+            said = Text("Nothing reads the variable {name}", "没有名为 {name} 的环境变量设置")
+            filled = said.format(name=shorten(name)), hint.format(close=close)
+            warnings.append(Text(filled[0].en + filled[1].en, filled[0].zh + filled[1].zh))
+    return warnings
+
+
+def language_of(environment: Mapping[str, str], given: str = "") -> Language:
+    """The language to speak in before the settings are known to be legal: English where it is not clearly Chinese."""
+    return _LANGUAGES.get((given or environment.get("FENQUN_LANGUAGE", "")).strip().casefold(), "en")
+
+
+def _default_workspace() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("fenqun", appauthor=False)
+
+
+def _path(said: str, name: str) -> Path:
+    if "\0" in said:
+        raise _wrong(name, said, Text("the path of a folder", "文件夹的路径"))
+    return Path(said).expanduser().absolute()
+
+
+def _project(said: str, name: str) -> str:
+    if not _PROJECT.fullmatch(said):
+        raise _wrong(name, said, Text("a whole number from 1", "从 1 开始的整数"))
+    return said
+
+
+def _language(said: str, name: str) -> Language:
+    if said.casefold() not in _LANGUAGES:
+        raise _wrong(name, said, Text("en or zh", "en 或 zh"))
+    return _LANGUAGES[said.casefold()]
+
+
+def _flag(said: str, name: str) -> bool:
+    if said.casefold() not in _FLAGS:
+        raise _wrong(name, said, Text("1 or 0", "1 或 0"))
+    return _FLAGS[said.casefold()]
+
+
+def _whole(most: int) -> Callable[[str, str], int]:
+    def read(said: str, name: str) -> int:
+        if not (said.isascii() and said.isdigit() and len(said) < 10 and 1 <= int(said) <= most):
+            raise _wrong(name, said, Text(f"a whole number, 1 to {most}", f"1 至 {most} 的整数"))
+        return int(said)
+
+    return read
+
+
+def _memory(said: str, name: str) -> str:
+    if not _MEMORY.fullmatch(said):
+        raise _wrong(name, said, Text("a size such as 512MB or 2GB", "大小，例如 512MB 或 2GB"))
+    return said
+
+
+def _wrong(name: str, said: str, legal: Text) -> ConfigurationError:
+    option = {"FENQUN_WORKSPACE": "--workspace", "FENQUN_PROJECT": "--project", "FENQUN_LANGUAGE": "--language"}.get(
+        name
+    )
+    where = f"{option} / {name}" if option else name
+    return ConfigurationError(
+        Text('{where} is "{said}"; it must be {legal}.', "{where} 的值为“{said}”，应为{legal}。").format(
+            where=where, said=shorten(said), legal=legal
+        ),
+        next_step=Text("Set {name} to {legal}, or leave it out.", "请将 {name} 设为{legal}，或不设置。").format(
+            name=name, legal=legal
+        ),
+    )

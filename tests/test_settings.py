@@ -1,0 +1,104 @@
+"""Settings are read strictly, and a wrong one says what would be right."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from mcp_server.errors import ConfigurationError
+from mcp_server.settings import VARIABLES, Given, Settings, language_of, read_settings, unknown_variables
+
+
+def test_without_anything_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    settings = read_settings({})
+    assert settings == Settings(workspace=settings.workspace)
+    assert settings.workspace.name == "fenqun"
+    assert settings.workspace.is_relative_to(tmp_path)
+
+
+def test_every_variable_is_read(tmp_path: Path) -> None:
+    environment = {
+        "FENQUN_WORKSPACE": str(tmp_path),
+        "FENQUN_PROJECT": "42",
+        "FENQUN_LANGUAGE": "ZH",
+        "FENQUN_READ_ONLY": "1",
+        "FENQUN_CLUSTER_NAME_LIMIT": "80",
+        "FENQUN_DISPLAY_NAME_LIMIT": "60",
+        "FENQUN_MEMORY_LIMIT": "1.5 GB",
+        "FENQUN_THREADS": "3",
+    }
+    assert set(environment) == set(VARIABLES)
+    assert read_settings(environment) == Settings(tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3)
+
+
+def test_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:
+    environment = {
+        "FENQUN_WORKSPACE": "/elsewhere",
+        "FENQUN_PROJECT": "no number",
+        "FENQUN_LANGUAGE": "zh",
+        "FENQUN_READ_ONLY": "0",
+    }
+    settings = read_settings(environment, Given(str(tmp_path), "7", "en", True))
+    assert (settings.workspace, settings.project_id, settings.language, settings.read_only) == (
+        tmp_path,
+        "7",
+        "en",
+        True,
+    )
+
+
+def test_a_home_folder_is_understood_and_a_blank_value_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_settings({"FENQUN_WORKSPACE": "~/data", "FENQUN_THREADS": " "}) == Settings(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FENQUN_WORKSPACE", "a\0b"),
+        ("FENQUN_PROJECT", "main"),
+        ("FENQUN_PROJECT", "0"),
+        ("FENQUN_LANGUAGE", "fr"),
+        ("FENQUN_READ_ONLY", "maybe"),
+        ("FENQUN_CLUSTER_NAME_LIMIT", "81"),
+        ("FENQUN_DISPLAY_NAME_LIMIT", "0"),
+        ("FENQUN_DISPLAY_NAME_LIMIT", "5.5"),
+        ("FENQUN_MEMORY_LIMIT", "lots"),
+        ("FENQUN_MEMORY_LIMIT", "2GB'; DROP"),
+        ("FENQUN_THREADS", "²"),
+        ("FENQUN_THREADS", "9" * 5000),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_names_the_variable_and_what_is_legal(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({name: value})
+    for said in (caught.value.message, caught.value.next_step):
+        assert name in said.en
+        assert name in said.zh
+        assert len(said.en) < 500
+    assert caught.value.message.en != caught.value.message.zh
+
+
+def test_a_misspelt_variable_draws_a_warning_with_the_nearest_name() -> None:
+    (first, second) = unknown_variables(
+        {"FENQUN_WORKSPACES": "x", "FENQUN_ZZZ": "x", "OTHER": "x", "FENQUN_THREADS": "2"}
+    )
+    assert first.en == "Nothing reads the variable FENQUN_WORKSPACES; did you mean FENQUN_WORKSPACE?"
+    assert first.zh == "没有名为 FENQUN_WORKSPACES 的环境变量设置；是否想用 FENQUN_WORKSPACE？"
+    assert second.en == "Nothing reads the variable FENQUN_ZZZ."
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "language"),
+    [({}, "", "en"), ({"FENQUN_LANGUAGE": "zh"}, "", "zh"), ({}, "zh", "zh"), ({}, "??", "en")],
+)
+def test_a_language_is_known_before_the_settings_are(environment: dict[str, str], given: str, language: str) -> None:
+    assert language_of(environment, given) == language
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_settings({}).threads = 5  # type: ignore[misc]
