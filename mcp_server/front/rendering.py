@@ -38,7 +38,7 @@ def structured(result: BaseModel) -> Data:
 def structured_error(error: FenqunError, language: Language) -> Data:
     """`code`, `message` and `retryable` always; `problems`, `repairs` and `next` where there are any."""
     problems = [
-        _filled(path=p.path, code=p.code, message=p.message.say(language), got=p.got, expected=p.expected, suggestion=p.suggestion)
+        _filled(path=p.path, code=p.code, message=p.message.say(language), got=p.got, expected=p.expected.say(language), suggestion=p.suggestion)
         for p in error.problems[:MOST_PROBLEMS]
     ]  # fmt: skip
     repairs = [

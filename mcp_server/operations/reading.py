@@ -58,7 +58,8 @@ def read_arguments(operation: Operation[P, R], arguments: Mapping[str, object]) 
     """The arguments as the operation's parameters. Raises InvalidArguments with every problem there is."""
     schema = input_schema(operation)
     fields = operation.params.model_fields
-    problems = [_unknown(name, value, fields, arguments) for name, value in arguments.items() if name not in fields]
+    free = [name for name in fields if name not in arguments]
+    problems = [_unknown(name, value, fields, free) for name, value in arguments.items() if name not in fields]
     shaped: dict[str, object] = {}
     for name, field in fields.items():
         value = arguments.get(name)
@@ -198,12 +199,14 @@ def _refuse_constant(word: str) -> NoReturn:
 # --- problems ---
 
 
-def _unknown(name: str, value: object, fields: Mapping[str, FieldInfo], given: Mapping[str, object]) -> Problem:
-    free = [field for field in fields if field not in given]
-    expected = ", ".join(fields) or "-"
-    path = pointer([shorten(name)])
+def _unknown(
+    name: str, value: object, legal: Iterable[str], free: Iterable[str], at: tuple[str | int, ...] = ()
+) -> Problem:
+    """A key that does not exist; the suggestion is the nearest one that is still `free`."""
+    expected = same(", ".join(legal) or "-")
+    message = _UNKNOWN.format(expected=expected)
     return Problem(
-        path, "argument_unknown", _UNKNOWN.format(expected=expected), shown(value), expected, nearest(name, free)
+        pointer([*at, shorten(name)]), "argument_unknown", message, shown(value), expected, nearest(name, free)
     )
 
 
@@ -212,7 +215,7 @@ def _wrong_type(
 ) -> object:
     expected = expectation(schema)
     message = _TYPE.format(kind=_kind(value), expected=expected)
-    problems.append(Problem(pointer(at), "argument_type", message, shown(value), expected.en, suggestion))
+    problems.append(Problem(pointer(at), "argument_type", message, shown(value), expected, suggestion))
     return value
 
 
@@ -220,26 +223,21 @@ def _problem_of(error: Any, schema: Schema) -> Problem:
     """A finding of pydantic, in the words of the house."""
     at: tuple[str | int, ...] = error["loc"]
     kind, value = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        keys = _schema_at(schema, at[:-1]).get("properties", {})
+        return _unknown(str(at[-1]), value, keys, keys, at[:-1])
     path = pointer([shorten(part) if isinstance(part, str) else part for part in at])
+    if kind == "value_error":
+        return Problem(path, "argument_value", _said_by(error), shown(value) if at else "")
     wanted = _schema_at(schema, at)
     expected = expectation(wanted)
     if kind == "missing":
-        return Problem(path, "argument_missing", _MISSING.format(expected=expected), "", expected.en)
-    if kind == "extra_forbidden":
-        keys = _schema_at(schema, at[:-1]).get("properties", {})
-        legal = ", ".join(keys)
-        return Problem(
-            path, "argument_unknown", _UNKNOWN.format(expected=legal), shown(value), legal, nearest(str(at[-1]), keys)
-        )
-    if kind == "value_error":
-        return Problem(path, "argument_value", _said_by(error), shown(value) if at else "")
+        return Problem(path, "argument_missing", _MISSING.format(expected=expected), "", expected)
     if kind.endswith(("_type", "_parsing")):
-        return Problem(
-            path, "argument_type", _TYPE.format(kind=_kind(value), expected=expected), shown(value), expected.en
-        )
-    return Problem(
-        path, "argument_value", _VALUE.format(expected=expected), shown(value), expected.en, _legal_near(value, wanted)
-    )
+        message = _TYPE.format(kind=_kind(value), expected=expected)
+        return Problem(path, "argument_type", message, shown(value), expected)
+    message = _VALUE.format(expected=expected)
+    return Problem(path, "argument_value", message, shown(value), expected, _legal_near(value, wanted))
 
 
 def _said_by(error: Any) -> Text:

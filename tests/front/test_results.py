@@ -202,7 +202,14 @@ ERROR = InvalidDefinition(
     Text("The definition has 2 problems.", "定义有 2 处问题。"),
     next_step=Text("Mend it.", "请修正。"),
     problems=[
-        Problem("/qp/events/0/num", "num_invalid", Text("Not a number.", "不是数字。"), "x", "one number", "4"),
+        Problem(
+            "/qp/events/0/num",
+            "num_invalid",
+            Text("Not a number.", "不是数字。"),
+            "x",
+            Text("one number", "一个数字"),
+            "4",
+        ),
         Problem("", "definition_empty", Text("Empty.", "为空。")),
     ],
     repairs=[Repair("/qp/relation", "AND", "and", Text("letter case", "大小写"))],
@@ -244,6 +251,7 @@ def test_an_error_says_where_what_and_what_to_do_next() -> None:
 def test_an_error_speaks_chinese_where_that_is_the_language() -> None:
     words = said(failure(ERROR, "zh").content)
     assert words.startswith("定义有 2 处问题。\n/qp/events/0/num: 不是数字。")
+    assert "; expected 一个数字; " in words
     assert "\n下一步：请修正。\n" in words
 
 

@@ -167,7 +167,7 @@ def test_a_missing_argument_is_named(sent: dict[str, object]) -> None:
 
 def test_a_blank_required_text_is_refused_by_its_limits() -> None:
     (found,) = problems({"cluster": ""})
-    assert (found.code, found.expected) == ("argument_value", "text, not empty")
+    assert (found.code, found.expected) == ("argument_value", Text("text, not empty", "文本（不能为空）"))
 
 
 def test_the_words_of_a_validator_are_kept_in_both_languages() -> None:
@@ -187,7 +187,7 @@ def test_all_problems_come_at_once() -> None:
 
 def test_expectations_are_said_in_both_languages() -> None:
     found = only_problem(limit="many")
-    assert found.expected == "a whole number, 1 to 100"
+    assert found.expected == Text("a whole number, 1 to 100", "整数（1 至 100）")
     assert found.message == Text(
         "This is text; expected a whole number, 1 to 100.", "这里是文本；应为整数（1 至 100）。"
     )
@@ -218,7 +218,7 @@ def test_nothing_that_is_sent_gives_more_than_problems(name: str, hostile: objec
     understandable = name in ("qp", "cluster", "remarks", "range", "properties")
     assert found or understandable
     for p in found:
-        json.dumps([p.path, p.got, p.expected, p.suggestion], ensure_ascii=False).encode()
+        json.dumps([p.path, p.got, *p.expected, p.suggestion], ensure_ascii=False).encode()
         assert len(p.got) <= 201
         assert len(p.path) <= 500
 
