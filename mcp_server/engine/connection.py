@@ -5,7 +5,7 @@ in the current directory, and extensions fetched from the network.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -58,3 +58,16 @@ def _half_of_memory(connection: "DuckDBPyConnection") -> str:
     row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     number, unit = str(row[0] if row else "2 GiB").split()
     return f"{float(number) * _SHARE_OF_DEFAULT:.2f}{unit}"
+
+
+def rows(connection: "DuckDBPyConnection", sql: str) -> "list[tuple[Any, ...]]":
+    """All rows of a statement. For small results only: members of a cluster are copied to files instead."""
+    return connection.execute(sql).fetchall()
+
+
+def one(connection: "DuckDBPyConnection", sql: str) -> "tuple[Any, ...]":
+    """The only row of a statement that always has one (an aggregate without groups)."""
+    row: tuple[Any, ...] | None = connection.execute(sql).fetchone()
+    if row is None:
+        raise LookupError("a statement without a row")
+    return row

@@ -1,0 +1,121 @@
+"""What every reader makes: rows in the engine, with their columns as they were written and where each row came from.
+
+CSV becomes a table of texts, newline-delimited JSON a table of JSON texts, Parquet stays in its files and keeps its
+types. What the columns mean is decided afterwards, in `columns.py`.
+"""
+
+import glob
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_server.engine.quoting import literal
+from mcp_server.engine.report import BadRow, refuse
+from mcp_server.errors import LoadRefused
+from mcp_server.text import Text
+
+TEXT = "text"
+JSON = "json"
+"""Kinds of a column that still has to be typed; any other kind is the engine's own type."""
+
+MOST_COLUMNS = 2000
+"""Columns of one table; ten times what the vendor allows. More is a sign of keys that are really values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the source. In the staged relation column number i is called `c{i}`."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one file."""
+
+    file: str
+    first: int
+    """Load number of its first row."""
+    left_out: tuple[int, ...] = ()
+    """Numbers (from 1, rising) of the rows that the reader could not split into columns; they have no load number."""
+
+    def row_number(self, load_number: int) -> int:
+        """Number of a row in this file, from 1, the left-out ones counted."""
+        number = load_number - self.first + 1
+        for gap in self.left_out:
+            if gap > number:
+                break
+            number += 1
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The rows of one source.
+
+    `relation` is a table or view with `"$n"` (load number, from 0 in file order), `"$lost"` (true where the row itself
+    could not be read) and `c0`, `c1`, … in the order of `columns`.
+    """
+
+    relation: str
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
+    unread: int = 0
+    """Rows that never got a load number, in all."""
+    first_unread: tuple[BadRow, ...] = ()
+    notes: tuple[tuple[str, Text], ...] = ()
+    """What the reader has to say of columns: name and text."""
+
+    def place(self, load_number: int) -> tuple[str, int]:
+        """File and row number of a load number."""
+        part = self.parts[bisect_right([p.first for p in self.parts], load_number) - 1]
+        return part.file, part.row_number(load_number)
+
+
+def engine_path(path: Path) -> str:
+    """A path as a literal; the engine would take brackets and stars in it for a pattern."""
+    return literal(glob.escape(str(path)))
+
+
+def check_names(names: Sequence[str], source: str) -> tuple[str, ...]:
+    """The names of a source's columns without blanks around them; LoadRefused where one is impossible or stands twice."""
+    if len(names) > MOST_COLUMNS:
+        raise refuse(
+            Text(
+                f"{source} has {len(names):,} columns; at most {MOST_COLUMNS:,} are read.",
+                f"{source} 有 {len(names):,} 列，最多支持 {MOST_COLUMNS:,} 列。",
+            ),
+            Text(
+                "Keys that are really values belong into a list or into rows.",
+                "若键名其实是取值，请改用列表或拆成多行。",
+            ),
+        )
+    clean: list[str] = []
+    seen: dict[str, str] = {}
+    for position, name in enumerate(names, 1):
+        stripped = name.strip()
+        if not stripped or "\0" in stripped:
+            raise refuse(
+                Text(
+                    f"Column {position} of {source} has no usable name: {name!r}.",
+                    f"{source} 第 {position} 列的列名不可用：{name!r}。",
+                ),
+                Text("Give it a name, or remove the column.", "请为该列命名，或删除该列。"),
+            )
+        if stripped.casefold() in seen:
+            raise _one_name(source, seen[stripped.casefold()], name)
+        seen[stripped.casefold()] = name
+        clean.append(stripped)
+    return tuple(clean)
+
+
+def _one_name(source: str, first: str, second: str) -> LoadRefused:
+    return refuse(
+        Text(
+            f"{source} has two columns that are one name: {first!r} and {second!r}. Names of properties ignore case.",
+            f"{source} 有两列同名：{first!r} 与 {second!r}。属性名不区分大小写。",
+        ),
+        Text("Rename one of them.", "请重命名其中一列。"),
+    )
