@@ -25,7 +25,7 @@ class Problem:
     code: str
     message: Text
     got: str = ""
-    expected: str = ""
+    expected: Text = NOTHING
     suggestion: str = ""
     """A replacement for what stands at `path`; empty where there is no good one."""
 

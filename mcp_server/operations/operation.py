@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mcp_server.effect import Effect
 from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.qp.names import NameLimits
 from mcp_server.text import Language, Text
 
 
@@ -32,6 +33,11 @@ class Result(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    class Row(BaseModel):
+        """A part of a result: one line of a list."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True)
 
     message: str
     next: str = ""
@@ -56,7 +62,12 @@ class Deps:
     project_id: str = "1"
     """The project of a call that names none."""
     read_only: bool = False
+    limits: NameLimits = field(default_factory=NameLimits)
     report: Report = field(default=_silent)
+
+    def project(self, named: str) -> str:
+        """The project of a call: the one it names, else the server's own."""
+        return named or self.project_id
 
     def say(self, text: Text) -> str:
         """A sentence in the language of the call."""
@@ -81,7 +92,9 @@ class Operation(Generic[P, R]):
     idempotent: bool
 
 
-def operation(*, title: Text, effect: Effect, idempotent: bool = True) -> Callable[[Callable[[P, Deps], Awaitable[R]]], Operation[P, R]]:
+def operation(
+    *, title: Text, effect: Effect, idempotent: bool = True
+) -> Callable[[Callable[[P, Deps], Awaitable[R]]], Operation[P, R]]:
     """Make an operation of a function `async def name(params: P, deps: Deps) -> R`."""
 
     def wrap(function: Callable[[P, Deps], Awaitable[R]]) -> Operation[P, R]:

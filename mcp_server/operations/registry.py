@@ -2,6 +2,19 @@
 
 from typing import Any
 
+from mcp_server.operations import clusters, computing, definitions, metadata
 from mcp_server.operations.operation import Operation
 
-OPERATIONS: tuple[Operation[Any, Any], ...] = ()
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    metadata.describe_data,
+    definitions.validate_definition,
+    definitions.preview_definition,
+    clusters.create_cluster,
+    clusters.get_cluster,
+    clusters.list_clusters,
+    clusters.update_cluster,
+    clusters.delete_cluster,
+    computing.refresh_cluster,
+    computing.get_refresh_progress,
+    computing.export_users,
+)

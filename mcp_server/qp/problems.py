@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mcp_server.errors import Problem
-from mcp_server.text import Text
+from mcp_server.text import Text, same
 
 
 class Code(NamedTuple):
@@ -101,6 +101,15 @@ CODES: Mapping[str, Code] = {
     "property_of_events": _problem(
         "{name} is an event property; put this filter into the filts of an event condition.",
         "{name} 是事件属性;请把该筛选放进某个事件条件的 filts 中。"),
+    "name_invalid": _problem(
+        "A cluster name is a letter, then letters, digits and underscores, at most {most} characters. Put words into display_name.",
+        "分群名称须以字母开头，只含字母、数字、下划线，最多 {most} 个字符。其他文字请写入 display_name。"),
+    "display_name_invalid": _problem(
+        "A display name has 1 to {most} characters, not only blanks, on one line.",
+        "显示名称为 1 至 {most} 个字符，不能全是空白，不能换行。"),
+    "cluster_type_unknown": _problem(
+        "cluster_type is {expected}: static is computed when asked, dynamic follows the day and the data by itself.",
+        "cluster_type 可为 {expected}：static 在要求时计算，dynamic 随日期和数据自动更新。"),
     # warnings
     "recent_day_six": _warning(
         '"{got}" is {days} days with today; {full} days with today would be "{suggestion}".',
@@ -136,9 +145,9 @@ def finding(
 ) -> Problem:
     """A problem or warning of this code at this path."""
     shown = shorten(got)
-    text = CODES[code].text.format(got=shown, expected=expected, suggestion=suggestion, **values)
-    plain = expected.en if isinstance(expected, Text) else str(expected)
-    return Problem(path, code, text, shown, plain, suggestion)
+    wanted = expected if isinstance(expected, Text) else same(expected)
+    text = CODES[code].text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
+    return Problem(path, code, text, shown, wanted, suggestion)
 
 
 def shorten(value: object, most: int = 200) -> str:

@@ -1,0 +1,117 @@
+"""How a cluster is told: as a row of a result, and in a sentence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from mcp_server.errors import Problem, Repair
+from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
+from mcp_server.operations.operation import Deps, Result
+from mcp_server.platforms.ports import Cluster
+from mcp_server.text import NOTHING, Text
+
+
+class ClusterRow(Result.Row):
+    """A cluster as it stands."""
+
+    cluster_id: str
+    cluster_name: str
+    display_name: str
+    cluster_type: str
+    users_num: int | None = Field(None, description="Of the last good version")
+    progress: int = Field(description="100 done, 0-99 running, -1 failed")
+    refresh_time: str = ""
+    fresh: bool = Field(description="Computed after the last change of definition, data and (dynamic) day")
+    note: str = ""
+    remarks: str = ""
+
+
+class ClusterState(Result):
+    """Answer of everything that ends with one cluster."""
+
+    cluster: ClusterRow | None = None
+    dry_run: bool = False
+    existed: bool = Field(False, description="True where nothing was created because it was there already")
+    changes: tuple[str, ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()
+    repairs: tuple[RepairRow, ...] = ()
+    definition: dict[str, Any] = Field(default_factory=dict)
+    explanation: str = ""
+    users_num_before: int | None = None
+    users_num_after: int | None = None
+
+
+def cluster_row(cluster: Cluster, deps: Deps) -> ClusterRow:
+    return ClusterRow(
+        cluster_id=cluster.cluster_id,
+        cluster_name=cluster.cluster_name,
+        display_name=cluster.display_name,
+        cluster_type=cluster.cluster_type,
+        users_num=cluster.users_num,
+        progress=cluster.progress,
+        refresh_time=cluster.refresh_time,
+        fresh=cluster.fresh,
+        note=deps.say(standing_note(cluster)),
+        remarks=cluster.remarks,
+    )
+
+
+def standing_note(cluster: Cluster) -> Text:
+    """Why the last computation failed, or why the last version is out of date."""
+    if cluster.progress < 0:
+        kept = Text("{why} The last good version stays readable", "{why}上一个可用版本仍可读取").format(
+            why=cluster.failure
+        )
+        return kept if cluster.users_num is not None else cluster.failure
+    return NOTHING if cluster.fresh else cluster.stale_because
+
+
+def cluster_state(
+    cluster: Cluster,
+    said: Text,
+    deps: Deps,
+    *,
+    warnings: Sequence[Problem] = (),
+    repairs: Sequence[Repair] = (),
+    **more: Any,
+) -> ClusterState:
+    named = said.format(name=cluster.cluster_name, id=cluster.cluster_id)
+    return ClusterState(
+        message=deps.say(sentence(named, _standing(cluster))),
+        next=deps.say(_next(cluster)),
+        cluster=cluster_row(cluster, deps),
+        warnings=problem_rows(warnings, deps),
+        repairs=repair_rows(repairs, deps),
+        **more,
+    )
+
+
+def _standing(cluster: Cluster) -> Text:
+    users = (
+        Text("{n} users", "{n} 名用户").format(n=f"{cluster.users_num:,}") if cluster.users_num is not None else NOTHING
+    )
+    if cluster.progress == 100:
+        return users
+    if cluster.progress < 0:
+        return Text("the last computation failed", "上次计算失败")
+    return Text("computing, {p}%", "计算中，{p}%").format(p=cluster.progress)
+
+
+def _next(cluster: Cluster) -> Text:
+    if cluster.progress < 0:
+        return Text(
+            "See the note, then refresh_cluster or update_cluster.",
+            "请看 note 说明，再调用 refresh_cluster 或 update_cluster。",
+        )
+    if cluster.progress < 100:
+        return Text("Call get_refresh_progress with wait_seconds.", "请带 wait_seconds 调用 get_refresh_progress。")
+    if not cluster.fresh:
+        return Text("Out of date: refresh_cluster computes it again.", "已过期：可用 refresh_cluster 重新计算。")
+    return NOTHING
+
+
+def sentence(*parts: Text) -> Text:
+    """Clauses as one sentence."""
+    said = [p for p in parts if any(p)]
+    return Text(": ".join(p.en for p in said) + ".", "：".join(p.zh for p in said) + "。")

@@ -1,0 +1,113 @@
+"""Computing clusters, and handing their users on."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mcp_server.effect import Effect
+from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence, standing_note
+from mcp_server.operations.definitions import user_properties
+from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
+from mcp_server.qp.estimate import rows_to_read
+from mcp_server.text import NOTHING, Text
+
+
+class RefreshCluster(Params):
+    """Arguments of refresh_cluster."""
+
+    cluster: ClusterRef
+    wait_seconds: WaitSeconds = 20
+    dry_run: DryRun = False
+    project_id: ProjectId = ""
+
+
+@operation(title=Text("Refresh a cluster", "刷新分群"), effect=Effect.TRIGGER)
+async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
+    """Compute a cluster again from today's data and wait for it. If it takes longer than wait_seconds it goes on in
+    the background: ask get_refresh_progress. A second refresh joins the running one."""
+    project = deps.project(params.project_id)
+    found = await deps.segments.get(project, params.cluster)
+    if params.dry_run:
+        metadata = await deps.segments.metadata(project)
+        rows = rows_to_read(found.definition, metadata)
+        cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
+        said = Text("Would refresh cluster {name}", "将刷新分群 {name}").format(name=found.cluster_name)
+        return ClusterState(message=deps.say(sentence(said, cost)), cluster=cluster_row(found, deps), dry_run=True)
+    done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
+    return cluster_state(done, _REFRESHED if done.progress == 100 else _NAMED, deps)
+
+
+class GetRefreshProgress(Params):
+    """Arguments of get_refresh_progress."""
+
+    cluster: ClusterRef
+    wait_seconds: WaitSeconds = 0
+    project_id: ProjectId = ""
+
+
+@operation(title=Text("See how far a refresh is", "查询刷新进度"), effect=Effect.READ)
+async def get_refresh_progress(params: GetRefreshProgress, deps: Deps) -> ClusterState:
+    """See how far the computation of a cluster is: 100 done, 0-99 running, -1 failed with the reason. Give
+    wait_seconds instead of asking again and again."""
+    found = await deps.segments.get(deps.project(params.project_id), params.cluster)
+    if params.wait_seconds:
+        found = await deps.segments.wait(found, seconds=params.wait_seconds, on_progress=deps.report)
+    return cluster_state(found, _NAMED, deps)
+
+
+_REFRESHED = Text("Refreshed cluster {name} (id {id})", "已刷新分群 {name}（id {id}）")
+_NAMED = Text("Cluster {name} (id {id})", "分群 {name}（id {id}）")
+
+
+class ExportUsers(Params):
+    """Arguments of export_users."""
+
+    cluster: ClusterRef
+    format: Literal["csv", "parquet"] = "csv"
+    properties: Properties = ()
+    for_spreadsheet: Annotated[bool, Field(description="CSV for Excel: byte-order mark, formulas defused")] = False
+    project_id: ProjectId = ""
+
+
+class Exported(Result):
+    """Answer of export_users."""
+
+    path: str = Field(description="Absolute path of the file")
+    rows: int
+    size_bytes: int
+    columns: tuple[str, ...]
+    cluster_id: str
+    refresh_time: str
+    fresh: bool
+
+
+@operation(title=Text("Export the users of a cluster", "导出分群用户"), effect=Effect.READ)
+async def export_users(params: ExportUsers, deps: Deps) -> Exported:
+    """Write a cluster's users to a CSV or Parquet file on the server's machine and return its path: #user_id first,
+    then the user properties asked for. User lists never come back into the chat; hand the path on."""
+    project = deps.project(params.project_id)
+    metadata = await deps.segments.metadata(project)
+    properties = user_properties(params.properties, metadata)
+    found = await deps.segments.get(project, params.cluster)
+    made = await deps.segments.export(
+        found,
+        file_format=params.format,
+        properties=properties,
+        spreadsheet=params.for_spreadsheet,
+        on_progress=deps.report,
+    )
+    after = await deps.segments.get(project, found.cluster_id)
+    said = Text("Wrote {n} users of {name} to {path}.", "已将 {name} 的 {n} 名用户写入 {path}。")
+    note = standing_note(after)
+    return Exported(
+        message=deps.say(said.format(n=f"{made.rows:,}", name=found.cluster_name, path=made.path)),
+        next=deps.say(Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING),
+        path=str(made.path),
+        rows=made.rows,
+        size_bytes=made.size_bytes,
+        columns=made.columns,
+        cluster_id=after.cluster_id,
+        refresh_time=after.refresh_time,
+        fresh=after.fresh,
+    )

@@ -1,0 +1,234 @@
+"""Checking, explaining and sizing a definition; nothing here changes anything."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mcp_server.effect import Effect
+from mcp_server.errors import InvalidArguments, Problem
+from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, read_definition, repair_rows
+from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.params import Definition, FullDefinition, ProjectId, Properties
+from mcp_server.platforms.ports import Preview, Step
+from mcp_server.qp.check import Reading
+from mcp_server.qp.estimate import assumptions, rows_to_read
+from mcp_server.qp.explain import Explanation, explain
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.problems import finding
+from mcp_server.qp.suggest import nearest_named
+from mcp_server.text import Text, same
+
+
+class ValidateDefinition(Params):
+    """Arguments of validate_definition."""
+
+    qp: FullDefinition
+    project_id: ProjectId = ""
+
+
+class Explained(Result.Row):
+    """The definition in words, for a person to approve."""
+
+    en: str
+    zh: str
+
+
+class Validated(Result):
+    """Answer of validate_definition."""
+
+    valid: bool
+    problems: tuple[ProblemRow, ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()
+    repairs: tuple[RepairRow, ...] = ()
+    definition: dict[str, Any] = Field({}, description="Normalised; use this from here on")
+    explanation: Explained | None = None
+    rows_to_read: int = Field(0, description="Estimated event rows that a computation reads")
+    event_rows: int = Field(0, description="Event rows there are")
+
+
+@operation(title=Text("Check and explain a definition", "检查并解释定义"), effect=Effect.READ)
+async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validated:
+    """Check a definition (qp) against the language and the project's data; changes nothing. Returns every problem
+    with its path and a suggestion, the repairs made, the normalised definition, its exact meaning in English and
+    Chinese for the user to approve, and its cost. Mend all problems and call again before you go on."""
+    metadata = await deps.segments.metadata(deps.project(params.project_id))
+    reading = await read_definition(params.qp, metadata, deps)
+    if reading.definition is None:
+        return Validated(
+            message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
+            next=deps.say(_MEND),
+            valid=False,
+            problems=problem_rows(reading.problems, deps),
+            warnings=problem_rows(reading.warnings, deps),
+            repairs=repair_rows(reading.repairs, deps),
+        )
+    summary = explain(reading.definition, metadata).summary
+    return Validated(
+        message=deps.say(_valid(reading)),
+        next=deps.say(_SHOW),
+        valid=True,
+        warnings=problem_rows(reading.warnings, deps),
+        repairs=repair_rows(reading.repairs, deps),
+        definition=reading.normalised,
+        explanation=Explained(en=summary.en, zh=summary.zh),
+        rows_to_read=rows_to_read(reading.definition, metadata),
+        event_rows=metadata.rows,
+    )
+
+
+_PROBLEMS = Text("The definition has {n} problem(s).", "定义有 {n} 处问题。")
+_MEND = Text(
+    "Mend every problem (a suggestion replaces what stands at its path) and call validate_definition again; describe_data finds names.",
+    "请逐条修正（suggestion 可直接替换 path 处的内容）后重新调用 validate_definition；名称可用 describe_data 查找。",
+)
+_SHOW = Text(
+    "Show the user the explanation; then preview_definition for its size.",
+    "请把解释给用户确认，再用 preview_definition 查看人数。",
+)
+
+
+def _valid(reading: Reading) -> Text:
+    said = Text("The definition is valid", "定义有效")
+    if reading.repairs:
+        said = Text("{said}, after {n} repair(s)", "{said}，已作 {n} 处修正").format(said=said, n=len(reading.repairs))
+    if reading.warnings:
+        said = Text("{said}; {n} warning(s)", "{said}；{n} 条提醒").format(said=said, n=len(reading.warnings))
+    return Text("{said}.", "{said}。").format(said=said)
+
+
+class PreviewDefinition(Params):
+    """Arguments of preview_definition."""
+
+    qp: Definition
+    sample: Annotated[int, Field(ge=0, le=20, description="Users to show")] = 5
+    properties: Properties = ()
+    include_sql: bool = False
+    project_id: ProjectId = ""
+
+
+class StepRow(Result.Row):
+    """One condition of the funnel."""
+
+    condition: str
+    alone: int = Field(description="Users it selects by itself")
+    left: int = Field(description="Users left after it and those of its side before it")
+
+
+class Previewed(Result):
+    """Answer of preview_definition."""
+
+    users_num: int
+    all_users: int
+    share: str
+    funnel: tuple[StepRow, ...]
+    sample: tuple[dict[str, str], ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()
+    repairs: tuple[RepairRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    sql: str = ""
+
+
+@operation(title=Text("Size a definition", "预估定义人数"), effect=Effect.READ)
+async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed:
+    """Count the users that a definition selects, without saving anything: the size, a funnel (what each condition
+    selects alone, and what is left condition by condition) and a few sample users. Use it to find the condition that
+    loses everybody before you create a cluster."""
+    project = deps.project(params.project_id)
+    metadata = await deps.segments.metadata(project)
+    reading = await read_definition(params.qp, metadata, deps)
+    definition, properties = reading.must(), user_properties(params.properties, metadata)
+    seen = await deps.segments.preview(
+        project,
+        definition,
+        sample=params.sample,
+        properties=properties or _identity(metadata),
+        want_sql=params.include_sql,
+        on_progress=deps.report,
+    )
+    explained = explain(definition, metadata)
+    return Previewed(
+        message=deps.say(_size(seen)),
+        next=deps.say(_next(seen)),
+        users_num=seen.users_num,
+        all_users=seen.all_users,
+        share=share(seen.users_num, seen.all_users),
+        funnel=tuple(_funnel(seen, explained, deps)),
+        sample=seen.sample,
+        warnings=problem_rows([*reading.warnings, *_sized(seen)], deps),
+        repairs=repair_rows(reading.repairs, deps),
+        notes=tuple(deps.say(note) for note in assumptions(definition, metadata)),
+        sql=seen.sql,
+    )
+
+
+def user_properties(names: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
+    """User properties in their declared spelling. InvalidArguments with the nearest where one is unknown."""
+    problems: list[Problem] = []
+    known = {p.name: (p.names.en, p.names.zh) for p in metadata.properties_of("user")}
+    for i, name in enumerate(names):
+        if metadata.property("user", name) is None:
+            table = Text("user property", "用户属性")
+            hint = nearest_named(name, known)
+            problems.append(finding("property_unknown", f"/properties/{i}", got=name, table=table, suggestion=hint))
+    if problems:
+        raise InvalidArguments(
+            Text("Unknown user properties; nothing was done.", "存在未知的用户属性；未做任何操作。"), problems=problems
+        )
+    found = (metadata.property("user", name) for name in names)
+    return tuple(dict.fromkeys(p.name for p in found if p is not None))
+
+
+def _identity(metadata: Metadata) -> tuple[str, ...]:
+    return tuple(n for n in ("#account_id", "#distinct_id") if metadata.property("user", n))
+
+
+def share(part: int, whole: int) -> str:
+    """A part of all users as a percentage, with enough places that something is never shown as nothing."""
+    if not whole or not part:
+        return "0%"
+    percent = 100 * part / whole
+    return f"{percent:.1f}%" if percent >= 0.1 else f"{percent:.2g}%"
+
+
+def _size(seen: Preview) -> Text:
+    return Text("{n} of {all} users ({share}).", "{all} 名用户中选中 {n} 名（{share}）。").format(
+        n=f"{seen.users_num:,}", all=f"{seen.all_users:,}", share=share(seen.users_num, seen.all_users)
+    )
+
+
+def _next(seen: Preview) -> Text:
+    if not seen.users_num:
+        return Text(
+            "Nobody is selected: see in the funnel where users are lost, and loosen that condition.",
+            "没有选中任何用户：请看漏斗在哪一步归零，再放宽该条件。",
+        )
+    return Text(
+        "If the user agrees with the size, create_cluster with the same definition.",
+        "若用户认可该人数，用同一定义调用 create_cluster。",
+    )
+
+
+def _funnel(seen: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
+    words = {part.path: part.text for part in explained.parts}
+    rows = [
+        StepRow(condition=deps.say(words.get(s.path, same(s.path))), alone=s.alone, left=s.left) for s in seen.funnel
+    ]
+    if _two_sides(seen):
+        both = words.get("", Text("everything together", "全部条件合并"))
+        rows.append(StepRow(condition=deps.say(both), alone=seen.users_num, left=seen.users_num))
+    return rows
+
+
+def _two_sides(seen: Preview) -> bool:
+    return len({step.path.split("/")[1] for step in seen.funnel}) > 1
+
+
+def _sized(seen: Preview) -> list[Problem]:
+    """Warnings that only the sizes tell."""
+    return [found for step in seen.funnel for found in _extreme(step, seen.all_users)]
+
+
+def _extreme(step: Step, everybody: int) -> list[Problem]:
+    if step.alone == 0:
+        return [finding("selects_nobody", f"/qp{step.path}")]
+    return [finding("selects_everybody", f"/qp{step.path}")] if step.alone == everybody else []

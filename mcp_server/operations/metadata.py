@@ -1,0 +1,159 @@
+"""What exists: events and properties, found by words in either language."""
+
+from pydantic import Field
+
+from mcp_server.effect import Effect
+from mcp_server.errors import NotFound
+from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.params import Limit, Offset, ProjectId, Search
+from mcp_server.operations.searching import Hit, search
+from mcp_server.qp.metadata import Event, Metadata, Property
+from mcp_server.qp.suggest import nearest_named
+from mcp_server.text import Text
+
+VALUES_SHOWN = 8
+
+
+class DescribeData(Params):
+    """Arguments of describe_data."""
+
+    search: Search = ""
+    event: str = Field("", description="Only this event and the properties it carries")
+    limit: Limit = 20
+    offset: Offset = 0
+    project_id: ProjectId = ""
+
+
+class EventRow(Result.Row):
+    """One kind of event."""
+
+    event: str
+    display_name: str = ""
+    remark: str = ""
+    count: int
+    users: int
+    first: str
+    last: str
+
+
+class PropertyRow(Result.Row):
+    """One property."""
+
+    property: str
+    table: str
+    type: str
+    display_name: str = ""
+    remark: str = ""
+    values: tuple[str, ...] = ()
+    """Most frequent first."""
+    more_values: int = 0
+    low: str = ""
+    high: str = ""
+    missing: str = ""
+    """Share of rows without a value."""
+    events: tuple[str, ...] = ()
+    """Events that carry it, where it is not the one asked for."""
+
+
+class Described(Result):
+    """Answer of describe_data."""
+
+    project_id: str
+    today: str
+    time_zone: str
+    users: int
+    event_rows: int
+    events: tuple[EventRow, ...] = ()
+    properties: tuple[PropertyRow, ...] = ()
+    total: int = Field(description="Events and properties that match")
+    left_out: int = Field(0, description="Of them, not shown here")
+
+
+@operation(title=Text("Find events and properties", "查找事件与属性"), effect=Effect.READ)
+async def describe_data(params: DescribeData, deps: Deps) -> Described:
+    """Find the events and properties that a definition may name, by words in English or Chinese (fuzzy; values are
+    searched too). Call it before writing a definition: names must be exact. Without words it lists everything, a page
+    at a time. "user" properties go into the top filts, "event" ones into an event's own filts."""
+    project = deps.project(params.project_id)
+    metadata = await deps.segments.metadata(project)
+    hits = search(metadata, params.search, _event(metadata, params.event))
+    page = hits[params.offset : params.offset + params.limit]
+    left = max(0, len(hits) - params.offset - len(page))
+    return Described(
+        message=deps.say(_message(hits, left, params)),
+        next=deps.say(_next(hits, left, params)),
+        project_id=project,
+        today=metadata.today.isoformat(),
+        time_zone=metadata.zone,
+        users=metadata.users,
+        event_rows=metadata.rows,
+        events=tuple(_event_row(h.found, deps) for h in page if isinstance(h.found, Event)),
+        properties=tuple(_property_row(h, deps, params.event) for h in page if isinstance(h.found, Property)),
+        total=len(hits),
+        left_out=left,
+    )
+
+
+def _event(metadata: Metadata, name: str) -> Event | None:
+    if not name:
+        return None
+    found = metadata.event_by_name.get(name)
+    if found is None:
+        near = nearest_named(name, {e.name: (e.names.en, e.names.zh) for e in metadata.events})
+        hint = Text(" Did you mean {near}?", "是否指 {near}？").format(near=near) if near else Text("", "")
+        raise NotFound(
+            Text("There is no event {name}.{hint}", "没有事件 {name}。{hint}").format(name=repr(name), hint=hint),
+            next_step=Text("Call describe_data with search instead.", "请改用 search 参数查找。"),
+        )
+    return found
+
+
+def _message(hits: list[Hit], left: int, params: DescribeData) -> Text:
+    if not hits:
+        return Text("Nothing matches {words}.", "没有找到与{words}相符的内容。").format(words=repr(params.search))
+    shown = Text("{n} found", "找到 {n} 项").format(n=len(hits))
+    rest = Text("; {left} more not shown", "；另有 {left} 项未显示").format(left=left) if left else Text("", "")
+    return Text("{shown}{rest}.", "{shown}{rest}。").format(shown=shown, rest=rest)
+
+
+def _next(hits: list[Hit], left: int, params: DescribeData) -> Text:
+    if not hits:
+        return Text("Try other words, or none to list everything.", "请换其他词，或不带 search 列出全部。")
+    if left:
+        more = params.offset + params.limit
+        return Text(
+            "More: offset {more}, or narrow with search or event.", "更多：offset {more}，或用 search、event 缩小范围。"
+        ).format(more=more)
+    return Text("Write the definition and call validate_definition.", "据此写出定义，再调用 validate_definition。")
+
+
+def _event_row(event: Event, deps: Deps) -> EventRow:
+    return EventRow(
+        event=event.name,
+        display_name=deps.say(Text(event.names.en, event.names.zh)),
+        remark=deps.say(Text(event.names.remark_en, event.names.remark_zh)),
+        count=event.count,
+        users=event.users,
+        first=event.first,
+        last=event.last,
+    )
+
+
+def _property_row(hit: Hit, deps: Deps, event: str) -> PropertyRow:
+    found = hit.found
+    assert isinstance(found, Property)  # noqa: S101 - the caller has looked
+    # A value that was searched for is shown first, however rare it is.
+    values = [*hit.values, *(v.value for v in found.top if v.value not in hit.values)]
+    return PropertyRow(
+        property=found.name,
+        table=found.table,
+        type=found.type,
+        display_name=deps.say(Text(found.names.en, found.names.zh)),
+        remark=deps.say(Text(found.names.remark_en, found.names.remark_zh)),
+        values=tuple(values[:VALUES_SHOWN]),
+        more_values=max(0, found.distinct - VALUES_SHOWN) if found.top else 0,
+        low=found.low,
+        high=found.high,
+        missing=f"{found.null_share:.1%}" if found.null_share else "",
+        events=() if event else found.events[:VALUES_SHOWN],
+    )

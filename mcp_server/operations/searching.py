@@ -1,0 +1,81 @@
+"""Finding events and properties by words: in their names, display names, remarks and values, in either language."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mcp_server.qp.metadata import Event, Metadata, Names, Property
+from mcp_server.qp.suggest import fold, likeness
+
+LEAST = 0.62
+"""Likeness from which something counts as found."""
+_REMARK, _VALUE = 0.85, 0.9
+"""A hit in a remark or in a value counts a little less than one in a name."""
+
+
+class Hit(NamedTuple):
+    """Something found, how well it fits (0 to 1), and which of its values were searched for."""
+
+    found: Event | Property
+    score: float
+    values: tuple[str, ...] = ()
+
+
+def search(metadata: Metadata, words: str, event: Event | None = None) -> list[Hit]:
+    """Events and properties, best first. Without words all of them: events by count, user properties, event properties.
+
+    With an event: it and what it carries.
+    """
+    asked = [w for w in words.split() if fold(w)] or ([words] if fold(words) else [])
+    hits = [_scored(item, asked) for item in _items(metadata, event)]
+    found = [h for h in hits if h.score >= LEAST] if asked else hits
+    return sorted(found, key=lambda h: -h.score)
+
+
+def _items(metadata: Metadata, event: Event | None) -> Iterator[Event | Property]:
+    """Everything there is, in the order in which it is listed."""
+    if event is not None:
+        yield event
+        yield from (p for p in metadata.properties_of("event") if event.name in p.events)
+        return
+    yield from sorted(metadata.events, key=lambda e: (-e.count, e.name))
+    yield from metadata.properties_of("user")
+    yield from metadata.properties_of("event")
+
+
+def _scored(item: Event | Property, asked: list[str]) -> Hit:
+    """How well an item fits: its best word counts most, each further word a little."""
+    values: list[str] = []
+    scores = []
+    for word in asked:
+        score = max(_in_names(word, item.name, item.names), 0.0)
+        if isinstance(item, Property):
+            hit = _in_values(word, item)
+            values += [hit] if hit else []
+            score = max(score, _VALUE if hit else 0.0)
+        scores.append(score)
+    if not scores:
+        return Hit(item, 1.0)
+    good = [s for s in scores if s >= LEAST]
+    return Hit(item, max(scores) + 0.05 * (len(good) - 1 if good else 0), tuple(dict.fromkeys(values)))
+
+
+def _in_names(word: str, name: str, names: Names) -> float:
+    best = max(_like(word, n) for n in (name, names.en, names.zh))
+    remark = fold(names.remark_en + " " + names.remark_zh)
+    return max(best, _REMARK if len(fold(word)) > 1 and fold(word) in remark else 0.0)
+
+
+def _like(word: str, name: str) -> float:
+    """Likeness to a name, or to one of the words in it."""
+    parts = name.replace("_", " ").split()
+    return max((likeness(word, part) for part in (name, *parts)), default=0.0)
+
+
+def _in_values(word: str, found: Property) -> str:
+    """The value that a word names, if there is one; a word of one letter names only itself."""
+    folded = fold(word)
+    for value, _ in found.top:
+        own = fold(value)
+        if own == folded or (len(folded) > 1 and len(own) > 1 and (folded in own or own in folded)):
+            return value
+    return ""
