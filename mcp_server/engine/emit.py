@@ -150,35 +150,33 @@ class _Writer:
             branches.append(self.user_branch(self.plan.users, everyone))
         if len(branches) == 1:  # one branch lists each user once already
             return f"WITH masks AS (\n{_indented(branches[0])}\n)"
-        union = "\nUNION ALL\n".join(branches)
+        union = "\n  UNION ALL\n".join(map(_indented, branches))
         merged = ", ".join(f"{self.dialect.call('merge', mask=f'm{w}')} AS m{w}" for w in self.words)
-        return f"WITH bits AS (\n{_indented(union)}\n), masks AS (\n  SELECT user_id, {merged}\n  FROM bits\n  GROUP BY user_id\n)"
+        return f"WITH bits AS (\n{union}\n), masks AS (\n  SELECT user_id, {merged}\n  FROM bits\n  GROUP BY user_id\n)"
 
     def known_user(self) -> str:
         return f"user_id IN (SELECT {self.user_id} FROM {self.tables.users})"
 
-    def event_branch(self, event: EventBit) -> str:
+    def event_branch(self, event: EventBit) -> list[str]:
+        """The lines of one event condition's sub-query."""
         mask = ", ".join(f"{self._value(event.bit, w)} AS m{w}" for w in self.words)
-        where = list(self._rows(event))
-        source = f"{self.tables.events} AS e"
+        lines = [f"SELECT e.{self.user_id} AS user_id, {mask}", f"FROM {self.tables.events} AS e"]
         if event.where is not None and _asks_user(event.where):
-            source += f"\nJOIN {self.tables.users} AS u ON u.{self.user_id} = e.{self.user_id}"
-        lines = [f"SELECT e.{self.user_id} AS user_id, {mask}", f"FROM {source}"]
-        if where:
-            lines.append(f"WHERE {_lines(where)}")
+            lines.append(f"JOIN {self.tables.users} AS u ON u.{self.user_id} = e.{self.user_id}")
+        lines += [f"{'  AND' if i else 'WHERE'} {condition}" for i, condition in enumerate(self._rows(event))]
         lines.append(f"GROUP BY e.{self.user_id}")
-        if (having := self.having(event)) != "":
-            lines.append(f"HAVING {having}")
-        return "\n".join(lines)
+        having = self.having(event)
+        return [*lines, f"HAVING {having}"] if having else lines
 
-    def user_branch(self, users: tuple[UserBit, ...], everyone: bool) -> str:
+    def user_branch(self, users: tuple[UserBit, ...], everyone: bool) -> list[str]:
+        """The lines of the one sub-query of all conditions on users."""
         tests = [(u.bit, self.predicate(u.where)) for u in users]
         columns = []
         for w in self.words:
             cases = [f"CASE WHEN {test} THEN {1 << bit % WORD} ELSE 0 END" for bit, test in tests if bit // WORD == w]
             columns.append(f"{' + '.join(cases) or '0'} AS m{w}")
-        select = f"SELECT u.{self.user_id} AS user_id, {', '.join(columns)}\nFROM {self.tables.users} AS u"
-        return select if everyone else f"{select}\nWHERE {' OR '.join(test for _, test in tests)}"
+        lines = [f"SELECT u.{self.user_id} AS user_id, {', '.join(columns)}", f"FROM {self.tables.users} AS u"]
+        return lines if everyone else [*lines, f"WHERE {' OR '.join(test for _, test in tests)}"]
 
     def _value(self, bit: int, word: int) -> int:
         return 1 << bit % WORD if bit // WORD == word else 0
@@ -210,11 +208,11 @@ class _Writer:
         if measured.word == "TIMES" and _any_row(measured.test, fails=event.complement != measured.negated):
             return ""
         column = self.column(measured.column) if measured.column else ""
+        negated = event.complement != measured.negated
         if measured.scale is not None and measured.word == "AVG":
             passed = self._average(column, measured.scale, measured.test)
-        else:
-            passed = self.test(self._measure(measured.word, column, measured.scale), measured.test)
-        return f"NOT ({passed})" if event.complement != measured.negated else passed
+            return f"NOT ({passed})" if negated else passed
+        return self.test(self._measure(measured.word, column, measured.scale), measured.test, negated)
 
     def _measure(self, word: str, column: str, scale: int | None) -> str:
         if scale is None and word in ("SUM", "AVG", "MEDIAN"):
@@ -271,7 +269,7 @@ class _Writer:
     def _positive(self, column: str, predicate: Within | Contains | Matches | IsTrue | Holds) -> str:
         literal = self.dialect.literal
         if isinstance(predicate, Within):
-            return self.test(column, predicate.where)
+            return self.test(column, predicate.where, negated=False)
         if isinstance(predicate, Contains):
             found = [self.dialect.call("contains", column=column, text=literal(t)) for t in predicate.texts]
             return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
@@ -286,19 +284,23 @@ class _Writer:
         low, high = (self.dialect.call("seconds", seconds=s) for s in (predicate.before, predicate.after))
         return f"{column} BETWEEN {time} - {low} AND {time} + {high}"
 
-    def test(self, value: str, where: Interval | Points) -> str:
-        """A value against bounds or points."""
-        literal = self.dialect.literal
-        if isinstance(where, Points):
-            if not where.values:
-                return "FALSE"
-            shown = [literal(v) for v in where.values]
-            return f"{value} = {shown[0]}" if len(shown) == 1 else f"{value} IN ({', '.join(shown)})"
+    def test(self, value: str, where: Interval | Points, negated: bool) -> str:
+        """A value against bounds or points; null where the value is."""
+        if isinstance(where, Points) and not where.values:
+            return f"{value} IS NOT NULL" if negated else "FALSE"
+        passed = self._in_points(value, where) if isinstance(where, Points) else self._in_interval(value, where)
+        return f"NOT ({passed})" if negated else passed
+
+    def _in_points(self, value: str, where: Points) -> str:
+        shown = [self.dialect.literal(v) for v in where.values]
+        return f"{value} = {shown[0]}" if len(shown) == 1 else f"{value} IN ({', '.join(shown)})"
+
+    def _in_interval(self, value: str, where: Interval) -> str:
         bounds = []
         if where.low is not None:
-            bounds.append(f"{value} {'>' if where.low_open else '>='} {literal(where.low)}")
+            bounds.append(f"{value} {'>' if where.low_open else '>='} {self.dialect.literal(where.low)}")
         if where.high is not None:
-            bounds.append(f"{value} {'<' if where.high_open else '<='} {literal(where.high)}")
+            bounds.append(f"{value} {'<' if where.high_open else '<='} {self.dialect.literal(where.high)}")
         if not bounds:
             return f"{value} IS NOT NULL"
         return bounds[0] if len(bounds) == 1 else f"({' AND '.join(bounds)})"
@@ -326,5 +328,6 @@ def _asks_user(predicate: Predicate) -> bool:
     return not isinstance(predicate, Never) and predicate.column.table == "user"
 
 
-def _indented(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
+def _indented(lines: list[str]) -> str:
+    """Lines of a sub-query, set in. Lines are never split: a literal may hold line breaks of its own."""
+    return "\n".join("  " + line for line in lines)
