@@ -14,10 +14,10 @@ _ADDED = Text("added: {part}", "新增条件：{part}")
 _REMOVED = Text("removed: {part}", "删除条件：{part}")
 _CHANGED = Text("changed, {name}: “{old}” becomes “{new}”", "修改条件（{name}）：由“{old}”改为“{new}”")
 _GROUP = Text("a group of conditions", "条件组")
-_JOINED = Text("{what} must now meet {new}, no longer {old}", "{what}由“{old}”改为“{new}”")
-_JOINED_NOW = Text("{what} must meet {new}", "{what}须{new}")
-_EVENTS = Text("the event conditions", "各事件条件")
-_FILTERS = Text("the user conditions", "各用户条件")
+_JOINED = Text("{what} are joined by “{new}”, no longer by “{old}”", "{what}之间由“{old}”改为“{new}”")
+_JOINED_NOW = Text("{what} are joined by “{new}”", "{what}之间为“{new}”")
+_EVENTS = Text("the event conditions", "事件条件")
+_FILTERS = Text("the user conditions", "用户条件")
 _BOTH = Text("the event conditions and the user conditions", "事件条件与用户条件")
 
 
@@ -136,6 +136,6 @@ def _rejoined(what: Text, old: str, new: str) -> Iterator[Text]:
     if not new or new == old:
         return
     if old:
-        yield _JOINED.format(what=what, old=words.JOINS[old], new=words.JOINS[new])
+        yield _JOINED.format(what=what, old=words.RELATIONS[old], new=words.RELATIONS[new])
     else:
-        yield _JOINED_NOW.format(what=what, new=words.JOINS[new])
+        yield _JOINED_NOW.format(what=what, new=words.RELATIONS[new])
