@@ -1,17 +1,19 @@
 """A workspace with a project and clusters, without any engine: members are files of plain text."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+
+import anyio
 
 from mcp_server.errors import QueryFailed
 from mcp_server.platforms.local.catalog import Catalog, Clock
 from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.job_store import STANDING, JobStore, Published
 from mcp_server.platforms.local.jobs import Compute, Computed, JobRunner
-from mcp_server.platforms.local.records import ClusterDraft, ClusterRecord, GenerationRecord, JobRecord
+from mcp_server.platforms.local.records import ClusterChange, ClusterDraft, ClusterRecord, GenerationRecord, JobRecord
 from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import same
@@ -126,3 +128,36 @@ class Gate:
 
     def wait_begun(self) -> None:
         assert self.begun.acquire(timeout=PATIENCE)
+
+
+def buyers(runner: JobRunner) -> int:
+    return runner._catalog.find("1", "buyers").id
+
+
+def redefine(runner: JobRunner, definition: str) -> None:
+    catalog = runner._catalog
+    cluster = catalog.find("1", "buyers")
+    catalog.update_cluster(
+        cluster.id, cluster.revision, ClusterChange(definition=definition, definition_hash=f"hash of {definition}")
+    )
+
+
+def ended(runner: JobRunner, job_id: int) -> JobRecord:
+    """The job when it has ended."""
+    job = anyio.run(runner.wait, job_id, PATIENCE)
+    assert not job.running
+    return job
+
+
+async def cancelled(waiting: Callable[[], Awaitable[object]], once: Callable[[], object]) -> None:
+    """Wait, and be cancelled as soon as `once` has returned (it may block: the wait lives in this thread's loop)."""
+    async with anyio.create_task_group() as group:
+        scope = anyio.CancelScope()
+
+        async def wait() -> None:
+            with scope:
+                await waiting()
+
+        group.start_soon(wait)
+        await anyio.to_thread.run_sync(once)
+        scope.cancel()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from mcp_server.errors import ChangedMeanwhile, NameTaken, NoData, NotFound, QueryFailed
+from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NoData, NotFound, QueryFailed
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.database import Database, Value
 from mcp_server.platforms.local.records import (
@@ -56,6 +56,10 @@ _CHANGED = Text(
     '"{name}" was changed by someone else since it was read (revision {seen}, now {now}); nothing was changed. Read it again, then decide.',
     "“{name}”在读取之后已被他人修改（读取时修订号 {seen}，现为 {now}），未做任何更改。请重新读取后再决定。",
 )
+_NOT_TEXT = Text(
+    "The name, the remarks or the definition hold half of a character (a lone surrogate), which can't be kept. Remove it.",
+    "名称、备注或定义中含有不完整的字符（单独的代理码位），无法保存。请将其删除。",
+)
 _FILE_GONE = Text(
     "The file {file} is gone from the workspace, so its result was not saved. Run it again.",
     "工作区中的文件 {file} 已不存在，结果未保存。请重新运行。",
@@ -98,6 +102,8 @@ class Catalog:
 
     def find_project(self, project_id: str) -> ProjectRecord | None:
         """The project, or None where nothing was ever loaded into it."""
+        if not rows.storable(project_id):
+            return None
         found = self.database.row("SELECT * FROM project WHERE id = ?", (project_id,))
         return rows.project(found) if found else None
 
@@ -195,6 +201,8 @@ class Catalog:
 
     def find_name(self, project_id: str, name: str) -> ClusterRecord | None:
         """The cluster or tag of this name, in any case."""
+        if not rows.storable(project_id, name):
+            return None
         found = self.database.row(f"{rows.CLUSTER} AND c.project = ? AND c.name_key = ?", (project_id, name.casefold()))
         return rows.cluster(found) if found else None
 
@@ -233,6 +241,8 @@ class Catalog:
 
         `search` is a part of the name, display name or remarks, in any case. No types and no catalog: all of them.
         """
+        if not rows.storable(project_id, search, catalog, *cluster_types):
+            return ClusterPage((), 0)
         where, values = " AND c.project = ?", [project_id]
         if search:
             where, values = f"{where} AND instr(c.words, ?) > 0", [*values, search.casefold()]
@@ -261,6 +271,8 @@ class Catalog:
     def create_cluster(self, project_id: str, draft: ClusterDraft) -> ClusterRecord:
         """Save a new cluster or tag. NameTaken where the name is in use in any case, with a free one."""
         self.project(project_id)
+        if not rows.storable(draft.name, draft.display_name, draft.remarks, draft.definition):
+            raise InvalidArguments(_NOT_TEXT)
         moment = self.moment()
         columns: dict[str, Value] = {
             "project": project_id,
@@ -301,6 +313,8 @@ class Catalog:
 
         ChangedMeanwhile where it is not. A change that changes nothing leaves the revision as it is.
         """
+        if not rows.storable(change.display_name or "", change.remarks or "", change.definition or ""):
+            raise InvalidArguments(_NOT_TEXT)
         with self.database.write() as db:
             before = self._as_seen(cluster_id, revision)
             after = replace(

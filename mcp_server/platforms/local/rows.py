@@ -46,6 +46,15 @@ def search_words(*parts: str) -> str:
     return "\x1f".join(parts).casefold()
 
 
+def storable(*texts: str) -> bool:
+    """False where a text holds a lone surrogate: JSON can carry one, no file can."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(text: str) -> str:
     """Words of a caller, fit to be quoted in a message: one line, not long."""
     line = "".join(c if c.isprintable() else " " for c in text[:80])
