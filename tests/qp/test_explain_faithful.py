@@ -1,10 +1,10 @@
 """Definitions of different meaning never read the same, in either language."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.explain import explain
-from mcp_server.qp.metadata import Event, Metadata, Names, Property
+from mcp_server.qp.metadata import Event, Metadata, Names, Property, ValueType
 from mcp_server.qp.model import Qp, meaning_hash
+from tests.reading.strategies import Case, cases
+from tests.reading.worlds import World
 
 Raw = dict[str, Any]
 
@@ -189,45 +191,59 @@ def definitions() -> Iterator[Raw]:
                     yield {"events": some[:n], "filts": users[:m]} | joins
 
 
-def meaning(raw: Raw) -> str:
+def meaning(raw: Raw, metadata: Metadata = METADATA) -> str:
     """The meaning, where `meaning_hash` also tells apart what qp.md says is the same."""
     plainest = copy.deepcopy(raw)
     for event in plainest.get("events", []):
-        _plain_event(event)
+        _plain_event(event, metadata)
     if "filts" in plainest:
-        plainest["filts"] = [_plain_filter(f) for f in plainest["filts"]]
+        plainest["filts"] = [_plain_filter(f, metadata) for f in plainest["filts"]]
     return meaning_hash(Qp.model_validate(plainest))
 
 
-def _plain_event(event: Raw) -> None:
-    """A count of nothing is "never" in whatever way it is written; days and names have one spelling."""
+def _plain_event(event: Raw, metadata: Metadata) -> None:
+    """A count of nothing is "never" in whatever way it is written; windows have one spelling."""
     low, high = ([*map(Decimal, event["num"].split(","))] * 2)[:2]
     never = {"less": 0 < low <= 1, "equal": low == 0, "range": low <= 0 <= high < 1}
     if event["taPropQuota"]["analysis"] == "TIMES" and never.get(event["comparator"]):
         event |= {"comparator": "equal", "num": "0"}
+    if "recentDay" in event:
+        event["recentDay"] = "-".join(map(_plain_days, event["recentDay"].split("-")))
+    event |= {key: _plain_time(event[key]) for key in ("startTime", "endTime") if key in event}
     if "filts" in event:
-        event["filts"] = [_plain_filter(f) for f in event["filts"]]
+        event["filts"] = [_plain_filter(f, metadata) for f in event["filts"]]
 
 
-def _plain_filter(part: Raw) -> Raw:
+def _plain_filter(part: Raw, metadata: Metadata) -> Raw:
     """A group of one is what it holds; a time has one spelling, but for the upper end of a range."""
     if "filts" in part:
-        inner = [_plain_filter(f) for f in part["filts"]]
+        inner = [_plain_filter(f, metadata) for f in part["filts"]]
         return inner[0] if len(inner) == 1 else part | {"filts": inner}
-    if part["columnName"] in ("born", "due"):
-        whole = len(part["ftv"]) - (part["comparator"] == "range")
-        ftv = [f"{v} 00:00:00" if i < whole and len(v) == 10 else v for i, v in enumerate(part["ftv"])]
-        return part | {"ftv": ftv}
-    return part
+    known = metadata.property(part["tableType"], part["columnName"])
+    if known is None or known.type != "time" or "ftv" not in part:
+        return part
+    plain = _plain_days if part["comparator"].startswith("relative") else _plain_time
+    ftv = [plain(v) for v in part["ftv"]]
+    if part["comparator"] == "range" and len(part["ftv"][1]) == len("2024-01-01"):
+        ftv[1] = part["ftv"][1]
+    return part | {"ftv": ftv}
 
 
-def collisions(raws: Iterable[Raw]) -> list[tuple[Raw, Raw, str]]:
+def _plain_days(text: str) -> str:
+    return str(int(text)) if text.isdecimal() else text
+
+
+def _plain_time(text: str) -> str:
+    return (f"{text} 00:00:00" if len(text) == len("2024-01-01") else text).removesuffix(".000")[:23]
+
+
+def collisions(raws: Iterable[Raw], metadata: Metadata = METADATA) -> list[tuple[Raw, Raw, str]]:
     """Pairs of different meaning that read the same in a language."""
     seen: tuple[dict[str, tuple[str, Raw]], ...] = ({}, {})
     found = []
     for raw in raws:
-        mine = meaning(raw)
-        for text, known in zip(explain(Qp.model_validate(raw), METADATA).summary, seen, strict=True):
+        mine = meaning(raw, metadata)
+        for text, known in zip(explain(Qp.model_validate(raw), metadata).summary, seen, strict=True):
             other = known.setdefault(text, (mine, raw))
             if other[0] != mine:
                 found.append((raw, other[1], text))
@@ -323,3 +339,38 @@ def test_one_change_anywhere_is_seen(data: st.DataObject) -> None:
     others = [_mutated(raw, data.draw) for _ in range(3)]
 
     assert collisions([raw, *others]) == []
+
+
+def _metadata_of(world: World) -> Metadata:
+    kinds: dict[str, ValueType] = dict.fromkeys(("whole", "double", "decimal"), "number")
+    properties = tuple(
+        Property.model_validate({"table": table, "name": c.name, "type": kinds.get(c.kind, c.kind)})
+        for table, columns in world.columns.items()
+        for c in columns
+    )
+    return Metadata(project_id="1", zone=world.zone, today=world.today, properties=properties)
+
+
+def _crossed(raws: Sequence[Raw]) -> Iterator[Raw]:
+    """Definitions with one thing taken from another one, next to those they were made of."""
+    yield from raws
+    for one, other in permutations(raws, 2):
+        yield from (one | {key: other[key]} for key in other if other[key])
+        if one.get("events") and other.get("events"):
+            event, donor = one["events"][0], other["events"][0]
+            for keys in (
+                ("eventName",),
+                ("comparator", "num"),
+                ("recentDay",),
+                ("startTime", "endTime"),
+                ("filts",),
+                ("relation",),
+            ):
+                kept = {k: v for k, v in event.items() if k not in keys}
+                yield one | {"events": [kept | {k: donor[k] for k in keys if k in donor}, *one["events"][1:]]}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(most=5))
+def test_generated_definitions_and_their_crossings_never_read_the_same(case: Case) -> None:
+    assert collisions(_crossed(case.definitions), _metadata_of(case.world)) == []
