@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Event, Metadata, Property
-from mcp_server.qp.numbers import parse_numbers
+from mcp_server.qp.numbers import parse_numbers, tidy_number
 from mcp_server.qp.problems import finding
 from mcp_server.qp.sent import Repaired
 from mcp_server.qp.shape import TYPE_NAMES, types_named
 from mcp_server.qp.suggest import nearest_named
-from mcp_server.qp.values import Values, recent_findings, tidy_number, value_findings
+from mcp_server.qp.values import Values, recent_findings, value_findings
 from mcp_server.qp.window import Span, instant, local, parse_time, recent_days, show_time, span_between, span_of_days
 from mcp_server.text import Text
 

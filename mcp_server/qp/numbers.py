@@ -40,3 +40,12 @@ def plain(number: Decimal) -> str:
     """A number without an exponent and without idle zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def tidy_number(text: str) -> str:
+    """`5 000`, `5,000`, `+5`, `05` or `5.` as a number; "" where that would be a guess."""
+    bare = text.replace(" ", "").replace("_", "").lstrip("+")
+    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+", bare):
+        bare = bare.replace(",", "")
+    stripped = re.sub(r"^(-?)0+(?=[0-9])", r"\1", bare).rstrip(".")
+    return stripped if stripped != text and parse_number(stripped) is not None else ""

@@ -15,6 +15,7 @@ from mcp_server.errors import Problem
 from mcp_server.qp import repair as keys
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.numbers import tidy_number
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
 from mcp_server.qp.suggest import nearest
@@ -83,7 +84,7 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata) -> Proble
     expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
     if key in _WORDS and code.endswith("_unknown"):
         expected = ", ".join(_WORDS[key])
-    hint = nearest(str(got), _WORDS.get(key, ())) if isinstance(got, str) else ""
+    hint = nearest(got, _WORDS.get(key, ())) if isinstance(got, str) and code.endswith("_unknown") else ""
     return finding(code, sent, got=_quoted(got), expected=expected, suggestion=hint)
 
 
@@ -189,6 +190,11 @@ def _num_count(f: Fault) -> Problem:
     return finding("num_count", f.sent, got=_quoted(f.got), expected=expected, word=f.node["comparator"])
 
 
+def _num_invalid(f: Fault) -> Problem:
+    hint = tidy_number(f.got) if isinstance(f.got, str) else ""
+    return finding("num_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
+
+
 def _quota_missing(f: Fault) -> Problem:
     word = f.got.get("analysis", "") if isinstance(f.got, Mapping) else ""
     return finding("quota_missing", f.sent + "/quota", expected="quota", word=word)
@@ -240,6 +246,7 @@ _SPECIAL = {
     "analysis_unknown": _analysis_unknown,
     "ftv_count": _ftv_count,
     "num_count": _num_count,
+    "num_invalid": _num_invalid,
     "quota_missing": _quota_missing,
     "table_unknown": _table_unknown,
     "window_invalid": _window_invalid,

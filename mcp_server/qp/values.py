@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Property
-from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number
+from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_number
 from mcp_server.qp.problems import finding
 from mcp_server.qp.shape import TYPE_NAMES, likely_window
 from mcp_server.qp.suggest import nearest
@@ -143,12 +143,3 @@ _BY_TEST: Mapping[words.Test, _Check] = {
     words.Test.NEAR_EVENT: _span,
 }
 _BY_TYPE: Mapping[str, _Check] = {"number": _numbers, "time": _times}
-
-
-def tidy_number(text: str) -> str:
-    """`5 000`, `5,000`, `+5`, `05` or `5.` as a number; "" where that would be a guess."""
-    bare = text.replace(" ", "").replace("_", "").lstrip("+")
-    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+", bare):
-        bare = bare.replace(",", "")
-    stripped = re.sub(r"^(-?)0+(?=[0-9])", r"\1", bare).rstrip(".")
-    return stripped if stripped != text and parse_number(stripped) is not None else ""

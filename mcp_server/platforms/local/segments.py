@@ -194,11 +194,6 @@ class LocalSegments:
         await self._jobs.wait(job, seconds, on_percent)
         return await self.get(cluster.project_id, cluster.cluster_id)
 
-    async def settle(self) -> None:
-        """Wait until every job of this process has ended: what a short-lived process does before it goes."""
-        for job in self._jobs.active:
-            await self._jobs.wait(job, None)
-
     async def export(
         self,
         cluster: Cluster,
