@@ -4,12 +4,13 @@ Heavy libraries are imported when they are first used: `build` opens the workspa
 takes milliseconds; the engine starts with the first query, the protocol with `serve`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_server.operations.operation import Deps
-from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
 
@@ -23,6 +24,8 @@ class App:
 
     settings: Settings
     deps: Deps
+    finish: Callable[[OnProgress], Awaitable[int]]
+    """Waits for the computations that this process has started and that still run; how many there were."""
     close: Callable[[], None]
     """Stops what runs and lets go of the workspace."""
 
@@ -36,38 +39,49 @@ class App:
 
 def build(settings: Settings) -> App:
     """Put the parts together. Raises ConfigurationError where the workspace cannot be used."""
-    segments, close = _local_segments(settings)
+    local = _open_local(settings)
     deps = Deps(
-        segments=segments,
+        segments=local.segments,
         language=settings.language,
         project_id=settings.project_id,
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )
-    return App(settings, deps, close)
+    return App(settings, deps, local.finish, local.close)
 
 
-def _local_segments(settings: Settings) -> tuple[SegmentPlatform, Callable[[], None]]:
-    """Segments on this machine: workspace, catalogue, jobs and engine; and what closes them, the last opened first."""
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """The platform of this machine, open."""
+
+    segments: SegmentPlatform
+    finish: Callable[[OnProgress], Awaitable[int]]
+    close: Callable[[], None]
+
+
+def _open_local(settings: Settings) -> _Local:
+    """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.jobs import JobRunner
-    from mcp_server.platforms.local.segments import LocalSegments, computing
+    from mcp_server.platforms.local.segments import COMPUTING, LocalSegments, computing
     from mcp_server.platforms.local.workspace import Workspace
 
-    workspace = Workspace.open(settings.workspace)
-    try:
+    with ExitStack() as opened:
+        workspace = Workspace.open(settings.workspace)
+        opened.callback(workspace.close)
         catalog = Catalog(workspace)
-    except BaseException:
-        workspace.close()
-        raise
-    engine = Engine(workspace.temp_path(".spill"), Limits(settings.threads, settings.memory_limit))
-    jobs = JobRunner(catalog, computing(catalog, engine))
+        opened.callback(catalog.close)
+        engine = Engine(workspace.temp_path(".spill"), Limits(settings.threads, settings.memory_limit))
+        opened.callback(engine.close)
+        jobs = JobRunner(catalog, computing(catalog, engine))
+        opened.callback(jobs.close)
+        close = opened.pop_all().close
 
-    def close() -> None:
-        jobs.close()
-        engine.close()
-        catalog.close()
-        workspace.close()
+    async def finish(on_progress: OnProgress) -> int:
+        running = jobs.active
+        for job in running:
+            await jobs.wait(job, None, lambda percent: on_progress(percent, COMPUTING))
+        return len(running)
 
-    return LocalSegments(catalog, engine, jobs, read_only=settings.read_only), close
+    return _Local(LocalSegments(catalog, engine, jobs, read_only=settings.read_only), finish, close)

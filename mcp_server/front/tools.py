@@ -1,5 +1,6 @@
 """Each operation as the MCP tool that clients see, as plain data: the content of `tools/list` and of `tool_schemas/`."""
 
+import re
 from typing import Any, Final
 
 from mcp_server.operations.operation import Operation
@@ -14,7 +15,7 @@ def tool_document(operation: Operation[Any, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": operation.name,
         "title": f"{operation.title.en} · {operation.title.zh}",
-        "description": operation.description,
+        "description": unwrapped(operation.description),
         "inputSchema": input_schema(operation),
         "outputSchema": output_schema(operation),
         "annotations": {
@@ -27,3 +28,8 @@ def tool_document(operation: Operation[Any, Any]) -> dict[str, Any]:
     if operation.name in ENTRY_TOOLS:
         document["_meta"] = {"anthropic/alwaysLoad": True}
     return document
+
+
+def unwrapped(words: str) -> str:
+    """A docstring without the line breaks that only the source needs: one line a paragraph or list entry."""
+    return re.sub(r"(?<!\n)\n(?!\n|- )", " ", words)

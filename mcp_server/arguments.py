@@ -1,0 +1,91 @@
+"""What the command line takes: each command and option once, in both languages."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mcp_server import __version__
+from mcp_server.text import Language, Text
+
+
+class Option(NamedTuple):
+    """One option or positional argument, and how argparse reads it."""
+
+    name: str
+    text: Text
+    more: Mapping[str, Any]
+
+
+class Command(NamedTuple):
+    """One command and its own options, besides `COMMON`."""
+
+    text: Text
+    options: tuple[Option, ...] = ()
+
+
+def _value(name: str, metavar: str, en: str, zh: str, **more: Any) -> Option:
+    return Option(name, Text(en, zh), {"default": "", "metavar": metavar} | more)
+
+
+def _flag(name: str, en: str, zh: str) -> Option:
+    return Option(name, Text(en, zh), {"action": "store_true"})
+
+
+# fmt: off
+COMMON = (
+    _value("--workspace", "DIR", "folder of the workspace", "工作区文件夹"),
+    _value("--project", "ID", "project id, 1 by default", "项目编号，默认为 1"),
+    _value("--language", "en|zh", "language of results", "结果的语言"),
+)
+_READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": Command(Text("Serve MCP over stdin and stdout.", "通过 stdin 和 stdout 提供 MCP 服务。"), (_READ_ONLY,)),
+    "call": Command(Text("Call one tool without MCP.", "不经 MCP 直接调用一个工具。"), (
+        Option("tool", Text("name of the tool", "工具名"), {}),
+        _value("arguments", "JSON|@FILE|-", "arguments as JSON: as text, from a file, or from stdin",
+               "JSON 形式的参数：可直接给出、取自文件或 stdin", nargs="?", default="{}"),
+        _flag("--json", "print the structured content", "输出结构化内容"),
+        _READ_ONLY,
+    )),
+    "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
+        _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",
+               required=True),
+        _value("--users", "FILE", "the same for users; left out: the ids in the events", "用户文件，格式同上；省略时取事件中的用户"),
+        _value("--time-zone", "ZONE", "of the project, and of times without an offset", "项目时区，也用于不带偏移的时间"),
+        _value("--as-of", "YYYY-MM-DD", "a fixed date as today", "以固定日期作为“今天”"),
+        _value("--metadata", "FILE", "display names and remarks, as JSON", "显示名和备注（JSON）"),
+        _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
+        _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
+    )),
+    "demo": Command(Text("Walk through the whole job on real data.", "用真实数据演示完整流程。")),
+    "tools": Command(Text("List all tools.", "列出所有工具。")),
+    "schemas": Command(Text("The generated files of a source checkout.", "源码仓库中的生成文件。"), (
+        _flag("--write", "write them", "写出这些文件"),
+        _flag("--check", "compare them; status 1 where they differ", "比较；不一致时退出状态为 1"),
+    )),
+}
+# fmt: on
+
+_ABOUT = Text("Live user segments over MCP.", "通过 MCP 使用实时用户分群。")
+
+
+def parser(language: Language) -> argparse.ArgumentParser:
+    """The parser, with help in this language. Sets `command` to the name of the command."""
+    top = argparse.ArgumentParser(prog="fenqun", description=_ABOUT.say(language))
+    top.add_argument("--version", action="version", version=f"fenqun {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, command in COMMANDS.items():
+        words = command.text.say(language)
+        sub = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        for option in (*command.options, *COMMON):
+            sub.add_argument(option.name, help=option.text.say(language), **option.more)
+    return top
+
+
+def language_in(words: Sequence[str]) -> str:
+    """The language that the command line asks for, before it is parsed: help is in that language too."""
+    for n, word in enumerate(words):
+        if word.startswith("--language"):
+            return word.partition("=")[2] or (words[n + 1] if n + 1 < len(words) else "")
+    return ""

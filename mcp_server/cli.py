@@ -1,0 +1,251 @@
+"""The command line: the server, the same operations without MCP, loading data, the demo, the generated files.
+
+Exit status: 0 all is well, 1 an error that the text explains, 2 wrong usage or settings, 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mcp_server.arguments import language_in, parser
+from mcp_server.errors import ConfigurationError, FenqunError
+from mcp_server.front import rendering
+from mcp_server.settings import Given, Settings, language_of, read_settings, unknown_variables
+from mcp_server.terminal import Bar
+from mcp_server.text import Language, Text
+
+if TYPE_CHECKING:
+    from mcp_server.app import App
+
+Arguments = argparse.Namespace
+
+_INTERRUPTED = Text("Interrupted.", "已中断。")
+_STARTED_IN_TERMINAL = Text(
+    "Serving MCP over stdin and stdout: a client starts this command and talks to it. Ctrl-C ends it.",
+    "正通过 stdin 和 stdout 提供 MCP 服务：此命令由客户端启动并与之通信。按 Ctrl-C 结束。",
+)
+_IN_STEP = Text("All generated files are in step.", "所有生成文件均与代码一致。")
+_OUT_OF_STEP = Text(
+    "Out of step; run: python -m mcp_server schemas --write",
+    "与代码不一致；请运行：python -m mcp_server schemas --write",
+)
+_COMPUTED = Text("The computation that this call started has ended.", "本次调用启动的计算已结束。")
+
+
+class UsageError(Exception):
+    """The command line does not fit. Not an error of the house: argparse speaks of it too, with status 2."""
+
+    def __init__(self, message: Text) -> None:
+        super().__init__(message.en)
+        self.message = message
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    _survive_odd_terminals()
+    language = language_of(os.environ, language_in(words))
+    arguments = parser(language).parse_args(words)
+    try:
+        return _COMMANDS[arguments.command](arguments)
+    except UsageError as error:
+        _complain(error.message.say(language))
+        return 2
+    except FenqunError as error:
+        _complain(rendering.error_text(rendering.structured_error(error, language), language))
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        _complain(_INTERRUPTED.say(language))
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+def _survive_odd_terminals() -> None:
+    """Print what the terminal's encoding lacks as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+# --- commands ---
+
+
+def _settings(arguments: Arguments) -> Settings:
+    read_only = getattr(arguments, "read_only", False)  # only serve and call take it
+    given = Given(arguments.workspace, arguments.project, arguments.language, read_only)
+    settings = read_settings(os.environ, given)
+    for warning in unknown_variables(os.environ):
+        _complain(warning.say(settings.language))
+    return settings
+
+
+def _serve(arguments: Arguments) -> int:
+    from mcp_server.app import build
+    from mcp_server.front.stdio import log_to_stderr, serve
+
+    settings = _settings(arguments)
+    log_to_stderr()
+    app = build(settings)
+    try:
+        if sys.stdin.isatty():
+            _complain(_STARTED_IN_TERMINAL.say(settings.language))
+        serve(app.server())
+    finally:
+        app.close()
+    return 0
+
+
+def _call(arguments: Arguments) -> int:
+    import anyio
+
+    from mcp_server.app import build
+
+    values = _arguments_of_call(arguments.arguments)
+    settings = _settings(arguments)
+    app = build(settings)
+    try:
+        data, failed = anyio.run(_called, app, arguments.tool, values)
+    finally:
+        app.close()
+    if arguments.json:
+        print(json.dumps(data, ensure_ascii=False))
+    elif failed:
+        _complain(rendering.error_text(data, settings.language))
+    else:
+        print(rendering.text(data, settings.language))
+    return int(failed)
+
+
+async def _called(app: "App", tool: str, values: Mapping[str, object]) -> tuple[dict[str, Any], bool]:
+    """The structured answer, and whether it is an error. Computations that the call started are waited for."""
+    from dataclasses import replace
+
+    from mcp_server.operations.calling import call, find
+    from mcp_server.operations.registry import OPERATIONS
+
+    language = app.settings.language
+    with Bar(language) as bar:
+        try:
+            result = await call(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report))
+        except FenqunError as error:
+            return rendering.structured_error(error, language), True
+        waited = await app.finish(bar.report)
+    if waited:
+        _complain(_COMPUTED.say(language))
+    return rendering.structured(result), False
+
+
+def _arguments_of_call(said: str) -> dict[str, object]:
+    """The arguments of a call: JSON text, `@file` or `-`."""
+    try:
+        if said == "-":
+            said = sys.stdin.read()
+        elif said.startswith("@"):
+            said = Path(said[1:]).read_text(encoding="utf-8-sig")
+        values = json.loads(said)
+    except (OSError, ValueError, RecursionError) as error:
+        _refuse(Text("The arguments cannot be read: {why}", "无法读取参数：{why}").format(why=error))
+    if not isinstance(values, dict):
+        _refuse(
+            Text(
+                "The arguments are one JSON object, such as {example}.", "参数应为一个 JSON 对象，例如 {example}。"
+            ).format(example='{"cluster": "vip"}')
+        )
+    return values
+
+
+def _refuse(message: Text) -> NoReturn:
+    raise UsageError(message)
+
+
+def _load(arguments: Arguments) -> int:
+    from mcp_server.platforms.local.loading import load
+
+    settings = _settings(arguments)
+    with Bar(settings.language) as bar:
+        report = load(
+            settings.workspace,
+            settings.project_id,
+            events=arguments.events,
+            users=arguments.users,
+            columns=_columns(arguments.map),
+            time_zone=arguments.time_zone,
+            as_of=arguments.as_of,
+            metadata=arguments.metadata,
+            skip_bad_rows=arguments.skip_bad_rows,
+            threads=settings.threads,
+            memory_limit=settings.memory_limit,
+            on_progress=bar.show,
+        )
+    print(report.text().say(settings.language))
+    return 0
+
+
+def _columns(said: str) -> dict[str, str]:
+    """`user_id=customer_id,event_name=type` as a table of our name to the file's column."""
+    pairs = [pair.partition("=") for pair in said.split(",") if pair.strip()]
+    if any(not (name.strip() and column.strip()) for name, _, column in pairs):
+        _refuse(
+            Text("--map is a list such as {example}.", "--map 形如 {example}。").format(
+                example="user_id=customer_id,event_time=ts"
+            )
+        )
+    return {name.strip(): column.strip() for name, _, column in pairs}
+
+
+def _demo(arguments: Arguments) -> int:
+    from mcp_server.demo import run
+
+    return run(_settings(arguments))
+
+
+def _tools(arguments: Arguments) -> int:
+    from mcp_server.operations.registry import OPERATIONS
+
+    language = language_of(os.environ, arguments.language)
+    width = max((len(o.name) for o in OPERATIONS), default=0)
+    for o in OPERATIONS:
+        print(f"{o.name:<{width}}  {o.title.say(language)}")
+    return 0
+
+
+def _schemas(arguments: Arguments) -> int:
+    from mcp_server.front.published import Checkout
+
+    language: Language = language_of(os.environ, arguments.language)
+    if arguments.write == arguments.check:
+        _refuse(Text("Give either --write or --check.", "请在 --write 与 --check 中选择一个。"))
+    checkout = Checkout.find()
+    if arguments.write:
+        for name in checkout.write():
+            print(name)
+        return 0
+    changes = checkout.check()
+    for kind in ("added", "compatible", "breaking"):
+        found = [change for change in changes if change.kind == kind]
+        if found:
+            print(f"{kind}:")
+            for change in found:
+                print(f"  {change.where}: {change.what}")
+    print((_OUT_OF_STEP if changes else _IN_STEP).say(language))
+    return int(bool(changes))
+
+
+_COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
+    "serve": _serve,
+    "call": _call,
+    "load": _load,
+    "demo": _demo,
+    "tools": _tools,
+    "schemas": _schemas,
+}
