@@ -1,0 +1,54 @@
+"""A small server for the tests of the wire: run as a script, it serves three operations over stdio."""
+
+import sys
+from typing import cast
+
+import anyio
+
+from mcp_server.effect import Effect
+from mcp_server.front.server import FenqunServer
+from mcp_server.front.stdio import log_to_stderr, serve
+from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.text import Text
+
+
+class Said(Params):
+    words: str
+
+
+class Heard(Result):
+    words: str
+
+
+@operation(title=Text("Echo", "回声"), effect=Effect.READ)
+async def echo(params: Said, deps: Deps) -> Heard:
+    """Say it again; what is printed along the way must not reach the client."""
+    sys.stdout.write("stray output\n")
+    sys.stdout.flush()
+    return Heard(message="好", words=params.words)
+
+
+@operation(title=Text("Work", "工作"), effect=Effect.TRIGGER)
+async def work(params: Params, deps: Deps) -> Result:
+    """Report progress."""
+    for percent in (0, 40, 40, 100):
+        await deps.report(percent, Text("working", "进行中"))
+    return Result(message="done")
+
+
+@operation(title=Text("Wait", "等待"), effect=Effect.READ)
+async def wait(params: Params, deps: Deps) -> Result:
+    """Wait until it is cancelled."""
+    await deps.report(1, Text("waiting", "等待中"))
+    try:
+        await anyio.sleep_forever()
+    finally:
+        sys.stderr.write("the operation was cancelled\n")
+        sys.stderr.flush()
+    return Result(message="never")
+
+
+if __name__ == "__main__":
+    log_to_stderr()
+    serve(FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, None))))

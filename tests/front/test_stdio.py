@@ -1,0 +1,133 @@
+"""The server over real pipes: what a client sees, byte for byte."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_server import __version__
+from mcp_server.front.tools import tool_document
+from mcp_server.operations.registry import OPERATIONS
+from tests.front.stdio_kit import Wire, started
+
+SERVER = str(Path(__file__).with_name("stdio_server.py"))
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    """One connection that most tests share: none of them may harm it."""
+    with started(SERVER) as opened:
+        opened.shake_hands()
+        yield opened
+
+
+def call(wire: Wire, tool: str, **arguments: Any) -> dict[str, Any]:
+    message, _ = wire.asked("tools/call", name=tool, arguments=arguments)
+    return dict(message["result"])
+
+
+def test_a_call_is_answered_and_stray_output_stays_off_the_wire() -> None:
+    with started(SERVER) as wire:
+        wire.shake_hands()
+        result = call(wire, "echo", words="你好 | x\ny")
+        status, said = wire.end()
+    assert result["structuredContent"] == {"message": "好", "words": "你好 | x\ny"}
+    assert result["content"] == [{"type": "text", "text": "好\nwords:\n  你好 | x\n  y"}]
+    assert result.get("isError", False) is False
+    assert status == 0
+    assert "stray output" in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"this is no JSON", b'{"jsonrpc": "2.0", "id": 9', b"[]", b"\xff\xfe\x00", b"", b'{"jsonrpc":"2.0","id":9,"method":"nope/nope"}'],
+    ids=repr,
+)  # fmt: skip
+def test_a_malformed_line_does_not_end_the_connection(wire: Wire, line: bytes) -> None:
+    wire.send(line)
+    assert call(wire, "echo", words="still here")["structuredContent"]["words"] == "still here"
+
+
+def test_arguments_too_deep_for_the_wire_do_not_end_the_connection(wire: Wire) -> None:
+    deep = "[" * 5000 + "]" * 5000
+    wire.send(
+        f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"words":{deep}}}}}}}'.encode()
+    )
+    assert call(wire, "echo", words="still here")["structuredContent"]["words"] == "still here"
+
+
+def test_a_lone_surrogate_is_a_problem_and_not_the_end(wire: Wire) -> None:
+    wire.send(
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"words":"\\ud800"}}}'
+    )
+    assert call(wire, "echo", words="still here")["structuredContent"]["words"] == "still here"
+
+
+def test_progress_is_notified_while_a_call_runs(wire: Wire) -> None:
+    message, before = wire.asked("tools/call", name="work", arguments={}, _meta={"progressToken": "t"})
+    assert message["result"]["content"][0]["text"] == "done"
+    said = [
+        (n["method"], n["params"]["progressToken"], n["params"]["progress"], n["params"]["message"]) for n in before
+    ]
+    assert said == [("notifications/progress", "t", percent, "working") for percent in (0, 40, 100)]
+
+
+def test_a_cancelled_call_stops_and_the_connection_goes_on() -> None:
+    with started(SERVER) as wire:
+        wire.shake_hands()
+        wire.request(4, "tools/call", name="wait", arguments={}, _meta={"progressToken": 1})
+        assert wire.receive()["method"] == "notifications/progress"
+        wire.send({"method": "notifications/cancelled", "params": {"requestId": 4}})
+        assert call(wire, "echo", words="next")["structuredContent"]["words"] == "next"
+        status, said = wire.end()
+    assert status == 0
+    assert "the operation was cancelled" in said
+
+
+def test_closing_the_input_stops_what_runs_and_ends_cleanly() -> None:
+    with started(SERVER) as wire:
+        wire.shake_hands()
+        wire.request(6, "tools/call", name="wait", arguments={}, _meta={"progressToken": 1})
+        wire.receive()
+        status, said = wire.end()
+    assert status == 0
+    assert "the operation was cancelled" in said
+    assert "Traceback" not in said
+
+
+def test_the_real_server_starts_lists_its_tools_and_ends_without_a_word(tmp_path: Path) -> None:
+    with started("-m", "mcp_server", "serve", "--workspace", str(tmp_path), "--read-only") as wire:
+        about = wire.shake_hands()
+        assert about["serverInfo"]["name"] == "fenqun"
+        assert about["serverInfo"]["version"] == __version__
+        assert "read-only" in about["instructions"]
+        message, _ = wire.asked("tools/list")
+        assert message["result"]["tools"] == [tool_document(o) for o in OPERATIONS]
+        assert wire.end() == (0, "")
+
+
+def test_a_modern_client_is_served_by_the_same_command(tmp_path: Path) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    with started("-m", "mcp_server", "serve", "--workspace", str(tmp_path)) as wire:
+        message, _ = wire.asked("server/discover", _meta=meta)
+        assert "2026-07-28" in message["result"]["supportedVersions"]
+        message, _ = wire.asked("tools/list", _meta=meta)
+        assert [tool["name"] for tool in message["result"]["tools"]] == [o.name for o in OPERATIONS]
+        wire.end()
+
+
+def test_a_server_that_cannot_start_says_why_on_stderr_only(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("not a folder", encoding="utf-8")
+    with started("-m", "mcp_server", "serve", "--workspace", str(taken), FENQUN_LANGUAGE="zh") as wire:
+        status, said = wire.end()
+    assert status == 2
+    assert str(taken) in said
+    assert "Traceback" not in said
+    assert "--workspace" in said
+    assert any("\u4e00" <= c <= "\u9fff" for c in said)
