@@ -29,6 +29,9 @@ _PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)"
 class Control(Protocol):
     """Whoever started a task: receives progress (0 to 100) and may interrupt."""
 
+    @property
+    def interrupted(self) -> bool: ...
+
     def report(self, percent: float) -> None: ...
 
     def on_interrupt(self, callback: Callable[[], None]) -> None: ...
@@ -167,11 +170,13 @@ class Engine:
 
 @contextmanager
 def _watched(own: "DuckDBPyConnection", control: Control) -> Iterator[None]:
-    """Report the engine's own progress while a statement runs."""
+    """Report the engine's own progress while statements run, and see that an interrupt arrives."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_POLL_SECONDS):
+            if control.interrupted:
+                own.interrupt()  # again: an interrupt between two statements is lost on the engine
             percent = own.query_progress()
             if percent > 0:
                 control.report(min(percent, 100.0))
