@@ -1,4 +1,4 @@
-"""The generated files of a source checkout: `tool_schemas/` and the tools table of the README.
+"""The generated files of a source checkout: `tool_schemas/`, the tools table of the README, the list of errors.
 
 The server never reads them, so a stale file changes no behaviour; it only fails `fenqun schemas --check`.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcp_server.effect import Effect
-from mcp_server.errors import ConfigurationError
+from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front.changes import Change, schema_changes, tool_changes
 from mcp_server.front.tools import tool_document, unwrapped
 from mcp_server.operations.registry import OPERATIONS
@@ -20,6 +20,7 @@ from mcp_server.text import Text
 START: Final = "<!-- tools:start -->"
 END: Final = "<!-- tools:end -->"
 README: Final = "README.md"
+ERRORS: Final = "docs/errors.md"
 FOLDER: Final = "tool_schemas"
 
 _EFFECTS: Final = {
@@ -29,6 +30,15 @@ _EFFECTS: Final = {
     Effect.DELETE: "deletes",
     Effect.TRIGGER: "computes",
 }
+
+
+_ERRORS_HEAD: Final = """\
+# Errors
+
+Generated from `mcp_server/errors.py` by `python -m mcp_server schemas --write`. Every error has a stable code, a message
+and a next step in both languages; problems inside it have codes of their own, which `mcp_server/qp/problems.py` lists.
+
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class Checkout:
 
     def _wanted(self) -> dict[str, str]:
         files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
-        return files | {README: _with_table(self._read(README))}
+        return files | {README: _with_table(self._read(README)), ERRORS: errors_page()}
 
     def _read(self, name: str) -> str:
         path = self.root / name
@@ -105,6 +115,29 @@ def table() -> str:
         sentence = unwrapped(o.description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
         rows.append(f"| `{o.name}` | {o.title.zh} | {sentence.replace('|', chr(92) + '|')} | {_EFFECTS[o.effect]} |")
     return "\n".join(rows)
+
+
+def error_classes() -> list[type[FenqunError]]:
+    """Every error that can be raised: the classes that have a code, in the order of their definition."""
+    found: list[type[FenqunError]] = []
+    groups: list[type[FenqunError]] = [FenqunError]
+    while groups:
+        for kind in [k for k in groups.pop(0).__subclasses__() if k.__module__ == FenqunError.__module__]:
+            groups.append(kind)
+            if kind.code:
+                found.append(kind)
+    return found
+
+
+def errors_page() -> str:
+    """All error codes as a Markdown page, sorted by what whoever reads them can do next."""
+    rows = ["| code | what happened | kind | try again unchanged |", "| --- | --- | --- | --- |"]
+    for kind in error_classes():
+        group = kind.__mro__[1]
+        who = " ".join((group.__doc__ or "").split()) if group is not FenqunError else "Whoever runs the server."
+        what = " ".join((kind.__doc__ or "").split())
+        rows.append(f"| `{kind.code}` | {what} | {who} | {'yes' if kind.retryable else 'no'} |")
+    return _ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
 def _with_table(readme: str) -> str:
