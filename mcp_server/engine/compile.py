@@ -34,7 +34,7 @@ from mcp_server.engine.plan import (
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.model import EventCondition, Filter, Qp
-from mcp_server.qp.numbers import parse_number, parse_numbers
+from mcp_server.qp.numbers import MAX_PLACES, parse_number, parse_numbers
 from mcp_server.qp.window import Span, after, day_start, instant, parse_time, recent_days, span_between, span_of_days
 
 Relation = Literal["and", "or"]
@@ -111,9 +111,9 @@ class _Scope:
         found = self.property("event", event.measure.quota)
         test = _numbers(row.test, numbers, found.scale)
         if found.scale is not None and word == "AVG":
-            test = _as_written(row.test, numbers)
+            test = _numbers(row.test, numbers, MAX_PLACES)
         elif found.scale is not None and word == "MEDIAN":
-            test = _numbers(row.test, [2 * n for n in numbers], found.scale)
+            test = _numbers(row.test, [grid.twice(n) for n in numbers], found.scale)
         return Measured(word, Column("event", found.name), found.scale, test, row.negated)
 
     # filters
@@ -190,16 +190,6 @@ def _numbers(test: words.Test, numbers: Sequence[Decimal], scale: int | None) ->
     if test is words.Test.BELOW:
         return grid.below(numbers[0], scale)
     return grid.between(numbers[0], numbers[1], scale)
-
-
-def _as_written(test: words.Test, numbers: Sequence[Decimal]) -> Interval | Points:
-    if test is words.Test.ONE_OF:
-        return Points(tuple(numbers))
-    if test is words.Test.ABOVE:
-        return Interval(low=numbers[0], low_open=True)
-    if test is words.Test.BELOW:
-        return Interval(high=numbers[0], high_open=True)
-    return Interval(numbers[0], numbers[1])
 
 
 def _within(asked: _Asked, where: Interval | Points) -> Predicate:

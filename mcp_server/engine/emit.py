@@ -9,6 +9,7 @@ functions and nowhere else.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from mcp_server.engine.plan import (
     Bit,
@@ -90,6 +91,8 @@ DUCKDB = Dialect(
         "wide": "CAST({column} AS HUGEINT)",
         "steps": "CAST(sum({column}) * {steps} AS HUGEINT)",
         "count": "CAST(count({column}) AS HUGEINT)",
+        "whole_part": "{value} // {parts}",
+        "rest": "{value} % {parts}",
     },
 )
 
@@ -223,22 +226,44 @@ class _Writer:
         return self.dialect.call(word, column=column)
 
     def _average(self, column: str, scale: int, test: Interval | Points) -> str:
-        """The average of an exact column, compared without dividing: sum × q against p × count for a bound p/q."""
-        steps = (
+        """The average of an exact column: the sum, in steps of the column, against a bound times the count.
+
+        A bound between two steps is a whole number of steps and a fraction; the fraction's share of the count is
+        divided as whole numbers, down or up as the comparison wants, so that nothing is rounded.
+        """
+        total = (
             self.dialect.call("steps", column=column, steps=10**scale)
             if scale
             else self.dialect.call("SUM", column=column)
         )
         count = self.dialect.call("count", column=column)
 
-        def against(operator: str, bound: object) -> str:
-            p, q = _ratio(bound)
-            return f"{steps} * {q} {operator} {count} * {self.dialect.literal(p * 10**scale)}"
+        def against(operator: str, bound: Decimal, up: bool) -> str:
+            bound_in_steps = Fraction(bound) * 10**scale
+            steps, rest = divmod(bound_in_steps.numerator, bound_in_steps.denominator)
+            limit = f"{count} * {self.dialect.literal(steps)}"
+            if not rest:
+                return f"{total} {operator} {limit}"
+            parts = bound_in_steps.denominator
+            share = f"({count} * {rest} + {parts - 1 if up else 0})"
+            whole = f"{total} {operator} {limit} + {self.dialect.call('whole_part', value=share, parts=parts)}"
+            exact = f"{self.dialect.call('rest', value=share, parts=parts)} = 0"
+            return f"({exact} AND {whole})" if operator == "=" else whole
 
         if isinstance(test, Points):
-            return " OR ".join(against("=", v) for v in test.values)
-        bounds = [(">" if test.low_open else ">=", test.low), ("<" if test.high_open else "<=", test.high)]
-        return " AND ".join(against(operator, bound) for operator, bound in bounds if bound is not None)
+            return " OR ".join(against("=", Decimal(str(v)), up=False) for v in test.values) or "FALSE"
+        # total > bound is total > bound rounded down; total >= bound is total >= bound rounded up; and so on
+        low = (
+            []
+            if test.low is None
+            else [against(">" if test.low_open else ">=", Decimal(str(test.low)), up=not test.low_open)]
+        )
+        high = (
+            []
+            if test.high is None
+            else [against("<" if test.high_open else "<=", Decimal(str(test.high)), up=test.high_open)]
+        )
+        return " AND ".join([*low, *high]) or f"{total} IS NOT NULL"
 
     # predicates
 
@@ -315,11 +340,6 @@ def _any_row(test: Interval | Points, *, fails: bool) -> bool:
         test.high is not None and not test.holds(1) and (test.low is None or test.holds(0)),
     )
     return zero_like if fails else first_passes and test.high is None
-
-
-def _ratio(bound: object) -> tuple[int, int]:
-    """A bound as a fraction p/q in lowest terms."""
-    return Decimal(str(bound)).as_integer_ratio()
 
 
 def _asks_user(predicate: Predicate) -> bool:

@@ -42,6 +42,11 @@ def between(low: Decimal, high: Decimal, scale: int | None) -> Interval:
     return _bounded(low=ceiling(low, scale), high=floor(high, scale), scale=scale)
 
 
+def twice(number: Decimal) -> Decimal:
+    """Twice a number, with all its digits."""
+    return _EXACT.add(number, number)
+
+
 def floor(number: Decimal, scale: int) -> Decimal:
     return number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_FLOOR, context=_EXACT)
 

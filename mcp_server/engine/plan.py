@@ -151,7 +151,7 @@ class Measured:
     """A measure of one user's rows and the test it must pass (or, negated, fail). An undefined measure does neither.
 
     Of an exact column, MEDIAN is tested as twice the median, which lies on the column's own steps again; AVG,
-    which lies between any steps, keeps its bounds as they were written.
+    which lies between any steps, keeps its bounds as they were written (up to 10^20, with 18 places).
     """
 
     word: MeasureWord
