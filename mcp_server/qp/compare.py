@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.explain import EVERY_EVENT, EventWords, event_words
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import EventCondition, Filter, Qp, leaves, meaning_hash
+from mcp_server.qp.model import EventCondition, Qp, UserFilter, leaves, meaning_hash
 from mcp_server.qp.wording import event_name, filter_text, property_name
 from mcp_server.text import Text
 
@@ -29,6 +29,7 @@ class _Condition:
     """Keys to find its counterpart by, the strictest first."""
     name: Text
     text: Text
+    meaning: str
     words: EventWords | None = None
 
 
@@ -37,8 +38,6 @@ def compare(old: Qp, new: Qp, metadata: Metadata) -> tuple[Text, ...]:
 
     Empty where both mean the same, whatever the order of their conditions.
     """
-    if meaning_hash(old) == meaning_hash(new):
-        return ()
     old_events, new_events = (_once([_event(e, metadata) for e in d.events]) for d in (old, new))
     old_filters, new_filters = (_once([_filter(f, metadata) for f in d.filts]) for d in (old, new))
     return (
@@ -54,17 +53,19 @@ def _event(event: EventCondition, metadata: Metadata) -> _Condition:
     said = event_words(event, metadata)
     measure, window = (event.measure.analysis, event.measure.quota), "recent" if event.recent_day else "dates"
     likeness = ((event.event_name, *measure, window), (event.event_name, *measure), (event.event_name,))
-    return _Condition(likeness, _bare(event_name(event.event_name, metadata)), said.sentence, said)
+    return _Condition(
+        likeness, _bare(event_name(event.event_name, metadata)), said.sentence, meaning_hash(Qp(events=(event,))), said
+    )
 
 
-def _filter(part: Filter, metadata: Metadata) -> _Condition:
-    text = filter_text(part, metadata)
+def _filter(part: UserFilter, metadata: Metadata) -> _Condition:
+    text, meaning = filter_text(part, metadata), meaning_hash(Qp(filts=(part,)))
     if part.is_group:
         columns = sorted({f"{f.table_type} {f.column_name.casefold()}" for f in leaves([part])})
-        return _Condition((("group", *columns), ("group",)), _GROUP, text)
+        return _Condition((("group", *columns), ("group",)), _GROUP, text, meaning)
     column = (part.table_type, part.column_name.casefold())
     name = property_name(part.table_type, part.column_name, metadata)
-    return _Condition(((*column, part.comparator), column), _bare(name), text)
+    return _Condition(((*column, part.comparator), column), _bare(name), text, meaning)
 
 
 def _bare(name: Text) -> Text:
@@ -73,13 +74,12 @@ def _bare(name: Text) -> Text:
 
 def _once(conditions: Sequence[_Condition]) -> list[_Condition]:
     """A condition given twice counts once, as in the meaning."""
-    return list({c.text: c for c in conditions}.values())
+    return list({c.meaning: c for c in conditions}.values())
 
 
 def _differences(old: Sequence[_Condition], new: Sequence[_Condition]) -> Iterator[Text]:
     """What is gone or changed in the order of the old definition, then what is new in that of the new one."""
-    before, after = {c.text for c in old}, {c.text for c in new}
-    gone, come = [c for c in old if c.text not in after], [c for c in new if c.text not in before]
+    gone, come = _without(old, new), _without(new, old)
     pairs = _pairs(gone, come)
     for condition in gone:
         if condition.text in pairs:
@@ -89,6 +89,12 @@ def _differences(old: Sequence[_Condition], new: Sequence[_Condition]) -> Iterat
             yield _REMOVED.format(part=condition.text)
     matched = {c.text for c in pairs.values()}
     yield from (_ADDED.format(part=c.text) for c in come if c.text not in matched)
+
+
+def _without(conditions: Sequence[_Condition], others: Sequence[_Condition]) -> list[_Condition]:
+    """Those that the others do not hold, neither by their meaning nor by their words."""
+    meanings, texts = {c.meaning for c in others}, {c.text for c in others}
+    return [c for c in conditions if c.meaning not in meanings and c.text not in texts]
 
 
 def _pairs(gone: Sequence[_Condition], come: Sequence[_Condition]) -> dict[Text, _Condition]:

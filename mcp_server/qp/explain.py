@@ -193,7 +193,7 @@ def _notes(event: EventCondition, numbers: tuple[Decimal, ...]) -> list[Text]:
     notes = [_BOTH_INCLUDED] if between and not _is_open(event) else []
     if row.counts:
         notes += _whole(event, numbers)
-    if _IMPOSSIBLE not in notes and _holds(event.comparator, numbers, 0):
+    if _holds(event.comparator, numbers, 0):
         if row.without_rows == "zero":
             notes.append(_WITH_NEVER)
         else:

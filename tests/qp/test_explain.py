@@ -118,6 +118,47 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
         f"{EVER_ZH}，`purchase`（购买）的次数等于 2.5 次（没有用户能满足）",
     ),
     (
+        event("equal", "-1"),
+        f"did `purchase` (Purchase) exactly -1 times (no user can meet this) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数等于 -1 次（没有用户能满足）",
+    ),
+    (
+        event("range", "-1,2.5"),
+        f"did `purchase` (Purchase) from -1 to 2.5 times (both included; at most 2; includes users who never did it) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数为 -1 至 2.5 次（含两端，即至多 2 次，含从未做过的用户）",
+    ),
+    (
+        event("range", "-5,-2"),
+        f"did `purchase` (Purchase) from -5 to -2 times (both included; no user can meet this) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数为 -5 至 -2 次（含两端，没有用户能满足）",
+    ),
+    (
+        event("greater", "-5"),
+        f"did `purchase` (Purchase) more than -5 times (0 or more; includes users who never did it) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数大于 -5 次（即至少 0 次，含从未做过的用户）",
+    ),
+    (
+        event("range", "1.5,9000000000000000"),
+        f"did `purchase` (Purchase) at least 1.5 times (2 or more) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数至少为 1.5 次（即至少 2 次）",
+    ),
+    (
+        event("range", "-9000000000000000,2.5"),
+        f"did `purchase` (Purchase) at most 2.5 times (at most 2; includes users who never did it) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数至多为 2.5 次（即至多 2 次，含从未做过的用户）",
+    ),
+    (
+        event("notEqual", "0"),
+        f"did `purchase` (Purchase) a number of times other than 0 (1 or more) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）的次数不等于 0 次（即至少 1 次）",
+    ),
+    (
+        measured("DISTINCT", "item", "range", "1.5,3"),
+        "the number of different values of `item` over `purchase` (Purchase) is from 1.5 to 3 "
+        f"(both included; that is 2 to 3) {EVER_EN}",
+        f"{EVER_ZH}，`purchase`（购买）中 `item` 的去重数为 1.5 至 3（含两端，即 2 至 3）",
+    ),
+    (
         measured("SUM", "amount", "greater", "100.50", startTime="1998-01-01", endTime="1998-01-01"),
         "the sum of `amount` (Amount) over `purchase` (Purchase) is more than 100.50 on 1998-01-01 (fixed date, the whole day)",
         "1998-01-01（固定日期，全天），`purchase`（购买）中 `amount`（金额）的总和大于 100.50",

@@ -332,7 +332,7 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
             yield node, key
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_one_change_anywhere_is_seen(data: st.DataObject) -> None:
     raw = data.draw(_DEFINITIONS)
