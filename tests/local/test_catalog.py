@@ -229,6 +229,19 @@ def test_sweep_keeps_a_generation_that_a_running_job_reads(tmp_path: Path) -> No
     assert catalog.generation_numbered("1", 2) is None
 
 
+def test_sweep_does_not_wait_for_the_job_of_a_dead_process(tmp_path: Path) -> None:
+    watch = Watch(datetime.now(UTC))
+    catalog, dead = open_catalog(tmp_path, watch), open_catalog(tmp_path, watch)
+    load(catalog)
+    job, _ = JobStore(dead).start_or_join(create(catalog).id, STANDING)
+    dead.workspace.close()
+    for _ in range(2):
+        load(catalog)
+    watch.moment += timedelta(seconds=GRACE + 1)
+    sweep(catalog, JobStore(catalog))
+    assert catalog.generation_numbered("1", job.generation) is None
+
+
 def test_sweep_keeps_the_members_of_deleted_clusters(tmp_path: Path) -> None:
     watch = Watch(datetime.now(UTC))
     catalog = open_catalog(tmp_path, watch)

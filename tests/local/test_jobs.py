@@ -22,6 +22,7 @@ from tests.local.workspace_kit import (
     ended,
     load,
     members,
+    open_catalog,
     redefine,
     running,
     write_members,
@@ -107,6 +108,13 @@ def test_progress_rises_to_100_and_never_falls(root: Path) -> None:
     assert seen == [0, 30, ALMOST, 100]
 
 
+def test_a_report_that_goes_back_or_too_far_is_ignored(root: Path) -> None:
+    control = Control(open_catalog(root).workspace)
+    for percent, shown in ((-1, 0), (30.7, 30), (10, 30), (250, ALMOST)):
+        control.report(percent)
+        assert control.percent == shown
+
+
 def test_the_progress_of_another_process_is_seen(root: Path) -> None:
     go = threading.Event()
 
@@ -151,6 +159,7 @@ def test_a_job_of_older_definition_or_data_is_not_joined(runner: JobRunner, gate
     redefine(runner, '{"n":2}') if change == "definition" else load(runner._catalog)
     new = runner.start_or_join(buyers(runner))
     assert new.id > old.id
+    assert runner.store.get(old.id).stop == "", "somebody waits for it"
     assert (new.definition, new.generation) == (('{"n":2}', 1) if change == "definition" else ('{"n":1}', 2))
     gate.let_go()
     gate.let_go()

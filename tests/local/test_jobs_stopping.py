@@ -101,6 +101,16 @@ def test_a_wait_that_runs_out_of_time_detaches_the_job(runner: JobRunner, gate: 
     assert ended(runner, job.id).state == "done"
 
 
+def test_a_job_detached_by_another_process_outlives_that_process(root: Path, runner: JobRunner, gate: Gate) -> None:
+    job = runner.start_or_join(buyers(runner))
+    with running(root, write_members) as other:
+        assert anyio.run(other.wait, job.id, 0.01).running
+    anyio.run(cancelled, lambda: runner.wait(job.id, PATIENCE), gate.wait_begun)
+    assert not gate.interrupted.is_set()
+    gate.let_go()
+    assert ended(runner, job.id).state == "done"
+
+
 def test_a_wait_of_no_time_only_looks(runner: JobRunner, gate: Gate) -> None:
     job = runner.start_background(buyers(runner))
     assert anyio.run(runner.wait, job.id, 0).running

@@ -121,6 +121,15 @@ def test_sweep_keeps_named_results_and_publishes_in_flight(tmp_path: Path) -> No
     assert fresh.exists()
 
 
+def test_the_age_of_a_result_counts_from_its_publishing(tmp_path: Path) -> None:
+    workspace, other = Workspace.open(tmp_path), Workspace.open(tmp_path)
+    temp, final = other.temp_path(".parquet"), other.result_path(other.members, "cluster_1", ".parquet")
+    temp.write_bytes(b"written long before the query ended")
+    age(temp, GRACE * 5)
+    other.publish(temp, final)
+    assert workspace.sweep(()) == ()
+
+
 def test_sweep_takes_unnamed_results_of_the_dead_at_once(tmp_path: Path) -> None:
     workspace, dead = Workspace.open(tmp_path), Workspace.open(tmp_path)
     files = {published(dead, dead.members), published(dead, dead.data)}
