@@ -1,6 +1,7 @@
 """Definitions of different meaning never read the same, in either language."""
 
 import copy
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -273,6 +274,14 @@ def test_each_condition_is_a_part_and_stands_in_the_summary() -> None:
         bodies = [p.text for p in explanation.parts if p.path]
         assert all(b.en in explanation.summary.en and b.zh in explanation.summary.zh for b in bodies)
         assert len(bodies) == len(raw.get("events", [])) + len(raw.get("filts", []))
+
+
+def test_a_negated_word_says_so_for_one_value_and_for_several() -> None:
+    said = [t for row in words.COMPARATORS.values() if row.negated for t in (row.text, row.many_text) if t]
+
+    assert len(said) > 8
+    assert [t for t in said if not re.search("not|none|false|has a value|with items", t.en)] == []
+    assert [t for t in said if not re.search("不|假|有值|非空", t.zh)] == []
 
 
 # Text made of the marks that our own sentences are made of
