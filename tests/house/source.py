@@ -1,0 +1,73 @@
+"""The source of the project, parsed once, for the rules of the house."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "mcp_server"
+
+
+class Module(NamedTuple):
+    """One file: its path from the root, its dotted name below `mcp_server`, its text and its tree."""
+
+    path: str
+    name: str
+    text: str
+    tree: ast.Module
+
+
+@cache
+def modules(folder: str = "mcp_server") -> tuple[Module, ...]:
+    found = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        name = ".".join(file.relative_to(ROOT / folder).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        found.append(Module(file.relative_to(ROOT).as_posix(), name, text, ast.parse(text)))
+    return tuple(found)
+
+
+class Import(NamedTuple):
+    """One imported module (of `from a import b` the module a, or a.b where that is a file of ours)."""
+
+    target: str
+    line: int
+    at_start: bool
+    """True where importing the file imports it: not inside a function, not only for types."""
+
+
+def imports(module: Module) -> Iterator[Import]:
+    late = {
+        id(inner)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types_only(node)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, id(node) not in late) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module.path}:{node.lineno}: relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield Import(whole if _is_ours(whole) else str(node.module), node.lineno, id(node) not in late)
+
+
+def _for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _is_ours(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return name.startswith("mcp_server") and (path.with_suffix(".py").is_file() or path.is_dir())
+
+
+def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call with the name that is called: `open`, or the last part of `path.read_text`."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id, node
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr, node

@@ -1,0 +1,95 @@
+"""Each operation stands in one place, and everything that shows it is in step."""
+
+import ast
+import json
+import re
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+from mcp import Client
+
+from mcp_server.front.instructions import instructions
+from mcp_server.front.published import Checkout
+from mcp_server.front.server import FenqunServer
+from mcp_server.front.tools import ENTRY_TOOLS, tool_document
+from mcp_server.operations.operation import Deps
+from mcp_server.operations.registry import OPERATIONS
+from tests.house.source import ROOT, modules
+
+MOST_TOOLS = 25
+MOST_DESCRIPTION = 1024
+MOST_NAME = 40
+NAMES = [o.name for o in OPERATIONS]
+
+
+def test_every_operation_is_registered_once_and_no_other_is_written() -> None:
+    written = [
+        node.name
+        for m in modules()
+        for node in ast.walk(m.tree)
+        if isinstance(node, ast.AsyncFunctionDef) and any("operation(" in ast.unparse(d) for d in node.decorator_list)
+    ]
+    assert sorted(written) == sorted(NAMES)
+    assert len(set(NAMES)) == len(NAMES) <= MOST_TOOLS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tool_is_named_and_described_for_a_model(name: str) -> None:
+    o = OPERATIONS[NAMES.index(name)]
+    assert re.fullmatch("[a-z]+(_[a-z]+)+", name)
+    assert len(name) <= MOST_NAME
+    assert 40 <= len(o.description) <= MOST_DESCRIPTION
+    assert o.title.en
+    assert re.search("[\u4e00-\u9fff]", o.title.zh)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schemas_are_plain_and_valid(name: str) -> None:
+    document = tool_document(OPERATIONS[NAMES.index(name)])
+    for side in ("inputSchema", "outputSchema"):
+        schema = document[side]
+        Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        assert schema["additionalProperties"] is False
+        assert not {"anyOf", "oneOf", "allOf", "$defs", "$ref"} & set(schema)
+        assert '"$ref"' not in json.dumps(schema)
+        assert '"null"' not in json.dumps(schema)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_has_one_name_that_models_know(name: str) -> None:
+    params, result = OPERATIONS[NAMES.index(name)].params, OPERATIONS[NAMES.index(name)].result
+    for model in (params, result):
+        assert model.model_config.get("extra") == "forbid"
+        assert all(re.fullmatch("[a-z]+(_[a-z]+)*", field) for field in model.model_fields)
+        assert all(field.alias is None for field in model.model_fields.values())
+
+
+def test_what_writes_can_be_tried_first() -> None:
+    changing = [o for o in OPERATIONS if o.effect.writes and o.name != "refresh_cluster"]
+    assert all("dry_run" in o.params.model_fields for o in changing)
+
+
+def test_generated_files_are_in_step() -> None:
+    assert Checkout(ROOT).check() == [], "run: python -m mcp_server schemas --write"
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_a_connected_client_receives_what_the_files_say(mode: str) -> None:
+    async def received() -> list[object]:
+        async with Client(FenqunServer(OPERATIONS, Deps(segments=None)), mode=mode) as client:  # type: ignore[arg-type]
+            tools = (await client.list_tools()).tools
+        return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+
+    files = [json.loads((ROOT / "tool_schemas" / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES]
+    assert anyio.run(received) == files
+
+
+def test_instructions_name_every_tool_and_no_other() -> None:
+    words = instructions(read_only=True, language="zh")
+    assert len(words) <= 2000
+    verbs = {name.partition("_")[0] for name in NAMES}
+    named = {w for w in re.findall(r"[a-z]+(?:_[a-z]+)+", words) if w.partition("_")[0] in verbs}
+    assert named == set(NAMES)
+    assert set(ENTRY_TOOLS) <= set(NAMES)

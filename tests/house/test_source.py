@@ -1,0 +1,154 @@
+"""Sizes, encodings, prints and languages: what every file keeps to."""
+
+import ast
+import re
+
+from mcp_server.qp.problems import CODES
+from tests.house.source import ROOT, Module, calls, modules
+
+MOST_LINES = 400
+MOST_LINES_OF_A_FUNCTION = 60
+MAY_PRINT = {"mcp_server/cli.py", "mcp_server/demo.py"}
+
+GRAMMAR = {"s", "unit"}
+"""Places that only one language needs: a plural, a counting word."""
+UNLIKE = {
+    ("", " 次"): "Chinese counts with a word of its own",
+    ("from {days}", "{days}"): "Chinese needs no preposition",
+    ("a number of times other than {n}", "不等于 {a}"): "English says the measure, Chinese the number",
+}
+"""Pairs that may differ, and why."""
+
+_PLACE = re.compile(r"(?<!\{)\{(\w+)[^{}]*\}")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def all_modules() -> list[Module]:
+    return [*modules(), *modules("tests"), *modules("benchmarks")]
+
+
+def test_files_are_rooms_not_halls() -> None:
+    long = {m.path: lines for m in modules() if (lines := m.text.count("\n")) > MOST_LINES}
+    assert long == {}, f"files over {MOST_LINES} lines"
+
+
+def test_functions_fit_a_screen() -> None:
+    long = {
+        f"{m.path}:{node.lineno} {node.name}": lines
+        for m in modules()
+        for node in ast.walk(m.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == {}, f"functions over {MOST_LINES_OF_A_FUNCTION} lines"
+
+
+def test_text_files_are_opened_with_an_encoding() -> None:
+    bare = [f"{m.path}:{call.lineno}" for m in all_modules() for name, call in calls(m) if _lacks_encoding(name, call)]
+    assert bare == []
+
+
+def _lacks_encoding(name: str, call: ast.Call) -> bool:
+    if name not in ("open", "read_text", "write_text") or any(word.arg in ("encoding", None) for word in call.keywords):
+        return False
+    if name != "open":
+        return isinstance(call.func, ast.Attribute)
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if owner is not None and not (isinstance(owner, ast.Name) and owner.id == "io") and not _looks_like_a_path(owner):
+        return False
+    modes = [a.value for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Constant)]
+    return not any(isinstance(mode, str) and "b" in mode and set(mode) <= set("rwxab+t") for mode in modes)
+
+
+def _looks_like_a_path(owner: ast.expr) -> bool:
+    """`Workspace.open`, `os.open`, `webbrowser.open` are not about text; `path.open` and `(a / b).open` are."""
+    return isinstance(owner, ast.BinOp) or (
+        isinstance(owner, ast.Name) and any(w in owner.id for w in ("path", "file"))
+    )
+
+
+def test_only_commands_print() -> None:
+    found = [
+        f"{m.path}:{call.lineno}"
+        for m in modules()
+        if m.path not in MAY_PRINT
+        for name, call in calls(m)
+        if name == "print"
+    ]
+    assert found == [], "stdout belongs to JSON-RPC"
+
+
+def test_every_sentence_stands_in_both_languages() -> None:
+    found = [
+        f"{m.path}:{call.lineno}: {why}"
+        for m in modules()
+        for name, call in calls(m)
+        if name == "Text" and (why := _lame(call))
+    ]
+    assert found == []
+
+
+def _lame(call: ast.Call) -> str:
+    """Why a `Text(en, zh)` is not the same sentence twice; "" where it is, or cannot be told here."""
+    if len(call.args) != 2 or call.keywords:
+        return ""
+    en, zh = (_words(argument) for argument in call.args)
+    if en is None or zh is None or en == zh or (en, zh) in UNLIKE:
+        return ""
+    if not en.strip() or not zh.strip():
+        return "" if _is_punctuation(en + zh) else "one language is empty"
+    if _places(en) != _places(zh):
+        return f"places differ: {_places(en)} {_places(zh)}"
+    spoken = re.search("[A-Za-z]{3}", _PLACE.sub("", en))
+    return "no Chinese in the Chinese text" if spoken and not _CHINESE.search(zh) else ""
+
+
+def _is_punctuation(words: str) -> bool:
+    return not re.search(r"\w", words)
+
+
+def _words(node: ast.expr) -> str | None:
+    """A literal text; what an f-string fills in counts as a place."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return None
+
+
+def _places(words: str) -> set[str]:
+    return set(_PLACE.findall(words)) - GRAMMAR
+
+
+def test_every_problem_fills_the_same_places_in_both_languages() -> None:
+    for code, row in CODES.items():
+        assert row.text.en.strip(), code
+        assert _CHINESE.search(row.text.zh), code
+        assert _places(row.text.en) == _places(row.text.zh), code
+
+
+def test_nothing_in_the_source_waits_to_be_done() -> None:
+    left = [
+        f"{m.path}:{n}: {line.strip()}"
+        for m in modules()
+        for n, line in enumerate(m.text.splitlines(), 1)
+        if re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", line)
+    ]
+    assert left == []
+
+
+def test_the_rules_themselves_catch_what_they_are_for() -> None:
+    def one(text: str) -> ast.Call:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        return call
+
+    assert _lame(one('Text("a {x}", "一 {y}")')).startswith("places")
+    assert _lame(one('Text("words", "words too")')) == "no Chinese in the Chinese text"
+    assert _lame(one('Text("words", "")')) == "one language is empty"
+    assert _lame(one('Text("a {x}", "一 {x}")')) == ""
+    assert _lacks_encoding("open", one('open("x")'))
+    assert not _lacks_encoding("open", one('open("x", "rb")'))
+    assert _lacks_encoding("read_text", one("path.read_text()"))
+    assert not _lacks_encoding("read_text", one('path.read_text(encoding="utf-8")'))
+    assert (ROOT / "pyproject.toml").is_file()
