@@ -26,6 +26,8 @@ class App:
     deps: Deps
     finish: Callable[[OnProgress], Awaitable[int]]
     """Waits for the computations that this process has started and that still run; how many there were."""
+    tidy: Callable[[], None]
+    """Removes what dead processes left in the workspace."""
     close: Callable[[], None]
     """Stops what runs and lets go of the workspace."""
 
@@ -47,7 +49,7 @@ def build(settings: Settings) -> App:
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )
-    return App(settings, deps, local.finish, local.close)
+    return App(settings, deps, local.finish, local.tidy, local.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class _Local:
 
     segments: SegmentPlatform
     finish: Callable[[OnProgress], Awaitable[int]]
+    tidy: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -63,6 +66,7 @@ def _open_local(settings: Settings) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.catalog import Catalog
+    from mcp_server.platforms.local.housekeeping import sweep
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.segments import COMPUTING, LocalSegments, computing
     from mcp_server.platforms.local.workspace import Workspace
@@ -84,4 +88,7 @@ def _open_local(settings: Settings) -> _Local:
             await jobs.wait(job, None, lambda percent: on_progress(percent, COMPUTING))
         return len(running)
 
-    return _Local(LocalSegments(catalog, engine, jobs, read_only=settings.read_only), finish, close)
+    def tidy() -> None:
+        sweep(catalog, jobs.store)
+
+    return _Local(LocalSegments(catalog, engine, jobs, read_only=settings.read_only), finish, tidy, close)

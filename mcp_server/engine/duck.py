@@ -202,10 +202,10 @@ def _failed(error: Exception) -> QueryFailed:
         return QueryFailed(
             Text("The engine ran out of memory.", "引擎内存不足。"),
             next_step=Text(
-                "Raise FENQUN_MEMORY_LIMIT, or narrow the windows.", "请调高 FENQUN_MEMORY_LIMIT,或缩小时间窗。"
+                "Raise FENQUN_MEMORY_LIMIT, or narrow the windows.", "请调高 FENQUN_MEMORY_LIMIT，或缩小时间窗。"
             ),
         )
     return QueryFailed(
-        Text("The engine could not run this: {detail}", "引擎无法执行:{detail}").format(detail=first),
-        next_step=Text("Load the data again; if it stays, report it.", "请重新加载数据;若仍出现,请反馈。"),
+        Text("The engine could not run this: {detail}", "引擎无法执行：{detail}").format(detail=first),
+        next_step=Text("Load the data again; if it stays, report it.", "请重新加载数据；若仍出现，请反馈。"),
     )

@@ -16,7 +16,7 @@ from mcp_server.qp.explain import Explanation, explain
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest_named
-from mcp_server.text import Text, same
+from mcp_server.text import Text
 
 
 class ValidateDefinition(Params):
@@ -209,13 +209,15 @@ def _next(seen: Preview) -> Text:
 
 
 def _funnel(seen: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
-    words = {part.path: part.text for part in explained.parts}
+    """The conditions in order, numbered as in the explanation; last both sides together, where there are two."""
+    words = {part.path: deps.say(part.text) for part in explained.parts}
+    numbered = len(seen.funnel) > 1
     rows = [
-        StepRow(condition=deps.say(words.get(s.path, same(s.path))), alone=s.alone, left=s.left) for s in seen.funnel
+        StepRow(condition=f"({i}) {words[s.path]}" if numbered else words[s.path], alone=s.alone, left=s.left)
+        for i, s in enumerate(seen.funnel, 1)
     ]
     if _two_sides(seen):
-        both = words.get("", Text("everything together", "全部条件合并"))
-        rows.append(StepRow(condition=deps.say(both), alone=seen.users_num, left=seen.users_num))
+        rows.append(StepRow(condition=words[""], alone=seen.users_num, left=seen.users_num))
     return rows
 
 

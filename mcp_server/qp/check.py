@@ -47,11 +47,11 @@ class Reading:
         if self.definition is None:
             raise InvalidDefinition(
                 Text(
-                    "The definition has {n} problem(s); nothing was changed.", "定义有 {n} 处问题;未做任何更改。"
+                    "The definition has {n} problem(s); nothing was changed.", "定义有 {n} 处问题；未做任何更改。"
                 ).format(n=len(self.problems)),
                 next_step=Text(
                     "Mend every problem and call again; describe_data finds names.",
-                    "请逐条修正后重新调用;名称可用 describe_data 查找。",
+                    "请逐条修正后重新调用；名称可用 describe_data 查找。",
                 ),
                 problems=self.problems,
                 repairs=self.repairs,

@@ -33,64 +33,64 @@ CODES: Mapping[str, Code] = {
         "The text is not valid JSON ({detail}). Send the definition as a JSON object.",
         "这段文字不是合法的 JSON({detail})。请把定义作为 JSON 对象传入。"),
     "type_wrong": _problem("Expected {expected} here.", "此处应为{expected}。"),
-    "key_unknown": _problem("This key does not exist here. Legal keys: {expected}.", "此处没有这个键。可用的键:{expected}。"),
+    "key_unknown": _problem("This key does not exist here. Legal keys: {expected}.", "此处没有这个键。可用的键：{expected}。"),
     "key_missing": _problem("The key {expected} is missing.", "缺少键 {expected}。"),
     "text_invalid": _problem(
         "The text holds characters that are not valid Unicode; send it again as plain text.",
-        "文本中含有非法的 Unicode 字符;请重新以普通文本传入。"),
+        "文本中含有非法的 Unicode 字符；请重新以普通文本传入。"),
     "name_empty": _problem("The name is empty. Use describe_data to find names.", "名称为空。可用 describe_data 查找名称。"),
     "definition_empty": _problem(
         "The definition has no condition. Give at least one entry in events or filts.",
         "定义中没有任何条件。请在 events 或 filts 中至少给出一项。"),
     "definition_too_large": _problem(
         "Too large: at most {limit}. Split it, or use clusters that you create first.",
-        "超出上限:最多 {limit}。请拆分定义,或先分别创建分群。"),
-    "group_empty": _problem("This group (COMPOUND) has no filts; remove it or fill it.", "该嵌套组(COMPOUND)没有 filts;请删除或补全。"),
+        "超出上限：最多 {limit}。请拆分定义，或先分别创建分群。"),
+    "group_empty": _problem("This group (COMPOUND) has no filts; remove it or fill it.", "该嵌套组（COMPOUND）没有 filts；请删除或补全。"),
     "group_mixed": _problem(
         "A group has only filterType, relation and filts; a condition has no relation and no filts of its own.",
-        "嵌套组只含 filterType、relation、filts;单个条件自身不带 relation 和 filts。"),
+        "嵌套组只含 filterType、relation、filts；单个条件自身不带 relation 和 filts。"),
     "filter_type_unknown": _problem(
         'filterType is "COMPOUND" for a nested group and absent for a condition.',
-        "filterType 只在嵌套组中写 \"COMPOUND\",单个条件不写。"),
+        "filterType 只在嵌套组中写 \"COMPOUND\"，单个条件不写。"),
     # words
     "comparator_unknown": _problem(
-        "This comparator does not exist. Legal here: {expected}.", "没有这个比较符。此处可用:{expected}。"),
+        "This comparator does not exist. Legal here: {expected}.", "没有这个比较符。此处可用：{expected}。"),
     "comparator_not_for_type": _problem(
-        "{word} does not fit {name}, which is a {type}. Legal: {expected}.", "{word} 不能用于{type}属性 {name}。可用:{expected}。"),
+        "{word} does not fit {name}, which is a {type}. Legal: {expected}.", "{word} 不能用于{type}属性 {name}。可用：{expected}。"),
     "comparator_only_in_event": _problem(
         "This comparator compares with the time of an event; it is legal only in the filts of an event.",
-        "该比较符以事件时间为基准,只能用在事件内的 filts 中。"),
-    "analysis_unknown": _problem("This analysis does not exist. Legal: {expected}.", "没有这个分析角度。可用:{expected}。"),
+        "该比较符以事件时间为基准，只能用在事件内的 filts 中。"),
+    "analysis_unknown": _problem("This analysis does not exist. Legal: {expected}.", "没有这个分析角度。可用：{expected}。"),
     "analysis_not_per_user": _problem(
         "This analysis measures a whole population and means nothing for one user. Per user: {expected}.",
-        "该分析角度统计的是全体用户,对单个用户没有意义。按用户可用:{expected}。"),
+        "该分析角度统计的是全体用户，对单个用户没有意义。按用户可用：{expected}。"),
     "relation_unknown": _problem("A relation is and or or.", "关系只能是 and 或 or。"),
     "table_unknown": _problem("tableType must be {expected} here.", "此处 tableType 只能是 {expected}。"),
     "time_unit_unknown": _problem("timeUnit is minute, hour or day.", "timeUnit 只能是 minute、hour 或 day。"),
     "time_unit_unexpected": _problem(
-        "timeUnit belongs only to the relativeEvent comparators; remove it.", "timeUnit 只用于 relativeEvent 系列比较符;请删除。"),
+        "timeUnit belongs only to the relativeEvent comparators; remove it.", "timeUnit 只用于 relativeEvent 系列比较符；请删除。"),
     # values
-    "ftv_count": _problem("{word} takes {expected}; {count} given.", "{word} 需要{expected};现有 {count} 个。"),
+    "ftv_count": _problem("{word} takes {expected}; {count} given.", "{word} 需要{expected}；现有 {count} 个。"),
     "ftv_null": _problem(
         "null is not a value. To ask for users without a value use the comparator isNull.",
-        "null 不是值。若要筛选无值的用户,请用比较符 isNull。"),
+        "null 不是值。若要筛选无值的用户，请用比较符 isNull。"),
     "value_type": _problem("{name} is a {type}: expected {expected}.", "{name} 是{type}:应为{expected}。"),
-    "range_invalid": _problem("The lower value is greater than the upper one; swap them.", "下限大于上限;请对调。"),
+    "range_invalid": _problem("The lower value is greater than the upper one; swap them.", "下限大于上限；请对调。"),
     "regex_invalid": _problem(
         "The pattern is not valid RE2 ({detail}). Look-around and back-references do not exist there.",
-        "该正则不符合 RE2 语法({detail})。RE2 不支持环视和反向引用。"),
+        "该正则不符合 RE2 语法（{detail}）。RE2 不支持环视和反向引用。"),
     "num_invalid": _problem(
-        'num is a number as text, such as "4", or "low,high" for range.', "num 是文本形式的数字,如 \"4\";range 时写成 \"下限,上限\"。"),
+        'num is a number as text, such as "4", or "low,high" for range.', "num 是文本形式的数字，如 \"4\"；range 时写成 \"下限,上限\"。"),
     "num_count": _problem("{word} takes {expected} in num.", "{word} 的 num 应为{expected}。"),
     "window_invalid": _problem(
         'Not a window. recentDay is "A-B" in days back: "1-7" the past seven days without today, "0-7" seven days with '
         'today, "0-1" today. startTime and endTime are yyyy-MM-dd or yyyy-MM-dd HH:mm:ss, start before end.',
-        "时间窗无效。recentDay 形如 \"A-B\"(往前数的天数):\"1-7\" 为过去 7 天不含今天,\"0-7\" 为含今天的 7 天,\"0-1\" 为今天。"
-        "startTime、endTime 写成 yyyy-MM-dd 或 yyyy-MM-dd HH:mm:ss,且起点不晚于终点。"),
+        "时间窗无效。recentDay 形如 \"A-B\"（往前数的天数）：\"1-7\" 为过去 7 天不含今天，\"0-7\" 为含今天的 7 天，\"0-1\" 为今天。"
+        "startTime、endTime 写成 yyyy-MM-dd 或 yyyy-MM-dd HH:mm:ss，且起点不晚于终点。"),
     "quota_missing": _problem(
-        "{word} needs quota: the event property to compute over.", "{word} 需要 quota,即要统计的事件属性。"),
-    "quota_unexpected": _problem("TIMES counts rows and takes no quota; remove it.", "TIMES 统计次数,不带 quota;请删除。"),
-    "quota_type": _problem("{word} needs {expected} property; {name} is a {type}.", "{word} 需要{expected}属性;{name} 是{type}。"),
+        "{word} needs quota: the event property to compute over.", "{word} 需要 quota，即要统计的事件属性。"),
+    "quota_unexpected": _problem("TIMES counts rows and takes no quota; remove it.", "TIMES 统计次数，不带 quota；请删除。"),
+    "quota_type": _problem("{word} needs {expected} property; {name} is a {type}.", "{word} 需要{expected}属性；{name} 是{type}。"),
     # names
     "event_unknown": _problem(
         "No event has this name. Use describe_data to find events.", "没有名为此的事件。可用 describe_data 查找事件。"),
@@ -100,7 +100,7 @@ CODES: Mapping[str, Code] = {
         "{name} is a {table}; write tableType {suggestion}.", "{name} 是{table};tableType 应写 {suggestion}。"),
     "property_of_events": _problem(
         "{name} is an event property; put this filter into the filts of an event condition.",
-        "{name} 是事件属性;请把该筛选放进某个事件条件的 filts 中。"),
+        "{name} 是事件属性；请把该筛选放进某个事件条件的 filts 中。"),
     "name_invalid": _problem(
         "A cluster name is a letter, then letters, digits and underscores, at most {most} characters. Put words into display_name.",
         "分群名称须以字母开头，只含字母、数字、下划线，最多 {most} 个字符。其他文字请写入 display_name。"),
@@ -116,17 +116,17 @@ CODES: Mapping[str, Code] = {
         "\"{got}\" 是含今天的 {days} 天。含今天的 {full} 天应写 \"{suggestion}\"。"),
     "window_both": _warning(
         "recentDay and dates are both given; recentDay counts and the dates are ignored.",
-        "同时给出了 recentDay 和起止时间;以 recentDay 为准,忽略起止时间。"),
+        "同时给出了 recentDay 和起止时间；以 recentDay 为准，忽略起止时间。"),
     "window_outside_data": _warning(
         "The window {window} lies outside the data of {event} ({first} to {last}).",
-        "时间窗 {window} 不在事件 {event} 的数据范围内({first} 至 {last})。"),
+        "时间窗 {window} 不在事件 {event} 的数据范围内（{first} 至 {last}）。"),
     "bare_date": _warning(
-        "A date without a time is its midnight: {meaning}.", "只写日期表示当天零点:{meaning}。"),
+        "A date without a time is its midnight: {meaning}.", "只写日期表示当天零点：{meaning}。"),
     "fraction_on_count": _warning(
-        "A count is a whole number; compared with a fraction.", "计数是整数,这里却与小数比较。"),
+        "A count is a whole number; compared with a fraction.", "计数是整数，这里却与小数比较。"),
     "property_not_on_event": _warning(
         "{event} never carries {name}; the condition sees it missing on every row. Events that carry it: {expected}.",
-        "事件 {event} 从不带属性 {name},该条件在每一行上都视为无值。带有该属性的事件:{expected}。"),
+        "事件 {event} 从不带属性 {name}，该条件在每一行上都视为无值。带有该属性的事件：{expected}。"),
     "value_unseen": _warning(
         "No {table} {name} has the value {got}.", "{table} {name} 没有取值 {got}。"),
     "selects_nobody": _warning("This condition selects nobody.", "该条件选不出任何用户。"),

@@ -11,7 +11,7 @@ from typing import Any
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.numbers import parse_number, plain
-from mcp_server.qp.sent import MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
+from mcp_server.qp.sent import ABSENT, MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
 from mcp_server.qp.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
 
@@ -26,11 +26,11 @@ _AS_LIST = Text("a list is expected here", "此处应为列表")
 _AS_JSON = Text("was JSON sent as text", "原为文本形式的 JSON")
 _SPELLING = Text("the documented spelling", "按文档写法")
 _BLANKS = Text("blanks around it removed", "去掉了首尾空白")
-_DISPLAY = Text("only for display; dropped", "仅用于展示,已略去")
-_ABSENT = Text("an empty optional key is absent", "可选项为空,视为未填")
-_COUNTED = Text("without a measure, the number of times counts", "未写指标,按次数统计")
+_DISPLAY = Text("only for display; dropped", "仅用于展示，已略去")
+_ABSENT = Text("an empty optional key is absent", "可选项为空，视为未填")
+_COUNTED = Text("without a measure, the number of times counts", "未写指标，按次数统计")
 _LOCAL = Text("in the project's local time", "换算为项目当地时间")
-_BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”,改为等价写法")
+_BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”，改为等价写法")
 _BY_TYPE = Text("the word for this type of property; same meaning", "按属性类型改为等价写法")
 _ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限,上限”")
 
@@ -84,7 +84,7 @@ class _Repairer:
             return node
         out, places = self._keys(node, place, FILTER_KEYS)
         if str(out.get("filterType", "")).strip().upper() == "SIMPLE":
-            self.done.note(places["filterType"], out.pop("filterType"), "", _DISPLAY)
+            self.done.note(places["filterType"], out.pop("filterType"), ABSENT, _DISPLAY)
         self._word(out, "filterType", places, (words.GROUP,))
         if "filterType" in out or ("filts" in out and "columnName" not in out):
             self._word(out, "relation", places, words.RELATIONS)
@@ -133,7 +133,7 @@ class _Repairer:
                 new = old  # both spellings were sent: the other one stays, unknown, and is named as a problem
             here = place.to(new, old)
             if (new in words.DISPLAY_KEYS and new not in legal) or (new in _OPTIONAL and value in ("", None)):
-                self.done.note(place.to(old), value, "", _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
+                self.done.note(place.to(old), value, ABSENT, _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
                 continue
             if new != old:
                 self.done.note(here, old, new, _SPELLING)
@@ -149,7 +149,7 @@ class _Repairer:
         if isinstance(value, str):
             value = self._parsed(value, place, dict)
         if isinstance(value, dict):
-            self.done.note(place, "{…}", "[{…}]", _AS_LIST)
+            self.done.note(place, value, [value], _AS_LIST)
             self.done.moved[(*place.now, 0)] = place.sent
             value = [value]
             out[key] = [one(value[0], place.within(0))]
@@ -199,7 +199,7 @@ class _Repairer:
     def _measure(self, out: dict[str, Any], place: Place, places: dict[str, Place]) -> None:
         if "taPropQuota" not in out:
             out["taPropQuota"] = {"analysis": "TIMES"}
-            self.done.note(place.to("taPropQuota"), "", out["taPropQuota"], _COUNTED)
+            self.done.note(place.to("taPropQuota"), ABSENT, out["taPropQuota"], _COUNTED)
             return
         node = self._object(out["taPropQuota"], places["taPropQuota"])
         if not isinstance(node, dict):
@@ -207,7 +207,7 @@ class _Repairer:
         measure, inner = self._keys(node, places["taPropQuota"], MEASURE_KEYS)
         if measure.get("analysis") in (None, ""):
             measure["analysis"] = "TIMES"
-            self.done.note(places["taPropQuota"].to("analysis"), "", "TIMES", _COUNTED)
+            self.done.note(places["taPropQuota"].to("analysis"), ABSENT, "TIMES", _COUNTED)
         else:
             self._word(measure, "analysis", inner, words.MEASURES, _synonyms(words.MEASURES.values()))
         self._strip(measure, "quota", inner)

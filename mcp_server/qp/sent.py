@@ -10,6 +10,9 @@ from mcp_server.errors import Repair
 from mcp_server.qp.problems import pointer, shorten
 from mcp_server.text import Text
 
+ABSENT = object()
+"""Stands for "nothing there" before or after a change."""
+
 MAX_NESTING = 64
 """Deeper input is not walked at all; no definition comes near."""
 
@@ -44,7 +47,14 @@ class Repaired:
         return pointer(path)
 
     def note(self, place: Place, before: object, after: object, reason: Text) -> None:
-        self.repairs.append(Repair(pointer(place.sent), _shown(before), _shown(after), reason))
+        """Remember a change; one that goes on from the change before it is told as one."""
+        step = Repair(pointer(place.sent), _shown(before), _shown(after), reason)
+        last = self.repairs[-1] if self.repairs else None
+        if last and last.path == step.path and last.after == step.before:
+            both = Text(f"{last.reason.en}; {reason.en}", f"{last.reason.zh}；{reason.zh}")
+            self.repairs[-1] = Repair(step.path, last.before, step.after, both)
+        else:
+            self.repairs.append(step)
         if place.now != place.sent:
             self.moved[place.now] = place.sent
 
@@ -78,9 +88,8 @@ def _no_constant(name: str) -> object:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return shorten(value)
-    return shorten(json.dumps(value, ensure_ascii=False, default=str))
+    """A value as JSON, cut short; nothing for what is not there."""
+    return "" if value is ABSENT else shorten(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def as_wire_text(value: object) -> str | None:

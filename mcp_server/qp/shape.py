@@ -140,12 +140,13 @@ def _too_large(f: Fault) -> Problem:
 
 def _comparator_unknown(f: Fault) -> Problem:
     legal = list(comparators_at(f.path[:-1], f.node, f.metadata))
+    bound = isinstance(f.got, str) and f.got in (*words.AT_LEAST, *words.AT_MOST)  # its neighbours mean something else
     return finding(
         "comparator_unknown",
         f.sent,
         got=_quoted(f.got),
         expected=", ".join(legal),
-        suggestion=nearest(str(f.got), legal),
+        suggestion="" if bound else nearest(str(f.got), legal),
     )
 
 
@@ -175,7 +176,7 @@ def _ftv_count(f: Fault) -> Problem:
     row = words.COMPARATORS[f.node["comparator"]]
     low, high = row.values
     if high == 0:
-        expected = Text("no value (ftv: [])", "0 个值(ftv: [])")
+        expected = Text("no value (ftv: [])", "0 个值（ftv: []）")
     elif low == high:
         expected = Text("exactly {n} value(s) in ftv", "{n} 个 ftv 值").format(n=low)
     else:

@@ -18,12 +18,12 @@ from mcp_server.text import Text
 _FULL_PERIODS = (7, 14, 30, 60, 90, 180, 365)
 _A_NUMBER = Text(
     f"a number as text, such as 4.5 (at most {MAX_DIGITS} digits, {MAX_PLACES} after the point)",
-    f"文本形式的数字,如 4.5(最多 {MAX_DIGITS} 位,小数 {MAX_PLACES} 位)",
+    f"文本形式的数字，如 4.5（最多 {MAX_DIGITS} 位，小数 {MAX_PLACES} 位）",
 )
 _A_TIME = Text("yyyy-MM-dd HH:mm:ss or yyyy-MM-dd", "yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd")
 _A_POSITION = Text("a position from 1 up", "从 1 开始的位置")
-_DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数,0 至 36500")
-_A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数(最长 100 年)")
+_DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数，0 至 36500")
+_A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数（最长 100 年）")
 
 
 class Values(NamedTuple):

@@ -19,15 +19,15 @@ from mcp_server.qp.numbers import plain
 from mcp_server.qp.window import local, show_time
 
 _OPTIONS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
+USER_ID = Property(table="user", name="#user_id", type="number", scale=0)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
 
 
 def exported_columns(metadata: Metadata, properties: Sequence[str]) -> tuple[Property, ...]:
     """The columns of an export: `#user_id`, then the properties asked for (which the caller has checked)."""
-    wanted = ["#user_id", *properties]
-    found = [metadata.property("user", name) for name in wanted]
-    return tuple(dict.fromkeys(p for p in found if p is not None))
+    found = [metadata.property("user", name) for name in properties if name != USER_ID.name]
+    return (USER_ID, *dict.fromkeys(p for p in found if p is not None))
 
 
 def export_members(

@@ -41,7 +41,7 @@ _NEW_DATA = Text("the data was loaded again after the last computation", "上次
 _NEW_DAY = Text("a new day began since the last computation", "上次计算之后已进入新的一天")
 _OUTDATED = Text(
     "The definition does not fit the data any more: {problem} (at {path}) Change it with update_cluster.",
-    "定义与现有数据不再相符:{problem}(位于 {path})请用 update_cluster 修改。",
+    "定义与现有数据不再相符：{problem}（位于 {path}）请用 update_cluster 修改。",
 )
 _NEVER = Text("it was never computed", "尚未计算过")
 
@@ -209,7 +209,7 @@ class LocalSegments:
         version = self._catalog.find(cluster.project_id, cluster.cluster_id).current
         if version is None:
             raise NotComputed(
-                Text("{name} has no members yet: {why}", "{name} 还没有成员:{why}").format(
+                Text("{name} has no members yet: {why}", "{name} 还没有成员：{why}").format(
                     name=cluster.cluster_name, why=cluster.failure if any(cluster.failure) else _NEVER
                 ),
                 next_step=Text("Call refresh_cluster first.", "请先调用 refresh_cluster。"),
