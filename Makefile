@@ -1,0 +1,66 @@
+# Everything runs in .venv, which is made from the lock files on first use and left alone until they change.
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check sweep schemas bench lock
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo     load real data and walk through the whole job over MCP'
+	@echo 'make test     the whole test suite'
+	@echo 'make check    style, types, generated files'
+	@echo 'make sweep    the long tests'
+	@echo 'make bench    the benchmarks'
+	@echo 'make schemas  write the generated files'
+	@echo 'make lock     resolve the dependencies anew'
+
+demo: $(VENV)/.runtime
+	$(BIN)/fenqun demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+sweep: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mcp_server schemas --check
+
+schemas: $(VENV)/.runtime
+	$(BIN)/python -m mcp_server schemas --write
+
+bench: $(VENV)/.dev
+	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+lock: $(VENV)/.uv
+	$(VENV)/uv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock
+	$(VENV)/uv/bin/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --quiet -c requirements.lock -o requirements-dev.lock
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		found=$$($(PYTHON) -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null || echo 'not installed'); \
+		echo "fenqun needs Python 3.11 or newer; $(PYTHON) is $$found. Name another one: make PYTHON=python3.12 demo" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
+	@echo 'Installing the dependencies into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo 'Installing the tools for tests into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.uv: | $(VENV)/.made
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
