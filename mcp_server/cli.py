@@ -99,6 +99,7 @@ def _serve(arguments: Arguments) -> int:
     try:
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
+        app.tidy()
         serve(app.server())
     finally:
         app.close()
@@ -170,6 +171,7 @@ def _refuse(message: Text) -> NoReturn:
 
 def _load(arguments: Arguments) -> int:
     from mcp_server.platforms.local.loading import load
+    from mcp_server.platforms.local.telling import told
 
     settings = _settings(arguments)
     with Bar(settings.language) as bar:
@@ -187,7 +189,8 @@ def _load(arguments: Arguments) -> int:
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
         )
-    print(report.text().say(settings.language))
+    for sentence in told(report):
+        print(sentence.say(settings.language))
     return 0
 
 
