@@ -185,7 +185,6 @@ def _load(arguments: Arguments) -> int:
             as_of=arguments.as_of,
             metadata=arguments.metadata,
             skip_bad_rows=arguments.skip_bad_rows,
-            threads=settings.threads,
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
         )

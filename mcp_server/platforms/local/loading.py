@@ -30,7 +30,6 @@ def load(
     as_of: str = "",
     metadata: str = "",
     skip_bad_rows: bool = False,
-    threads: int | None = None,
     memory_limit: str | None = None,
     on_progress: Callable[[float, Text], None],
 ) -> LoadReport:
@@ -44,12 +43,18 @@ def load(
         opened.callback(home.close)
         catalog = Catalog(home)
         opened.callback(catalog.close)
-        options = LoadOptions(
-            project_id, _zone(catalog, project_id, time_zone), _date(as_of), skip_bad_rows, threads, memory_limit
-        )
+        options = LoadOptions(project_id, _zone(catalog, project_id, time_zone), _date(as_of), skip_bad_rows)
         out, spill = home.temp_path(".duckdb"), home.temp_path(".spill")
         opened.callback(out.unlink, missing_ok=True)
-        built = build(sources, options, out, previous=_previous(catalog, project_id), temp=spill, progress=on_progress)
+        built = build(
+            sources,
+            options,
+            out,
+            previous=_previous(catalog, project_id),
+            temp=spill,
+            progress=on_progress,
+            memory_limit=memory_limit,
+        )
         final = home.result_path(home.data, f"project_{project_id}", ".duckdb")
         home.publish(out, final)
         facts = {"unknown_user_rows": built.report.unknown_user_rows, "report": built.report.model_dump(mode="json")}
