@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, cast
 from mcp_server.engine import grid
 from mcp_server.engine.plan import (
     Bit,
+    ClusterSource,
     Column,
     Contains,
     Empty,
@@ -51,7 +52,7 @@ def compile_definition(definition: Qp, metadata: Metadata) -> Plan:
     user_side = _side("filts", user_leaves, _relation(definition.relation))
     sides = [side[-1].left for side in (event_side, user_side) if side]
     tree = join(_relation(definition.event_user_relation), sides)
-    return Plan(events, users, tree, (*event_side, *user_side))
+    return Plan(events, users, tree, (*event_side, *user_side), tuple(scope.clusters))
 
 
 def _side(key: str, leaves: Sequence[Bit], relation: Relation) -> tuple[FunnelStep, ...]:
@@ -77,6 +78,7 @@ class _Scope:
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
         self.zone = metadata.tz
+        self.clusters: list[ClusterSource] = []
 
     # events
 
@@ -135,7 +137,16 @@ class _Scope:
             return self.joined(part.children, part.relation) or Never()
         found = self.property(part.table_type, part.column_name)
         row = words.COMPARATORS[part.comparator]
-        return _BUILD[row.test](self, _Asked(part, found, Column(found.table, found.name), row.negated))
+        return _BUILD[row.test](self, _Asked(part, found, self.column(part, found), row.negated))
+
+    def column(self, part: Filter, found: Property) -> Column:
+        """Where a property stands; a cluster or tag is a column of its members, which the plan then reads."""
+        if found.table != "cluster":
+            return Column(found.table, found.name)
+        source = ClusterSource(found.name, part.cluster_date)
+        if source not in self.clusters:
+            self.clusters.append(source)
+        return Column("cluster", "user_id" if found.type == "cluster" else "value", self.clusters.index(source))
 
     def values(self, asked: _Asked) -> Predicate:
         """The words that compare a string, number or time with given values."""
@@ -216,6 +227,7 @@ _BUILD: Mapping[words.Test, Callable[[_Scope, _Asked], Predicate]] = {
     words.Test.MATCHES: lambda _, a: Matches(a.column, a.part.ftv[0], a.negated),
     words.Test.TRUE: lambda _, a: IsTrue(a.column, a.negated),
     words.Test.MISSING: lambda _, a: Missing(a.column, a.negated),
+    words.Test.MEMBER: lambda _, a: Missing(a.column, negated=not a.negated),
     words.Test.HOLDS: lambda _, a: Holds(a.column, tuple(dict.fromkeys(a.part.ftv)), a.negated),
     words.Test.ITEM_AT: lambda _, a: ItemAt(a.column, int(a.part.ftv[0]), a.part.ftv[1]),
     words.Test.EMPTY: lambda _, a: Empty(a.column, a.negated),

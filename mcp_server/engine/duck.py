@@ -54,10 +54,12 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One immutable data file, and whether all its events belong to users of its user table."""
+    """What a plan runs on: one immutable data file, whether all its events belong to users of its user table, and clusters."""
 
     path: Path
     users_complete: bool
+    members: tuple[Path, ...] = ()
+    """The members files of the plan's clusters, in its order."""
 
 
 class Engine:
@@ -146,7 +148,8 @@ class Engine:
                 alias = f"data_{len(self._attached) + 1}"
                 database.execute(f"ATTACH {literal(str(data.path))} AS {alias} (READ_ONLY)")
                 self._attached[data.path] = alias
-        return Tables(f"{alias}.events", f"{alias}.users", data.users_complete)
+        members = tuple(f"read_parquet({literal(str(path))})" for path in data.members)
+        return Tables(f"{alias}.events", f"{alias}.users", members, data.users_complete)
 
     @contextmanager
     def _task(self, control: Control) -> "Iterator[DuckDBPyConnection]":

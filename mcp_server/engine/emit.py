@@ -60,6 +60,8 @@ class Tables:
 
     events: str = "events"
     users: str = "users"
+    members: tuple[str, ...] = ()
+    """The members of each of the plan's clusters: (user_id) or (user_id, value), each user at most once."""
     users_complete: bool = False
     """True where every event belongs to a user of the user table, so that nobody has to be left out."""
 
@@ -142,6 +144,8 @@ class _Writer:
         self.dialect = dialect
         self.tables = tables
         self.user_id = dialect.identifier("#user_id")
+        # In a statement that is only shown, a cluster stands as a table of its name.
+        self.members = tables.members or tuple(dialect.identifier(c.name) for c in plan.clusters)
         self.words = range((max(plan.bits, 1) + WORD - 1) // WORD)
 
     # the frame
@@ -179,6 +183,9 @@ class _Writer:
             cases = [f"CASE WHEN {test} THEN {1 << bit % WORD} ELSE 0 END" for bit, test in tests if bit // WORD == w]
             columns.append(f"{' + '.join(cases) or '0'} AS m{w}")
         lines = [f"SELECT u.{self.user_id} AS user_id, {', '.join(columns)}", f"FROM {self.tables.users} AS u"]
+        lines += [
+            f"LEFT JOIN {members} AS c{i} ON c{i}.user_id = u.{self.user_id}" for i, members in enumerate(self.members)
+        ]
         return lines if everyone else [*lines, f"WHERE {' OR '.join(test for _, test in tests)}"]
 
     def _value(self, bit: int, word: int) -> int:
@@ -268,6 +275,8 @@ class _Writer:
     # predicates
 
     def column(self, column: Column) -> str:
+        if column.table == "cluster":
+            return f"c{column.source}.{self.dialect.identifier(column.name)}"
         return f"{column.table[0]}.{self.dialect.identifier(column.name)}"
 
     def predicate(self, predicate: Predicate) -> str:

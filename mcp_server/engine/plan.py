@@ -22,10 +22,13 @@ Exact = int | Decimal
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the event row, or of the row of the user who did the event."""
+    """A column of the event row, of the row of the user who did the event, or of the user's row in a cluster's members."""
 
     table: Table
     name: str
+    """Of a cluster: `user_id`, or for a tag `value`."""
+    source: int = 0
+    """Of a cluster: its place in the plan's `clusters`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,14 @@ class FunnelStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterSource:
+    """A cluster or tag whose members a plan reads: its current version, or that of a local day."""
+
+    name: str
+    day: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A definition, ready to be written as SQL of any dialect."""
 
@@ -224,6 +235,7 @@ class Plan:
     users: tuple[UserBit, ...]
     tree: Tree
     funnel: tuple[FunnelStep, ...]
+    clusters: tuple[ClusterSource, ...] = ()
 
     @property
     def bits(self) -> int:

@@ -59,15 +59,20 @@ class Reading:
         return self.definition
 
 
-def read(raw: object, metadata: Metadata, *, root: Path = ("qp",), regex_fault: RegexFault | None = None) -> Reading:
-    """Read a definition that was sent at `root` of the arguments. Never raises for bad input."""
+def read(
+    raw: object, metadata: Metadata, *, root: Path = ("qp",), regex_fault: RegexFault | None = None, own: str = ""
+) -> Reading:
+    """Read a definition that was sent at `root` of the arguments. Never raises for bad input.
+
+    `own` is the name of the cluster that it is for; it may not reach itself through other clusters.
+    """
     refused = _refused(raw, root)
     if refused:
         return Reading(None, (), (refused,), ())
     done = repair(raw, metadata, root)
     shaped = _validated(done)
     found = [*shape_problems(shaped, done, metadata)] if isinstance(shaped, ValidationError) else []
-    found += Finder(done, metadata, regex_fault or _unchecked).findings()
+    found += Finder(done, metadata, regex_fault or _unchecked, own).findings()
     found = _once(found)
     problems = tuple(blocking(found))
     definition = shaped if isinstance(shaped, Qp) and not problems else None

@@ -1,11 +1,13 @@
 """Problems and warnings of meaning: what a definition says, held against the project's data (qp.md sections 2 to 4, 8)."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Event, Metadata, Property
+from mcp_server.qp.model import DAY
 from mcp_server.qp.numbers import parse_numbers, tidy_number
 from mcp_server.qp.problems import finding
 from mcp_server.qp.sent import Repaired
@@ -32,10 +34,12 @@ class Part(NamedTuple):
 class Finder:
     """Finds everything of meaning in one repaired definition. Reads only what has the right shape."""
 
-    def __init__(self, done: Repaired, metadata: Metadata, regex_fault: Callable[[str], str]) -> None:
+    def __init__(self, done: Repaired, metadata: Metadata, regex_fault: Callable[[str], str], own: str = "") -> None:
+        """`own` is the name of the cluster that the definition is for, which it may not reach."""
         self.done = done
         self.metadata = metadata
         self.regex_fault = regex_fault
+        self.own = own.casefold()
         self.count = 0
 
     def findings(self) -> list[Problem]:
@@ -177,7 +181,7 @@ class Finder:
 
     def _condition(self, part: Part) -> Iterator[Problem]:
         table, name = part.node.get("tableType"), part.node.get("columnName")
-        legal = ("event", "user") if part.inside else ("user",)
+        legal = words.TABLES_IN_EVENT if part.inside else words.TABLES_AT_TOP
         if not isinstance(name, str) or not name or not isinstance(table, str) or table not in legal:
             return
         found = self.metadata.property(table, name)
@@ -186,6 +190,8 @@ class Finder:
             return
         if table == "event":
             yield from self._carried(found, part.event, (*part.path, "columnName"))
+        if table == "cluster":
+            yield from self._cluster(part, found)
         row = words.COMPARATORS.get(str(part.node.get("comparator")))
         if row is None:
             return
@@ -212,14 +218,16 @@ class Finder:
         )
 
     def _wrong_comparator(self, part: Part, row: words.Comparator, found: Property) -> Problem:
-        legal = [
-            r.word for r in words.COMPARATORS.values() if found.type in r.types and (part.inside or not r.in_event)
-        ]
+        tables = words.TABLES_IN_EVENT if part.inside else words.TABLES_AT_TOP
+        legal = [r.word for r in words.COMPARATORS.values() if found.type in r.types and r.fits(tables)]
         hint = _SAME_IDEA.get((row.test, found.type), ("", ""))[row.negated]
         return finding("comparator_not_for_type", self._at(*part.path, "comparator"), got=row.word, word=row.word, name=found.name,
                        type=TYPE_NAMES[found.type], expected=", ".join(legal), suggestion=hint)  # fmt: skip
 
     def _property_unknown(self, table: str, name: str, path: Path, *, inside: bool) -> Problem:
+        if table == "cluster":
+            known = {p.name: (p.names.en, p.names.zh) for p in self.metadata.properties_of("cluster")}
+            return finding("cluster_unknown", self._at(*path), got=name, suggestion=nearest_named(name, known))
         other = "user" if table == "event" else "event"
         elsewhere = self.metadata.property(other, name)
         if elsewhere and path[-1] == "columnName" and (inside or other == "user"):
@@ -236,6 +244,19 @@ class Finder:
             suggestion=nearest_named(name, names),
         )
 
+    def _cluster(self, part: Part, found: Property) -> Iterator[Problem]:
+        """A cluster or tag that is named: it has members, does not rest on the definition itself, and has that day."""
+        at = self._at(*part.path, "columnName")
+        if self.own in (found.name.casefold(), *(name.casefold() for name in found.uses)):
+            yield finding("cluster_cycle", at, got=found.name, name=found.name, own=self.own)
+        elif not found.ready:
+            yield finding("cluster_not_ready", at, got=found.name, name=found.name)
+        day = part.node.get("specifiedClusterDate")
+        if isinstance(day, str) and day not in found.dates and re.fullmatch(DAY, day):
+            kept = sorted(found.dates, key=lambda d: (abs(_ordinal(d) - _ordinal(day)), d))
+            yield finding("cluster_date_unknown", self._at(*part.path, "specifiedClusterDate"), got=day, name=found.name,
+                          expected=", ".join(found.dates[-10:]) or "–", suggestion=kept[0] if kept else "")  # fmt: skip
+
     def _carried(self, found: Property, event: Event | None, path: Path) -> Iterator[Problem]:
         if event and found.events and event.name not in found.events:
             shown = ", ".join(found.events[:5])
@@ -249,6 +270,12 @@ class Finder:
             )
 
 
+def _ordinal(day: str) -> int:
+    """A day as a number, also where the calendar does not have it."""
+    year, month, of_month = map(int, day.split("-"))
+    return year * 372 + month * 31 + of_month
+
+
 _SAME_IDEA: dict[tuple[words.Test, str], tuple[str, str]] = {
     (words.Test.ONE_OF, "list"): ("arrayIncludeItem", "arrayNotIncludeItem"),
     (words.Test.CONTAINS, "list"): ("arrayIncludeItem", "arrayNotIncludeItem"),
@@ -259,6 +286,12 @@ _SAME_IDEA: dict[tuple[words.Test, str], tuple[str, str]] = {
     (words.Test.EMPTY, "bool"): ("isNull", "notNull"),
     (words.Test.ONE_OF, "bool"): ("isTrue", "isFalse"),
     (words.Test.CONTAINS, "number"): ("equal", "notEqual"),
+    (words.Test.ONE_OF, "cluster"): ("belongToCluster", "notBelongToCluster"),
+    (words.Test.MISSING, "cluster"): ("notBelongToCluster", "belongToCluster"),
+    (words.Test.TRUE, "cluster"): ("belongToCluster", "notBelongToCluster"),
+    (words.Test.MEMBER, "string"): ("notNull", "isNull"),
+    (words.Test.MEMBER, "number"): ("notNull", "isNull"),
+    (words.Test.MEMBER, "time"): ("notNull", "isNull"),
 }
 """The word of another type with the same idea: (positive, negated)."""
 

@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
-ValueType = Literal["string", "number", "bool", "time", "list"]
-Table = Literal["event", "user"]
+ValueType = Literal["string", "number", "bool", "time", "list", "cluster"]
+"""Type of a property. `cluster` is membership of a cluster; a tag has the type of its values."""
+
+Table = Literal["event", "user", "cluster"]
+"""What a property belongs to; clusters and tags are named like properties of a table of their own."""
 
 EVENT_COLUMNS = ("#user_id", "#event_name", "#event_time")
 """System properties that every event has."""
@@ -57,6 +60,12 @@ class Property(Frozen):
     high: str = ""
     events: tuple[str, ...] = ()
     """Event properties: the events that carry it on at least one row, sorted by name."""
+    ready: bool = True
+    """Clusters and tags: False while they have no good version."""
+    uses: tuple[str, ...] = ()
+    """Clusters and tags: the clusters and tags that their definitions reach, directly or through others."""
+    dates: tuple[str, ...] = ()
+    """Clusters and tags: the local days, `yyyy-MM-dd`, of which a version is kept."""
 
     @property
     def values_known(self) -> bool:
@@ -106,6 +115,11 @@ class Metadata(Frozen):
     def property(self, table: str, name: str) -> Property | None:
         """The property of that table; names ignore case (qp.md section 4)."""
         return self._property_by_name.get((table, name.casefold()))
+
+    def with_clusters(self, clusters: "tuple[Property, ...]") -> "Metadata":
+        """The same with these clusters and tags, in place of those it had."""
+        kept = tuple(p for p in self.properties if p.table != "cluster")
+        return self.model_copy(update={"properties": (*kept, *clusters)})
 
     def properties_of(self, table: str) -> list[Property]:
         return [p for p in self.properties if p.table == table]

@@ -22,11 +22,13 @@ from mcp_server.qp import vocabulary as words
 NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 """A JSON number as text."""
 RECENT_DAY = "[0-9]{1,5}-[0-9]{1,5}"
+DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2})?"
 """Shapes only, of the whole text; what they may mean is in `window.py`."""
 
 _NUM = re.compile(f"{NUMBER}(?:,{NUMBER})?")
 _RECENT_DAY = re.compile(RECENT_DAY)
+_DAY = re.compile(DAY)
 _TIME = re.compile(TIME)
 
 
@@ -91,6 +93,7 @@ class Filter(Part):
     comparator: Annotated[StrictStr, _word_of(words.COMPARATORS, "comparator_unknown")] = ""
     ftv: Annotated[tuple[Value, ...], Field(max_length=words.MANY)] = ()
     time_unit: Annotated[StrictStr, _word_of(words.TIME_UNITS, "time_unit_unknown")] = Field("", alias="timeUnit")
+    cluster_date: Annotated[StrictStr, _shaped(_DAY, "cluster_date_invalid")] = Field("", alias="specifiedClusterDate")
 
     @property
     def children(self) -> "Sequence[Filter]":
@@ -109,7 +112,7 @@ class Filter(Part):
             if not self.children:
                 raise _fault("group_empty", "filts")
             return self
-        _only(written, {"table_type", "column_name", "comparator", "ftv", "time_unit"}, type(self))
+        _only(written, {"table_type", "column_name", "comparator", "ftv", "time_unit", "cluster_date"}, type(self))
         for name in ("table_type", "column_name", "comparator"):
             if name not in written:
                 raise _fault("key_missing", _key(type(self), name))
@@ -123,6 +126,10 @@ class Filter(Part):
             raise _fault("ftv_count", "ftv")
         if row.in_event and "event" not in self.tables:
             raise _fault("comparator_only_in_event", "comparator")
+        if row.of_cluster and self.table_type != "cluster":
+            raise _fault("comparator_only_of_cluster", "comparator")
+        if self.cluster_date and self.table_type != "cluster":
+            raise _fault("cluster_date_unexpected", "specifiedClusterDate")
         if row.in_event != bool(self.time_unit):
             raise _fault("time_unit_unexpected", "timeUnit") if self.time_unit else _fault("key_missing", "timeUnit")
         return self
@@ -131,7 +138,7 @@ class Filter(Part):
 class EventFilter(Filter):
     """A filter inside an event condition: on the event's own properties or on the user's."""
 
-    tables = ("event", "user")
+    tables = words.TABLES_IN_EVENT
     filts: "tuple[EventFilter, ...]" = ()
 
     @property
@@ -142,7 +149,7 @@ class EventFilter(Filter):
 class UserFilter(Filter):
     """A filter at the top of a definition."""
 
-    tables = ("user",)
+    tables = words.TABLES_AT_TOP
     filts: "tuple[UserFilter, ...]" = ()
 
     @property
@@ -259,4 +266,4 @@ def _filter_meaning(part: Filter) -> Any:
         return _joined(part.children, part.relation, _filter_meaning)
     ordered = words.COMPARATORS[part.comparator].values[1] < words.MANY
     values = list(part.ftv) if ordered else sorted(set(part.ftv))
-    return [part.table_type, part.column_name.casefold(), part.comparator, values, part.time_unit]
+    return [part.table_type, part.column_name.casefold(), part.comparator, values, part.time_unit, part.cluster_date]

@@ -60,6 +60,8 @@ CODES: Mapping[str, Code] = {
     "comparator_only_in_event": _problem(
         "This comparator compares with the time of an event; it is legal only in the filts of an event.",
         "该比较符以事件时间为基准，只能用在事件内的 filts 中。"),
+    "comparator_only_of_cluster": _problem(
+        "Only a cluster has members; write tableType cluster.", "只有分群才有成员；tableType 应写 cluster。"),
     "analysis_unknown": _problem("This analysis does not exist. Legal: {expected}.", "没有这个分析角度。可用：{expected}。"),
     "analysis_not_per_user": _problem(
         "This analysis measures a whole population and means nothing for one user. Per user: {expected}.",
@@ -110,6 +112,18 @@ CODES: Mapping[str, Code] = {
     "cluster_type_unknown": _problem(
         "cluster_type is {expected}: static is computed when asked, dynamic follows the day and the data by itself.",
         "cluster_type 可为 {expected}：static 在要求时计算，dynamic 随日期和数据自动更新。"),
+    "cluster_unknown": _problem(
+        "There is no cluster or tag of this name. Use list_clusters to find them.", "没有名为此的分群或标签。可用 list_clusters 查找。"),
+    "cluster_not_ready": _problem(
+        "{name} was never computed; call refresh_cluster first.", "{name} 尚未计算；请先调用 refresh_cluster。"),
+    "cluster_cycle": _problem(
+        "{name} rests on {own} itself: a definition may not reach itself through clusters.",
+        "{name} 本身依赖 {own}；定义不能通过分群绕回自身。"),
+    "cluster_date_invalid": _problem("specifiedClusterDate is a day, yyyy-MM-dd.", "specifiedClusterDate 是日期，格式 yyyy-MM-dd。"),
+    "cluster_date_unknown": _problem(
+        "No version of {name} is kept for that day. Kept: {expected}.", "{name} 没有保留该日的版本。现有：{expected}。"),
+    "cluster_date_unexpected": _problem(
+        "specifiedClusterDate belongs only to clusters and tags; remove it.", "specifiedClusterDate 只用于分群和标签；请删除。"),
     # warnings
     "recent_day_six": _warning(
         '"{got}" is {days} days with today; {full} days with today would be "{suggestion}".',

@@ -18,7 +18,17 @@ from mcp_server.text import Text
 QP_KEYS = ("events", "event_relation", "filts", "relation", "event_user_relation")
 EVENT_KEYS = ("eventName", "comparator", "num", "taPropQuota", "recentDay", "startTime", "endTime", "relation", "filts")
 MEASURE_KEYS = ("analysis", "quota")
-FILTER_KEYS = ("filterType", "relation", "filts", "tableType", "columnName", "comparator", "ftv", "timeUnit")
+FILTER_KEYS = (
+    "filterType",
+    "relation",
+    "filts",
+    "tableType",
+    "columnName",
+    "comparator",
+    "ftv",
+    "timeUnit",
+    "specifiedClusterDate",
+)
 _OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",
                        "timeUnit", "filterType", "specifiedClusterDate"})  # fmt: skip
 _AS_TEXT = Text("values are text on the wire", "线上格式中的值一律为文本")
@@ -94,7 +104,8 @@ class _Repairer:
         return out
 
     def _condition(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        self._word(out, "tableType", places, ("event", "user", "cluster"), {"user_cluster": "cluster"})
+        self._word(out, "tableType", places, words.TABLES, {"user_cluster": "cluster"})
+        self._strip(out, "specifiedClusterDate", places)
         self._strip(out, "columnName", places)
         found = self._property(out, places, out.get("tableType"), "columnName")
         self._values(out, places, found)

@@ -8,12 +8,12 @@ Three forms of the same thing:
 * `outline()`: for all other tools; names the first-level keys only.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.model import NUMBER, RECENT_DAY, TIME
-from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TABLES, TIME_UNITS
+from mcp_server.qp.model import DAY, NUMBER, RECENT_DAY, TIME
+from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
 
 Schema = dict[str, Any]
 
@@ -60,8 +60,8 @@ def _definitions() -> Schema:
     parts = {
         "event": _event(),
         "measure": _measure(),
-        "eventFilter": _condition(TABLES, lambda _: True),
-        "userFilter": _condition(("user",), lambda row: not row.in_event),
+        "eventFilter": _condition(words.TABLES_IN_EVENT),
+        "userFilter": _condition(words.TABLES_AT_TOP),
     }
     for side in ("event", "user"):
         for depth in range(1, words.MAX_DEPTH + 1):
@@ -106,9 +106,9 @@ def _measure() -> Schema:
     return _object(properties, ("analysis",)) | _when("analysis", bare, without, needed)
 
 
-def _condition(tables: Iterable[str], legal: Callable[[words.Comparator], bool]) -> Schema:
+def _condition(tables: tuple[str, ...]) -> Schema:
     """A filter that is no group; how many values it takes follows from the comparator."""
-    rows = [row for row in COMPARATORS.values() if legal(row)]
+    rows = [row for row in COMPARATORS.values() if row.fits(tables)]
     near_event = [row.word for row in rows if row.in_event]
     text = _string(maxLength=words.MAX_TEXT)
     properties = {
@@ -127,6 +127,11 @@ def _condition(tables: Iterable[str], legal: Callable[[words.Comparator], bool])
         branches.append(
             _when("comparator", near_event, {"required": ["timeUnit"]}, {"properties": {"timeUnit": False}})
         )
+    if "cluster" in tables:
+        properties["specifiedClusterDate"] = _exact(DAY, "Clusters and tags: the version of this local day.")
+        membership = [row.word for row in rows if row.of_cluster]
+        branches.append(_when("comparator", membership, {"properties": {"tableType": {"const": "cluster"}}}))
+        branches.append(_when("tableType", ["cluster"], {}, {"properties": {"specifiedClusterDate": False}}))
     return _object(properties, ("tableType", "columnName", "comparator")) | {"allOf": branches}
 
 
@@ -207,22 +212,20 @@ def shown(depth: int = 2) -> Schema:
     forms and answer with problems that say more than a validator can.
     """
     relation = _plain(RELATIONS)
-    event_words = list(COMPARATORS)
-    user_words = [row.word for row in COMPARATORS.values() if not row.in_event]
     return {
         "type": "object",
         "properties": {
-            "events": {"type": "array", "items": _shown_event(event_words, depth)},
+            "events": {"type": "array", "items": _shown_event(depth)},
             "event_relation": relation,
-            "filts": _shown_filters(("user",), user_words, depth),
+            "filts": _shown_filters(words.TABLES_AT_TOP, depth),
             "relation": relation | {"description": "joins filts"},
             "event_user_relation": relation,
         },
     }
 
 
-def _shown_event(event_words: list[str], depth: int) -> Schema:
-    event_filters = _shown_filters(TABLES, event_words, depth)
+def _shown_event(depth: int) -> Schema:
+    event_filters = _shown_filters(words.TABLES_IN_EVENT, depth)
     return {
         "type": "object",
         "required": ["eventName", "comparator", "num", "taPropQuota"],
@@ -252,9 +255,9 @@ def _shown_event(event_words: list[str], depth: int) -> Schema:
     }
 
 
-def _shown_filters(tables: Iterable[str], legal: list[str], depth: int) -> Schema:
+def _shown_filters(tables: tuple[str, ...], depth: int) -> Schema:
     """A list of filters; the words and what they mean stand only at the outermost level."""
-    properties = _shown_condition(tables, legal)
+    properties = _shown_condition(tables)
     bare = {name: _bare(part) for name, part in properties.items()}
     group: Schema = {}
     for _ in range(depth):
@@ -268,7 +271,8 @@ def _shown_filters(tables: Iterable[str], legal: list[str], depth: int) -> Schem
     return _shown_list(properties | group)
 
 
-def _shown_condition(tables: Iterable[str], legal: list[str]) -> Schema:
+def _shown_condition(tables: tuple[str, ...]) -> Schema:
+    legal = [row.word for row in COMPARATORS.values() if row.fits(tables)]
     properties = {
         "tableType": _plain(tables),
         "columnName": {"type": "string"},

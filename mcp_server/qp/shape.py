@@ -122,8 +122,7 @@ def _key_unknown(f: Fault) -> Problem:
 def _key_missing(f: Fault) -> Problem:
     suggestion = ""
     if f.key == "tableType" and isinstance(f.node, Mapping):
-        inside = ("event", "user") if f.path[:1] == ("events",) else ("user",)
-        holding = [t for t in inside if f.metadata.property(t, str(f.node.get("columnName", "")))]
+        holding = [t for t in tables_at(f.path) if f.metadata.property(t, str(f.node.get("columnName", "")))]
         suggestion = holding[0] if len(holding) == 1 else ""
     return finding("key_missing", f.sent, expected=f.key, suggestion=suggestion)
 
@@ -160,9 +159,15 @@ def comparators_at(path: Path, node: Any, metadata: Metadata) -> Iterator[str]:
         if isinstance(node, Mapping)
         else None
     )
+    tables = tables_at(path)
     for row in words.COMPARATORS.values():
-        if (found is None or found.type in row.types) and (not row.in_event or path[0] == "events"):
+        if (found is None or found.type in row.types) and row.fits(tables):
             yield row.word
+
+
+def tables_at(path: Path) -> tuple[str, ...]:
+    """The tables that a filter at a path may name."""
+    return words.TABLES_IN_EVENT if path[:1] == ("events",) else words.TABLES_AT_TOP
 
 
 def _analysis_unknown(f: Fault) -> Problem:
@@ -206,8 +211,10 @@ def _table_unknown(f: Fault) -> Problem:
     if f.got == "event" and not inside:
         name = f.node.get("columnName", "") if isinstance(f.node, Mapping) else ""
         return finding("property_of_events", f.sent, got="event", name=name)
-    tables = ("event", "user") if inside else ("user",)
-    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion=tables[-1])
+    tables = tables_at(f.path)
+    if f.got == "cluster":
+        return finding("table_unknown", f.sent, got="cluster", expected=" / ".join(tables))
+    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion="user")
 
 
 _DAYS = re.compile(r"(?:last|past|最近|过去|近)?\s*(\d{1,5})\s*(?:d|day|days|天|日)?", re.IGNORECASE)
@@ -254,6 +261,7 @@ _SPECIAL = {
 }
 
 TYPE_NAMES: Mapping[str, Text] = {
+    "cluster": Text("cluster", "分群"),
     "string": Text("text", "文本"),
     "number": Text("number", "数值"),
     "bool": Text("yes/no", "布尔"),

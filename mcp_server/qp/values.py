@@ -136,6 +136,7 @@ _Check = Callable[[Values], Iterator[Problem]]
 
 _BY_TEST: Mapping[words.Test, _Check] = {
     words.Test.MISSING: _nothing,
+    words.Test.MEMBER: _nothing,
     words.Test.MATCHES: _pattern,
     words.Test.ITEM_AT: _position,
     words.Test.RECENT: _recent,

@@ -7,7 +7,7 @@ Marks (qp.md): D documented by the vendor, U used against the vendor's product b
 P decided by this project.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -37,6 +37,7 @@ class Test(Enum):
     RECENT = "falls into the days A to B before today"
     BEFORE_DAY = "is before the start of the day N days ago"
     NEAR_EVENT = "lies within a span around the event's own time"
+    MEMBER = "the user is a member of the cluster"
 
 
 ANY_TYPE: frozenset[ValueType] = frozenset({"string", "number", "bool", "time", "list"})
@@ -66,6 +67,15 @@ class Comparator:
     """Legal only inside an event condition; takes a `timeUnit`."""
     synonyms: tuple[str, ...] = ()
     """Other spellings with exactly this meaning; they are repaired."""
+
+    @property
+    def of_cluster(self) -> bool:
+        """Legal only of a cluster."""
+        return self.types == {"cluster"}
+
+    def fits(self, tables: Container[str]) -> bool:
+        """Legal in filters that may name these tables."""
+        return (not self.in_event or "event" in tables) and (not self.of_cluster or "cluster" in tables)
 
 
 def _types(*names: ValueType) -> frozenset[ValueType]:
@@ -121,6 +131,9 @@ _COMPARATORS = (
                Text("is at most {a} after the event", "在事件发生后 {a}以内"), in_event=True),
     Comparator("relativeEventAbsolute", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
                Text("is at most {a} before or after the event", "在事件发生前后 {a}以内"), in_event=True),
+    Comparator("belongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U", Text("belongs to {name}", "属于{name}")),
+    Comparator("notBelongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U",
+               Text("does not belong to {name}", "不属于{name}"), negated=True),
 )
 
 COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in _COMPARATORS}
@@ -214,7 +227,15 @@ POPULATION_MEASURES = ("TRIG_USER_NUM", "PER_CAPITA_TIMES", "PER_CAPITA_NUM")
 RELATIONS: Mapping[str, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
 JOINS: Mapping[str, Text] = {"and": Text("all of", "同时满足"), "or": Text("any of", "满足任一")}
 """How a relation is said in front of what it joins."""
-TABLES: Mapping[str, Text] = {"event": Text("event property", "事件属性"), "user": Text("user property", "用户属性")}
+TABLES: Mapping[str, Text] = {
+    "event": Text("event property", "事件属性"),
+    "user": Text("user property", "用户属性"),
+    "cluster": Text("cluster or tag", "分群或标签"),
+}
+TABLES_IN_EVENT = ("event", "user")
+TABLES_AT_TOP = ("user", "cluster")
+"""What filters may name inside an event condition, and at the top of a definition."""
+
 TIME_UNITS: Mapping[str, tuple[int, Text]] = {
     "minute": (60, Text("{n} minute{s}", "{n} 分钟")),
     "hour": (3600, Text("{n} hour{s}", "{n} 小时")),

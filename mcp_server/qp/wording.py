@@ -29,8 +29,15 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\uf
 """Characters that count as printable and show nothing."""
 
 _MANY_SHOWN = Text("{shown}, … ({n} values in all, list {mark})", "{shown}……（共 {n} 个值，列表指纹 {mark}）")
-_OWNED = {"event": Text("{name}", "{name}"), "user": Text("the user's {name}", "用户的 {name}")}
+_OWNED = {
+    "event": Text("{name}", "{name}"),
+    "user": Text("the user's {name}", "用户的 {name}"),
+    "cluster": Text("the user's tag {name}", "用户的标签 {name}"),
+}
 """How a property is named by the table it belongs to."""
+
+_CLUSTER = Text("the cluster {name}", "分群 {name}")
+_VERSION = Text("its version of {day}", "取 {day} 的版本")
 
 _BOTH_INCLUDED = Text("both included", "含两端")
 _NO_VALUE = Text("a missing value does not match", "无值不算满足")
@@ -201,9 +208,22 @@ def filter_text(part: Filter, metadata: Metadata) -> Text:
     if part.is_group:
         return joined([filter_text(p, metadata) for p in part.children], part.relation)
     known = metadata.property(part.table_type, part.column_name)
+    row = words.COMPARATORS[part.comparator]
+    if row.test is Test.MEMBER:
+        return noted(row.text.format(name=_cluster_name(part, metadata)), _version(part))
     name = property_name(part.table_type, part.column_name, metadata)
     said, notes = _predicate(part, known.type if known else None, metadata)
-    return noted(Text(f"{name.en} {said.en}", f"{name.zh}{said.zh}"), notes)
+    return noted(Text(f"{name.en} {said.en}", f"{name.zh}{said.zh}"), [*_version(part), *notes])
+
+
+def _cluster_name(part: Filter, metadata: Metadata) -> Text:
+    known = metadata.property(part.table_type, part.column_name)
+    return _CLUSTER.format(name=_named(known.name, known.names) if known else _named(part.column_name, None))
+
+
+def _version(part: Filter) -> list[Text]:
+    """Which version of a cluster or tag is meant, where it is not the current one."""
+    return [_VERSION.format(day=part.cluster_date)] if part.cluster_date else []
 
 
 def _predicate(part: Filter, kind: ValueType | None, metadata: Metadata) -> tuple[Text, list[Text]]:

@@ -365,7 +365,7 @@ def test_a_name_cannot_close_its_backticks() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-@pytest.mark.parametrize("word", words.COMPARATORS)
+@pytest.mark.parametrize("word", [row.word for row in words.COMPARATORS.values() if not row.of_cluster])
 def test_every_word_reads_well_in_both_languages(word: str, count: int) -> None:
     row = words.COMPARATORS[word]
     name = {"string": "item", "number": "amount", "bool": "gift", "time": "due", "list": "items"}[min(row.types)]

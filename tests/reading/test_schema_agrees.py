@@ -146,8 +146,10 @@ def test_every_comparator_takes_its_number_of_values_and_no_other() -> None:
     for row in words.COMPARATORS.values():
         unit = {"timeUnit": "day"} if row.in_event else {}
         for count in range(4):
-            part = condition(tableType="event", comparator=row.word, ftv=["1"] * count, **unit)["filts"]
-            assert both_say(event(filts=part)) is (row.values[0] <= count <= row.values[1]), (row.word, count)
+            table = "cluster" if row.of_cluster else "event"
+            part = condition(tableType=table, comparator=row.word, ftv=["1"] * count, **unit)["filts"]
+            whole = {"filts": part} if row.of_cluster else event(filts=part)
+            assert both_say(whole) is (row.values[0] <= count <= row.values[1]), (row.word, count)
 
 
 @settings(CALM, max_examples=100)
