@@ -66,9 +66,11 @@ def _open_local(settings: Settings) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.catalog import Catalog
+    from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.housekeeping import sweep
     from mcp_server.platforms.local.jobs import JobRunner
-    from mcp_server.platforms.local.segments import COMPUTING, LocalSegments, computing
+    from mcp_server.platforms.local.known import KnownClusters
+    from mcp_server.platforms.local.segments import COMPUTING, LocalSegments
     from mcp_server.platforms.local.workspace import Workspace
 
     with ExitStack() as opened:
@@ -78,7 +80,8 @@ def _open_local(settings: Settings) -> _Local:
         opened.callback(catalog.close)
         engine = Engine(workspace.temp_path(".spill"), Limits(settings.threads, settings.memory_limit))
         opened.callback(engine.close)
-        jobs = JobRunner(catalog, computing(catalog, engine))
+        known = KnownClusters(catalog)
+        jobs = JobRunner(catalog, computing(catalog, engine, known))
         opened.callback(jobs.close)
         close = opened.pop_all().close
 
@@ -91,4 +94,4 @@ def _open_local(settings: Settings) -> _Local:
     def tidy() -> None:
         sweep(catalog, jobs.store)
 
-    return _Local(LocalSegments(catalog, engine, jobs, read_only=settings.read_only), finish, tidy, close)
+    return _Local(LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only), finish, tidy, close)

@@ -101,6 +101,18 @@ class ChangedMeanwhile(InputError):
     code = "changed_meanwhile"
 
 
+class ClusterInUse(InputError):
+    """Other clusters, tags or tasks rest on it."""
+
+    code = "cluster_in_use"
+
+
+class NotRefreshable(InputError):
+    """A fixed list of users; there is nothing to compute again."""
+
+    code = "not_refreshable"
+
+
 class LoadRefused(InputError):
     """Files could not be loaded; nothing was changed. Carries the counts by reason and the first bad rows."""
 

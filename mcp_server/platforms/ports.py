@@ -148,7 +148,7 @@ class SegmentPlatform(Protocol):
 
     async def delete(self, cluster: Cluster) -> None: ...
 
-    async def refresh(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+    async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
         """Start a computation, or join the one that runs, and wait for it; the cluster as it stands then."""
         ...
 

@@ -347,13 +347,14 @@ class Catalog:
             ),
         )
 
-    def delete_cluster(self, cluster_id: int, revision: int) -> None:
-        """Delete it, if it still is as the caller read it. Its jobs are asked to stop; its name is free at once.
+    def delete_cluster(self, cluster_id: int, revision: int, allowed: Callable[[], None] = lambda: None) -> None:
+        """Delete it, if it still is as the caller read it, and if `allowed`, asked inside the transaction, does not raise. Its jobs are asked to stop; its name is free at once.
 
         The row and its versions stay in the file, unseen, so that a deletion can be undone one day.
         """
         with self.database.write() as db:
             self._as_seen(cluster_id, revision)
+            allowed()
             moment = self.moment()
             db.execute(
                 "UPDATE cluster SET deleted_at = ?, updated_at = ?, revision = revision + 1 WHERE id = ?",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mcp_server.errors import Interrupted
 from mcp_server.platforms.local.job_store import STOPPED
+from mcp_server.platforms.local.records import JobRecord
 from mcp_server.platforms.local.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,9 @@ ALMOST = 99
 class Control:
     """Handed to a computation: it reports progress, learns that it should stop, and gets its temporary files here."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, need: "Callable[[int, Control], JobRecord] | None" = None) -> None:
         self._workspace = workspace
+        self._need = need
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
         self._temporary: list[Path] = []
@@ -53,6 +55,12 @@ class Control:
                 self._callbacks.append(callback)
                 return
         callback()
+
+    def need(self, cluster_id: int) -> JobRecord:
+        """Have another cluster computed first; its job as it ended. Only in a job."""
+        if self._need is None:
+            raise RuntimeError("only a job can need another cluster")
+        return self._need(cluster_id, self)
 
     def temp_path(self, suffix: str = "") -> Path:
         """A new temporary path. Whatever still lies there when the computation has ended is removed."""

@@ -112,7 +112,7 @@ class JobRunner:
 
     def _enqueue(self, job: JobRecord) -> None:
         with self._lock:
-            self._active[job.id] = Control(self._workspace)
+            self._active[job.id] = Control(self._workspace, self.need)
             self._queue.append(job)
             if len(self._workers) < self._slots:
                 worker = threading.Thread(target=self._work, name="fenqun-job", daemon=True)
@@ -264,6 +264,38 @@ class JobRunner:
             with self._lock:
                 self._unrecorded[job_id] = ending
                 self._watch_while_needed()
+
+    def need(self, cluster_id: int, control: Control) -> JobRecord:
+        """Have another cluster computed from within a computation; its job as it ended. Blocks the calling thread.
+
+        It runs in this very thread unless it runs already: were it queued behind those who need it, all would wait.
+        """
+        waiter = secrets.token_hex(6)
+        job, started = self.store.start_or_join(cluster_id, waiter)
+        control.on_interrupt(lambda: self._leave(job.id, waiter))
+        own = self._taken(job, started=started)
+        if own is not None:
+            self._run(job, own)
+            with self._lock:
+                self._active.pop(job.id, None)
+        pause = SHORTEST_PAUSE
+        while (job := self.store.get(job.id)).running:
+            control.check()
+            self._closed.wait(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        return job
+
+    def _taken(self, job: JobRecord, *, started: bool) -> Control | None:
+        """The control of a job that is new, or still waits in the queue of this process: it is the caller's now."""
+        with self._lock:
+            if started:
+                self._active[job.id] = Control(self._workspace, self.need)
+                return self._active[job.id]
+            queued = next((q for q in self._queue if q.id == job.id), None)
+            if queued is None:
+                return None
+            self._queue.remove(queued)
+            return self._active[job.id]
 
     # -- watching (in the watcher thread) ------------------------------------------------------------------------
 

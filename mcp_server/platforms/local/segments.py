@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.duck import DataFile, Engine
+from mcp_server.engine.duck import Engine
 from mcp_server.engine.emit import DUCKDB, selection_sql
-from mcp_server.errors import InvalidDefinition, NotComputed
+from mcp_server.engine.plan import Plan
+from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.control import Control
+from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
 from mcp_server.platforms.local.export import export_members, exported_columns, shown_value
-from mcp_server.platforms.local.jobs import Compute, Computed, JobRunner
+from mcp_server.platforms.local.jobs import JobRunner
+from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.platforms.ports import (
@@ -27,50 +28,21 @@ from mcp_server.platforms.ports import (
     Preview,
     Step,
 )
-from mcp_server.qp.check import read
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import Qp, meaning_hash, normalised
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, listed, same
 
 COUNTING = Text("Counting users", "正在统计用户")
 COMPUTING = Text("Computing the cluster", "正在计算分群")
 EXPORTING = Text("Writing the file", "正在写出文件")
 
-_NEW_DEFINITION = Text("the definition changed after the last computation", "上次计算之后定义有改动")
-_NEW_DATA = Text("the data was loaded again after the last computation", "上次计算之后重新加载了数据")
-_NEW_DAY = Text("a new day began since the last computation", "上次计算之后已进入新的一天")
-_OUTDATED = Text(
-    "The definition does not fit the data any more: {problem} (at {path}) Change it with update_cluster.",
-    "定义与现有数据不再相符：{problem}（位于 {path}）请用 update_cluster 修改。",
+
+_IN_USE = Text("{name} can't be deleted: {users} rest(s) on it.", "无法删除 {name}：{users} 依赖于它。")
+_CHANGE_FIRST = Text(
+    "Change those with update_cluster, or delete them, first.", "请先用 update_cluster 修改它们，或先将其删除。"
 )
-_NEVER = Text("it was never computed", "尚未计算过")
-
-
-def computing(catalog: Catalog, engine: Engine) -> Compute:
-    """What a job runs: the members of a cluster, as its definition and data were when the job was asked for."""
-
-    def compute(job: JobRecord, control: Control) -> Computed:
-        project = catalog.cluster(job.cluster).project
-        generation = catalog.generation_numbered(project, job.generation, job.local_day)
-        generation = generation or catalog.generation(project)
-        # The data may have been replaced since the definition was saved: its names are checked again.
-        reading = read(json.loads(job.definition), generation.metadata, root=(), regex_fault=engine.regex_fault)
-        if reading.problems:
-            raise InvalidDefinition(
-                _OUTDATED.format(problem=reading.problems[0].message, path=reading.problems[0].path)
-            )
-        plan = compile_definition(reading.must(), generation.metadata)
-        out = control.temp_path(".parquet")
-        users_num = engine.write_members(data_file(catalog, generation), plan, out, control)
-        return Computed(users_num, out)
-
-    return compute
-
-
-def data_file(catalog: Catalog, generation: GenerationRecord) -> DataFile:
-    """The file of a generation, as the engine takes it."""
-    unknown = generation.facts.get("unknown_user_rows", 1)
-    return DataFile(catalog.workspace.absolute(generation.parts[0]), users_complete=unknown == 0)
+_FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
+_MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前的分群另建一个。")
 
 
 class LocalSegments:
@@ -78,8 +50,11 @@ class LocalSegments:
 
     name = "local"
 
-    def __init__(self, catalog: Catalog, engine: Engine, jobs: JobRunner, *, read_only: bool = False) -> None:
+    def __init__(
+        self, catalog: Catalog, engine: Engine, jobs: JobRunner, known: KnownClusters, *, read_only: bool = False
+    ) -> None:
         self._catalog = catalog
+        self._known = known
         self._engine = engine
         self._jobs = jobs
         self._tasks = Tasks(catalog.workspace)
@@ -88,7 +63,7 @@ class LocalSegments:
     # data
 
     async def metadata(self, project_id: str) -> Metadata:
-        return self._catalog.metadata(project_id)
+        return self._known.metadata(project_id)
 
     def regex_fault(self, pattern: str) -> str:
         return self._engine.regex_fault(pattern)
@@ -103,9 +78,11 @@ class LocalSegments:
         want_sql: bool,
         on_progress: OnProgress,
     ) -> Preview:
-        generation = self._catalog.generation(project_id)
-        metadata, data = generation.metadata, data_file(self._catalog, generation)
+        metadata = self._known.metadata(project_id)
         plan = compile_definition(definition, metadata)
+        await self._bring_up_to_date(project_id, plan, on_progress)
+        used = versions_of(self._catalog, self._known, project_id, plan)
+        data = data_file(self._catalog, self._catalog.generation(project_id), used)
         columns = ["#user_id", *(p for p in properties if p != "#user_id")]
         counts, rows = await self._tasks.run(
             lambda control: self._engine.preview(data, plan, sample=sample, columns=columns, control=control),
@@ -122,6 +99,14 @@ class LocalSegments:
             ),
             sql=selection_sql(plan, DUCKDB) if want_sql else "",
         )
+
+    async def _bring_up_to_date(self, project_id: str, plan: Plan, on_progress: OnProgress) -> None:
+        """Compute first what a plan reads and what moved on since."""
+        generation = self._catalog.generation(project_id)
+        for record in parts_of(self._catalog, project_id, plan):
+            if not self._read_only and moves(record.cluster_type) and any(self._known.stale(record, generation)):
+                part = self._seen([record])[0]
+                await self.refresh(part, seconds=None, on_progress=on_progress)
 
     # clusters
 
@@ -173,11 +158,21 @@ class LocalSegments:
         return self._seen([changed])[0]
 
     async def delete(self, cluster: Cluster) -> None:
-        self._catalog.delete_cluster(int(cluster.cluster_id), cluster.revision)
+        record = self._catalog.cluster(int(cluster.cluster_id))
+
+        def unused() -> None:
+            users = self._known.users_of(record)
+            if users:
+                named = listed([same(name) for name in users])
+                raise ClusterInUse(_IN_USE.format(name=record.name, users=named), next_step=_CHANGE_FIRST)
+
+        self._catalog.delete_cluster(record.id, cluster.revision, unused)
 
     # computing
 
-    async def refresh(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+    async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
+        if fixed(cluster.cluster_type) and cluster.fresh:
+            raise NotRefreshable(_FIXED.format(name=cluster.cluster_name), next_step=_MAKE_ANOTHER)
         job = self._jobs.start_or_join(int(cluster.cluster_id))
         return await self._waited(cluster, job.id, seconds, on_progress)
 
@@ -203,17 +198,12 @@ class LocalSegments:
         spreadsheet: bool,
         on_progress: OnProgress,
     ) -> Export:
-        if _moves(cluster.cluster_type) and not cluster.fresh and not self._read_only:
+        if moves(cluster.cluster_type) and not cluster.fresh and not self._read_only:
             job = self._jobs.start_or_join(int(cluster.cluster_id))
             cluster = await self._waited(cluster, job.id, None, on_progress)
         version = self._catalog.find(cluster.project_id, cluster.cluster_id).current
         if version is None:
-            raise NotComputed(
-                Text("{name} has no members yet: {why}", "{name} 还没有成员：{why}").format(
-                    name=cluster.cluster_name, why=cluster.failure if any(cluster.failure) else _NEVER
-                ),
-                next_step=Text("Call refresh_cluster first.", "请先调用 refresh_cluster。"),
-            )
+            raise not_ready(cluster.cluster_name, cluster.failure)
         generation = self._catalog.generation(cluster.project_id)
         columns = exported_columns(generation.metadata, properties)
         return await self._tasks.run(
@@ -245,13 +235,8 @@ class LocalSegments:
 
     def _one(self, record: ClusterRecord, job: JobRecord | None) -> Cluster:
         generation = self._catalog.generation(record.project)
-        stale = _stale(record, generation)
-        if (
-            any(stale)
-            and _moves(record.cluster_type)
-            and not self._read_only
-            and _worth_trying(record, generation, job)
-        ):
+        stale = self._known.stale(record, generation)
+        if any(stale) and moves(record.cluster_type) and not self._read_only and _worth_trying(record, generation, job):
             self._jobs.start_background(record.id)
             job = self._jobs.store.latest(record.id)
         current = record.current
@@ -267,39 +252,16 @@ class LocalSegments:
             users_num=current.users_num if current else None,
             progress=progress,
             failure=failure,
-            refresh_time=_local(current.computed_at, generation.metadata) if current else "",
+            refresh_time=local_time(current.computed_at, generation.metadata) if current else "",
             fresh=not any(stale),
             stale_because=stale,
-            created_at=_local(record.created_at, generation.metadata),
+            created_at=local_time(record.created_at, generation.metadata),
             revision=record.revision,
         )
 
 
 def _text_of(definition: Qp) -> str:
     return json.dumps(normalised(definition), ensure_ascii=False, separators=(",", ":"))
-
-
-def _local(moment: datetime, metadata: Metadata) -> str:
-    return moment.astimezone(metadata.tz).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _moves(cluster_type: str) -> bool:
-    """True for a dynamic cluster: it follows the day and the data by itself."""
-    return "_dynamic_" in cluster_type
-
-
-def _stale(record: ClusterRecord, generation: GenerationRecord) -> Text:
-    """Why the last version no longer is what a computation would find now; NOTHING where it is."""
-    current = record.current
-    if current is None:
-        return _NEVER
-    if current.definition_hash != record.definition_hash:
-        return _NEW_DEFINITION
-    if current.generation != generation.number:
-        return _NEW_DATA
-    if _moves(record.cluster_type) and current.local_day != generation.metadata.today:
-        return _NEW_DAY
-    return NOTHING
 
 
 def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobRecord | None) -> bool:

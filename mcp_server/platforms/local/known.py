@@ -1,0 +1,154 @@
+"""The clusters and tags of a project, as definitions see them: named like properties, with what they rest on."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from mcp_server.errors import NotComputed
+from mcp_server.platforms.local import rows
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, VersionRecord
+from mcp_server.qp.metadata import Metadata, Names, Property
+from mcp_server.qp.references import named_clusters, reached
+from mcp_server.text import NOTHING, Text
+
+_NEW_DEFINITION = Text("the definition changed after the last computation", "上次计算之后定义有改动")
+_NEW_DATA = Text("the data was loaded again after the last computation", "上次计算之后重新加载了数据")
+_NEW_DAY = Text("a new day began since the last computation", "上次计算之后已进入新的一天")
+_NEW_PART = Text(
+    "{name}, which it rests on, changed after the last computation", "其依赖的 {name} 在上次计算之后有变化"
+)
+NEVER = Text("it was never computed", "尚未计算过")
+_NOT_READY = Text("{name} has no members yet: {why}", "{name} 还没有成员：{why}")
+_REFRESH_FIRST = Text("Call refresh_cluster first.", "请先调用 refresh_cluster。")
+
+
+def moves(cluster_type: str) -> bool:
+    """True for a dynamic cluster or tag: it follows the day and the data by itself."""
+    return "_dynamic_" in cluster_type
+
+
+def fixed(cluster_type: str) -> bool:
+    """True for a list of users that is kept as it was made."""
+    return cluster_type == "cluster_by_result"
+
+
+def local_time(moment: datetime, metadata: Metadata) -> str:
+    return moment.astimezone(metadata.tz).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def not_ready(name: str, why: Text) -> NotComputed:
+    """The error for a cluster that has no good version."""
+    return NotComputed(_NOT_READY.format(name=name, why=why if any(why) else NEVER), next_step=_REFRESH_FIRST)
+
+
+class KnownClusters:
+    """What is known of the clusters of each project; worked out again only when one of them has changed."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._seen: dict[str, tuple[object, Metadata]] = {}
+
+    def metadata(self, project_id: str) -> Metadata:
+        """The project's metadata with its clusters and tags."""
+        generation = self._catalog.generation(project_id)
+        state = (generation.number, generation.metadata.today, *self._state(project_id))
+        seen = self._seen.get(project_id)
+        if seen is None or seen[0] != state:
+            seen = (state, generation.metadata.with_clusters(self._properties(project_id)))
+            self._seen[project_id] = seen
+        return seen[1]
+
+    def users_of(self, record: ClusterRecord) -> tuple[str, ...]:
+        """The clusters and tags whose definitions name this one."""
+        name = record.name.casefold()
+        return tuple(c.name for c in self._clusters(record.project) if name in named_clusters(json.loads(c.definition)))
+
+    def version(self, record: ClusterRecord, day: str = "") -> VersionRecord:
+        """The current version, or that of a local day. NotComputed where there is none."""
+        found = self._version_of(record.id, day) if day else record.current
+        if found is None:
+            raise not_ready(record.name, NOTHING)
+        return found
+
+    def stale(self, record: ClusterRecord, generation: GenerationRecord) -> Text:
+        """Why the last version no longer is what a computation would find now; NOTHING where it is."""
+        current = record.current
+        if current is None:
+            return NEVER
+        if current.definition_hash != record.definition_hash:
+            return _NEW_DEFINITION
+        if fixed(record.cluster_type):
+            return NOTHING
+        if current.generation != generation.number:
+            return _NEW_DATA
+        if moves(record.cluster_type) and current.local_day != generation.metadata.today:
+            return _NEW_DAY
+        return self._stale_part(record, generation, current)
+
+    def _stale_part(self, record: ClusterRecord, generation: GenerationRecord, current: VersionRecord) -> Text:
+        """What it rests on: the versions that were read then must still be the current ones, and fresh where they move."""
+        uses = current.facts.get("uses", {})
+        for name, number in uses.items() if isinstance(uses, Mapping) else ():
+            part = self._catalog.find_name(record.project, name)
+            changed = part is None or part.current is None or part.current.number != number
+            if changed or (part and moves(part.cluster_type) and any(self.stale(part, generation))):
+                return _NEW_PART.format(name=name)
+        return NOTHING
+
+    def _properties(self, project_id: str) -> tuple[Property, ...]:
+        clusters = self._clusters(project_id)
+        uses = {c.name.casefold(): named_clusters(json.loads(c.definition)) for c in clusters}
+        names = {c.name.casefold(): c.name for c in clusters}
+        days = self._kept_days(project_id)
+        return tuple(
+            _property(c, _spelt(reached(c.name.casefold(), uses), names), days.get(c.id, ())) for c in clusters
+        )
+
+    def _clusters(self, project_id: str) -> tuple[ClusterRecord, ...]:
+        found = self._catalog.database.rows(f"{rows.CLUSTER} AND c.project = ? ORDER BY c.id", (project_id,))
+        return tuple(map(rows.cluster, found))
+
+    def _state(self, project_id: str) -> tuple[object, ...]:
+        """Something that differs whenever a cluster of the project, or its current version, has changed."""
+        found = self._catalog.database.row(
+            "SELECT count(*), max(c.id), max(c.updated_at), max(v.computed_at), sum(c.version) FROM cluster c"
+            " LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.project = ? AND c.deleted_at IS NULL",
+            (project_id,),
+        )
+        return tuple(found) if found else ()
+
+    def _kept_days(self, project_id: str) -> dict[int, tuple[str, ...]]:
+        """The local days of which versions are kept, by cluster, oldest first."""
+        found = self._catalog.database.rows(
+            "SELECT DISTINCT v.cluster, v.local_day FROM version v JOIN cluster c ON c.id = v.cluster"
+            " WHERE c.project = ? AND c.deleted_at IS NULL ORDER BY v.local_day",
+            (project_id,),
+        )
+        days: dict[int, tuple[str, ...]] = {}
+        for row in found:
+            days[row["cluster"]] = (*days.get(row["cluster"], ()), row["local_day"])
+        return days
+
+    def _version_of(self, cluster_id: int, day: str) -> VersionRecord | None:
+        """The last version of a local day."""
+        found = self._catalog.database.row(
+            "SELECT * FROM version WHERE cluster = ? AND local_day = ? ORDER BY number DESC LIMIT 1", (cluster_id, day)
+        )
+        return rows.version(found) if found else None
+
+
+def _spelt(names: frozenset[str], known: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(known.get(name, name) for name in names))
+
+
+def _property(record: ClusterRecord, uses: tuple[str, ...], dates: tuple[str, ...]) -> Property:
+    return Property(
+        table="cluster",
+        name=record.name,
+        type="cluster",
+        names=Names(en=record.display_name, zh=record.display_name),
+        ready=record.current is not None,
+        uses=uses,
+        dates=dates,
+    )
