@@ -252,7 +252,9 @@ async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
     project = deps.project(params.project_id)
     found = await deps.segments.get(project, params.cluster)
     metadata = await deps.segments.metadata(project)
-    reading = await read_definition(params.qp, metadata, deps) if params.qp is not None else None
+    reading = (
+        await read_definition(params.qp, metadata, deps, own=found.cluster_name) if params.qp is not None else None
+    )
     definition = _checked_update(params, reading, deps)
     changes = _changes(found, params, definition, metadata)
     if not changes:

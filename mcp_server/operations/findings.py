@@ -42,8 +42,8 @@ def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
     return tuple(RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in made)
 
 
-async def read_definition(raw: object, metadata: Metadata, deps: Deps) -> Reading:
+async def read_definition(raw: object, metadata: Metadata, deps: Deps, *, own: str = "") -> Reading:
     """Read a definition in a worker thread: checking a pattern may start the engine."""
     return await anyio.to_thread.run_sync(
-        lambda: read(raw, metadata, root=("qp",), regex_fault=deps.segments.regex_fault)
+        lambda: read(raw, metadata, root=("qp",), regex_fault=deps.segments.regex_fault, own=own)
     )

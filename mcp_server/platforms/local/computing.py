@@ -25,12 +25,13 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
     """What a job runs: the members of a cluster, as its definition and data were when the job was asked for."""
 
     def compute(job: JobRecord, control: Control) -> Computed:
-        project = catalog.cluster(job.cluster).project
+        cluster = catalog.cluster(job.cluster)
+        project = cluster.project
         generation = catalog.generation_numbered(project, job.generation, job.local_day) or catalog.generation(project)
         clusters = known.metadata(project).properties_of("cluster")
         metadata = generation.metadata.with_clusters(tuple(clusters))
-        # The data may have been replaced since the definition was saved: its names are checked again.
-        reading = read(json.loads(job.definition), metadata, root=(), regex_fault=engine.regex_fault)
+        # Data and other clusters may have changed since the definition was saved: its names are checked again.
+        reading = read(json.loads(job.definition), metadata, root=(), regex_fault=engine.regex_fault, own=cluster.name)
         if reading.problems:
             raise InvalidDefinition(
                 _OUTDATED.format(problem=reading.problems[0].message, path=reading.problems[0].path)
