@@ -97,8 +97,8 @@ def _scores(
         offsets = f"count(*) FILTER ({has_offset(column)})" if meaning == "time" else "0"
         sql += [
             f"count({column})",
-            f"count(*) FILTER (NOT {test})",
-            f"min({column}) FILTER (NOT {test})",
+            f"count(*) {misses}",
+            f"min({column}) {misses}",
             words,
             offsets,
         ]

@@ -28,7 +28,11 @@ _TIMES: Mapping[str, tuple[str, bool]] = {
     # Cut off below the microsecond; a cast rounds in one version of the engine and cuts in another.
     "TIMESTAMP_NS": ("make_timestamp((epoch_ns({x}) - ((epoch_ns({x}) % 1000) + 1000) % 1000) // 1000)", False),
     "TIMESTAMP WITH TIME ZONE": ("{x} AT TIME ZONE 'UTC'", True),
-    "DATE": ("CAST(least(greatest({x}, DATE '0001-01-01'), DATE '9999-12-31') AS TIMESTAMP)", False),
+    "DATE": (
+        "CASE WHEN {x} > DATE '9999-12-31' THEN TIMESTAMP 'infinity' WHEN {x} < DATE '0001-01-01' THEN TIMESTAMP '-infinity' "
+        "ELSE CAST({x} AS TIMESTAMP) END",
+        False,
+    ),
     INSTANT: ("{x}", True),
 }
 

@@ -83,7 +83,7 @@ def read_values(
     for i, reading in enumerate(readings):
         cells.append(f"{reading.value} AS v{i}")
         if reading.type == "time":
-            inside = f"least(greatest(v{i}, {literal(FIRST)}), {literal(LAST)})"
+            inside = f"CASE WHEN v{i} < {literal(FIRST)} THEN {literal(FIRST)} WHEN v{i} > {literal(LAST)} THEN {literal(LAST)} ELSE v{i} END"
             cells.append(f"CAST({reading.east or 'NULL'} AS BIGINT) AS o{i}")
             replaced.append(f"{inside} AS v{i}")
             added.append(f"v{i} <> {inside} AS x{i}")
