@@ -152,7 +152,10 @@ def finding(
 
 def shorten(value: object, most: int = 200) -> str:
     """A value as it may be quoted back: cut, and without control characters."""
-    text = value if isinstance(value, str) else str(value)
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits, or nested too deep
+        text = "…"
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
     return clean + ("…" if len(text) > most else "")
 

@@ -52,7 +52,9 @@ LATE = {"duckdb", "sqlglot", "httpx", "rich", "platformdirs"}
 
 
 def part(name: str) -> str:
-    return name.partition(".")[0]
+    """The part that a module belongs to; the files of the demo are one."""
+    top = name.partition(".")[0]
+    return "demo" if top.startswith("demo_") else top
 
 
 def broken(module: Module) -> list[str]:
@@ -65,7 +67,9 @@ def broken(module: Module) -> list[str]:
             if inner != part(module.name) and inner not in BELOW.get(part(module.name), set()):
                 found.append(f"{where} points up or sideways")
         elif top in HOMES:
-            if not any(module.name == home or module.name.startswith(f"{home}.") for home in HOMES[top]):
+            if not any(
+                home in (part(module.name), module.name) or module.name.startswith(f"{home}.") for home in HOMES[top]
+            ):
                 found.append(f"{where} has its place in {', '.join(HOMES[top])}")
             if top in LATE and at_start:
                 found.append(f"{where} belongs inside the function that needs it")
