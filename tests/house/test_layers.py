@@ -20,7 +20,7 @@ BELOW: dict[str, set[str]] = {
     "platforms": BASE | {"qp", "engine"},
     "operations": BASE | {"qp", "platforms"},
     "front": BASE | {"", "qp", "operations"},
-    "data": set(),
+    "data": {"engine"},
     "settings": BASE | {"qp"},
     "arguments": {"", "text"},
     "terminal": {"text"},
@@ -29,7 +29,7 @@ BELOW: dict[str, set[str]] = {
     "cli": BASE | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"},
     "__main__": {"cli"},
 }
-"""What each part may import besides itself. "" is the package itself, for its version."""
+"""What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""
 
 HOMES: dict[str, tuple[str, ...]] = {
     "anyio": ("platforms", "operations", "front", "cli", "demo"),
