@@ -52,9 +52,7 @@ LATE = {"duckdb", "sqlglot", "httpx", "rich", "platformdirs"}
 
 
 def part(name: str) -> str:
-    """The part that a module belongs to; the files of the demo are one."""
-    top = name.partition(".")[0]
-    return "demo" if top.startswith("demo_") else top
+    return name.partition(".")[0]
 
 
 def broken(module: Module) -> list[str]:
