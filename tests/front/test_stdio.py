@@ -128,7 +128,7 @@ def test_a_client_that_is_gone_ends_the_server_without_a_traceback() -> None:
         wire.request(1, "tools/list")
         wire.process.stdin.close()
         assert wire.process.wait(20) == 0
-        assert wire.process.stderr.read() == b""
+        assert b"Traceback" not in wire.process.stderr.read()
 
 
 def test_a_modern_client_is_served_by_the_same_command(tmp_path: Path) -> None:
