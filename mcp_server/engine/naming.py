@@ -102,7 +102,8 @@ def _missing(system: str, mapped: str | None, names: list[str], source: str) -> 
             f"{source} 没有列 {mapped!r}（{system} 的映射）。",
         )
     else:
-        close = nearest(system, names) or next((n for n in names if nearest(n, _ALIASES[system])), "")
+        others = [name for name in names if name.casefold() not in SYSTEM["event"]]
+        close = nearest(system, others) or next((n for n in others if nearest(n, _ALIASES[system])), "")
         message = Text(f"{source} has no column {system}.", f"{source} 缺少列 {system}。")
     key = system.removeprefix("#")
     name = close or "NAME"
