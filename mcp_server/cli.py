@@ -100,7 +100,7 @@ def _serve(arguments: Arguments) -> int:
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
         app.tidy()
-        serve(app.server())
+        serve(app.server(), app.close)
     finally:
         app.close()
     return 0

@@ -185,6 +185,33 @@ def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"fenqun {__version__}\n"
 
 
+ROWS = """uid,#event_name,#event_time,price
+1,buy,2026-07-01 10:00:00,3
+1,buy,2026-07-02,4
+2,buy,2026-07-02,5
+x,buy,2026-07-02,6
+"""
+
+
+def test_data_is_loaded_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "events.csv").write_text(ROWS, encoding="utf-8")
+    load = ["load", "--events", str(tmp_path / "*.csv"), "--map", "user_id = uid", "--as-of", "2026-07-04"]
+    assert main(load) == 1
+    refused = capsys.readouterr()
+    assert refused.out == ""
+    assert "--skip-bad-rows" in refused.err
+    assert main([*load, "--skip-bad-rows"]) == 0
+    assert "Loaded: 3 events, 2 users." in capsys.readouterr().out
+    assert main(["call", "preview_definition", json.dumps({"qp": small.BUYERS}), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["users_num"] == 1
+
+
+@pytest.mark.parametrize("said", ["user_id", "=uid", "user_id="])
+def test_a_wrong_map_is_wrong_usage(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["load", "--events", "x.csv", "--map", said]) == 2
+    assert "--map" in capsys.readouterr().err
+
+
 def process(*words: str, **more: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "mcp_server", *words],

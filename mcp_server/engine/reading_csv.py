@@ -34,7 +34,7 @@ def stage_csv(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: 
         total += len(left_out)
         unread += bad[: FIRST_ROWS - len(unread)]
     relation = f'(SELECT rowid AS "$n", FALSE AS "$lost", * FROM {table})'
-    return Staged(relation, tuple(Column(name, TEXT) for name in union), tuple(parts), total, tuple(unread))
+    return Staged(relation, tuple(Column(name, TEXT) for name in union), tuple(parts), total, tuple(unread), table)
 
 
 def _insert(connection: "DuckDBPyConnection", path: Path, each: Heading, table: str, targets: list[int]) -> int:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+_PLACES = 1_000_000
+"""More than any object has keys."""
+
+
 def stage_lines(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: str, temp: Path) -> tuple[Part, ...]:
     """Read the objects of newline-delimited files, in order, into `table(json)`; NULL where a line is no object.
 
@@ -53,18 +57,24 @@ def _unreadable(path: Path, error: Exception) -> Exception:
     )
 
 
-def keys(connection: "DuckDBPyConnection", json: str, relation: str) -> list[str]:
-    """The keys of all objects that the expression `json` gives over a relation, in order of first appearance."""
+def keys(connection: "DuckDBPyConnection", json: str, relation: str, order: str) -> list[str]:
+    """The keys of all objects that the expression `json` gives over a relation, in order of first appearance.
+
+    `order` is a whole number of the row by which rows come first or later.
+    """
     found = rows(
         connection,
-        f"SELECT key FROM (SELECT unnest(json_keys(json)) AS key, n FROM (SELECT {json} AS json, row_number() OVER () AS n FROM {relation})) "
-        f"GROUP BY key ORDER BY min(n), key LIMIT {MOST_COLUMNS + 1}",
+        "SELECT key FROM (SELECT unnest(keys) AS key, unnest(range(len(keys))) AS place, n "
+        f"FROM (SELECT json_keys({json}) AS keys, {order} AS n FROM {relation})) "
+        f"GROUP BY key ORDER BY min(n * {_PLACES} + place) LIMIT {MOST_COLUMNS + 1}",
     )
     return [row[0] for row in found]
 
 
 def spread(json: str, names: Sequence[str]) -> str:
     """One expression that parses an object once and gives a struct of JSON texts, one field for each key."""
+    if not names:
+        return "NULL"  # the engine knows no empty struct
     shape = "{" + ", ".join(f'{_json_string(name)}: "JSON"' for name in names) + "}"
     return f"json_transform({json}, {literal(shape)})"
 
@@ -83,7 +93,7 @@ def fields(struct: str, names: Iterable[str]) -> list[str]:
 def stage_json(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: str, temp: Path) -> Staged:
     """Read newline-delimited JSON files, in order, into `table`."""
     parts = stage_lines(connection, paths, f"{table}_lines", temp)
-    names = keys(connection, "json", f"{table}_lines")
+    names = keys(connection, "json", f"{table}_lines", "rowid")
     clean = check_names(names, str(paths[0]) if len(paths) == 1 else str(paths[0].parent))
     columns = "".join(f", {sql} AS c{i}" for i, sql in enumerate(fields("object", names)))
     connection.execute(
@@ -91,4 +101,4 @@ def stage_json(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table:
         f'(SELECT rowid AS "$n", json IS NULL AS "$lost", {spread("json", names)} AS object FROM {table}_lines)'
     )
     connection.execute(f"DROP TABLE {table}_lines")
-    return Staged(table, tuple(Column(name, JSON) for name in clean), parts)
+    return Staged(table, tuple(Column(name, JSON) for name in clean), parts, table=table)

@@ -34,7 +34,7 @@ def stage_parquet(connection: "DuckDBPyConnection", paths: tuple[Path, ...], tab
     names = [row[0] for row in described]
     clean = check_names(names, str(paths[0]) if len(paths) == 1 else str(paths[0].parent))
     firsts = [sum(counts[:i]) for i in range(len(counts))]
-    offsets = f"list_extract({firsts}, file_index + 1)" if len(paths) > 1 else "0"
+    offsets = f"list_extract({firsts}, CAST(file_index AS BIGINT) + 1)" if len(paths) > 1 else "0"
     columns = "".join(f", {identifier(name)} AS c{i}" for i, name in enumerate(names))
     connection.execute(
         f'CREATE TEMP VIEW {table} AS SELECT CAST(file_row_number + {offsets} AS BIGINT) AS "$n", FALSE AS "$lost"{columns} FROM {source}'

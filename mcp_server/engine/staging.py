@@ -17,7 +17,9 @@ from mcp_server.text import Text
 
 TEXT = "text"
 JSON = "json"
-"""Kinds of a column that still has to be typed; any other kind is the engine's own type."""
+"""Kinds of a column that still has to be typed; any other kind but the next is the engine's own type."""
+INSTANT = "instant"
+"""A TIMESTAMP that is an instant already."""
 
 MOST_COLUMNS = 2000
 """Columns of one table; ten times what the vendor allows. More is a sign of keys that are really values."""
@@ -65,6 +67,8 @@ class Staged:
     unread: int = 0
     """Rows that never got a load number, in all."""
     first_unread: tuple[BadRow, ...] = ()
+    table: str = ""
+    """The temporary table behind the relation, which may be dropped when its values have been read."""
     notes: tuple[tuple[str, Text], ...] = ()
     """What the reader has to say of columns: name and text."""
 

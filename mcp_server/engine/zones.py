@@ -65,7 +65,9 @@ class Clock:
         """
         first, last = map(literal, self.limits)
         of_local = f"{column} - to_seconds({self._offset(column, 0, len(self.changes))})"
-        return f"least(greatest(CASE WHEN {east} IS NULL THEN {of_local} ELSE {column} - to_minutes({east}) END, {first}), {last})"
+        moment = f"CASE WHEN {east} IS NULL THEN {of_local} ELSE {column} - to_minutes({east}) END"
+        # `least` and `greatest` pass over NULL, so a missing time would become the first of all.
+        return f"CASE WHEN {column} IS NOT NULL THEN least(greatest({moment}, {first}), {last}) END"
 
     def beyond(self, column: str, east: str) -> str:
         """SQL condition: `to_instant` moves this time, since it leaves the calendar."""

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mcp_server.effect import Effect
-from mcp_server.errors import InvalidArguments, NameTaken, Problem
+from mcp_server.errors import InvalidArguments, NameTaken
 from mcp_server.operations.cluster_state import ClusterRow, ClusterState, cluster_row, cluster_state, sentence
-from mcp_server.operations.definitions import share
+from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import (
@@ -58,7 +58,7 @@ async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     reading = await read_definition(params.qp, metadata, deps)
-    definition = _all_good(
+    definition = all_good(
         reading,
         [*name_findings(params.cluster_name, deps.limits), *display_name_findings(params.display_name, deps.limits)],
     )
@@ -93,20 +93,6 @@ _OTHER_NEXT = Text(
     "请另取 cluster_name，或用 update_cluster 修改现有分群。",
 )
 _TYPE_DIFFERS = Text("its type is {type}", "其类型为 {type}")
-
-
-def _all_good(reading: Reading, found: list[Problem]) -> Qp:
-    """The definition, or every problem of the arguments and of the definition at once."""
-    if not found:
-        return reading.must()
-    raise InvalidArguments(
-        Text("{n} problem(s); nothing was changed.", "有 {n} 处问题；未做任何更改。").format(
-            n=len(found) + len(reading.problems)
-        ),
-        next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
-        problems=[*found, *reading.problems],
-        repairs=reading.repairs,
-    )
 
 
 async def _existing(
@@ -289,7 +275,7 @@ _SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", 
 def _checked_update(params: UpdateCluster, reading: Reading | None, deps: Deps) -> Qp | None:
     found = [*display_name_findings(params.display_name, deps.limits)] if params.display_name else []
     if reading is not None:
-        return _all_good(reading, found)
+        return all_good(reading, found)
     if found:
         raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=found)
     return None

@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mcp_server.effect import Effect
+from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence, standing_note
-from mcp_server.operations.definitions import user_properties
+from mcp_server.operations.definitions import property_problems, user_properties
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
 from mcp_server.qp.estimate import rows_to_read
+from mcp_server.qp.metadata import Metadata
 from mcp_server.text import NOTHING, Text
 
 
@@ -70,6 +72,22 @@ class ExportUsers(Params):
     project_id: ProjectId = ""
 
 
+_ONLY_CSV = Text("Only a CSV file can be made for spreadsheets.", "仅 CSV 文件可以适配电子表格。")
+
+
+def _can_be_exported(params: ExportUsers, metadata: Metadata) -> None:
+    """Raise InvalidArguments with everything that stands in the way of a file."""
+    problems = property_problems(params.properties, metadata)
+    if params.for_spreadsheet and params.format != "csv":
+        problems.append(Problem("/for_spreadsheet", "argument_value", _ONLY_CSV, "true", suggestion="false"))
+    if problems:
+        raise InvalidArguments(
+            Text("{n} problem(s); no file was written.", "有 {n} 处问题；未写出文件。").format(n=len(problems)),
+            next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
+            problems=problems,
+        )
+
+
 class Exported(Result):
     """Answer of export_users."""
 
@@ -88,6 +106,7 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
     then the user properties asked for. User lists never come back into the chat; hand the path on."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
+    _can_be_exported(params, metadata)
     properties = user_properties(params.properties, metadata)
     found = await deps.segments.get(project, params.cluster)
     made = await deps.segments.export(

@@ -1,5 +1,6 @@
 """Checking, explaining and sizing a definition; nothing here changes anything."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from mcp_server.qp.check import Reading
 from mcp_server.qp.estimate import assumptions, rows_to_read
 from mcp_server.qp.explain import Explanation, explain
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import Qp
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.text import Text
@@ -136,7 +138,8 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     reading = await read_definition(params.qp, metadata, deps)
-    definition, properties = reading.must(), user_properties(params.properties, metadata)
+    definition = all_good(reading, property_problems(params.properties, metadata))
+    properties = user_properties(params.properties, metadata)
     seen = await deps.segments.preview(
         project,
         definition,
@@ -161,19 +164,38 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
     )
 
 
-def user_properties(names: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
-    """User properties in their declared spelling. InvalidArguments with the nearest where one is unknown."""
-    problems: list[Problem] = []
+def all_good(reading: Reading, found: Sequence[Problem]) -> Qp:
+    """The definition, or every problem of the arguments (`found`) and of the definition at once."""
+    if not found:
+        return reading.must()
+    raise InvalidArguments(
+        Text("{n} problem(s); nothing was changed.", "有 {n} 处问题；未做任何更改。").format(
+            n=len(found) + len(reading.problems)
+        ),
+        next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
+        problems=[*found, *reading.problems],
+        repairs=reading.repairs,
+    )
+
+
+def property_problems(names: Sequence[str], metadata: Metadata) -> list[Problem]:
+    """Names that no user property has, each with the nearest one."""
     known = {p.name: (p.names.en, p.names.zh) for p in metadata.properties_of("user")}
-    for i, name in enumerate(names):
-        if metadata.property("user", name) is None:
-            table = Text("user property", "用户属性")
-            hint = nearest_named(name, known)
-            problems.append(finding("property_unknown", f"/properties/{i}", got=name, table=table, suggestion=hint))
-    if problems:
-        raise InvalidArguments(
-            Text("Unknown user properties; nothing was done.", "存在未知的用户属性；未做任何操作。"), problems=problems
+    return [
+        finding(
+            "property_unknown",
+            f"/properties/{i}",
+            got=name,
+            table=Text("user property", "用户属性"),
+            suggestion=nearest_named(name, known),
         )
+        for i, name in enumerate(names)
+        if metadata.property("user", name) is None
+    ]
+
+
+def user_properties(names: Sequence[str], metadata: Metadata) -> tuple[str, ...]:
+    """User properties in their declared spelling, each once; what is unknown has been refused before."""
     found = (metadata.property("user", name) for name in names)
     return tuple(dict.fromkeys(p.name for p in found if p is not None))
 

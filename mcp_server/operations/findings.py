@@ -9,6 +9,7 @@ from mcp_server.errors import Problem, Repair
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.qp.check import Reading, read
 from mcp_server.qp.metadata import Metadata
+from mcp_server.text import Text
 
 
 class ProblemRow(Result.Row):
@@ -31,15 +32,32 @@ class RepairRow(Result.Row):
     reason: str
 
 
+MOST_ROWS = 50
+"""Findings that one result lists; a definition of nothing but wrong keys would fill a chat. The others are counted."""
+_MORE = Text("{n} more are not listed.", "另有 {n} 条未列出。")
+
+
 def problem_rows(found: Iterable[Problem], deps: Deps) -> tuple[ProblemRow, ...]:
-    return tuple(
+    """The findings as rows; where there are very many, the last row says how many are left out."""
+    rows = [
         ProblemRow(path=p.path, code=p.code, message=deps.say(p.message), got=p.got, expected=deps.say(p.expected), suggestion=p.suggestion)
         for p in found
-    )  # fmt: skip
+    ]  # fmt: skip
+    if len(rows) > MOST_ROWS:
+        rows[MOST_ROWS:] = [ProblemRow(path="", code="more", message=_more(len(rows), deps))]
+    return tuple(rows)
 
 
 def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
-    return tuple(RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in made)
+    """The repairs as rows, cut in the same way."""
+    rows = [RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in made]
+    if len(rows) > MOST_ROWS:
+        rows[MOST_ROWS:] = [RepairRow(path="", before="", after="", reason=_more(len(rows), deps))]
+    return tuple(rows)
+
+
+def _more(count: int, deps: Deps) -> str:
+    return deps.say(_MORE.format(n=count - MOST_ROWS))
 
 
 async def read_definition(raw: object, metadata: Metadata, deps: Deps, *, own: str = "") -> Reading:

@@ -8,6 +8,7 @@ from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import Limit, Offset, ProjectId, Search
 from mcp_server.operations.searching import Hit, search
 from mcp_server.qp.metadata import Event, Metadata, Property
+from mcp_server.qp.problems import shorten
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.text import Text
 
@@ -102,7 +103,9 @@ def _event(metadata: Metadata, name: str) -> Event | None:
         near = nearest_named(name, {e.name: (e.names.en, e.names.zh) for e in metadata.events})
         hint = Text(" Did you mean {near}?", "是否指 {near}？").format(near=near) if near else Text("", "")
         raise NotFound(
-            Text("There is no event {name}.{hint}", "没有事件 {name}。{hint}").format(name=repr(name), hint=hint),
+            Text('There is no event "{name}".{hint}', "没有事件“{name}”。{hint}").format(
+                name=shorten(name, 80), hint=hint
+            ),
             next_step=Text("Call describe_data with search instead.", "请改用 search 参数查找。"),
         )
     return found
@@ -110,7 +113,9 @@ def _event(metadata: Metadata, name: str) -> Event | None:
 
 def _message(hits: list[Hit], left: int, params: DescribeData) -> Text:
     if not hits:
-        return Text("Nothing matches {words}.", "没有找到与{words}相符的内容。").format(words=repr(params.search))
+        return Text('Nothing matches "{words}".', "没有找到与“{words}”相符的内容。").format(
+            words=shorten(params.search)
+        )
     shown = Text("{n} found", "找到 {n} 项").format(n=len(hits))
     rest = Text("; {left} more not shown", "；另有 {left} 项未显示").format(left=left) if left else Text("", "")
     return Text("{shown}{rest}.", "{shown}{rest}。").format(shown=shown, rest=rest)

@@ -36,6 +36,6 @@ ProjectId = Annotated[str, Field(description="Only if the user names another pro
 DryRun = Annotated[bool, Field(description="Check all and say what would happen; change nothing")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="Longest wait for the result, in seconds")]
 Limit = Annotated[int, Field(ge=1, le=100, description="Most entries to return")]
-Offset = Annotated[int, Field(ge=0, description="Entries to skip")]
-Search = Annotated[str, Field(description="Words to look for, English or Chinese")]
+Offset = Annotated[int, Field(ge=0, le=1_000_000, description="Entries to skip")]
+Search = Annotated[str, Field(max_length=200, description="Words to look for, English or Chinese")]
 Properties = Annotated[tuple[str, ...], Field(max_length=50, description="User properties to show")]

@@ -25,7 +25,9 @@ def search(metadata: Metadata, words: str, event: Event | None = None) -> list[H
 
     With an event: it and what it carries.
     """
-    asked = [w for w in words.split() if fold(w)] or ([words] if fold(words) else [])
+    asked = words.split()
+    if len(asked) > 1:
+        asked.insert(0, words.strip())  # all of it may be one name or one value
     hits = [_scored(item, asked) for item in _items(metadata, event)]
     found = [h for h in hits if h.score >= LEAST] if asked else hits
     return sorted(found, key=lambda h: -h.score)
@@ -72,10 +74,12 @@ def _like(word: str, name: str) -> float:
 
 
 def _in_values(word: str, found: Property) -> str:
-    """The value that a word names, if there is one; a word of one letter names only itself."""
+    """The value that a word names, if there is one: the very value first; a word of one letter names only itself."""
     folded = fold(word)
-    for value, _ in found.top:
-        own = fold(value)
-        if own == folded or (len(folded) > 1 and len(own) > 1 and (folded in own or own in folded)):
-            return value
-    return ""
+    if not folded:  # nothing but signs
+        return next((value for value, _ in found.top if word in value), "")
+    values = [(value, fold(value)) for value, _ in found.top]
+    exact = next((value for value, own in values if own == folded), "")
+    if exact or len(folded) < 2:
+        return exact
+    return next((value for value, own in values if len(own) > 1 and (folded in own or own in folded)), "")

@@ -5,6 +5,7 @@ platform (whoever it is sent to). The meaning stage walks the repaired JSON and 
 wrong key in one condition does not hide an unknown event in the next.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,7 @@ def _refused(raw: object, root: Path) -> Problem | None:
         try:
             raw = from_json(raw)
         except ValueError as error:
-            return finding("json_invalid", path, got=raw, detail=str(error)[:120])
+            return finding("json_invalid", path, got=raw, detail=_json_fault(error))
     if too_deep(raw):
         limit = Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH)
         return finding("definition_too_large", path, limit=limit)
@@ -107,6 +108,14 @@ def _refused(raw: object, root: Path) -> Problem | None:
         if any("\ud800" <= c <= "\udfff" for c in text):
             return finding("text_invalid", pointer(at))
     return None
+
+
+def _json_fault(error: ValueError) -> Text:
+    """What is wrong with a JSON text: the parser's own words, and in Chinese the place."""
+    if isinstance(error, json.JSONDecodeError):
+        line, column = error.lineno, error.colno
+        return Text(f"{error.msg}, line {line}, column {column}", f"第 {line} 行第 {column} 列")
+    return Text(str(error)[:120], "嵌套过深，或含有 NaN 之类的非法数值")
 
 
 def _texts(node: object, at: Path) -> Iterator[tuple[str, Path]]:

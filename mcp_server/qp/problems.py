@@ -31,7 +31,7 @@ CODES: Mapping[str, Code] = {
     # shape
     "json_invalid": _problem(
         "The text is not valid JSON ({detail}). Send the definition as a JSON object.",
-        "这段文字不是合法的 JSON({detail})。请把定义作为 JSON 对象传入。"),
+        "这段文字不是合法的 JSON（{detail}）。请把定义作为 JSON 对象传入。"),
     "type_wrong": _problem("Expected {expected} here.", "此处应为{expected}。"),
     "key_unknown": _problem("This key does not exist here. Legal keys: {expected}.", "此处没有这个键。可用的键：{expected}。"),
     "key_missing": _problem("The key {expected} is missing.", "缺少键 {expected}。"),
@@ -76,7 +76,7 @@ CODES: Mapping[str, Code] = {
     "ftv_null": _problem(
         "null is not a value. To ask for users without a value use the comparator isNull.",
         "null 不是值。若要筛选无值的用户，请用比较符 isNull。"),
-    "value_type": _problem("{name} is a {type}: expected {expected}.", "{name} 是{type}:应为{expected}。"),
+    "value_type": _problem("{name} is a {type}: expected {expected}.", "{name} 是{type}，应为{expected}。"),
     "range_invalid": _problem("The lower value is greater than the upper one; swap them.", "下限大于上限；请对调。"),
     "regex_invalid": _problem(
         "The pattern is not valid RE2 ({detail}). Look-around and back-references do not exist there.",
@@ -95,11 +95,11 @@ CODES: Mapping[str, Code] = {
     "quota_type": _problem("{word} needs {expected} property; {name} is a {type}.", "{word} 需要{expected}属性；{name} 是{type}。"),
     # names
     "event_unknown": _problem(
-        "No event has this name. Use describe_data to find events.", "没有名为此的事件。可用 describe_data 查找事件。"),
+        "No event has this name. Use describe_data to find events.", "没有这个事件。可用 describe_data 查找事件。"),
     "property_unknown": _problem(
-        "No {table} has this name. Use describe_data to find properties.", "没有名为此的{table}。可用 describe_data 查找属性。"),
+        "No {table} has this name. Use describe_data to find properties.", "没有这个{table}。可用 describe_data 查找属性。"),
     "property_in_other_table": _problem(
-        "{name} is a {table}; write tableType {suggestion}.", "{name} 是{table};tableType 应写 {suggestion}。"),
+        "{name} is a {table}; write tableType {suggestion}.", "{name} 是{table}；tableType 应写 {suggestion}。"),
     "property_of_events": _problem(
         "{name} is an event property; put this filter into the filts of an event condition.",
         "{name} 是事件属性；请把该筛选放进某个事件条件的 filts 中。"),
@@ -166,7 +166,10 @@ def finding(
 
 def shorten(value: object, most: int = 200) -> str:
     """A value as it may be quoted back: cut, and without control characters."""
-    text = value if isinstance(value, str) else str(value)
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits, or nested too deep
+        text = "…"
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
     return clean + ("…" if len(text) > most else "")
 

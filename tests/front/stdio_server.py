@@ -51,4 +51,4 @@ async def wait(params: Params, deps: Deps) -> Result:
 
 if __name__ == "__main__":
     log_to_stderr()
-    serve(FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, None))))
+    serve(FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, None))), lambda: None)

@@ -1,5 +1,6 @@
 """The server over real pipes: what a client sees, byte for byte."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,29 @@ def test_the_real_server_starts_lists_its_tools_and_ends_without_a_word(tmp_path
         message, _ = wire.asked("tools/list")
         assert message["result"]["tools"] == [tool_document(o) for o in OPERATIONS]
         assert wire.end() == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_and_lets_go_of_the_workspace(tmp_path: Path, number: signal.Signals) -> None:
+    with started("-m", "mcp_server", "serve", "--workspace", str(tmp_path)) as wire:
+        wire.shake_hands()
+        assert list((tmp_path / "locks").glob("owner-*"))
+        wire.process.send_signal(number)
+        assert wire.process.wait(20) == 128 + number
+    assert not list((tmp_path / "locks").glob("owner-*"))
+
+
+def test_a_client_that_is_gone_ends_the_server_without_a_traceback() -> None:
+    with started(SERVER) as wire:
+        wire.shake_hands()
+        assert wire.process.stdin
+        assert wire.process.stdout
+        assert wire.process.stderr
+        wire.process.stdout.close()
+        wire.request(1, "tools/list")
+        wire.process.stdin.close()
+        assert wire.process.wait(20) == 0
+        assert b"Traceback" not in wire.process.stderr.read()
 
 
 def test_a_modern_client_is_served_by_the_same_command(tmp_path: Path) -> None:

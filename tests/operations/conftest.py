@@ -1,0 +1,28 @@
+"""A small workspace, and a process that works on it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import small
+from tests.operations.desk import Desk, opened
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small workspace, made once; no test works in it."""
+    return small.make(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture
+def root(made_once: Path, tmp_path: Path) -> Path:
+    """A small workspace of this test's own."""
+    return shutil.copytree(made_once, tmp_path / "workspace")
+
+
+@pytest.fixture
+def desk(root: Path) -> Iterator[Desk]:
+    """A process on the small workspace."""
+    yield from opened(root)

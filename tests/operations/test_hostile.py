@@ -1,0 +1,133 @@
+"""Whatever is sent to a real tool, the answer is a valid result or an error that says what to do: never a bug."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+
+from mcp_server.app import App, build
+from mcp_server.front.server import FenqunServer
+from mcp_server.front.tools import tool_document
+from mcp_server.operations.reading import shown
+from mcp_server.operations.registry import OPERATIONS
+from mcp_server.settings import Settings
+from tests import small
+
+NAMES = [o.name for o in OPERATIONS]
+
+VALID: dict[str, dict[str, Any]] = {
+    "describe_data": {},
+    "validate_definition": {"qp": small.BUYERS},
+    "preview_definition": {"qp": small.BUYERS, "properties": ["city"], "include_sql": True},
+    "create_cluster": {"cluster_name": "buyers", "display_name": "买家", "cluster_type": "cluster_by_static_condition", "qp": small.BUYERS},
+    "get_cluster": {"cluster": "buyers"},
+    "list_clusters": {},
+    "update_cluster": {"cluster": "buyers", "remarks": "x"},
+    "delete_cluster": {"cluster": "buyers", "dry_run": True},
+    "refresh_cluster": {"cluster": "buyers"},
+    "get_refresh_progress": {"cluster": "buyers"},
+    "export_users": {"cluster": "buyers", "properties": ["level", "city"]},
+}  # fmt: skip
+"""Arguments that each tool accepts, once the cluster `buyers` exists."""
+
+
+def deep(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+TEXTS = [
+    "\x00", "a\x00b", "\ud800", "'; DROP TABLE users; --", '"', "\\", "../../etc/passwd", "/etc/passwd", "%s%n{0}{x}$1", "*/ --\n",
+    "\u202e右", "😀" * 50, "x" * 300_000, "9" * 400, "-1", "0", "1e999", "NaN", "null", "[" * 5000, '{"a":' * 3000, "  ", "\n", "𝟙", "²",
+    "१", "9223372036854775808", "buyers\n", "BUYERS", " buyers ",
+]  # fmt: skip
+OTHERS: list[Any] = [
+    None, True, False, 0, -1, 1.5, 1e308, float("nan"), float("inf"), 10**5000, -(2**63) - 1, [], {}, [None], [[]], ["\x00"], ["x" * 50_000],
+    ["'"] * 60, {"a": 1}, {"": None}, {"\ud800": "\x00"}, {str(n): n for n in range(3000)}, deep(5000),
+]  # fmt: skip
+DEFINITIONS: list[Any] = [
+    {"events": None}, {"events": deep(3000)}, {"events": [small.BUYERS["events"][0] | {"num": "1e999999999"}]},
+    {"events": [small.BUYERS["events"][0] | {"eventName": "'; --\x00"}]}, {"events": small.BUYERS["events"] * 40},
+    {"events": [small.BUYERS["events"][0] | {"recentDay": "1-99999999999"}]},
+    {"events": [small.BUYERS["events"][0] | {"startTime": "0000-00-00", "endTime": "9999-12-31 23:59:60"}]},
+    {"events": [small.BUYERS["events"][0] | {"startTime": "9999-12-31", "endTime": "9999-12-31"}]},
+    {"events": [small.BUYERS["events"][0] | {"startTime": "0001-01-01"}]},
+    {"filts": [{"tableType": "user", "columnName": "city", "comparator": "equal", "ftv": ["\x00", "\ud800", "'", "x" * 5000]}]},
+    {"filts": [{"tableType": "user", "columnName": "city", "comparator": "include", "ftv": ["%", "_", "\\", "'\"\x00"]}]},
+    {"filts": [{"tableType": "user", "columnName": "city", "comparator": "regexMatch", "ftv": ["(((((a*)*)*)*)*)$("]}]},
+    {"filts": [{"tableType": "user", "columnName": "city", "comparator": "regexMatch", "ftv": ["(a{1,1000}){1,1000}"]}]},
+    {"filts": [{"tableType": "user", "columnName": "level", "comparator": "range", "ftv": ["-1e400", "1e400"]}]},
+    {"filts": [{"tableType": "user", "columnName": "level", "comparator": "equal", "ftv": ["9" * 1500]}]},
+    {"filts": [{"tableType": "cluster", "columnName": "buyers", "comparator": "belongToCluster"}]},
+    {"filts": {"filts": {"filts": {}}}}, {"filts": [{"filterType": "COMPOUND", "filts": deep(100)}]}, {"\ud800": 1}, json.dumps(small.BUYERS), [small.BUYERS],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    made = build(Settings(small.make(tmp_path_factory.mktemp("workspace"))))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(app: App) -> FenqunServer:
+    """The server, with the cluster `buyers` there (some hostile values of `dry_run` are plain false)."""
+    made = app.server()
+    result = anyio.run(made.call_tool, "create_cluster", VALID["create_cluster"])
+    assert not result.is_error, result
+    return made
+
+
+def answer(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    """Whether a call failed, and its structured content; both forms of the answer can be sent, and no bug shows."""
+    result = anyio.run(server.call_tool, tool, arguments)
+    wire = result.model_dump_json(by_alias=True).encode()
+    data: dict[str, Any] = result.structured_content or {}
+    assert data.get("code") != "internal_error", (tool, shown(arguments))
+    assert data.get("code") != "query_failed", (tool, shown(arguments), data)
+    assert b"Traceback" not in wire
+    assert len(wire) < 200_000
+    if not result.is_error:
+        Draft202012Validator(tool_document(OPERATIONS[NAMES.index(tool)])["outputSchema"]).validate(data)
+    return result.is_error, data
+
+
+@pytest.mark.parametrize("tool", NAMES)
+def test_valid_arguments_are_answered_in_valid_form(server: FenqunServer, tool: str) -> None:
+    failed, data = answer(server, tool, VALID[tool])
+    assert not failed, data
+
+
+@pytest.mark.parametrize("tool", NAMES)
+def test_hostile_arguments_are_answered(server: FenqunServer, tool: str) -> None:
+    names = list(OPERATIONS[NAMES.index(tool)].params.model_fields)
+    refused = 0
+    for name in names:
+        for value in [*TEXTS, *OTHERS, *(DEFINITIONS if name == "qp" else ())]:
+            failed, _ = answer(server, tool, VALID[tool] | {name: value})
+            refused += failed
+    assert refused > 10 * len(names)
+
+
+@pytest.mark.parametrize("tool", NAMES)
+def test_unknown_and_missing_arguments_are_answered(server: FenqunServer, tool: str) -> None:
+    for name in ("nope", "\x00", "\ud800", "x" * 100_000, "", "__class__", "self", "params"):
+        failed, data = answer(server, tool, VALID[tool] | {name: 1})
+        assert failed
+        assert data["problems"][0]["code"] == "argument_unknown"
+    for name in VALID[tool]:
+        answer(server, tool, {key: value for key, value in VALID[tool].items() if key != name})
+
+
+def test_no_hostile_name_left_the_workspace(server: FenqunServer, app: App) -> None:
+    for file in ("csv", "parquet"):
+        failed, data = answer(server, "export_users", {"cluster": "buyers", "format": file})
+        assert not failed
+        assert Path(data["path"]).parent == app.settings.workspace / "exports"
