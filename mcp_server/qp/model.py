@@ -32,14 +32,15 @@ _DAY = re.compile(DAY)
 _TIME = re.compile(TIME)
 
 
-def _fault(code: str, at: str = "") -> PydanticCustomError:
+def fault(code: str, at: str = "") -> PydanticCustomError:
+    """An error of a model that carries one of our problem codes; `at` is the key below the part that it is about."""
     return PydanticCustomError(code, "see mcp_server/qp/problems.py", {"at": at})
 
 
-def _word_of(table: Container[str], code: str) -> AfterValidator:
+def word_of(table: Container[str], code: str) -> AfterValidator:
     def check(value: str) -> str:
         if value not in table:
-            raise _fault(code)
+            raise fault(code)
         return value
 
     return AfterValidator(check)
@@ -48,15 +49,16 @@ def _word_of(table: Container[str], code: str) -> AfterValidator:
 def _shaped(pattern: re.Pattern[str], code: str) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise _fault(code)
+            raise fault(code)
         return value
 
     return AfterValidator(check)
 
 
-Relation = Annotated[StrictStr, _word_of(words.RELATIONS, "relation_unknown")]
+Relation = Annotated[StrictStr, word_of(words.RELATIONS, "relation_unknown")]
 Name = Annotated[StrictStr, StringConstraints(min_length=1, max_length=words.MAX_TEXT)]
 Value = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
+RecentDay = Annotated[StrictStr, _shaped(_RECENT_DAY, "window_invalid")]
 Time = Annotated[StrictStr, _shaped(_TIME, "window_invalid")]
 
 
@@ -72,13 +74,13 @@ class Part(BaseModel):
 class Measure(Part):
     """`taPropQuota`: what is computed over one user's matching rows (qp.md section 3)."""
 
-    analysis: Annotated[StrictStr, _word_of(words.MEASURES, "analysis_unknown")]
+    analysis: Annotated[StrictStr, word_of(words.MEASURES, "analysis_unknown")]
     quota: Name = ""
 
     @model_validator(mode="after")
     def _quota_fits(self) -> Self:
         if bool(self.quota) != bool(words.MEASURES[self.analysis].quota_types):
-            raise _fault("quota_unexpected", "quota") if self.quota else _fault("quota_missing")
+            raise fault("quota_unexpected", "quota") if self.quota else fault("quota_missing")
         return self
 
 
@@ -86,13 +88,13 @@ class Filter(Part):
     """One condition on a property, or a group of them (qp.md section 4)."""
 
     tables: ClassVar[tuple[str, ...]] = ()
-    filter_type: Annotated[StrictStr, _word_of((words.GROUP,), "filter_type_unknown")] = Field("", alias="filterType")
+    filter_type: Annotated[StrictStr, word_of((words.GROUP,), "filter_type_unknown")] = Field("", alias="filterType")
     relation: Relation = "and"
     table_type: StrictStr = Field("", alias="tableType")
     column_name: Name = Field("", alias="columnName")
-    comparator: Annotated[StrictStr, _word_of(words.COMPARATORS, "comparator_unknown")] = ""
+    comparator: Annotated[StrictStr, word_of(words.COMPARATORS, "comparator_unknown")] = ""
     ftv: Annotated[tuple[Value, ...], Field(max_length=words.MANY)] = ()
-    time_unit: Annotated[StrictStr, _word_of(words.TIME_UNITS, "time_unit_unknown")] = Field("", alias="timeUnit")
+    time_unit: Annotated[StrictStr, word_of(words.TIME_UNITS, "time_unit_unknown")] = Field("", alias="timeUnit")
     cluster_date: Annotated[StrictStr, _shaped(_DAY, "cluster_date_invalid")] = Field("", alias="specifiedClusterDate")
 
     @property
@@ -110,28 +112,28 @@ class Filter(Part):
         if self.is_group:
             _only(written, {"relation", "filts"}, type(self))
             if not self.children:
-                raise _fault("group_empty", "filts")
+                raise fault("group_empty", "filts")
             return self
         _only(written, {"table_type", "column_name", "comparator", "ftv", "time_unit", "cluster_date"}, type(self))
         for name in ("table_type", "column_name", "comparator"):
             if name not in written:
-                raise _fault("key_missing", _key(type(self), name))
+                raise fault("key_missing", _key(type(self), name))
         if self.table_type not in self.tables:
-            raise _fault("table_unknown", "tableType")
+            raise fault("table_unknown", "tableType")
         return self._values_fit()
 
     def _values_fit(self) -> Self:
         row = words.COMPARATORS[self.comparator]
         if not row.values[0] <= len(self.ftv) <= row.values[1]:
-            raise _fault("ftv_count", "ftv")
+            raise fault("ftv_count", "ftv")
         if row.in_event and "event" not in self.tables:
-            raise _fault("comparator_only_in_event", "comparator")
+            raise fault("comparator_only_in_event", "comparator")
         if row.of_cluster and self.table_type != "cluster":
-            raise _fault("comparator_only_of_cluster", "comparator")
+            raise fault("comparator_only_of_cluster", "comparator")
         if self.cluster_date and self.table_type != "cluster":
-            raise _fault("cluster_date_unexpected", "specifiedClusterDate")
+            raise fault("cluster_date_unexpected", "specifiedClusterDate")
         if row.in_event != bool(self.time_unit):
-            raise _fault("time_unit_unexpected", "timeUnit") if self.time_unit else _fault("key_missing", "timeUnit")
+            raise fault("time_unit_unexpected", "timeUnit") if self.time_unit else fault("key_missing", "timeUnit")
         return self
 
 
@@ -161,10 +163,10 @@ class EventCondition(Part):
     """One entry of `events`: a measure of one user's matching rows compared with `num` (qp.md section 3)."""
 
     event_name: Name = Field(alias="eventName")
-    comparator: Annotated[StrictStr, _word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
+    comparator: Annotated[StrictStr, word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
     num: Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT), _shaped(_NUM, "num_invalid")]
     measure: Measure = Field(alias="taPropQuota")
-    recent_day: Annotated[StrictStr, _shaped(_RECENT_DAY, "window_invalid")] = Field("", alias="recentDay")
+    recent_day: RecentDay = Field("", alias="recentDay")
     start_time: Time = Field("", alias="startTime")
     end_time: Time = Field("", alias="endTime")
     relation: Relation = "and"
@@ -173,8 +175,8 @@ class EventCondition(Part):
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
         if len(self.num.split(",")) != words.NUMBER_COMPARATORS[self.comparator].values:
-            raise _fault("num_count", "num")
-        _limit_depth(self.filts)
+            raise fault("num_count", "num")
+        limit_depth(self.filts)
         return self
 
 
@@ -190,8 +192,8 @@ class Qp(Part):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.events and not self.filts:
-            raise _fault("definition_empty")
-        _limit_depth(self.filts)
+            raise fault("definition_empty")
+        limit_depth(self.filts)
         return self
 
 
@@ -201,12 +203,12 @@ def _key(part: type[Part], name: str) -> str:
 
 def _only(written: set[str], allowed: set[str], part: type[Part]) -> None:
     for name in sorted(written - allowed):
-        raise _fault("group_mixed", _key(part, name))
+        raise fault("group_mixed", _key(part, name))
 
 
-def _limit_depth(filts: Sequence[Filter]) -> None:
+def limit_depth(filts: Sequence[Filter]) -> None:
     if depth(filts) > words.MAX_DEPTH:
-        raise _fault("definition_too_large", "filts")
+        raise fault("definition_too_large", "filts")
 
 
 def depth(filts: Sequence[Filter]) -> int:
@@ -234,11 +236,12 @@ def meaning_hash(definition: Qp) -> str:
     Left out: relations that join fewer than two parts, a date window beside `recentDay`, absent against
     default, the order of conditions that are joined, an empty list against an absent one.
     """
-    text = json.dumps(_meaning(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(meaning_of(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _meaning(definition: Qp) -> dict[str, Any]:
+def meaning_of(definition: Qp) -> dict[str, Any]:
+    """What a definition says, without what changes nothing, as plain JSON."""
     events = _joined(definition.events, definition.event_relation, _event_meaning)
     users = _joined(definition.filts, definition.relation, _filter_meaning)
     both = definition.event_user_relation if definition.events and definition.filts else ""

@@ -112,6 +112,13 @@ CODES: Mapping[str, Code] = {
     "cluster_type_unknown": _problem(
         "cluster_type is {expected}: static is computed when asked, dynamic follows the day and the data by itself.",
         "cluster_type 可为 {expected}：static 在要求时计算，dynamic 随日期和数据自动更新。"),
+    "tag_kind": _problem(
+        "A tag is defined by exactly one of userTagValueDefs, userTagConFirstLastEventDef and userTagConQuotaDef.",
+        "标签定义须在 userTagValueDefs、userTagConFirstLastEventDef、userTagConQuotaDef 中取且只取一种。"),
+    "tag_value_twice": _problem("Two values of the tag have the same text.", "标签中有两个相同的标签值。"),
+    "tag_calculation": _problem("isCalc must be false: the property's own value is taken.", "isCalc 只能为 false，即直接取属性值。"),
+    "tag_type_unknown": _problem('type is "normal".', "type 只能是 \"normal\"。"),
+    "tag_property_list": _problem("{name} is a list; a tag takes one value.", "{name} 是列表；标签只能取单个值。"),
     "cluster_unknown": _problem(
         "There is no cluster or tag of this name. Use list_clusters to find them.", "没有名为此的分群或标签。可用 list_clusters 查找。"),
     "cluster_not_ready": _problem(

@@ -1,0 +1,167 @@
+"""The strict form of a tag's definition (qp.md section 5): `tagQp`, one of three kinds.
+
+As in `model.py`, what these models accept is what the published schema accepts, and errors carry our codes.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StrictBool, StrictStr, StringConstraints, model_validator
+
+from mcp_server.qp import vocabulary as words
+from mcp_server.qp.model import (
+    EventFilter,
+    Measure,
+    Name,
+    Part,
+    Qp,
+    RecentDay,
+    Relation,
+    Time,
+    fault,
+    limit_depth,
+    meaning_of,
+    word_of,
+)
+
+TagKind = Literal["tag_condition_default", "tag_condition_by_firstlast_event", "tag_condition_by_quotation"]
+MAX_VALUES = 100
+"""Most values of one tag."""
+
+TagText = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
+
+
+class TagValue(Part):
+    """One value of a tag and who gets it: the first value whose definition selects a user wins."""
+
+    tag_value: Name = Field(alias="tagValue")
+    tag_remark: TagText = Field("", alias="tagRemark")
+    definition: Qp = Field(alias="userClusterDef")
+
+
+class EventRows(Part):
+    """The rows of one kind of event in a window that pass filters."""
+
+    event_name: Name = Field(alias="eventName")
+    recent_day: RecentDay = Field("", alias="recentDay")
+    start_time: Time = Field("", alias="startTime")
+    end_time: Time = Field("", alias="endTime")
+    relation: Relation = "and"
+    filts: tuple[EventFilter, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_too_deep(self) -> Self:
+        limit_depth(self.filts)
+        return self
+
+
+class TakenProperty(Part):
+    """`calcPropVo.property`: whose value becomes the tag's value."""
+
+    column_name: Name = Field(alias="columnName")
+    table_type: Annotated[StrictStr, word_of(words.TABLES_IN_EVENT, "table_unknown")] = Field(alias="tableType")
+
+
+class CalcProp(Part):
+    """`calcPropVo`: a property as it is; calculations are refused (qp.md section 5)."""
+
+    is_calc: StrictBool = Field(False, alias="isCalc")
+    property: TakenProperty
+
+    @model_validator(mode="after")
+    def _no_calculation(self) -> Self:
+        if self.is_calc:
+            raise fault("tag_calculation", "isCalc")
+        return self
+
+
+class FirstLastEvent(EventRows):
+    """A property's value in the user's first or last matching event."""
+
+    is_first: StrictBool = Field(alias="isFirstEvent")
+    calc_prop: CalcProp = Field(alias="calcPropVo")
+
+
+class FirstLast(Part):
+    """`userTagConFirstLastEventDef`."""
+
+    event: FirstLastEvent = Field(alias="userTagConFirstLastEvent")
+
+
+class QuotaEvent(EventRows):
+    """The measure of every user with at least one matching row."""
+
+    type: Annotated[StrictStr, word_of(("normal",), "tag_type_unknown")] = "normal"
+    analysis: Annotated[StrictStr, word_of(words.MEASURES, "analysis_unknown")]
+    quota: Name = ""
+
+    @property
+    def measure(self) -> Measure:
+        return Measure.model_construct(analysis=self.analysis, quota=self.quota)
+
+    @model_validator(mode="after")
+    def _quota_fits(self) -> Self:
+        if bool(self.quota) != bool(words.MEASURES[self.analysis].quota_types):
+            raise fault("quota_unexpected" if self.quota else "quota_missing", "quota" if self.quota else "")
+        return self
+
+
+class Quota(Part):
+    """`userTagConQuotaDef`."""
+
+    event: QuotaEvent = Field(alias="userTagConQuotaEvent")
+
+
+class TagQp(Part):
+    """A whole definition of a tag: exactly one of the three."""
+
+    values: Annotated[tuple[TagValue, ...], Field(max_length=MAX_VALUES)] = Field((), alias="userTagValueDefs")
+    first_last: FirstLast | None = Field(None, alias="userTagConFirstLastEventDef")
+    quota: Quota | None = Field(None, alias="userTagConQuotaDef")
+
+    @property
+    def kind(self) -> TagKind:
+        """The vendor's `subConditionTabType`."""
+        if self.first_last:
+            return "tag_condition_by_firstlast_event"
+        return "tag_condition_by_quotation" if self.quota else "tag_condition_default"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        for name in ("first_last", "quota"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise fault("type_wrong", type(self).model_fields[name].alias or name)
+        if sum(map(bool, (self.values, self.first_last, self.quota))) != 1:
+            raise fault("tag_kind")
+        texts = [v.tag_value for v in self.values]
+        if len(set(texts)) != len(texts):
+            raise fault("tag_value_twice", "userTagValueDefs")
+        return self
+
+
+Definition = Qp | TagQp
+"""What a cluster or tag is defined by."""
+
+
+def tag_meaning_hash(definition: TagQp) -> str:
+    """As `model.meaning_hash`; remarks are not meaning, the order of values is."""
+    text = json.dumps(_meaning(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _meaning(definition: TagQp) -> Any:
+    if definition.first_last:
+        event = definition.first_last.event
+        taken = event.calc_prop.property
+        return ["first" if event.is_first else "last", _rows(event), taken.table_type, taken.column_name.casefold()]
+    if definition.quota:
+        event_of = definition.quota.event
+        return ["measure", _rows(event_of), event_of.analysis, event_of.quota.casefold()]
+    return [[v.tag_value, meaning_of(v.definition)] for v in definition.values]
+
+
+def _rows(event: EventRows) -> Any:
+    window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
+    filts = Qp.model_construct(filts=event.filts, relation=event.relation)
+    return [event.event_name, window, meaning_of(filts)]
