@@ -253,6 +253,11 @@ def _joined(parts: Sequence[P], relation: str, meaning: Callable[[P], Any]) -> d
     return {"of": texts, "by": relation if len(texts) > 1 else ""}
 
 
+def filters_meaning(filts: Sequence[Filter], relation: str) -> dict[str, Any]:
+    """What a list of filters says, without what changes nothing."""
+    return _joined(filts, relation, _filter_meaning)
+
+
 def _event_meaning(event: EventCondition) -> dict[str, Any]:
     window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
     return {
@@ -260,7 +265,7 @@ def _event_meaning(event: EventCondition) -> dict[str, Any]:
         "measure": [event.measure.analysis, event.measure.quota],
         "compare": [event.comparator, event.num],
         "window": window,
-        "filts": _joined(event.filts, event.relation, _filter_meaning),
+        "filts": filters_meaning(event.filts, event.relation),
     }
 
 

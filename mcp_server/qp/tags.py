@@ -163,5 +163,4 @@ def _meaning(definition: TagQp) -> Any:
 
 def _rows(event: EventRows) -> Any:
     window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
-    filts = Qp.model_construct(filts=event.filts, relation=event.relation)
-    return [event.event_name, window, meaning_of(filts)]
+    return [event.event_name, window, filters_meaning(event.filts, event.relation)]
