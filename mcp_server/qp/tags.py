@@ -20,6 +20,7 @@ from mcp_server.qp.model import (
     Relation,
     Time,
     fault,
+    filters_meaning,
     limit_depth,
     meaning_of,
     word_of,
