@@ -2,21 +2,22 @@
 
 It shares nothing with `mcp_server`, so that one mistake cannot hide in both: no SQL, its own numbers (exact
 fractions, or floats for double columns), its own clock (instants as whole microseconds since 1970 UTC,
-worked out from the offsets that `zoneinfo` knows). The section of qp.md stands at each rule.
+worked out from the offsets that `zoneinfo` knows: `clock.py`). The section of qp.md stands at each rule.
 
 Expected is a definition in the strict form, already checked; rows are plain dicts. A row holds `#user_id`,
 and, of an event, `#event_name`, `#event_time` (naive UTC) and `$row`; further keys are properties.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from tests.reading.clock import DAY, SECOND, day_start, days_ago, instant, micros, read_time
 
 Kind = Literal["string", "whole", "double", "decimal", "bool", "time", "list"]
 Schema = Mapping[str, Mapping[str, Kind]]
@@ -24,11 +25,17 @@ Schema = Mapping[str, Mapping[str, Kind]]
 Row = Mapping[str, Any]
 Part = Mapping[str, Any]
 
-SECOND = 1_000_000
-DAY = 86_400 * SECOND
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FAR = 250_000 * DAY
-"""Offsets are asked for within about 680 years of 1970; beyond, the clock's rules are taken to go on."""
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster, or, where it has a kind of values, a tag."""
+
+    kind: Kind | None
+    versions: Mapping[str, Set[int] | Mapping[int, Any]]
+    """The members, or of a tag the users that it reaches and their values: of a local day, or ("") of now."""
+
+
+Clusters = Mapping[str, Cluster]
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,25 @@ class Project:
     schema: Schema
     zone: str
     today: date
+    clusters: Clusters = field(default_factory=dict)
 
     def property(self, table: str, name: str) -> tuple[str, Kind]:
-        """The declared spelling and the kind of a property; names ignore case (section 4)."""
-        for declared, kind in self.schema[table].items():
-            if declared.casefold() == name.casefold():
-                return declared, kind
-        raise KeyError(name)
+        """The declared spelling and the kind of a property."""
+        return _named(name, self.schema[table])
+
+    def cluster(self, name: str) -> Cluster:
+        return _named(name, self.clusters)[1]
+
+
+Found = TypeVar("Found")
+
+
+def _named(name: str, known: Mapping[str, Found]) -> tuple[str, Found]:
+    """What has this name; names ignore case (section 4)."""
+    for declared, found in known.items():
+        if declared.casefold() == name.casefold():
+            return declared, found
+    raise KeyError(name)
 
 
 @dataclass(frozen=True)
@@ -56,19 +75,24 @@ class Person:
 
 
 def select(
-    definition: Part, users: Sequence[Row], events: Sequence[Row], schema: Schema, zone: str, today: date
+    definition: Part,
+    users: Sequence[Row],
+    events: Sequence[Row],
+    schema: Schema,
+    zone: str,
+    today: date,
+    clusters: Clusters = MappingProxyType({}),
 ) -> set[int]:
     """The ids of the users that the definition selects; only people in the user table (section 3)."""
-    project = Project(schema, zone, today)
-    chosen = set()
-    for user in users:
-        own = [event for event in events if event["#user_id"] == user["#user_id"]]
-        if _is_member(definition, Person(user, own), project):
-            chosen.add(user["#user_id"])
-    return chosen
+    project = Project(schema, zone, today, clusters)
+    return {p.user["#user_id"] for p in people(users, events) if is_member(definition, p, project)}
 
 
-def _is_member(definition: Part, person: Person, project: Project) -> bool:
+def people(users: Sequence[Row], events: Sequence[Row]) -> list[Person]:
+    return [Person(user, [e for e in events if e["#user_id"] == user["#user_id"]]) for user in users]
+
+
+def is_member(definition: Part, person: Person, project: Project) -> bool:
     """Section 1: each side joined by its relation, then both; a side without a condition is left out."""
     sides = []
     if definition.get("events"):
@@ -90,6 +114,17 @@ def _join(relation: str, results: Sequence[bool]) -> bool:
 
 def event_condition(condition: Part, person: Person, project: Project) -> bool:
     """Does the measure of this user's matching rows compare with `num`?"""
+    result = measure(condition["taPropQuota"], matching(condition, person, project), project)
+    if result is None:
+        return False
+    numbers = condition["num"].split(",")
+    if isinstance(result, float):
+        return _compare(condition["comparator"], result, [float(text) for text in numbers])
+    return _compare(condition["comparator"], result, [exact(text) for text in numbers])
+
+
+def matching(condition: Part, person: Person, project: Project) -> list[Row]:
+    """The user's events of that name, in the window, that pass the filters."""
     rows = []
     for event in person.events:
         if condition["eventName"] not in ("anyEvent", event["#event_name"]):
@@ -99,13 +134,7 @@ def event_condition(condition: Part, person: Person, project: Project) -> bool:
         if condition.get("filts") and not _all_filters(condition, _Reader(person.user, event, project)):
             continue
         rows.append(event)
-    result = measure(condition["taPropQuota"], rows, project)
-    if result is None:
-        return False
-    numbers = condition["num"].split(",")
-    if isinstance(result, float):
-        return _compare(condition["comparator"], result, [float(text) for text in numbers])
-    return _compare(condition["comparator"], result, [exact(text) for text in numbers])
+    return rows
 
 
 def measure(wanted: Part, rows: Sequence[Row], project: Project) -> Fraction | float | None:
@@ -157,7 +186,7 @@ def _in_window(condition: Part, event_time: datetime, project: Project) -> bool:
         return False
     if not condition.get("endTime"):
         return True
-    day, clock, _ = _read_time(condition["endTime"])
+    day, clock, _ = read_time(condition["endTime"])
     if clock == 0:
         return moment < day_start(day + DAY, project.zone)
     return moment < _instant_of(condition["endTime"], project.zone) + SECOND
@@ -166,8 +195,8 @@ def _in_window(condition: Part, event_time: datetime, project: Project) -> bool:
 def _in_recent_days(moment: int, near: int, far: int, project: Project) -> bool:
     """Days back, both whole; a near end of 0 means `far` days that end today (section 2)."""
     oldest = far - 1 if near == 0 else far
-    begin = day_start(_days_ago(oldest, project.today), project.zone)
-    end = day_start(_days_ago(near, project.today) + DAY, project.zone)
+    begin = day_start(days_ago(oldest, project.today), project.zone)
+    end = day_start(days_ago(near, project.today) + DAY, project.zone)
     return begin <= moment < end
 
 
@@ -190,18 +219,35 @@ def _all_filters(holder: Part, reader: _Reader) -> bool:
 def _passes(part: Part, reader: _Reader) -> bool:
     if part.get("filterType") == "COMPOUND":
         return _all_filters(part, reader)
+    if part["tableType"] == "cluster":
+        return _of_cluster(part, reader)
     row = reader.user if part["tableType"] == "user" else reader.event
     assert row is not None, "an event property outside an event"
     name, kind = reader.project.property(part["tableType"], part["columnName"])
-    value = row[name]
+    return _value_passes(row[name], part, _Context(kind, reader))
+
+
+def _of_cluster(part: Part, reader: _Reader) -> bool:
+    """Membership, which nobody lacks; or the value of a tag, which a user that it does not reach has not."""
+    assert reader.event is None, "a cluster inside an event"
+    cluster = reader.project.cluster(part["columnName"])
+    version = cluster.versions[part.get("specifiedClusterDate", "")]
+    user = reader.user["#user_id"]
+    if isinstance(version, Mapping):
+        assert cluster.kind is not None, "values of a cluster"
+        return _value_passes(version.get(user), part, _Context(cluster.kind, reader))
+    return (user in version) is {"belongToCluster": True, "notBelongToCluster": False}[part["comparator"]]
+
+
+def _value_passes(value: Any, part: Part, context: "_Context") -> bool:
     word = part["comparator"]
     # A missing value matches nothing but these two, also under the negative words.
     if value is None:
         return word in ("isNull", "arrayIsNull")
     if word in ("isNull", "notNull"):
         return word == "notNull"
-    test = {"string": _string, "bool": _bool, "list": _list, "time": _time}.get(kind, _number)
-    return test(value, part, _Context(kind, reader))
+    test = {"string": _string, "bool": _bool, "list": _list, "time": _time}.get(context.kind, _number)
+    return test(value, part, context)
 
 
 @dataclass(frozen=True)
@@ -278,13 +324,13 @@ def _time(value: datetime, part: Part, context: _Context) -> bool:
     if word == "relativeCurrentBetween":
         return _in_recent_days(moment, int(texts[0]), int(texts[1]), project)
     if word == "relativeCurrentBefore":
-        return moment < day_start(_days_ago(int(texts[0]), project.today), project.zone)
+        return moment < day_start(days_ago(int(texts[0]), project.today), project.zone)
     if word.startswith("relativeEvent"):
         assert context.reader.event is not None, "relative to an event outside of one"
         span = int(texts[0]) * {"minute": 60, "hour": 3600, "day": 86_400}[part["timeUnit"]] * SECOND
         return _near(word, moment, micros(context.reader.event["#event_time"]), span)
     if word == "range":
-        day, _, bare = _read_time(texts[1])
+        day, _, bare = read_time(texts[1])
         if bare:  # the upper end of a range takes in its day
             end = day_start(day + DAY, project.zone)
             return _instant_of(texts[0], project.zone) <= moment < end
@@ -321,76 +367,6 @@ def exact(text: str) -> Fraction:
     return Fraction(int(whole + places)) * Fraction(10) ** power
 
 
-# --- time (section 2) ----------------------------------------------------------------------------
-# "Local" below is what a clock on the wall shows, in microseconds since its own 1970; an instant is the same of UTC.
-
-
-def micros(utc: datetime) -> int:
-    return (utc.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-
-
-def _days_ago(days: int, today: date) -> int:
-    """Local midnight that many days before today."""
-    return (today.toordinal() - EPOCH.toordinal() - days) * DAY
-
-
-def _read_time(text: str) -> tuple[int, int, bool]:
-    """Local midnight of the day, time of day, and whether it is a bare date."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{3}))?)?", text, re.ASCII)
-    assert match, text
-    day = (date.fromisoformat(match[1]).toordinal() - EPOCH.toordinal()) * DAY
-    if match[2] is None:
-        return day, 0, True
-    clock = (int(match[2]) * 3600 + int(match[3]) * 60 + int(match[4])) * SECOND + int(match[5] or "0") * 1000
-    return day, clock, False
-
-
 def _instant_of(text: str, zone: str) -> int:
-    day, clock, _ = _read_time(text)
+    day, clock, _ = read_time(text)
     return instant(day + clock, zone)
-
-
-def _offset(moment: int, zone: str) -> int:
-    """How far the local clock is ahead at an instant."""
-    near = max(-FAR, min(FAR, moment))
-    offset = (EPOCH + timedelta(microseconds=near)).astimezone(ZoneInfo(zone)).utcoffset()
-    assert offset is not None
-    return offset // timedelta(microseconds=1)
-
-
-@lru_cache(maxsize=10_000)
-def _changes(middle: int, zone: str) -> tuple[tuple[int, int, int], ...]:
-    """The changes of the clock within two days of an instant: when, offset before, offset after."""
-    found = []
-    step = DAY // 24
-    for begin in range(middle - 2 * DAY, middle + 2 * DAY, step):
-        before, after = _offset(begin, zone), _offset(begin + step, zone)
-        if before != after:
-            low, high = begin, begin + step
-            while high - low > 1:
-                centre = (low + high) // 2
-                low, high = (centre, high) if _offset(centre, zone) == before else (low, centre)
-            found.append((high, before, after))
-    return tuple(found)
-
-
-@lru_cache(maxsize=10_000)
-def instant(local: int, zone: str) -> int:
-    """When a clock shows this: in a repeated hour the first time; in a skipped one, moved forward."""
-    around = _changes(local, zone)
-    offsets = {_offset(local - 2 * DAY, zone), *(after for _, _, after in around)}
-    shown = [local - offset for offset in offsets if _offset(local - offset, zone) == offset]
-    if shown:
-        return min(shown)
-    skipped = [before for when, before, after in around if when + before <= local < when + after]
-    return local - skipped[0]
-
-
-@lru_cache(maxsize=10_000)
-def day_start(midnight: int, zone: str) -> int:
-    """The first instant of the day whose local midnight is given; where the whole day is skipped, of the next."""
-    around = _changes(midnight, zone)
-    offsets = {_offset(midnight - 2 * DAY, zone), *(after for _, _, after in around)}
-    shown = [midnight - offset for offset in offsets if _offset(midnight - offset, zone) == offset]
-    jumps = [when for when, before, after in around if when + before <= midnight <= when + after]
-    return min(shown + jumps)
