@@ -8,19 +8,23 @@ wrong key in one condition does not hide an unknown event in the next.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from mcp_server.errors import InvalidDefinition, Problem, Repair
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.keys import QP_KEYS, TAG_KEYS, Keys
 from mcp_server.qp.meaning import Finder
+from mcp_server.qp.meaning_tag import TagFinder
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp, normalised
+from mcp_server.qp.model import Part, Qp, normalised
 from mcp_server.qp.problems import blocking, finding, pointer, warnings_of
 from mcp_server.qp.repair import repair
+from mcp_server.qp.repair_tag import repair_tag
 from mcp_server.qp.sent import Repaired, from_json, too_deep
 from mcp_server.qp.shape import shape_problems
+from mcp_server.qp.tags import TagQp
 from mcp_server.text import Text
 
 Path = tuple[str | int, ...]
@@ -28,11 +32,14 @@ RegexFault = Callable[[str], str]
 """Why a pattern is not valid RE2; "" where it is. Only an engine knows."""
 
 
+D = TypeVar("D", bound=Part)
+
+
 @dataclass(frozen=True, slots=True)
-class Reading:
+class _Read(Generic[D]):
     """What came of reading a definition."""
 
-    definition: Qp | None
+    definition: D | None
     """None where there are problems."""
     repairs: tuple[Repair, ...]
     problems: tuple[Problem, ...]
@@ -43,7 +50,7 @@ class Reading:
         """The documented form; empty where there are problems."""
         return normalised(self.definition) if self.definition else {}
 
-    def must(self) -> Qp:
+    def must(self) -> D:
         """The definition, or InvalidDefinition with all its problems."""
         if self.definition is None:
             raise InvalidDefinition(
@@ -60,39 +67,77 @@ class Reading:
         return self.definition
 
 
+class Reading(_Read[Qp]):
+    """What came of reading the definition of a cluster, a `qp`."""
+
+
+class TagReading(_Read[TagQp]):
+    """What came of reading the definition of a tag, a `tagQp`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form(Generic[D]):
+    """A kind of definition: how it is read."""
+
+    keys: Keys
+    model: type[D]
+    repair: Callable[[object, Metadata, Path], Repaired]
+    finder: type[Finder]
+    other: tuple[Keys, str]
+    """The keys of the other kind, and the problem where that was sent instead."""
+
+
+_CLUSTER = _Form(QP_KEYS, Qp, repair, Finder, (TAG_KEYS, "tag_given"))
+_TAG = _Form(TAG_KEYS, TagQp, repair_tag, TagFinder, (QP_KEYS, "cluster_given"))
+
+
 def read(
     raw: object, metadata: Metadata, *, root: Path = ("qp",), regex_fault: RegexFault | None = None, own: str = ""
 ) -> Reading:
-    """Read a definition that was sent at `root` of the arguments. Never raises for bad input.
+    """Read a cluster's definition that was sent at `root` of the arguments. Never raises for bad input.
 
     `own` is the name of the cluster that it is for; it may not reach itself through other clusters.
     """
-    refused = _refused(raw, root)
+    return Reading(*_read(raw, _CLUSTER, metadata, root, regex_fault, own))
+
+
+def read_tag(
+    raw: object, metadata: Metadata, *, root: Path = ("tag_qp",), regex_fault: RegexFault | None = None, own: str = ""
+) -> TagReading:
+    """Read a tag's definition, as `read` does a cluster's."""
+    return TagReading(*_read(raw, _TAG, metadata, root, regex_fault, own))
+
+
+def _read(
+    raw: object, form: _Form[D], metadata: Metadata, root: Path, regex_fault: RegexFault | None, own: str
+) -> tuple[D | None, tuple[Repair, ...], tuple[Problem, ...], tuple[Problem, ...]]:
+    """The definition, the repairs, the problems and the warnings."""
+    refused = _refused(raw, root, form)
     if refused:
-        return Reading(None, (), (refused,), ())
-    done = repair(raw, metadata, root)
-    shaped = _validated(done)
-    found = [*shape_problems(shaped, done, metadata)] if isinstance(shaped, ValidationError) else []
-    found += Finder(done, metadata, regex_fault or _unchecked, own).findings()
+        return None, (), (refused,), ()
+    done = form.repair(raw, metadata, root)
+    shaped = _validated(done, form.model)
+    found = [*shape_problems(shaped, done, metadata, form.keys)] if isinstance(shaped, ValidationError) else []
+    found += form.finder(done, metadata, regex_fault or _unchecked, own).findings()
     found = _once(found)
     problems = tuple(blocking(found))
-    definition = shaped if isinstance(shaped, Qp) and not problems else None
-    return Reading(definition, tuple(done.repairs), problems, tuple(warnings_of(found)))
+    definition = None if isinstance(shaped, ValidationError) or problems else shaped
+    return definition, tuple(done.repairs), problems, tuple(warnings_of(found))
 
 
 def _unchecked(_pattern: str) -> str:
     return ""
 
 
-def _validated(done: Repaired) -> Qp | ValidationError:
+def _validated(done: Repaired, model: type[D]) -> D | ValidationError:
     try:
-        return Qp.model_validate(done.value)
+        return model.model_validate(done.value)
     except ValidationError as error:
         return error
 
 
-def _refused(raw: object, root: Path) -> Problem | None:
-    """Input that is not walked at all: no JSON, nested without end, or not Unicode."""
+def _refused(raw: object, root: Path, form: _Form[D]) -> Problem | None:
+    """Input that is not walked at all: no JSON, nested without end, not Unicode, or the other kind of definition."""
     path = pointer(root)
     if isinstance(raw, str):
         try:
@@ -107,7 +152,15 @@ def _refused(raw: object, root: Path) -> Problem | None:
     for text, at in _texts(raw, root):
         if any("\ud800" <= c <= "\udfff" for c in text):
             return finding("text_invalid", pointer(at))
+    other, code = form.other
+    if _has_any(raw, other) and not _has_any(raw, form.keys):
+        return finding(code, path, got=", ".join(map(str, raw)), expected=" / ".join(form.keys))
     return None
+
+
+def _has_any(raw: Mapping[Any, object], legal: Keys) -> bool:
+    """Whether one of these keys was sent, in any spelling that is read."""
+    return bool({str(key).strip().casefold() for key in raw} & {key.casefold() for key in legal})
 
 
 def _json_fault(error: ValueError) -> Text:

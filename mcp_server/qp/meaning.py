@@ -44,14 +44,20 @@ class Finder:
 
     def findings(self) -> list[Problem]:
         """All problems and warnings of meaning, in order."""
-        root = self.done.value if isinstance(self.done.value, dict) else {}
-        found = [p for i, node in _dicts(root.get("events")) for p in self._event(node, ("events", i))]
-        found += self._filters(root, (), None, inside=False)
-        found += self._twice(root.get("events"), ("events",))
+        return [*self._qp(self.done.value, ())]
+
+    def _qp(self, root: object, path: Path) -> Iterator[Problem]:
+        """Everything about one `qp`."""
+        if not isinstance(root, dict):
+            return
+        self.count = 0
+        for i, node in dicts(root.get("events")):
+            yield from self._event(node, (*path, "events", i))
+        yield from self._filters(root, path, None, inside=False)
+        yield from self._twice(root.get("events"), (*path, "events"))
         if self.count > words.MAX_FILTERS:
             limit = Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS)
-            found.append(finding("definition_too_large", self.done.as_sent(()), got=self.count, limit=limit))
-        return found
+            yield finding("definition_too_large", self._at(*path), got=self.count, limit=limit)
 
     def _at(self, *path: str | int) -> str:
         return self.done.as_sent(path)
@@ -59,17 +65,28 @@ class Finder:
     # event conditions
 
     def _event(self, node: Dict, path: Path) -> Iterator[Problem]:
-        name = node.get("eventName")
-        event = self.metadata.event_by_name.get(name) if isinstance(name, str) else None
-        if isinstance(name, str) and name and event is None and name != words.ANY_EVENT:
-            names = {e.name: (e.names.en, e.names.zh) for e in self.metadata.events}
-            yield finding(
-                "event_unknown", self._at(*path, "eventName"), got=name, suggestion=nearest_named(name, names)
-            )
+        event = self._event_of(node)
+        yield from self._event_known(node, path)
         measure = node.get("taPropQuota")
         if isinstance(measure, dict):
             yield from self._measure(measure, (*path, "taPropQuota"), event)
         yield from self._num(node, path)
+        yield from self._rows(node, path, event)
+
+    def _event_of(self, node: Dict) -> Event | None:
+        """The event whose rows are meant; None for rows of every name, and where it is unknown."""
+        name = node.get("eventName")
+        return self.metadata.event_by_name.get(name) if isinstance(name, str) else None
+
+    def _event_known(self, node: Dict, path: Path) -> Iterator[Problem]:
+        name = node.get("eventName")
+        if isinstance(name, str) and name and name != words.ANY_EVENT and self._event_of(node) is None:
+            names = {e.name: (e.names.en, e.names.zh) for e in self.metadata.events}
+            at = self._at(*path, "eventName")
+            yield finding("event_unknown", at, got=name, suggestion=nearest_named(name, names))
+
+    def _rows(self, node: Dict, path: Path, event: Event | None) -> Iterator[Problem]:
+        """Which rows of an event count: its window and its filters."""
         yield from self._window(node, path, event)
         yield from self._filters(node, path, event, inside=True)
 
@@ -161,7 +178,7 @@ class Finder:
     # filters
 
     def _filters(self, node: Dict, path: Path, event: Event | None, *, inside: bool) -> Iterator[Problem]:
-        for i, part in _dicts(node.get("filts")):
+        for i, part in dicts(node.get("filts")):
             here = (*path, "filts", i)
             if "filts" in part:
                 yield from self._filters(part, here, event, inside=inside)
@@ -173,7 +190,7 @@ class Finder:
     def _twice(self, parts: object, path: Path) -> Iterator[Problem]:
         """A condition that stands twice in one list: harmless, and hardly ever meant."""
         seen: dict[str, Path] = {}
-        for i, node in _dicts(parts):
+        for i, node in dicts(parts):
             here, text = (*path, i), repr(sorted((k, repr(v)) for k, v in node.items()))
             if text in seen:
                 yield finding("condition_twice", self._at(*here), other=self._at(*seen[text]))
@@ -296,7 +313,8 @@ _SAME_IDEA: dict[tuple[words.Test, str], tuple[str, str]] = {
 """The word of another type with the same idea: (positive, negated)."""
 
 
-def _dicts(parts: object) -> Iterator[tuple[int, Dict]]:
+def dicts(parts: object) -> Iterator[tuple[int, Dict]]:
+    """The objects of a list, with their positions."""
     for i, node in enumerate(parts if isinstance(parts, list) else ()):
         if isinstance(node, dict):
             yield i, node

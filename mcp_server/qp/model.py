@@ -225,7 +225,7 @@ def leaves(filts: Sequence[Filter]) -> Iterator[Filter]:
             yield f
 
 
-def normalised(definition: Qp) -> dict[str, Any]:
+def normalised(definition: Part) -> dict[str, Any]:
     """The definition in the documented wire form, with the keys that were written and no others."""
     return definition.model_dump(mode="json", exclude_unset=True)
 

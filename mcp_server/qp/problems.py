@@ -112,10 +112,19 @@ CODES: Mapping[str, Code] = {
     "cluster_type_unknown": _problem(
         "cluster_type is {expected}: static is computed when asked, dynamic follows the day and the data by itself.",
         "cluster_type 可为 {expected}：static 在要求时计算，dynamic 随日期和数据自动更新。"),
+    "tag_given": _problem(
+        "This defines a tag (tagQp); tags are made with create_tag and changed with update_tag.",
+        "这是标签的定义（tagQp）；新建标签请用 create_tag，修改请用 update_tag。"),
+    "cluster_given": _problem(
+        "This defines a cluster (qp); clusters are made with create_cluster and changed with update_cluster. "
+        "In a tag it can be the userClusterDef of one value.",
+        "这是分群的定义（qp）；新建分群请用 create_cluster，修改请用 update_cluster。在标签中，它可以作为某个标签值的 userClusterDef。"),
     "tag_kind": _problem(
         "A tag is defined by exactly one of userTagValueDefs, userTagConFirstLastEventDef and userTagConQuotaDef.",
         "标签定义须在 userTagValueDefs、userTagConFirstLastEventDef、userTagConQuotaDef 中取且只取一种。"),
-    "tag_value_twice": _problem("Two values of the tag have the same text.", "标签中有两个相同的标签值。"),
+    "tag_value_twice": _problem(
+        "The value stands at {other} already. Join both conditions in one value, or give this one another text.",
+        "该标签值在 {other} 已出现。请把两处条件合并到一个标签值，或改用其他标签值。"),
     "tag_calculation": _problem("isCalc must be false: the property's own value is taken.", "isCalc 只能为 false，即直接取属性值。"),
     "tag_type_unknown": _problem('type is "normal".', "type 只能是 \"normal\"。"),
     "tag_property_list": _problem("{name} is a list; a tag takes one value.", "{name} 是列表；标签只能取单个值。"),

@@ -9,27 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.keys import EVENT_KEYS, FILTER_KEYS, MEASURE_KEYS, QP_KEYS, Keys
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.numbers import parse_number, plain
 from mcp_server.qp.sent import ABSENT, MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
 from mcp_server.qp.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
 
-QP_KEYS = ("events", "event_relation", "filts", "relation", "event_user_relation")
-EVENT_KEYS = ("eventName", "comparator", "num", "taPropQuota", "recentDay", "startTime", "endTime", "relation", "filts")
-MEASURE_KEYS = ("analysis", "quota")
-FILTER_KEYS = (
-    "filterType",
-    "relation",
-    "filts",
-    "tableType",
-    "columnName",
-    "comparator",
-    "ftv",
-    "timeUnit",
-    "specifiedClusterDate",
-)
-_OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",
+OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",
                        "timeUnit", "filterType", "specifiedClusterDate"})  # fmt: skip
 _AS_TEXT = Text("values are text on the wire", "线上格式中的值一律为文本")
 _AS_LIST = Text("a list is expected here", "此处应为列表")
@@ -48,13 +35,16 @@ _ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限
 def repair(raw: object, metadata: Metadata, root: tuple[str | int, ...] = ()) -> Repaired:
     """Rewrite a definition as it was sent into the documented form, as far as it can be read."""
     done = Repaired()
-    done.value = _Repairer(done, metadata).qp(raw, Place((), root))
+    done.value = Repairer(done, metadata).qp(raw, Place((), root))
     done.moved[()] = root
     return done
 
 
-class _Repairer:
+class Repairer:
     """One walk over one definition. A method per kind of part; each returns the rewritten part."""
+
+    optional = OPTIONAL
+    """Keys that are absent where they are empty."""
 
     def __init__(self, done: Repaired, metadata: Metadata) -> None:
         self.done = done
@@ -76,17 +66,21 @@ class _Repairer:
         if not isinstance(node, dict):
             return node
         out, places = self._keys(node, place, EVENT_KEYS)
-        self._strip(out, "eventName", places)
-        self._word(out, "relation", places, words.RELATIONS)
+        self._rows(out, places)
         self._measure(out, place, places)
         self._num(out, places)
         self._word(out, "comparator", places, words.NUMBER_COMPARATORS, _synonyms(words.NUMBER_COMPARATORS.values()))
         self._count_bounds(out, places)
+        return out
+
+    def _rows(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        """What says which rows of an event count."""
+        self._strip(out, "eventName", places)
+        self._word(out, "relation", places, words.RELATIONS)
         self._strip(out, "recentDay", places)
         for key in ("startTime", "endTime"):
             self._time(out, key, places)
         self._each(out, "filts", places, self.filter)
-        return out
 
     def filter(self, raw: object, place: Place) -> object:
         node = self._object(raw, place)
@@ -120,6 +114,17 @@ class _Repairer:
         """An object, also where it came as JSON text."""
         return self._parsed(raw, place, dict)
 
+    def _object_at(
+        self, out: dict[str, Any], key: str, places: dict[str, Place], legal: Keys
+    ) -> tuple[dict[str, Any], dict[str, Place]] | None:
+        """The object under a key with its own keys in the documented spelling, and where each stood."""
+        node = self._object(out.get(key), places[key]) if key in out else None
+        if not isinstance(node, dict):
+            return None
+        inner, inner_places = self._keys(node, places[key], legal)
+        out[key] = inner
+        return inner, inner_places
+
     def _parsed(self, raw: object, place: Place, kind: type) -> object:
         if not isinstance(raw, str) or raw.lstrip()[:1] not in ("{", "["):
             return raw
@@ -132,9 +137,7 @@ class _Repairer:
         self.done.note(place, raw, value, _AS_JSON)
         return value
 
-    def _keys(
-        self, node: dict[str, Any], place: Place, legal: tuple[str, ...]
-    ) -> tuple[dict[str, Any], dict[str, Place]]:
+    def _keys(self, node: dict[str, Any], place: Place, legal: Keys) -> tuple[dict[str, Any], dict[str, Place]]:
         """The node with its keys in the documented spelling, and where each stood."""
         out: dict[str, Any] = {}
         places: dict[str, Place] = {}
@@ -143,7 +146,7 @@ class _Repairer:
             if new != old and (new in node or new in out):
                 new = old  # both spellings were sent: the other one stays, unknown, and is named as a problem
             here = place.to(new, old)
-            if (new in words.DISPLAY_KEYS and new not in legal) or (new in _OPTIONAL and value in ("", None)):
+            if (new in words.DISPLAY_KEYS and new not in legal) or (new in self.optional and value in ("", None)):
                 self.done.note(place.to(old), value, ABSENT, _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
                 continue
             if new != old:
@@ -212,18 +215,23 @@ class _Repairer:
             out["taPropQuota"] = {"analysis": "TIMES"}
             self.done.note(place.to("taPropQuota"), ABSENT, out["taPropQuota"], _COUNTED)
             return
-        node = self._object(out["taPropQuota"], places["taPropQuota"])
-        if not isinstance(node, dict):
+        found = self._object_at(out, "taPropQuota", places, MEASURE_KEYS)
+        if not found:
             return
-        measure, inner = self._keys(node, places["taPropQuota"], MEASURE_KEYS)
+        measure, inner = found
         if measure.get("analysis") in (None, ""):
             measure["analysis"] = "TIMES"
             self.done.note(places["taPropQuota"].to("analysis"), ABSENT, "TIMES", _COUNTED)
         else:
-            self._word(measure, "analysis", inner, words.MEASURES, _synonyms(words.MEASURES.values()))
-        self._strip(measure, "quota", inner)
-        self._property(measure, inner, "event", "quota")
-        out["taPropQuota"] = measure
+            self._analysis(measure, inner)
+        self._quota(measure, inner)
+
+    def _analysis(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        self._word(out, "analysis", places, words.MEASURES, _synonyms(words.MEASURES.values()))
+
+    def _quota(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+        self._strip(out, "quota", places)
+        self._property(out, places, "event", "quota")
 
     def _num(self, out: dict[str, Any], places: dict[str, Place]) -> None:
         value = out.get("num")
@@ -273,9 +281,8 @@ class _Repairer:
         out["ftv"] = [self._value(value, place.within(0), found)]
 
     def _value(self, value: object, place: Place, found: Property | None) -> object:
-        text = as_wire_text(value)
-        if text is not None:
-            self.done.note(place, value, text, _AS_TEXT)
+        text = self._text(value, place)
+        if text is not value:
             return text
         if not isinstance(value, str) or found is None or found.type not in ("number", "time"):
             return value
@@ -283,6 +290,14 @@ class _Repairer:
         if tidy != value:
             self.done.note(place, value, tidy, _BLANKS)
         return self._local(tidy, place) if found.type == "time" else tidy
+
+    def _text(self, value: object, place: Place) -> object:
+        """A number or bool as text; anything else as it is."""
+        text = as_wire_text(value)
+        if text is None:
+            return value
+        self.done.note(place, value, text, _AS_TEXT)
+        return text
 
     def _time(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
         self._strip(out, key, places)

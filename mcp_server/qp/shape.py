@@ -12,22 +12,22 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcp_server.errors import Problem
-from mcp_server.qp import repair as keys
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.keys import QP_KEYS, Keys, Path, legal_keys, tables_at
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.numbers import tidy_number
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
 from mcp_server.qp.suggest import nearest
+from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.text import Text, listed, same
-
-Path = tuple[str | int, ...]
 
 _CODE_OF = {
     "missing": "key_missing",
     "extra_forbidden": "key_unknown",
     "string_type": "type_wrong",
     "tuple_type": "type_wrong",
+    "bool_type": "type_wrong",
     "model_type": "type_wrong",
     "model_attributes_type": "type_wrong",
     "string_too_short": "name_empty",
@@ -35,7 +35,11 @@ _CODE_OF = {
     "too_long": "definition_too_large",
     "string_unicode": "text_invalid",
 }
-_EXPECTED_TYPE = {"string_type": Text("text", "文本"), "tuple_type": Text("a list", "列表")}
+_EXPECTED_TYPE = {
+    "string_type": Text("text", "文本"),
+    "tuple_type": Text("a list", "列表"),
+    "bool_type": Text("true or false", " true 或 false"),
+}
 _OBJECT = Text("an object", "对象")
 _WORDS = {
     "relation": tuple(words.RELATIONS),
@@ -44,6 +48,7 @@ _WORDS = {
     "analysis": tuple(words.MEASURES),
     "timeUnit": tuple(words.TIME_UNITS),
     "filterType": (words.GROUP,),
+    "type": (PLAIN_MEASURE,),
 }
 
 
@@ -58,15 +63,19 @@ class Fault(NamedTuple):
     sent: str
     """The pointer into the arguments as they were sent."""
     metadata: Metadata
+    root: Keys
+    """The keys of the definition itself."""
 
 
-def shape_problems(error: ValidationError, done: Repaired, metadata: Metadata) -> Iterator[Problem]:
-    """Every shape problem of one definition."""
+def shape_problems(
+    error: ValidationError, done: Repaired, metadata: Metadata, root: Keys = QP_KEYS
+) -> Iterator[Problem]:
+    """Every shape problem of one definition, whose own keys are `root`."""
     for detail in error.errors(include_url=False):
-        yield _problem(detail, done, metadata)
+        yield _problem(detail, done, metadata, root)
 
 
-def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata) -> Problem:
+def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Keys) -> Problem:
     code = _CODE_OF.get(detail["type"], detail["type"])
     at = detail.get("ctx", {}).get("at", "")
     path: Path = (*detail["loc"], at) if at else tuple(detail["loc"])
@@ -80,7 +89,7 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata) -> Proble
         return finding("type_wrong", sent, got=_quoted(got), expected=_OBJECT)
     make = _SPECIAL.get(code)
     if make:
-        return make(Fault(path, key, node, got, sent, metadata))
+        return make(Fault(path, key, node, got, sent, metadata, root))
     expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
     if key in _WORDS and code.endswith("_unknown"):
         expected = ", ".join(_WORDS[key])
@@ -101,20 +110,13 @@ def _node(value: Any, path: Path) -> Any:
 
 
 def _quoted(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None else str(value)
 
 
-def legal_keys(path: Path) -> tuple[str, ...]:
-    """The keys of the object at a path."""
-    if path and path[-1] == "taPropQuota":
-        return keys.MEASURE_KEYS
-    if "filts" in path:
-        return keys.FILTER_KEYS
-    return keys.EVENT_KEYS if path[:1] == ("events",) else keys.QP_KEYS
-
-
 def _key_unknown(f: Fault) -> Problem:
-    legal = legal_keys(f.path[:-1])
+    legal = legal_keys(f.path[:-1], f.root)
     free = [k for k in legal if not (isinstance(f.node, Mapping) and k in f.node)]
     return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=nearest(f.key, free))
 
@@ -132,6 +134,7 @@ def _too_large(f: Fault) -> Problem:
         "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
         "ftv": Text("{n} values", "{n} 个值").format(n=words.MANY),
         "filts": Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH),
+        "userTagValueDefs": Text("{n} values of a tag", "{n} 个标签值").format(n=MAX_VALUES),
     }
     text = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
     return finding("definition_too_large", f.sent, got="", limit=limits.get(f.key, text))
@@ -163,11 +166,6 @@ def comparators_at(path: Path, node: Any, metadata: Metadata) -> Iterator[str]:
     for row in words.COMPARATORS.values():
         if (found is None or found.type in row.types) and row.fits(tables):
             yield row.word
-
-
-def tables_at(path: Path) -> tuple[str, ...]:
-    """The tables that a filter at a path may name."""
-    return words.TABLES_IN_EVENT if path[:1] == ("events",) else words.TABLES_AT_TOP
 
 
 def _analysis_unknown(f: Fault) -> Problem:
@@ -207,11 +205,10 @@ def _quota_missing(f: Fault) -> Problem:
 
 
 def _table_unknown(f: Fault) -> Problem:
-    inside = f.path[0] == "events"
-    if f.got == "event" and not inside:
+    tables = tables_at(f.path)
+    if f.got == "event" and "event" not in tables:
         name = f.node.get("columnName", "") if isinstance(f.node, Mapping) else ""
         return finding("property_of_events", f.sent, got="event", name=name)
-    tables = tables_at(f.path)
     if f.got == "cluster":
         return finding("table_unknown", f.sent, got="cluster", expected=" / ".join(tables))
     return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion="user")

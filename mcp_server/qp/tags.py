@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, StrictStr, StringConstraints, model_validator
 
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.metadata import Metadata, ValueType
 from mcp_server.qp.model import (
     EventFilter,
     Measure,
@@ -29,14 +30,17 @@ from mcp_server.qp.model import (
 TagKind = Literal["tag_condition_default", "tag_condition_by_firstlast_event", "tag_condition_by_quotation"]
 MAX_VALUES = 100
 """Most values of one tag."""
+PLAIN_MEASURE = "normal"
+"""As `type` of a metric: a measure of the rows as they are; the vendor documents no other."""
 
 TagText = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
+"""A value as it stands: "" and blanks are values too (qp.md section 1)."""
 
 
 class TagValue(Part):
     """One value of a tag and who gets it: the first value whose definition selects a user wins."""
 
-    tag_value: Name = Field(alias="tagValue")
+    tag_value: TagText = Field(alias="tagValue")
     tag_remark: TagText = Field("", alias="tagRemark")
     definition: Qp = Field(alias="userClusterDef")
 
@@ -93,7 +97,7 @@ class FirstLast(Part):
 class QuotaEvent(EventRows):
     """The measure of every user with at least one matching row."""
 
-    type: Annotated[StrictStr, word_of(("normal",), "tag_type_unknown")] = "normal"
+    type: Annotated[StrictStr, word_of((PLAIN_MEASURE,), "tag_type_unknown")] = PLAIN_MEASURE
     analysis: Annotated[StrictStr, word_of(words.MEASURES, "analysis_unknown")]
     quota: Name = ""
 
@@ -104,7 +108,7 @@ class QuotaEvent(EventRows):
     @model_validator(mode="after")
     def _quota_fits(self) -> Self:
         if bool(self.quota) != bool(words.MEASURES[self.analysis].quota_types):
-            raise fault("quota_unexpected" if self.quota else "quota_missing", "quota" if self.quota else "")
+            raise fault("quota_unexpected", "quota") if self.quota else fault("quota_missing")
         return self
 
 
@@ -135,14 +139,34 @@ class TagQp(Part):
                 raise fault("type_wrong", type(self).model_fields[name].alias or name)
         if sum(map(bool, (self.values, self.first_last, self.quota))) != 1:
             raise fault("tag_kind")
-        texts = [v.tag_value for v in self.values]
-        if len(set(texts)) != len(texts):
-            raise fault("tag_value_twice", "userTagValueDefs")
         return self
 
 
 Definition = Qp | TagQp
 """What a cluster or tag is defined by."""
+
+
+def tag_value_type(tag: TagQp, metadata: Metadata) -> tuple[ValueType, int | None]:
+    """The type of a tag's values, and of numbers the scale as in `Property.scale` (qp.md section 5).
+
+    Text for custom values, a number for a measure, the property's own type for a first or last event. A sum, a
+    largest and a smallest keep the scale of what they are made from, a median of exact numbers has one place more,
+    an average is a double. A property that is unknown gives text, or a double where it was measured.
+    """
+    if tag.first_last:
+        taken = tag.first_last.event.calc_prop.property
+        found = metadata.property(taken.table_type, taken.column_name)
+        return (found.type, found.scale) if found else ("string", None)
+    if tag.quota is None:
+        return "string", None
+    event = tag.quota.event
+    if words.MEASURES[event.analysis].counts:
+        return "number", 0
+    measured = metadata.property("event", event.quota)
+    scale = measured.scale if measured else None
+    if scale is None or event.analysis == "AVG":
+        return "number", None
+    return "number", scale + 1 if event.analysis == "MEDIAN" else scale
 
 
 def tag_meaning_hash(definition: TagQp) -> str:
