@@ -1,0 +1,144 @@
+"""Clusters as conditions: their current members, what moves on first, and what may not be (qp.md section 4)."""
+
+from typing import Any
+
+import pytest
+
+from mcp_server.errors import ClusterInUse, InvalidDefinition
+from tests import small
+from tests.operations.desk import DYNAMIC, STATIC, Desk, of_user, times
+
+
+def member(name: str, word: str = "belongToCluster", **more: object) -> dict[str, Any]:
+    return {"tableType": "cluster", "columnName": name, "comparator": word, "ftv": [], **more}
+
+
+def ids(desk: Desk, *filts: dict[str, Any], relation: str = "and") -> list[str]:
+    """The users that filters select."""
+    seen = desk("preview_definition", qp={"filts": list(filts), "relation": relation}, sample=20)
+    return [row["#user_id"] for row in seen.sample]
+
+
+@pytest.fixture
+def buyers(desk: Desk) -> Desk:
+    """With a cluster `buyers` of players 1 and 2."""
+    desk.create("buyers", small.BUYERS)
+    return desk
+
+
+def test_members_and_others(buyers: Desk) -> None:
+    assert ids(buyers, member("buyers")) == ["1", "2"]
+    assert ids(buyers, member("buyers", "notBelongToCluster")) == ["3", "4"]
+
+
+def test_names_ignore_case_and_are_repaired(buyers: Desk) -> None:
+    seen = buyers("validate_definition", qp={"filts": [{**member("BUYERS"), "tableType": "user_cluster"}]})
+    assert seen.definition["filts"][0] == member("buyers")
+    assert len(seen.repairs) == 2
+
+
+def test_a_cluster_joins_other_conditions_also_in_groups(buyers: Desk) -> None:
+    group = {"filterType": "COMPOUND", "relation": "or", "filts": [member("buyers"), of_user("city", "equal", "a|b")]}
+    assert ids(buyers, group, of_user("level", "equal", "3")) == ["1", "3"]
+
+
+def test_two_clusters_and_the_same_one_twice(buyers: Desk) -> None:
+    buyers.create("level5", {"filts": [of_user("level", "equal", "5")]})
+    assert ids(buyers, member("buyers"), member("level5", "notBelongToCluster"), member("buyers")) == ["1"]
+
+
+def test_the_explanation_names_the_cluster(buyers: Desk) -> None:
+    said = buyers("validate_definition", qp={"filts": [member("buyers", "notBelongToCluster")]}).explanation
+    assert "does not belong to the cluster `buyers`" in said.en
+    assert "不属于分群 `buyers`" in said.zh
+
+
+@pytest.mark.parametrize(
+    ("part", "code", "suggestion"),
+    [
+        (member("buyer"), "cluster_unknown", "buyers"),
+        (member("buyers", "equal"), "ftv_count", ""),
+        ({**member("buyers", "equal"), "ftv": ["1"]}, "comparator_not_for_type", "belongToCluster"),
+        (member("buyers", "isNull"), "comparator_not_for_type", "notBelongToCluster"),
+        ({**member("city"), "tableType": "user"}, "comparator_only_of_cluster", ""),
+        (member("buyers", specifiedClusterDate="1999-01-01"), "cluster_date_unknown", "2026-07-04"),
+        (member("buyers", specifiedClusterDate="yesterday"), "cluster_date_invalid", ""),
+        ({**of_user("city", "isNull"), "specifiedClusterDate": "2026-07-04"}, "cluster_date_unexpected", ""),
+    ],
+)
+def test_a_wrong_cluster_condition_is_named(buyers: Desk, part: dict[str, Any], code: str, suggestion: str) -> None:
+    problems = buyers("validate_definition", qp={"filts": [part]}).problems
+    assert (code, suggestion) in [(p.code, p.suggestion) for p in problems]
+
+
+def test_inside_an_event_there_are_no_clusters(buyers: Desk) -> None:
+    problems = buyers("validate_definition", qp={"events": [times("greater", "0", filts=[member("buyers")])]}).problems
+    assert [p.code for p in problems] == ["table_unknown"]
+
+
+def test_the_version_of_a_day_is_read_where_it_is_kept(buyers: Desk) -> None:
+    assert ids(buyers, member("buyers", specifiedClusterDate="2026-07-04")) == ["1", "2"]
+
+
+def test_a_static_part_counts_as_it_was_last_computed(buyers: Desk) -> None:
+    buyers.create("rest", {"filts": [member("buyers", "notBelongToCluster")]})
+    assert buyers.row("rest").users_num == 2
+    buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "0")]})
+    assert buyers.row("rest").fresh is False
+    assert "buyers" in buyers.row("rest").note
+    assert buyers("refresh_cluster", cluster="rest").cluster.users_num == 1
+
+
+def test_a_dynamic_part_is_computed_first(desk: Desk) -> None:
+    desk.create("buyers", small.BUYERS, DYNAMIC)
+    desk.create("rest", {"filts": [member("buyers", "notBelongToCluster")]}, STATIC)
+    desk.load_again()
+    assert desk("refresh_cluster", cluster="rest").cluster.users_num == 2
+    assert desk.row("buyers").fresh is True
+    assert ids(desk, member("buyers")) == ["1", "2"]
+
+
+def test_a_chain_of_dynamic_clusters_moves_as_one(desk: Desk) -> None:
+    desk.create("one", small.BUYERS, DYNAMIC)
+    for below, name in (("one", "two"), ("two", "three"), ("three", "four")):
+        desk.create(name, {"filts": [member(below)]}, DYNAMIC)
+    desk.load_again()
+    done = desk("refresh_cluster", cluster="four").cluster
+    assert (done.users_num, done.fresh) == (2, True)
+    assert [desk.row(name).fresh for name in ("one", "two", "three")] == [True, True, True]
+
+
+def test_a_cluster_cannot_reach_itself(desk: Desk) -> None:
+    desk.create("one", small.BUYERS)
+    desk.create("two", {"filts": [member("one")]})
+    desk.create("three", {"filts": [member("two")]})
+    for reaching in ("one", "two", "three"):
+        error = desk.refused("update_cluster", cluster="one", qp={"filts": [member(reaching)]})
+        assert isinstance(error, InvalidDefinition)
+        assert [p.code for p in error.problems] == ["cluster_cycle"]
+    assert desk.row("one").users_num == 2
+
+
+def test_a_cluster_that_others_rest_on_is_not_deleted(desk: Desk) -> None:
+    desk.create("one", small.BUYERS)
+    desk.create("two", {"filts": [member("ONE")]})
+    desk.create("three", {"filts": [{"filterType": "COMPOUND", "filts": [member("one", "notBelongToCluster")]}]})
+    error = desk.refused("delete_cluster", cluster="one")
+    assert isinstance(error, ClusterInUse)
+    assert "two" in error.message.en
+    assert "three" in error.message.en
+    desk("delete_cluster", cluster="two")
+    desk("update_cluster", cluster="three", qp=small.BUYERS)
+    desk("delete_cluster", cluster="one")
+
+
+def test_a_part_that_was_never_computed_is_named(desk: Desk) -> None:
+    desk.create("one", {"filts": [of_user("city", "equal", "上海")]})
+    desk.catalog.database.connection.execute("UPDATE cluster SET version = NULL")
+    problems = desk("validate_definition", qp={"filts": [member("one")]}).problems
+    assert [p.code for p in problems] == ["cluster_not_ready"]
+
+
+def test_the_sql_shown_names_the_cluster(buyers: Desk) -> None:
+    sql = buyers("preview_definition", qp={"filts": [member("buyers")]}, include_sql=True).sql
+    assert 'LEFT JOIN "buyers" AS c0' in sql
