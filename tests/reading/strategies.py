@@ -31,6 +31,7 @@ WORDS = {
     "list": ("arrayIncludeItem", "arrayNotIncludeItem", "arrayItemPos", "arrayIsNull", "arrayNotNull"),
 }
 NULL_WORDS = ("isNull", "notNull")
+CLUSTER_WORDS = ("belongToCluster", "notBelongToCluster")
 EVENT_WORDS = ("relativeEventBefore", "relativeEventAfter", "relativeEventAbsolute")
 MEASURES = ("TIMES", "SUM", "AVG", "MAX", "MIN", "MEDIAN", "DISTINCT")
 NUMBERS = ("whole", "double", "decimal")
@@ -160,6 +161,8 @@ def filters_of(draw: st.DrawFn, world: World, *, inside: bool, depth: int) -> Js
     if depth and draw(st.integers(0, 4)) == 4:
         parts = st.lists(filters_of(world, inside=inside, depth=depth - 1), min_size=1, max_size=3)
         return {"filterType": "COMPOUND", **_relation(draw), "filts": draw(parts)}
+    if not inside and world.crowds and draw(st.booleans()):
+        return draw(crowd_conditions(world))
     table = draw(st.sampled_from(("event", "event", "user"))) if inside else "user"
     column = draw(st.sampled_from(world.columns[table]))
     legal = WORDS[column.kind] * 2 + NULL_WORDS
@@ -170,6 +173,20 @@ def filters_of(draw: st.DrawFn, world: World, *, inside: bool, depth: int) -> Js
         condition["ftv"] = values
     if word in EVENT_WORDS:
         condition["timeUnit"] = draw(st.sampled_from(("minute", "hour", "day")))
+    return condition
+
+
+@st.composite
+def crowd_conditions(draw: st.DrawFn, world: World) -> Json:
+    """A condition on a cluster or on the value of a tag; of now, or of a day of which there is a version."""
+    crowd = draw(st.sampled_from(world.crowds))
+    word = draw(st.sampled_from(WORDS[crowd.column.kind] * 3 + NULL_WORDS if crowd.column else CLUSTER_WORDS))
+    condition: Json = {"tableType": "cluster", "columnName": crowd.name, "comparator": word}
+    values = draw(_values(world, crowd.column, word)) if crowd.column else []
+    if values or draw(st.booleans()):
+        condition["ftv"] = values
+    if day := draw(st.sampled_from(list(crowd.versions))):
+        condition["specifiedClusterDate"] = day
     return condition
 
 

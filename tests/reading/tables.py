@@ -1,13 +1,17 @@
-"""A world as the engine sees it: two tables in DuckDB, and metadata."""
+"""A world as the engine sees it: two tables in DuckDB, members in Parquet files, and metadata."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from mcp_server.engine.quoting import identifier
+from mcp_server.engine.emit import Tables
+from mcp_server.engine.plan import Plan
+from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Event, Metadata, Property, ValueType
-from tests.reading.worlds import Column, World
+from tests.reading.worlds import Column, Crowd, World
 
 _TYPES: dict[str, ValueType] = {
     "string": "string",
@@ -23,7 +27,16 @@ _TYPES: dict[str, ValueType] = {
 def metadata_of(world: World) -> Metadata:
     found = [_property(table, column) for table, columns in world.columns.items() for column in columns]
     events = tuple(Event(name=name) for name in world.names)
-    return Metadata(project_id="1", zone=world.zone, today=world.today, events=events, properties=tuple(found))
+    known = Metadata(project_id="1", zone=world.zone, today=world.today, events=events, properties=tuple(found))
+    return known.with_clusters(tuple(map(_cluster, world.crowds)))
+
+
+def _cluster(crowd: Crowd) -> Property:
+    dates = tuple(sorted(day for day in crowd.versions if day))
+    if crowd.column is None:
+        return Property(table="cluster", name=crowd.name, type="cluster", dates=dates)
+    found = _property("cluster", crowd.column)
+    return found.model_copy(update={"name": crowd.name, "dates": dates})
 
 
 def _property(table: Any, column: Column) -> Property:
@@ -32,11 +45,30 @@ def _property(table: Any, column: Column) -> Property:
     return Property(table=table, name=column.name, type=_TYPES[column.kind], scale=scale)
 
 
-def fill(connection: duckdb.DuckDBPyConnection, world: World) -> None:
-    """Make the tables `users` and `events` anew."""
+def fill(connection: duckdb.DuckDBPyConnection, world: World, folder: Path | None = None) -> None:
+    """Make the tables `users` and `events` anew, and, in a folder, the members files of the clusters and tags."""
     number = Column("$row", "whole", "BIGINT")
     _table(connection, "users", world.columns["user"], world.users)
     _table(connection, "events", [*world.columns["event"], number], world.events)
+    for place, crowd in enumerate(world.crowds if folder else ()):
+        for day, members in crowd.versions.items():
+            columns = [Column("user_id", "whole", "BIGINT")]
+            columns += [replace(crowd.column, name="value")] if crowd.column else []
+            rows = [{"user_id": user, "value": value} for user, value in members.items()]
+            _table(connection, "members", columns, rows)
+            connection.execute(f"COPY members TO {literal(str(_members(folder, place, day)))} (FORMAT parquet)")
+
+
+def _members(folder: Path | None, place: int, day: str) -> Path:
+    assert folder is not None, "clusters need a folder"
+    return folder / f"{place}_{day}.parquet"
+
+
+def tables_of(world: World, plan: Plan, folder: Path | None = None) -> Tables:
+    """What `fill` made, with the members that a plan asks for, in its order."""
+    places = {crowd.name: place for place, crowd in enumerate(world.crowds)}
+    paths = [_members(folder, places[source.name], source.day) for source in plan.clusters]
+    return Tables(members=tuple(f"read_parquet({literal(str(path))})" for path in paths))
 
 
 def _table(

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.emit import DUCKDB, selection_sql
+from mcp_server.engine.dialect import DUCKDB
+from mcp_server.engine.emit import selection_sql
 from mcp_server.qp import vocabulary
 from mcp_server.qp.check import read
 from tests.reading import slow, strategies
 from tests.reading.strategies import Case, Json
-from tests.reading.tables import fill, metadata_of
+from tests.reading.tables import fill, metadata_of, tables_of
 from tests.reading.worlds import World
 
 
@@ -51,16 +53,18 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield made
 
 
-def compare(connection: duckdb.DuckDBPyConnection, case: Case, tally: Tally) -> None:
+def compare(connection: duckdb.DuckDBPyConnection, folder: Path, case: Case, tally: Tally) -> None:
     """Both readings of every definition of a case; a difference fails with all that is needed to see why."""
     world, metadata = case.world, metadata_of(case.world)
-    fill(connection, world)
+    fill(connection, world, folder)
     for definition in case.definitions:
         reading = read(definition, metadata)
         assert not reading.problems, (definition, reading.problems)
         assert not reading.repairs, (definition, reading.repairs)
-        sql = selection_sql(compile_definition(reading.must(), metadata), DUCKDB)
-        expected = slow.select(definition, world.users, world.events, world.schema, world.zone, world.today)
+        plan = compile_definition(reading.must(), metadata)
+        sql = selection_sql(plan, DUCKDB, tables_of(world, plan, folder))
+        data = (world.users, world.events, world.schema, world.zone, world.today, world.clusters)
+        expected = slow.select(definition, *data)
         try:
             rows = connection.execute(sql).fetchall()
         except duckdb.Error as error:
@@ -75,7 +79,7 @@ def _shown(world: World, definition: Json, sql: str, verdict: str) -> str:
     return "\n".join(("", json.dumps(definition, ensure_ascii=False, indent=1), repr(world), sql, verdict))
 
 
-def sweep(connection: duckdb.DuckDBPyConnection, examples: int) -> Tally:
+def sweep(connection: duckdb.DuckDBPyConnection, folder: Path, examples: int) -> Tally:
     tally = Tally()
     calm = settings(
         derandomize=True,
@@ -90,22 +94,22 @@ def sweep(connection: duckdb.DuckDBPyConnection, examples: int) -> Tally:
     @calm
     @given(strategies.cases())
     def both_select_the_same(case: Case) -> None:
-        compare(connection, case, tally)
+        compare(connection, folder, case, tally)
 
     both_select_the_same()
     return tally
 
 
-def test_both_readings_select_the_same_users(connection: duckdb.DuckDBPyConnection) -> None:
-    tally = sweep(connection, 40)
+def test_both_readings_select_the_same_users(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    tally = sweep(connection, tmp_path, 40)
     assert tally.definitions >= 100
 
 
 @pytest.mark.slow
 def test_both_readings_select_the_same_users_in_the_long_run(
-    connection: duckdb.DuckDBPyConnection, capsys: pytest.CaptureFixture[str]
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally = sweep(connection, 600)
+    tally = sweep(connection, tmp_path, 600)
     with capsys.disabled():
         print(f"\n{tally.definitions} definitions: {dict(tally.choices)}")
     assert tally.definitions >= 1000

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests.reading import slow
 from tests.reading.slow import Kind
 
 Row = dict[str, Any]
@@ -31,6 +32,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """A cluster, or, with a column of values, a tag."""
+
+    name: str
+    column: Column | None
+    versions: Mapping[str, Mapping[int, Any]]
+    """By local day, "" is now: the users that belong to it, with their values (of a cluster None)."""
+
+    def __repr__(self) -> str:
+        of = f"tag of {self.column.sql}" if self.column else "cluster"
+        shown = {day: rows if self.column else sorted(rows) for day, rows in self.versions.items()}
+        return f"{of} {self.name}: {shown}"
+
+
+@dataclass(frozen=True)
 class World:
     """What a definition can be held against."""
 
@@ -42,6 +58,18 @@ class World:
     """Event names."""
     users: Sequence[Row]
     events: Sequence[Row]
+    crowds: Sequence[Crowd] = ()
+    """Clusters and tags."""
+
+    @property
+    def clusters(self) -> slow.Clusters:
+        """The same for the slow reading."""
+        return {
+            c.name: slow.Cluster(c.column.kind, c.versions)
+            if c.column
+            else slow.Cluster(None, {day: set(rows) for day, rows in c.versions.items()})
+            for c in self.crowds
+        }
 
     @property
     def schema(self) -> dict[str, dict[str, Kind]]:
@@ -53,6 +81,7 @@ class World:
         for table, rows in (("user", self.users), ("event", self.events)):
             lines += [f"{table} columns: " + ", ".join(f"{c.name} {c.sql}" for c in self.columns[table])]
             lines += [f"  {table} { ({k: v for k, v in row.items() if v is not None}) }" for row in rows]
+        lines += map(repr, self.crowds)
         return "\n".join(lines)
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
@@ -87,6 +116,7 @@ NAMES = (
     "😀",
 )
 EVENT_NAMES = ("pay", "Pay", "登录", "it's", '"; --')
+CROWD_NAMES = ("vip", "level", "Payers_7d", "select", "it's", "大R", 'x"; DROP TABLE users; --', "user_id")
 USER_IDS = (1, 2, 3, 4, 5, 6, 7, 8, 0, -1, 9007199254740993, 2**63 - 1)
 STRANGER = 77
 """An id that no user has."""
@@ -114,6 +144,17 @@ _EVENT_KINDS: tuple[Column, ...] = (
     Column("", "list", "VARCHAR[]", LISTS),
     Column("", "double", "DOUBLE", WILD, rough=True),
     Column("", "decimal", "DECIMAL(38,9)", FINE),
+)
+_TAG_KINDS: tuple[Column | None, ...] = (
+    None,
+    None,
+    Column("", "string", "VARCHAR", STRINGS),
+    Column("", "whole", "BIGINT", WHOLES),
+    Column("", "whole", "DECIMAL(38,0)", (0, 1, 3, 2**63, -(2**70), 10**37)),
+    Column("", "decimal", "DECIMAL(38,9)", FINE),
+    Column("", "double", "DOUBLE", WILD),
+    Column("", "time", "TIMESTAMP"),
+    Column("", "bool", "BOOLEAN", (False, True)),
 )
 _USER_KINDS: tuple[Column, ...] = (
     Column("", "whole", "BIGINT", WHOLES),
@@ -165,7 +206,8 @@ def worlds(draw: st.DrawFn) -> World:
     rows = draw(st.lists(one, min_size=size, max_size=size))
     twice = draw(st.lists(st.sampled_from(rows), max_size=3)) if rows else []
     events = [row | {"$row": number} for number, row in enumerate([*rows, *twice])]
-    return World(zone, today, _with_system(own, system), names, users, events)
+    crowds = [draw(_crowd(name, ids, instants, today)) for name in draw(_CROWD_LISTS)]
+    return World(zone, today, _with_system(own, system), names, users, events, crowds)
 
 
 def still_world() -> World:
@@ -179,7 +221,12 @@ def still_world() -> World:
         for table, kinds in (("event", _EVENT_KINDS), ("user", _USER_KINDS))
     }
     user = dict.fromkeys([c.name for c in own["user"]]) | {"#user_id": 1}
-    return World(zone, today, _with_system(own, _system((1,), EVENT_NAMES, instants)), EVENT_NAMES, [user], [])
+    crowds = [
+        Crowd(name, replace(kind, values=kind.values or instants) if kind else None, {"": {}, "2026-07-01": {}})
+        for name, kind in zip(CROWD_NAMES, _TAG_KINDS[1:], strict=False)
+    ]
+    columns = _with_system(own, _system((1,), EVENT_NAMES, instants))
+    return World(zone, today, columns, EVENT_NAMES, [user], [], crowds)
 
 
 def _system(ids: Sequence[int], names: Sequence[str], times: Sequence[datetime]) -> tuple[Column, ...]:
@@ -209,3 +256,17 @@ def _columns(draw: st.DrawFn, kinds: Sequence[Column], instants: Sequence[dateti
 def _cells(columns: Sequence[Column]) -> st.SearchStrategy[Row]:
     """Values of one row; a third or so is missing."""
     return st.fixed_dictionaries({c.name: st.sampled_from((None, *c.values, *c.values)) for c in columns})
+
+
+_CROWD_LISTS = st.lists(st.sampled_from(CROWD_NAMES), max_size=3, unique=True)
+
+
+@st.composite
+def _crowd(draw: st.DrawFn, name: str, ids: Sequence[int], instants: Sequence[datetime], today: date) -> Crowd:
+    """A cluster or tag with up to two earlier versions; a member may be gone from the user table."""
+    kind = draw(st.sampled_from(_TAG_KINDS))
+    column = _columns(draw, [kind], instants)[0] if kind else None
+    values = st.sampled_from(column.values) if column else st.none()
+    some = st.dictionaries(st.sampled_from((*ids, *ids, STRANGER)), values, max_size=len(ids))
+    days = draw(st.lists(st.integers(0, 3), max_size=2, unique=True))
+    return Crowd(name, column, {day: draw(some) for day in ("", *(str(today - timedelta(days=d)) for d in days))})
