@@ -16,7 +16,8 @@ from pathlib import Path
 import duckdb
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.emit import DUCKDB, Tables, selection_sql
+from mcp_server.engine.dialect import DUCKDB, Tables
+from mcp_server.engine.emit import selection_sql
 from mcp_server.engine.plan import Plan
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import Qp

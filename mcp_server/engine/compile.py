@@ -13,6 +13,7 @@ from mcp_server.engine.plan import (
     Contains,
     Empty,
     EventBit,
+    EventRows,
     FunnelStep,
     Holds,
     Interval,
@@ -28,14 +29,16 @@ from mcp_server.engine.plan import (
     Plan,
     Points,
     Predicate,
+    Tree,
     UserBit,
     Within,
     join,
 )
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, Property
-from mcp_server.qp.model import EventCondition, Filter, Qp
+from mcp_server.qp.model import EventCondition, Filter, Qp, UserFilter
 from mcp_server.qp.numbers import MAX_PLACES, parse_number, parse_numbers
+from mcp_server.qp.tags import EventRows as TagRows
 from mcp_server.qp.window import Span, after, day_start, instant, parse_time, recent_days, span_between, span_of_days
 
 Relation = Literal["and", "or"]
@@ -43,16 +46,9 @@ Relation = Literal["and", "or"]
 
 def compile_definition(definition: Qp, metadata: Metadata) -> Plan:
     """The plan of a definition that `qp.check.read` found no problem in."""
-    scope = _Scope(metadata)
-    events = tuple(scope.event(i, e) for i, e in enumerate(definition.events))
-    users = tuple(UserBit(len(events) + i, scope.filter(f)) for i, f in enumerate(definition.filts))
-    event_leaves = [Bit(e.bit, e.complement) for e in events]
-    user_leaves = [Bit(u.bit) for u in users]
-    event_side = _side("events", event_leaves, _relation(definition.event_relation))
-    user_side = _side("filts", user_leaves, _relation(definition.relation))
-    sides = [side[-1].left for side in (event_side, user_side) if side]
-    tree = join(_relation(definition.event_user_relation), sides)
-    return Plan(events, users, tree, (*event_side, *user_side), tuple(scope.clusters))
+    scope = Scope(metadata)
+    tree, funnel = scope.conditions(definition)
+    return scope.plan(tree, funnel)
 
 
 def _side(key: str, leaves: Sequence[Bit], relation: Relation) -> tuple[FunnelStep, ...]:
@@ -72,29 +68,46 @@ class _Asked(NamedTuple):
     negated: bool
 
 
-class _Scope:
-    """Compiles parts of one definition against one project's metadata."""
+class Scope:
+    """Compiles definitions against one project's metadata; collects their conditions and the clusters they read."""
 
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
         self.zone = metadata.tz
+        self.events: list[EventBit] = []
+        self.users: list[UserBit] = []
         self.clusters: list[ClusterSource] = []
+
+    def conditions(self, definition: Qp) -> tuple[Tree, tuple[FunnelStep, ...]]:
+        """Give every condition of a definition a bit; its tree over them, and its funnel."""
+        event_leaves = [self.event(e) for e in definition.events]
+        user_leaves = [self.user(f) for f in definition.filts]
+        event_side = _side("events", event_leaves, _relation(definition.event_relation))
+        user_side = _side("filts", user_leaves, _relation(definition.relation))
+        sides = [side[-1].left for side in (event_side, user_side) if side]
+        return join(_relation(definition.event_user_relation), sides), (*event_side, *user_side)
+
+    def plan(self, tree: Tree, funnel: tuple[FunnelStep, ...] = ()) -> Plan:
+        """The plan of what was collected."""
+        return Plan(tuple(self.events), tuple(self.users), tree, funnel, tuple(self.clusters))
+
+    @property
+    def _next_bit(self) -> int:
+        return len(self.events) + len(self.users)
 
     # events
 
-    def event(self, bit: int, event: EventCondition) -> EventBit:
+    def event(self, event: EventCondition) -> Bit:
         measured = self.measured(event)
         complement = measured.word == "TIMES" and measured.test.holds(0) is not measured.negated
-        return EventBit(
-            bit=bit,
-            event=None if event.event_name == words.ANY_EVENT else event.event_name,
-            span=self.window(event),
-            where=self.joined(event.filts, event.relation),
-            measured=measured,
-            complement=complement,
-        )
+        self.events.append(EventBit(self._next_bit, self.rows(event), measured, complement))
+        return Bit(self.events[-1].bit, complement)
 
-    def window(self, event: EventCondition) -> Span:
+    def rows(self, event: EventCondition | TagRows) -> EventRows:
+        name = None if event.event_name == words.ANY_EVENT else event.event_name
+        return EventRows(name, self.window(event), self.joined(event.filts, event.relation))
+
+    def window(self, event: EventCondition | TagRows) -> Span:
         if event.recent_day:
             days = recent_days(event.recent_day, self.metadata.today)
             if days is None:
@@ -119,6 +132,10 @@ class _Scope:
         return Measured(word, Column("event", found.name), found.scale, test, row.negated)
 
     # filters
+
+    def user(self, part: UserFilter) -> Bit:
+        self.users.append(UserBit(self._next_bit, self.filter(part)))
+        return Bit(self.users[-1].bit)
 
     def property(self, table: str, name: str) -> Property:
         found = self.metadata.property(table, name)
@@ -218,11 +235,11 @@ def _empty(where: Interval) -> bool:
     return bool(where.low > where.high or (open_end and where.low == where.high))  # type: ignore[operator]  # both of one kind
 
 
-_BUILD: Mapping[words.Test, Callable[[_Scope, _Asked], Predicate]] = {
-    words.Test.ONE_OF: _Scope.values,
-    words.Test.ABOVE: _Scope.values,
-    words.Test.BELOW: _Scope.values,
-    words.Test.BETWEEN: _Scope.values,
+_BUILD: Mapping[words.Test, Callable[[Scope, _Asked], Predicate]] = {
+    words.Test.ONE_OF: Scope.values,
+    words.Test.ABOVE: Scope.values,
+    words.Test.BELOW: Scope.values,
+    words.Test.BETWEEN: Scope.values,
     words.Test.CONTAINS: lambda _, a: Contains(a.column, tuple(dict.fromkeys(a.part.ftv)), a.negated),
     words.Test.MATCHES: lambda _, a: Matches(a.column, a.part.ftv[0], a.negated),
     words.Test.TRUE: lambda _, a: IsTrue(a.column, a.negated),
@@ -231,7 +248,7 @@ _BUILD: Mapping[words.Test, Callable[[_Scope, _Asked], Predicate]] = {
     words.Test.HOLDS: lambda _, a: Holds(a.column, tuple(dict.fromkeys(a.part.ftv)), a.negated),
     words.Test.ITEM_AT: lambda _, a: ItemAt(a.column, int(a.part.ftv[0]), a.part.ftv[1]),
     words.Test.EMPTY: lambda _, a: Empty(a.column, a.negated),
-    words.Test.RECENT: _Scope.recent,
-    words.Test.BEFORE_DAY: _Scope.before_day,
-    words.Test.NEAR_EVENT: _Scope.near_event,
+    words.Test.RECENT: Scope.recent,
+    words.Test.BEFORE_DAY: Scope.before_day,
+    words.Test.NEAR_EVENT: Scope.near_event,
 }

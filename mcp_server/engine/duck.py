@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mcp_server.engine.connection import connect, cursor
-from mcp_server.engine.emit import DUCKDB, Tables, chosen_sql, funnel_sql, masks_sql, selection_sql
-from mcp_server.engine.plan import Plan
+from mcp_server.engine.dialect import DUCKDB, Tables
+from mcp_server.engine.emit import chosen_sql, funnel_sql, masks_sql, selection_sql
+from mcp_server.engine.emit_tag import tag_sql
+from mcp_server.engine.plan import Plan, TagPlan
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.errors import Interrupted, QueryFailed
 from mcp_server.text import Text
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _POLL_SECONDS = 0.05
-_PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)"
+_PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
+MOST_VALUES = 20
+"""Values of a tag that a preview counts one by one."""
 
 
 class Control(Protocol):
@@ -50,6 +54,16 @@ class Counts(NamedTuple):
 
     steps: tuple[tuple[int, int], ...]
     selected: int
+
+
+class ValueCounts(NamedTuple):
+    """The values of a tag: users with one, distinct values, the most frequent ones, and where they are ordered their spread."""
+
+    users: int
+    distinct: int
+    top: tuple[tuple[Any, int], ...]
+    spread: tuple[Any, Any, Any] | None
+    """Least, median, greatest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +97,11 @@ class Engine:
 
     def write_members(self, data: DataFile, plan: Plan, out: Path, control: Control) -> int:
         """Write the users that a plan selects to a Parquet file (one column, `user_id`); their number."""
-        with self._task(control) as own:
-            sql = selection_sql(plan, DUCKDB, self._tables(data))
-            return _one(own.execute(f"COPY (\n{sql}\n) TO {literal(str(out))} {_PARQUET}"))
+        return self.copy(data, lambda tables: selection_sql(plan, DUCKDB, tables), out, _PARQUET, control)
+
+    def write_values(self, data: DataFile, plan: TagPlan, out: Path, control: Control) -> int:
+        """Write the values of a tag to a Parquet file (`user_id`, `value`); the number of users that have one."""
+        return self.copy(data, lambda tables: tag_sql(plan, DUCKDB, tables), out, _PARQUET, control)
 
     def preview(
         self, data: DataFile, plan: Plan, *, sample: int, columns: Sequence[str], control: Control
@@ -96,20 +112,27 @@ class Engine:
             own.execute(f"CREATE TEMP TABLE preview_masks AS\n{masks_sql(plan, DUCKDB, tables)}")
             row = own.execute(funnel_sql(plan, DUCKDB, "preview_masks")).fetchone() or ()
             pairs = tuple((int(row[i]), int(row[i + 1])) for i in range(0, len(row) - 1, 2))
-            return Counts(pairs, int(row[-1])), self._sample(own, plan, tables, sample, columns)
+            chosen = chosen_sql(plan, DUCKDB, "preview_masks")
+            return Counts(pairs, int(row[-1])), _sample(own, chosen, tables, sample, _of_user(columns))
 
-    def _sample(
-        self, own: "DuckDBPyConnection", plan: Plan, tables: Tables, sample: int, columns: Sequence[str]
-    ) -> list[tuple[Any, ...]]:
-        if sample <= 0:
-            return []
-        chosen = chosen_sql(plan, DUCKDB, "preview_masks")
-        shown = ", ".join(f"u.{identifier(c)}" for c in columns)
-        user_id = identifier("#user_id")
-        first = f"SELECT user_id FROM ({chosen}) ORDER BY user_id LIMIT {int(sample)}"
-        return own.execute(
-            f"SELECT {shown} FROM ({first}) AS s JOIN {tables.users} AS u ON u.{user_id} = s.user_id ORDER BY u.{user_id}"
-        ).fetchall()
+    def preview_values(
+        self, data: DataFile, plan: TagPlan, *, spread: bool, sample: int, columns: Sequence[str], control: Control
+    ) -> tuple[ValueCounts, list[tuple[Any, ...]]]:
+        """How the values of a tag are spread, and the first `sample` users that have one: `columns`, then the value."""
+        tables = self._tables(data)
+        with self._task(control) as own:
+            own.execute(f"CREATE TEMP TABLE preview_values AS\n{tag_sql(plan, DUCKDB, tables)}")
+            row = own.execute("SELECT count(*), count(DISTINCT value) FROM preview_values").fetchone() or (0, 0)
+            top = own.execute(
+                "SELECT value, count(*) AS n FROM preview_values GROUP BY value ORDER BY n DESC, value"
+                f" LIMIT {MOST_VALUES}"
+            ).fetchall()
+            ends = own.execute("SELECT min(value), median(value), max(value) FROM preview_values") if spread else None
+            counts = ValueCounts(
+                row[0], row[1], tuple((v, n) for v, n in top), (ends.fetchone() or None) if ends else None
+            )
+            shown = [*_of_user(columns), "s.value"]
+            return counts, _sample(own, "SELECT * FROM preview_values", tables, sample, shown)
 
     def copy(self, data: DataFile, query: Callable[[Tables], str], out: Path, options: str, control: Control) -> int:
         """Write the rows of a query to a file; their number."""
@@ -169,6 +192,24 @@ class Engine:
             raise _failed(error) from error
         finally:
             own.close()
+
+
+def _of_user(columns: Sequence[str]) -> list[str]:
+    return [f"u.{identifier(c)}" for c in columns]
+
+
+def _sample(
+    own: "DuckDBPyConnection", chosen: str, tables: Tables, sample: int, shown: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """The first users `s` of a query by id, with their rows `u` of the user table."""
+    if sample <= 0:
+        return []
+    user_id = identifier("#user_id")
+    first = f"SELECT * FROM ({chosen}) ORDER BY user_id LIMIT {int(sample)}"
+    return own.execute(
+        f"SELECT {', '.join(shown)} FROM ({first}) AS s"
+        f" JOIN {tables.users} AS u ON u.{user_id} = s.user_id ORDER BY u.{user_id}"
+    ).fetchall()
 
 
 @contextmanager

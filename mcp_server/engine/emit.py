@@ -1,4 +1,4 @@
-"""From a plan to one SQL statement. The only author of SQL over events and users.
+"""From a plan to one SQL statement. With `emit_rows` and `emit_tag` the only author of SQL over events and users.
 
 Shape (measured, docs/decisions.md): one pruned, grouped sub-query per event condition giving (user, bit),
 UNION ALL, one GROUP BY, and the boolean tree over the bits. All conditions on users share one scan. What a
@@ -6,113 +6,22 @@ dialect writes differently is one entry of its table; names and values enter thr
 functions and nowhere else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-
-from mcp_server.engine.plan import (
-    Bit,
-    Column,
-    Contains,
-    Empty,
-    EventBit,
-    Holds,
-    Interval,
-    IsTrue,
-    ItemAt,
-    Joined,
-    Matches,
-    Missing,
-    NearEvent,
-    Never,
-    Plan,
-    Points,
-    Predicate,
-    Tree,
-    UserBit,
-    Within,
-    implies,
-    true_of_nothing_done,
-)
-from mcp_server.engine.quoting import Value, identifier, literal
+from mcp_server.engine.dialect import SHOWN, Dialect, Tables
+from mcp_server.engine.emit_rows import RowWriter
+from mcp_server.engine.plan import Bit, EventBit, Interval, Plan, Points, Tree, UserBit, implies, true_of_nothing_done
 
 WORD = 62
 """Bits in one mask column: a signed 64-bit integer, with room to spare."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one engine writes names, values and the few functions that differ."""
-
-    name: str
-    identifier: Callable[[str], str]
-    literal: Callable[[Value], str]
-    functions: Mapping[str, str]
-
-    def call(self, function: str, **arguments: object) -> str:
-        return self.functions[function].format(**arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The tables that a statement reads, as they are written in SQL."""
-
-    events: str = "events"
-    users: str = "users"
-    members: tuple[str, ...] = ()
-    """The members of each of the plan's clusters: (user_id) or (user_id, value), each user at most once."""
-    users_complete: bool = False
-    """True where every event belongs to a user of the user table, so that nobody has to be left out."""
-
-
-DUCKDB = Dialect(
-    "duckdb",
-    identifier,
-    literal,
-    {
-        "contains": "contains({column}, {text})",
-        "matches": "regexp_matches({column}, {pattern})",
-        "holds": "list_has_any({column}, {items})",
-        "item_at": "{column}[{position}] = {item}",
-        "no_items": "len({column}) = 0",
-        "seconds": "to_seconds({seconds})",
-        "merge": "bit_or({mask})",
-        "has_bit": "({mask} & {bit}) <> 0",
-        "lacks_bit": "({mask} & {bit}) = 0",
-        "TIMES": "count(*)",
-        "DISTINCT": "count(DISTINCT {column})",
-        "SUM": "sum({column})",
-        "MAX": "max({column})",
-        "MIN": "min({column})",
-        "AVG": "avg({column})",
-        "MEDIAN": "median({column})",
-        "rounded": "round({value}, 9)",
-        # twice the median, exact: the lower plus the upper of the middle two
-        "twice_median": "(quantile_disc({wide}, 0.5) - quantile_disc(-{wide}, 0.5))",
-        "wide": "CAST({column} AS HUGEINT)",
-        "steps": "CAST(sum({column}) * {steps} AS HUGEINT)",
-        "count": "CAST(count({column}) AS HUGEINT)",
-        "whole_part": "{value} // {parts}",
-        "rest": "{value} % {parts}",
-    },
-)
-
-
-def selection_sql(plan: Plan, dialect: Dialect, tables: Tables = Tables()) -> str:
+def selection_sql(plan: Plan, dialect: Dialect, tables: Tables = SHOWN) -> str:
     """One SELECT of one column `user_id`: the users that the plan selects, each once."""
-    writer = _Writer(plan, dialect, tables)
-    everyone = true_of_nothing_done(plan.tree)
-    where = [writer.tree(plan.tree)]
-    user_bits = frozenset(u.bit for u in plan.users)
-    if not tables.users_complete and not implies(plan.tree, user_bits):
-        where.append(writer.known_user())
-    return f"{writer.masks(everyone)}\nSELECT user_id\nFROM masks\nWHERE {_lines(where)}"
+    return MaskWriter(plan, dialect, tables).selected("user_id")
 
 
-def masks_sql(plan: Plan, dialect: Dialect, tables: Tables = Tables()) -> str:
+def masks_sql(plan: Plan, dialect: Dialect, tables: Tables = SHOWN) -> str:
     """One SELECT of (user_id, m0, …): every user any step of the funnel can select, with the bits that hold."""
-    writer = _Writer(plan, dialect, tables)
+    writer = MaskWriter(plan, dialect, tables)
     trees = [plan.tree, *(t for step in plan.funnel for t in (step.alone, step.left))]
     everyone = any(map(true_of_nothing_done, trees))
     where = "" if tables.users_complete else f"\nWHERE {writer.known_user()}"
@@ -121,7 +30,7 @@ def masks_sql(plan: Plan, dialect: Dialect, tables: Tables = Tables()) -> str:
 
 def funnel_sql(plan: Plan, dialect: Dialect, masks: str) -> str:
     """One row of counts over a table of masks: alone and left of each step in turn, then the whole."""
-    writer = _Writer(plan, dialect, Tables())
+    writer = MaskWriter(plan, dialect, SHOWN)
     trees = [t for step in plan.funnel for t in (step.alone, step.left)]
     counts = [f"count(CASE WHEN {writer.tree(t)} THEN 1 END)" for t in (*trees, plan.tree)]
     return f"SELECT {', '.join(counts)}\nFROM {masks}"
@@ -129,26 +38,34 @@ def funnel_sql(plan: Plan, dialect: Dialect, masks: str) -> str:
 
 def chosen_sql(plan: Plan, dialect: Dialect, masks: str) -> str:
     """The selected users of a table of masks."""
-    return f"SELECT user_id FROM {masks} WHERE {_Writer(plan, dialect, Tables()).tree(plan.tree)}"
+    return f"SELECT user_id FROM {masks} WHERE {MaskWriter(plan, dialect, SHOWN).tree(plan.tree)}"
 
 
 def _lines(parts: list[str]) -> str:
     return "\n  AND ".join(parts)
 
 
-class _Writer:
-    """Writes the parts of one statement."""
+class MaskWriter(RowWriter):
+    """Writes the parts of one statement over the bits of a plan."""
 
     def __init__(self, plan: Plan, dialect: Dialect, tables: Tables) -> None:
+        super().__init__(dialect, tables)
         self.plan = plan
-        self.dialect = dialect
-        self.tables = tables
-        self.user_id = dialect.identifier("#user_id")
         # In a statement that is only shown, a cluster stands as a table of its name.
         self.members = tables.members or tuple(dialect.identifier(c.name) for c in plan.clusters)
         self.words = range((max(plan.bits, 1) + WORD - 1) // WORD)
 
     # the frame
+
+    def selected(self, columns: str) -> str:
+        """The whole statement: columns over the bits of the users that the plan selects, each user once."""
+        where = [self.tree(self.plan.tree)]
+        user_bits = frozenset(u.bit for u in self.plan.users)
+        if not self.tables.users_complete and not implies(self.plan.tree, user_bits):
+            where.append(self.known_user())
+        return (
+            f"{self.masks(true_of_nothing_done(self.plan.tree))}\nSELECT {columns}\nFROM masks\nWHERE {_lines(where)}"
+        )
 
     def masks(self, everyone: bool) -> str:
         """`WITH masks AS (…)`: one row per user, one column of bits per 62 conditions."""
@@ -161,16 +78,10 @@ class _Writer:
         merged = ", ".join(f"{self.dialect.call('merge', mask=f'm{w}')} AS m{w}" for w in self.words)
         return f"WITH bits AS (\n{union}\n), masks AS (\n  SELECT user_id, {merged}\n  FROM bits\n  GROUP BY user_id\n)"
 
-    def known_user(self) -> str:
-        return f"user_id IN (SELECT {self.user_id} FROM {self.tables.users})"
-
     def event_branch(self, event: EventBit) -> list[str]:
         """The lines of one event condition's sub-query."""
         mask = ", ".join(f"{self._value(event.bit, w)} AS m{w}" for w in self.words)
-        lines = [f"SELECT e.{self.user_id} AS user_id, {mask}", f"FROM {self.tables.events} AS e"]
-        if event.where is not None and _asks_user(event.where):
-            lines.append(f"JOIN {self.tables.users} AS u ON u.{self.user_id} = e.{self.user_id}")
-        lines += [f"{'  AND' if i else 'WHERE'} {condition}" for i, condition in enumerate(self._rows(event))]
+        lines = [f"SELECT e.{self.user_id} AS user_id, {mask}", *self.from_rows(event.rows)]
         lines.append(f"GROUP BY e.{self.user_id}")
         having = self.having(event)
         return [*lines, f"HAVING {having}"] if having else lines
@@ -191,26 +102,12 @@ class _Writer:
     def _value(self, bit: int, word: int) -> int:
         return 1 << bit % WORD if bit // WORD == word else 0
 
-    def _rows(self, event: EventBit) -> Iterator[str]:
-        """The rows of an event condition: its name, its window, its filters."""
-        if event.event is not None:
-            yield f"e.{self.dialect.identifier('#event_name')} = {self.dialect.literal(event.event)}"
-        time = f"e.{self.dialect.identifier('#event_time')}"
-        if event.span.start is not None:
-            yield f"{time} >= {self.dialect.literal(event.span.start)}"
-        if event.span.end is not None:
-            yield f"{time} < {self.dialect.literal(event.span.end)}"
-        if event.where is not None:
-            yield self.predicate(event.where)
-
     def tree(self, tree: Tree) -> str:
         """The boolean tree over the bits."""
         if isinstance(tree, Bit):
             function = "lacks_bit" if tree.inverted else "has_bit"
             return self.dialect.call(function, mask=f"m{tree.bit // WORD}", bit=1 << tree.bit % WORD)
         return "(" + f" {tree.relation.upper()} ".join(map(self.tree, tree.parts)) + ")"
-
-    # measures
 
     def having(self, event: EventBit) -> str:
         """What the rows of one user must pass; "" where any row does."""
@@ -220,124 +117,9 @@ class _Writer:
         column = self.column(measured.column) if measured.column else ""
         negated = event.complement != measured.negated
         if measured.scale is not None and measured.word == "AVG":
-            passed = self._average(column, measured.scale, measured.test)
+            passed = self.average(column, measured.scale, measured.test)
             return f"NOT ({passed})" if negated else passed
-        return self.test(self._measure(measured.word, column, measured.scale), measured.test, negated)
-
-    def _measure(self, word: str, column: str, scale: int | None) -> str:
-        if scale is None and word in ("SUM", "AVG", "MEDIAN"):
-            return self.dialect.call("rounded", value=self.dialect.call(word, column=column))
-        if word == "MEDIAN":
-            wide = self.dialect.call("wide", column=column) if scale == 0 else column
-            return self.dialect.call("twice_median", wide=wide)
-        return self.dialect.call(word, column=column)
-
-    def _average(self, column: str, scale: int, test: Interval | Points) -> str:
-        """The average of an exact column: the sum, in steps of the column, against a bound times the count.
-
-        A bound between two steps is a whole number of steps and a fraction; the fraction's share of the count is
-        divided as whole numbers, down or up as the comparison wants, so that nothing is rounded.
-        """
-        total = (
-            self.dialect.call("steps", column=column, steps=10**scale)
-            if scale
-            else self.dialect.call("SUM", column=column)
-        )
-        count = self.dialect.call("count", column=column)
-
-        def against(operator: str, bound: Decimal, up: bool) -> str:
-            bound_in_steps = Fraction(bound) * 10**scale
-            steps, rest = divmod(bound_in_steps.numerator, bound_in_steps.denominator)
-            limit = f"{count} * {self.dialect.literal(steps)}"
-            if not rest:
-                return f"{total} {operator} {limit}"
-            parts = bound_in_steps.denominator
-            share = f"({count} * {rest} + {parts - 1 if up else 0})"
-            whole = f"{total} {operator} {limit} + {self.dialect.call('whole_part', value=share, parts=parts)}"
-            exact = f"{self.dialect.call('rest', value=share, parts=parts)} = 0"
-            return f"({exact} AND {whole})" if operator == "=" else whole
-
-        if isinstance(test, Points):
-            return " OR ".join(against("=", Decimal(str(v)), up=False) for v in test.values) or "FALSE"
-        # total > bound is total > bound rounded down; total >= bound is total >= bound rounded up; and so on
-        low = (
-            []
-            if test.low is None
-            else [against(">" if test.low_open else ">=", Decimal(str(test.low)), up=not test.low_open)]
-        )
-        high = (
-            []
-            if test.high is None
-            else [against("<" if test.high_open else "<=", Decimal(str(test.high)), up=test.high_open)]
-        )
-        return " AND ".join([*low, *high]) or f"{total} IS NOT NULL"
-
-    # predicates
-
-    def column(self, column: Column) -> str:
-        if column.table == "cluster":
-            return f"c{column.source}.{self.dialect.identifier(column.name)}"
-        return f"{column.table[0]}.{self.dialect.identifier(column.name)}"
-
-    def predicate(self, predicate: Predicate) -> str:
-        """A condition on one row, in brackets where it has parts. Null (and so false) for a missing value."""
-        if isinstance(predicate, Never):
-            return "FALSE"
-        if isinstance(predicate, Joined):
-            return "(" + f" {predicate.relation.upper()} ".join(map(self.predicate, predicate.parts)) + ")"
-        column = self.column(predicate.column)
-        if isinstance(predicate, Missing):
-            return f"{column} IS {'NOT ' if predicate.negated else ''}NULL"
-        if isinstance(predicate, ItemAt):
-            return self.dialect.call(
-                "item_at", column=column, position=predicate.position, item=self.dialect.literal(predicate.item)
-            )
-        if isinstance(predicate, NearEvent):
-            return self._near_event(column, predicate)
-        if isinstance(predicate, Empty):
-            empty = f"({column} IS NULL OR {self.dialect.call('no_items', column=column)})"
-            return f"NOT {empty}" if predicate.negated else empty
-        passed = self._positive(column, predicate)
-        return f"NOT ({passed})" if predicate.negated else passed
-
-    def _positive(self, column: str, predicate: Within | Contains | Matches | IsTrue | Holds) -> str:
-        literal = self.dialect.literal
-        if isinstance(predicate, Within):
-            return self.test(column, predicate.where, negated=False)
-        if isinstance(predicate, Contains):
-            found = [self.dialect.call("contains", column=column, text=literal(t)) for t in predicate.texts]
-            return found[0] if len(found) == 1 else f"({' OR '.join(found)})"
-        if isinstance(predicate, Matches):
-            return self.dialect.call("matches", column=column, pattern=literal(predicate.pattern))
-        if isinstance(predicate, Holds):
-            return self.dialect.call("holds", column=column, items=literal(list(predicate.items)))
-        return column
-
-    def _near_event(self, column: str, predicate: NearEvent) -> str:
-        time = f"e.{self.dialect.identifier('#event_time')}"
-        low, high = (self.dialect.call("seconds", seconds=s) for s in (predicate.before, predicate.after))
-        return f"{column} BETWEEN {time} - {low} AND {time} + {high}"
-
-    def test(self, value: str, where: Interval | Points, negated: bool) -> str:
-        """A value against bounds or points; null where the value is."""
-        if isinstance(where, Points) and not where.values:
-            return f"{value} IS NOT NULL" if negated else "FALSE"
-        passed = self._in_points(value, where) if isinstance(where, Points) else self._in_interval(value, where)
-        return f"NOT ({passed})" if negated else passed
-
-    def _in_points(self, value: str, where: Points) -> str:
-        shown = [self.dialect.literal(v) for v in where.values]
-        return f"{value} = {shown[0]}" if len(shown) == 1 else f"{value} IN ({', '.join(shown)})"
-
-    def _in_interval(self, value: str, where: Interval) -> str:
-        bounds = []
-        if where.low is not None:
-            bounds.append(f"{value} {'>' if where.low_open else '>='} {self.dialect.literal(where.low)}")
-        if where.high is not None:
-            bounds.append(f"{value} {'<' if where.high_open else '<='} {self.dialect.literal(where.high)}")
-        if not bounds:
-            return f"{value} IS NOT NULL"
-        return bounds[0] if len(bounds) == 1 else f"({' AND '.join(bounds)})"
+        return self.test(self.measure(measured.word, column, measured.scale), measured.test, negated)
 
 
 def _any_row(test: Interval | Points, *, fails: bool) -> bool:
@@ -349,12 +131,6 @@ def _any_row(test: Interval | Points, *, fails: bool) -> bool:
         test.high is not None and not test.holds(1) and (test.low is None or test.holds(0)),
     )
     return zero_like if fails else first_passes and test.high is None
-
-
-def _asks_user(predicate: Predicate) -> bool:
-    if isinstance(predicate, Joined):
-        return any(map(_asks_user, predicate.parts))
-    return not isinstance(predicate, Never) and predicate.column.table == "user"
 
 
 def _indented(lines: list[str]) -> str:

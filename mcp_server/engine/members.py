@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcp_server.engine.emit import Tables
+from mcp_server.engine.dialect import Tables
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Property
 

@@ -166,6 +166,16 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRows:
+    """The event rows that a condition or a tag looks at."""
+
+    event: str | None
+    """None: rows of every name."""
+    span: Span
+    where: Predicate | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventBit:
     """One event condition: the users whose rows pass it, or, as a complement, the users whose rows break it.
 
@@ -174,10 +184,7 @@ class EventBit:
     """
 
     bit: int
-    event: str | None
-    """None: rows of every name."""
-    span: Span
-    where: Predicate | None
+    rows: EventRows
     measured: Measured
     complement: bool
 
@@ -240,6 +247,47 @@ class Plan:
     @property
     def bits(self) -> int:
         return len(self.events) + len(self.users)
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesTag:
+    """A value per tree over the bits of one plan, tested in order: the first that selects a user gives the value.
+
+    The plan's own tree selects whoever any of them selects.
+    """
+
+    plan: Plan
+    values: tuple[tuple[str, Tree], ...]
+
+    @property
+    def clusters(self) -> tuple[ClusterSource, ...]:
+        return self.plan.clusters
+
+
+@dataclass(frozen=True, slots=True)
+class TakenTag:
+    """A column's value in a user's first or last row; of equal times the row loaded first is first."""
+
+    rows: EventRows
+    column: Column
+    first: bool
+    clusters: tuple[ClusterSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureTag:
+    """A measure of every user who has a row."""
+
+    rows: EventRows
+    word: MeasureWord
+    column: Column | None
+    scale: int | None
+    """As of `Measured`."""
+    clusters: tuple[ClusterSource, ...] = ()
+
+
+TagPlan = ValuesTag | TakenTag | MeasureTag
+"""A tag, ready to be written as SQL: a user gets one value, or none."""
 
 
 def join(relation: Literal["and", "or"], parts: Sequence[Tree]) -> Tree:

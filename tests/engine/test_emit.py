@@ -4,7 +4,8 @@ import duckdb
 import pytest
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.emit import DUCKDB, Tables, funnel_sql, masks_sql, selection_sql
+from mcp_server.engine.dialect import DUCKDB, Tables
+from mcp_server.engine.emit import funnel_sql, masks_sql, selection_sql
 from mcp_server.engine.plan import Plan
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import Qp

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from mcp_server.engine.emit import Tables
+from mcp_server.engine.dialect import Tables
 from mcp_server.engine.plan import Plan
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Event, Metadata, Property, ValueType

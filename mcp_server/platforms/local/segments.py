@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engine.compile import compile_definition
 from mcp_server.engine.duck import Engine
-from mcp_server.engine.emit import DUCKDB, selection_sql
+from mcp_server.engine.dialect import DUCKDB
+from mcp_server.engine.emit import selection_sql
 from mcp_server.engine.plan import Plan
 from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
