@@ -14,7 +14,7 @@ from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front.changes import Change, schema_changes, tool_changes
 from mcp_server.front.tools import tool_document, unwrapped
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.qp.schema import complete
+from mcp_server.qp.schema import complete, complete_tag
 from mcp_server.text import Text
 
 START: Final = "<!-- tools:start -->"
@@ -22,6 +22,8 @@ END: Final = "<!-- tools:end -->"
 README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
 FOLDER: Final = "tool_schemas"
+LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag}
+"""The complete schemas of definitions, each in a file of its own."""
 
 _EFFECTS: Final = {
     Effect.READ: "reads",
@@ -99,13 +101,14 @@ class Checkout:
 
 
 def documents() -> dict[str, str]:
-    """Every file of `tool_schemas/`: one for each tool, as clients see it, the language, and a list of all tools."""
+    """Every file of `tool_schemas/`: one for each tool, as clients see it, the languages, and a list of all tools."""
     files = {f"{o.name}.json": _json(tool_document(o)) for o in OPERATIONS}
     index = [
         {"name": o.name, "title": o.title._asdict(), "effect": o.effect.value, "idempotent": o.idempotent}
         for o in OPERATIONS
     ]
-    return files | {"qp.json": _json(complete()), "index.json": _json({"tools": index})}
+    languages = {f"{name}.json": _json(schema()) for name, schema in LANGUAGES.items()}
+    return files | languages | {"index.json": _json({"tools": index})}
 
 
 def table() -> str:
@@ -164,8 +167,8 @@ def _changes(name: str, before: str, after: str) -> Iterator[Change]:
         yield Change("breaking", name, "the committed file is not JSON")
         return
     found: list[Change] = []
-    if file.name == "qp.json":
-        found += schema_changes("qp", was, json.loads(after), "input")
+    if file.stem in LANGUAGES:
+        found += schema_changes(file.stem, was, json.loads(after), "input")
     elif file.parent.name == FOLDER and file.name != "index.json":
         found += tool_changes(file.stem, was, json.loads(after))
     yield from found or [Change("compatible", name, "text or order changed")]

@@ -1,14 +1,16 @@
 """What differs between two definitions, in words: for a person who is asked to replace one by the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.explain import EVERY_EVENT, EventWords, event_words
+from mcp_server.qp.explain import EVERY_EVENT, EventWords, event_words, number
+from mcp_server.qp.explain_tag import event_tag_words, value_text
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import EventCondition, Qp, UserFilter, leaves, meaning_hash
-from mcp_server.qp.wording import event_name, filter_text, property_name
-from mcp_server.text import Text
+from mcp_server.qp.tags import TagQp, TagValue, tag_meaning_hash
+from mcp_server.qp.wording import apart, event_name, filter_text, property_name, quoted
+from mcp_server.text import Text, listed, same
 
 _ADDED = Text("added: {part}", "新增条件：{part}")
 _REMOVED = Text("removed: {part}", "删除条件：{part}")
@@ -19,6 +21,13 @@ _JOINED_NOW = Text("{what} are joined by “{new}”", "{what}之间为“{new}�
 _EVENTS = Text("the event conditions", "事件条件")
 _FILTERS = Text("the user conditions", "用户条件")
 _BOTH = Text("the event conditions and the user conditions", "事件条件与用户条件")
+_VALUE_ADDED = Text("added value: {part}", "新增标签值：{part}")
+_VALUE_REMOVED = Text("removed value: {part}", "删除标签值：{part}")
+_VALUE_RENAMED = Text("the value {old} becomes {new}", "标签值 {old} 改为 {new}")
+_OF_VALUE = Text("value {value}, {change}", "标签值 {value}，{change}")
+_ORDER = Text("the values are tried in this order: {new}, no longer {old}", "标签值的判断顺序改为：{new}；原为：{old}")
+_KIND = Text("the tag", "整个标签")
+_SOURCE = Text("the value", "标签值")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,56 @@ def compare(old: Qp, new: Qp, metadata: Metadata) -> tuple[Text, ...]:
         *_rejoined(_FILTERS, _effective(old.relation, old_filters), _effective(new.relation, new_filters)),
         *_rejoined(_BOTH, _outer(old), _outer(new)),
     )
+
+
+def compare_tags(old: TagQp, new: TagQp, metadata: Metadata) -> tuple[Text, ...]:
+    """Say what changes from one definition of a tag to another: its values, who they are for, and their order.
+
+    Empty where both mean the same; remarks are no meaning.
+    """
+    if tag_meaning_hash(old) == tag_meaning_hash(new):
+        return ()
+    before, after = event_tag_words(old, metadata), event_tag_words(new, metadata)
+    if old.kind != new.kind:
+        return (_CHANGED.format(name=_KIND, old=_whole(old, metadata), new=_whole(new, metadata)),)
+    if before and after:
+        return tuple(_reworded(_SOURCE, before, after))
+    return tuple(_value_changes(old, new, metadata))
+
+
+def _whole(tag: TagQp, metadata: Metadata) -> Text:
+    said = event_tag_words(tag, metadata)
+    return said.sentence if said else apart(number([value_text(v, metadata) for v in tag.values]))
+
+
+def _value_changes(old: TagQp, new: TagQp, metadata: Metadata) -> Iterator[Text]:
+    """Values by their text: gone, renamed, changed, new; then their order, where it is not what that leaves."""
+    was, now = ({v.tag_value: v for v in tag.values} for tag in (old, new))
+    renamed = _renamed(was, now)
+    for text, value in was.items():
+        if text in now:
+            changes = compare(value.definition, now[text].definition, metadata)
+            yield from (_OF_VALUE.format(value=quoted(text), change=change) for change in changes)
+        elif text in renamed:
+            yield _VALUE_RENAMED.format(old=quoted(text), new=quoted(renamed[text]))
+        else:
+            yield _VALUE_REMOVED.format(part=value_text(value, metadata))
+    added = [text for text in now if text not in was and text not in renamed.values()]
+    yield from (_VALUE_ADDED.format(part=value_text(now[text], metadata)) for text in added)
+    kept = [text if text in now else renamed[text] for text in was if text in now or text in renamed]
+    if [*kept, *added] != [*now]:
+        yield _ORDER.format(old=_in_order(was), new=_in_order(now))
+
+
+def _renamed(was: Mapping[str, TagValue], now: Mapping[str, TagValue]) -> dict[str, str]:
+    """Values that are gone, by the new one that is for exactly the same users."""
+    come = {meaning_hash(v.definition): text for text, v in now.items() if text not in was}
+    gone = ((text, meaning_hash(v.definition)) for text, v in was.items() if text not in now)
+    return {text: come.pop(meaning) for text, meaning in gone if meaning in come}
+
+
+def _in_order(values: Iterable[str]) -> Text:
+    return listed([same(quoted(text)) for text in values])
 
 
 def _event(event: EventCondition, metadata: Metadata) -> _Condition:
@@ -118,10 +177,14 @@ def _changes(old: _Condition, new: _Condition, *, in_parts: bool) -> Iterator[Te
     if old.words is None or new.words is None or not in_parts:
         yield _CHANGED.format(name=new.name, old=old.text, new=new.text)
         return
-    before, after = old.words, new.words
+    yield from _reworded(new.name, old.words, new.words)
+
+
+def _reworded(name: Text, before: EventWords, after: EventWords) -> Iterator[Text]:
+    """The parts of an event's words that differ."""
     for was, now in ((before.head, after.head), (before.when, after.when), (before.only, after.only)):
         if was != now:
-            yield _CHANGED.format(name=new.name, old=_or_every(was), new=_or_every(now))
+            yield _CHANGED.format(name=name, old=_or_every(was), new=_or_every(now))
 
 
 def _or_every(words_said: Text) -> Text:

@@ -13,6 +13,7 @@ from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import EventCondition, Qp
 from mcp_server.qp.numbers import parse_numbers, plain
+from mcp_server.qp.tags import EventRows
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.wording import apart, event_name, filter_text, joined, noted, plural, property_name, window
 from mcp_server.text import NOTHING, Text, same
@@ -91,19 +92,34 @@ class EventWords:
 
 def explain(definition: Qp, metadata: Metadata) -> Explanation:
     """Say what a definition selects. It must have passed its checks; names that are unknown are shown as they are."""
-    conditions = [
-        *(Part(f"/events/{i}", event_words(e, metadata).sentence) for i, e in enumerate(definition.events)),
-        *(Part(f"/filts/{i}", filter_text(f, metadata)) for i, f in enumerate(definition.filts)),
-    ]
+    conditions = _conditions(definition, metadata)
     clock = {"today": metadata.today, "zone": metadata.zone}
     if len(conditions) == 1:
         return Explanation(_SUMMARY.format(said=_MEET_ONE.format(parts=conditions[0].text), **clock), tuple(conditions))
-    numbered = [_NUMBERED.format(n=i, part=c.text) for i, c in enumerate(conditions, 1)]
+    numbered = number([c.text for c in conditions])
     numbers = [_NUMBER.format(n=i) for i, _ in enumerate(conditions, 1)]
     outer, sides = _sides(definition, numbered)
     said = _MEET[outer].format(parts=apart(sides))
     joins = Part("", _MUST_MEET.format(join=words.JOINS[outer], parts=apart(_sides(definition, numbers)[1])))
     return Explanation(_SUMMARY.format(said=said, **clock), (*conditions, joins))
+
+
+def _conditions(definition: Qp, metadata: Metadata) -> list[Part]:
+    return [
+        *(Part(f"/events/{i}", event_words(e, metadata).sentence) for i, e in enumerate(definition.events)),
+        *(Part(f"/filts/{i}", filter_text(f, metadata)) for i, f in enumerate(definition.filts)),
+    ]
+
+
+def statement(definition: Qp, metadata: Metadata) -> Text:
+    """All conditions of a definition as one, in brackets where there are several."""
+    outer, sides = _sides(definition, [c.text for c in _conditions(definition, metadata)])
+    return joined(sides, outer)
+
+
+def number(parts: Sequence[Text]) -> list[Text]:
+    """Parts with their numbers, from (1)."""
+    return [_NUMBERED.format(n=i, part=part) for i, part in enumerate(parts, 1)]
 
 
 def _sides(definition: Qp, items: Sequence[Text]) -> tuple[str, Sequence[Text]]:
@@ -118,10 +134,11 @@ def _sides(definition: Qp, items: Sequence[Text]) -> tuple[str, Sequence[Text]]:
 
 def event_words(event: EventCondition, metadata: Metadata) -> EventWords:
     """Say an event condition (qp.md section 3)."""
-    return EventWords(_head(event, metadata), window(event, metadata), _only(event, metadata))
+    return EventWords(_head(event, metadata), window(event, metadata), only_rows(event, metadata))
 
 
-def _only(event: EventCondition, metadata: Metadata) -> Text:
+def only_rows(event: EventCondition | EventRows, metadata: Metadata) -> Text:
+    """Which rows of an event count; nothing where all of them do."""
     if not event.filts:
         return NOTHING
     filters = joined([filter_text(f, metadata) for f in event.filts], event.relation)

@@ -9,13 +9,14 @@ Three forms of the same thing:
 """
 
 from collections.abc import Iterable
-from typing import Any
 
+from mcp_server.qp import json_schema as js
+from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.json_schema import Schema
 from mcp_server.qp.model import DAY, NUMBER, RECENT_DAY, TIME
+from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
-
-Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -36,24 +37,111 @@ EXAMPLE: Schema = {
 }
 """The vendor page's own example: more than four items in the past seven days, level 3."""
 
+_ON_ANDROID: Schema = {"tableType": "event", "columnName": "#os", "comparator": "equal", "ftv": ["android"]}
+TAG_EXAMPLES: tuple[Schema, ...] = (
+    {keys.VALUES: [{"tagValue": "heavy", "userClusterDef": {"events": EXAMPLE["events"]}}]},
+    {
+        keys.FIRST_LAST: {
+            keys.FIRST_LAST_EVENT: {
+                "eventName": "pay",
+                "isFirstEvent": True,
+                "calcPropVo": {"isCalc": False, "property": {"columnName": "#vp@test_num", "tableType": "event"}},
+                "recentDay": "0-1",
+                "filts": [_ON_ANDROID],
+            }
+        }
+    },
+    {
+        keys.QUOTA: {
+            keys.QUOTA_EVENT: {
+                "type": "normal",
+                "eventName": "activity_attend",
+                "analysis": "DISTINCT",
+                "quota": "activity_reward",
+                "recentDay": "0-1",
+                "filts": [_ON_ANDROID],
+            }
+        }
+    },
+)
+"""One tag of each kind, after the vendor page's own examples."""
+
 
 # --- the complete form ---------------------------------------------------------------------------
 
 
 def complete() -> Schema:
     """The strict form of a definition, whole: what it accepts the models accept, and the other way round."""
-    root = _object(
+    head = {"$schema": DIALECT, "title": "qp", "description": "Which users belong to a cluster, in the strict form."}
+    return head | _qp() | {"examples": [EXAMPLE], "$defs": _definitions()}
+
+
+def complete_tag() -> Schema:
+    """The strict form of a tag's definition, whole, as `complete` is for clusters: what `TagQp` accepts.
+
+    That two values of a tag differ is not said here; it is checked with the meaning.
+    """
+    properties = {
+        keys.VALUES: js.list_of(
+            js.ref("value"), "Custom values, tried in order: the first match wins.", maxItems=MAX_VALUES
+        ),
+        keys.FIRST_LAST: js.object_of({keys.FIRST_LAST_EVENT: js.ref("firstLastEvent")}, (keys.FIRST_LAST_EVENT,)),
+        keys.QUOTA: js.object_of({keys.QUOTA_EVENT: js.ref("quotaEvent")}, (keys.QUOTA_EVENT,)),
+    }
+    one_kind = [js.nonempty(keys.VALUES), {"required": [keys.FIRST_LAST]}, {"required": [keys.QUOTA]}]
+    head = {"$schema": DIALECT, "title": "tagQp", "description": "Which value a tag gives a user, in the strict form."}
+    parts = {"value": _tag_value(), "firstLastEvent": _first_last(), "quotaEvent": _quota_event(), "qp": _qp()}
+    return (
+        head
+        | js.object_of(properties)
+        | {"oneOf": one_kind, "examples": list(TAG_EXAMPLES), "$defs": parts | _definitions()}
+    )
+
+
+def _tag_value() -> Schema:
+    properties = {
+        "tagValue": js.string("The value; no two are alike.", maxLength=words.MAX_TEXT),
+        "tagRemark": js.string("A note; it changes nothing.", maxLength=words.MAX_TEXT),
+        "userClusterDef": js.ref("qp"),
+    }
+    return js.object_of(properties, ("tagValue", "userClusterDef"))
+
+
+def _first_last() -> Schema:
+    """The value of a property in one event of each user."""
+    taken = js.object_of(
         {
-            "events": _list(_ref("event"), "Event conditions: what users did.", maxItems=words.MAX_EVENTS),
-            "event_relation": _relation("Joins the event conditions."),
-            "filts": _list(_ref(_filter_name("user", words.MAX_DEPTH)), "Filters on user properties."),
-            "relation": _relation("Joins the user filters."),
-            "event_user_relation": _relation("Joins the event side and the user side; an empty side is left out."),
+            "columnName": js.name("The property whose value is taken; not a list."),
+            "tableType": js.one_of(words.TABLES_IN_EVENT, "Whose property."),
+        },
+        keys.TAKEN_KEYS,
+    )
+    calc = {"isCalc": {"type": "boolean", "const": False, "description": "Nothing is calculated."}, "property": taken}
+    properties = {
+        "isFirstEvent": {"type": "boolean", "description": "The first event counts; false: the last."},
+        "calcPropVo": js.object_of(calc, ("property",)),
+    }
+    return js.object_of(_rows() | properties, ("eventName", "isFirstEvent", "calcPropVo"))
+
+
+def _quota_event() -> Schema:
+    """A measure of each user's rows."""
+    measure = _measure()
+    properties = {"type": js.one_of((PLAIN_MEASURE,), "The only kind.")} | _rows() | measure["properties"]
+    return measure | js.object_of(properties, ("eventName", "analysis"))
+
+
+def _qp() -> Schema:
+    root = js.object_of(
+        {
+            "events": js.list_of(js.ref("event"), "Event conditions: what users did.", maxItems=words.MAX_EVENTS),
+            "event_relation": js.relation("Joins the event conditions."),
+            "filts": js.list_of(js.ref(_filter_name("user", words.MAX_DEPTH)), "Filters on user properties."),
+            "relation": js.relation("Joins the user filters."),
+            "event_user_relation": js.relation("Joins the event side and the user side; an empty side is left out."),
         }
     )
-    head = {"$schema": DIALECT, "title": "qp", "description": "Which users belong to a cluster, in the strict form."}
-    at_least_one = {"anyOf": [_nonempty("events"), _nonempty("filts")]}
-    return head | root | at_least_one | {"examples": [EXAMPLE], "$defs": _definitions()}
+    return root | {"anyOf": [js.nonempty("events"), js.nonempty("filts")]}
 
 
 def _definitions() -> Schema:
@@ -76,63 +164,71 @@ def _filter_name(side: str, depth: int) -> str:
 
 def _event() -> Schema:
     """One entry of `events`; how many numbers `num` holds follows from the comparator."""
-    properties = {
-        "eventName": _name(f"Exact name of an event; {words.ANY_EVENT} takes rows of every name."),
-        "comparator": _enum(NUMBER_COMPARATORS, "Compares the measure with num; greater and less are strict."),
-        "num": _string('A number as text; for range two, "low,high", both included.', maxLength=words.MAX_TEXT),
-        "taPropQuota": _ref("measure"),
-        "recentDay": _exact(
-            RECENT_DAY, 'Days back from today, "A-B": 1-7 the past seven days without today; 0-7 seven days with today.'
-        ),
-        "startTime": _exact(TIME, "First moment, local time of the project; ignored beside recentDay."),
-        "endTime": _exact(TIME, "Last moment, included; midnight takes in that whole day."),
-        "relation": _relation("Joins filts."),
-        "filts": _list(_ref(_filter_name("event", words.MAX_DEPTH)), "Only rows that pass these are measured."),
+    rows = _rows()
+    own = {
+        "comparator": js.one_of(NUMBER_COMPARATORS, "Compares the measure with num; greater and less are strict."),
+        "num": js.string('A number as text; for range two, "low,high", both included.', maxLength=words.MAX_TEXT),
+        "taPropQuota": js.ref("measure"),
     }
     branches = []
     for values in sorted({row.values for row in NUMBER_COMPARATORS.values()}):
         fitting = [row.word for row in NUMBER_COMPARATORS.values() if row.values == values]
-        branches.append(_when("comparator", fitting, {"properties": {"num": _exact(",".join([NUMBER] * values))}}))
-    return _object(properties, ("eventName", "comparator", "num", "taPropQuota")) | {"allOf": branches}
+        branches.append(js.when("comparator", fitting, {"properties": {"num": js.exact(",".join([NUMBER] * values))}}))
+    properties = {"eventName": rows["eventName"]} | own | rows
+    return js.object_of(properties, ("eventName", "comparator", "num", "taPropQuota")) | {"allOf": branches}
+
+
+def _rows() -> Schema:
+    """What says which rows of an event count."""
+    return {
+        "eventName": js.name(f"Exact name of an event; {words.ANY_EVENT} takes rows of every name."),
+        "recentDay": js.exact(
+            RECENT_DAY, 'Days back from today, "A-B": 1-7 the past seven days without today; 0-7 seven days with today.'
+        ),
+        "startTime": js.exact(TIME, "First moment, local time of the project; ignored beside recentDay."),
+        "endTime": js.exact(TIME, "Last moment, included; midnight takes in that whole day."),
+        "relation": js.relation("Joins filts."),
+        "filts": js.list_of(js.ref(_filter_name("event", words.MAX_DEPTH)), "Only rows that pass these are measured."),
+    }
 
 
 def _measure() -> Schema:
     properties = {
-        "analysis": _enum(MEASURES, "What is computed over one user's rows."),
-        "quota": _name("The event property that is measured."),
+        "analysis": js.one_of(MEASURES, "What is computed over one user's rows."),
+        "quota": js.name("The event property that is measured."),
     }
     bare = [row.word for row in MEASURES.values() if not row.quota_types]
     without, needed = {"properties": {"quota": False}}, {"required": ["quota"]}
-    return _object(properties, ("analysis",)) | _when("analysis", bare, without, needed)
+    return js.object_of(properties, ("analysis",)) | js.when("analysis", bare, without, needed)
 
 
 def _condition(tables: tuple[str, ...]) -> Schema:
     """A filter that is no group; how many values it takes follows from the comparator."""
     rows = [row for row in COMPARATORS.values() if row.fits(tables)]
     near_event = [row.word for row in rows if row.in_event]
-    text = _string(maxLength=words.MAX_TEXT)
+    text = js.string(maxLength=words.MAX_TEXT)
     properties = {
-        "tableType": _enum(tables, "Whose property."),
-        "columnName": _name("Name of the property."),
-        "comparator": _enum((row.word for row in rows), " ".join(_said(row) for row in rows)),
-        "ftv": _list(text, "Values as text; a missing property matches only isNull and arrayIsNull."),
+        "tableType": js.one_of(tables, "Whose property."),
+        "columnName": js.name("Name of the property."),
+        "comparator": js.one_of((row.word for row in rows), " ".join(_said(row) for row in rows)),
+        "ftv": js.list_of(text, "Values as text; a missing property matches only isNull and arrayIsNull."),
     }
     branches = []
     for low, high in sorted({row.values for row in rows}):
         fitting = [row.word for row in rows if row.values == (low, high)]
         count = {"properties": {"ftv": {"minItems": low, "maxItems": high}}} | ({"required": ["ftv"]} if low else {})
-        branches.append(_when("comparator", fitting, count))
+        branches.append(js.when("comparator", fitting, count))
     if near_event:
-        properties["timeUnit"] = _enum(TIME_UNITS, "Unit of the span around the event; a day is 24 hours.")
+        properties["timeUnit"] = js.one_of(TIME_UNITS, "Unit of the span around the event; a day is 24 hours.")
         branches.append(
-            _when("comparator", near_event, {"required": ["timeUnit"]}, {"properties": {"timeUnit": False}})
+            js.when("comparator", near_event, {"required": ["timeUnit"]}, {"properties": {"timeUnit": False}})
         )
     if "cluster" in tables:
-        properties["specifiedClusterDate"] = _exact(DAY, "Clusters and tags: the version of this local day.")
+        properties["specifiedClusterDate"] = js.exact(DAY, "Clusters and tags: the version of this local day.")
         membership = [row.word for row in rows if row.of_cluster]
-        branches.append(_when("comparator", membership, {"properties": {"tableType": {"const": "cluster"}}}))
-        branches.append(_when("tableType", ["cluster"], {}, {"properties": {"specifiedClusterDate": False}}))
-    return _object(properties, ("tableType", "columnName", "comparator")) | {"allOf": branches}
+        branches.append(js.when("comparator", membership, {"properties": {"tableType": {"const": "cluster"}}}))
+        branches.append(js.when("tableType", ["cluster"], {}, {"properties": {"specifiedClusterDate": False}}))
+    return js.object_of(properties, ("tableType", "columnName", "comparator")) | {"allOf": branches}
 
 
 def _said(row: words.Comparator) -> str:
@@ -143,63 +239,12 @@ def _said(row: words.Comparator) -> str:
 
 
 def _condition_or_group(side: str, depth: int) -> Schema:
-    inner = _list(_ref(_filter_name(side, depth - 1)), "The parts of the group.", minItems=1)
-    group = _object(
-        {"filterType": _enum((words.GROUP,), "A group."), "relation": _relation("Joins filts."), "filts": inner},
+    inner = js.list_of(js.ref(_filter_name(side, depth - 1)), "The parts of the group.", minItems=1)
+    group = js.object_of(
+        {"filterType": js.one_of((words.GROUP,), "A group."), "relation": js.relation("Joins filts."), "filts": inner},
         ("filterType", "filts"),
     )
-    return {"if": {"required": ["filterType"]}, "then": group, "else": _ref(_filter_name(side, 0))}
-
-
-# --- building blocks -----------------------------------------------------------------------------
-
-
-def _object(properties: Schema, required: Iterable[str] = ()) -> Schema:
-    needed = list(required)
-    closed = {"type": "object", "properties": properties, "additionalProperties": False}
-    return closed | ({"required": needed} if needed else {})
-
-
-def _list(items: Schema, description: str, **limits: int) -> Schema:
-    return {"type": "array", "description": description, "items": items} | limits
-
-
-def _string(description: str = "", **limits: int) -> Schema:
-    return {"type": "string"} | ({"description": description} if description else {}) | limits
-
-
-def _name(description: str) -> Schema:
-    return _string(description, minLength=1, maxLength=words.MAX_TEXT)
-
-
-def _enum(values: Iterable[str], description: str) -> Schema:
-    return {"type": "string", "description": description, "enum": list(values)}
-
-
-def _relation(description: str) -> Schema:
-    return _enum(RELATIONS, f"{description} Absent: and.")
-
-
-def _exact(pattern: str, description: str = "") -> Schema:
-    """A text that matches as a whole.
-
-    In Python `$` stands before a last line break too, in ECMA it does not; so line breaks are ruled out by
-    a second pattern, which every validator reads alike.
-    """
-    return _string(description) | {"pattern": f"^(?:{pattern})$", "not": {"pattern": "\\n"}}
-
-
-def _when(key: str, values: list[str], then: Schema, otherwise: Schema | None = None) -> Schema:
-    rule = {"if": {"required": [key], "properties": {key: {"enum": values}}}, "then": then}
-    return rule | ({"else": otherwise} if otherwise else {})
-
-
-def _nonempty(key: str) -> Schema:
-    return {"required": [key], "properties": {key: {"minItems": 1}}}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
+    return {"if": {"required": ["filterType"]}, "then": group, "else": js.ref(_filter_name(side, 0))}
 
 
 # --- the forms for tools -------------------------------------------------------------------------
@@ -300,17 +345,46 @@ def _plain(values: Iterable[str]) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
+_PART: Schema = {"type": "object"}
+_PARTS: Schema = {"type": "array", "items": _PART}
+
+
 def outline() -> Schema:
     """A definition in the schema of a tool that only passes it on: the first-level keys."""
-    parts = {"type": "array", "items": {"type": "object"}}
     return {
         "type": "object",
         "description": "A definition as validate_definition describes it.",
         "properties": {
-            "events": parts,
+            "events": _PARTS,
             "event_relation": _plain(RELATIONS),
-            "filts": parts,
+            "filts": _PARTS,
             "relation": _plain(RELATIONS),
             "event_user_relation": _plain(RELATIONS),
         },
     }
+
+
+def tag_outline() -> Schema:
+    """A tag's definition in the schema of a tool: the three kinds and their keys, without the filters' own."""
+    text = {"type": "string"}
+    rows = {"eventName": text, "recentDay": text, "relation": _plain(RELATIONS), "filts": _PARTS}
+    value = {"type": "object", "properties": {"tagValue": text, "userClusterDef": _PART | {"description": "a qp"}}}
+    taken = {"type": "object", "properties": {"columnName": text, "tableType": _plain(words.TABLES_IN_EVENT)}}
+    first_last = {
+        "isFirstEvent": {"type": "boolean"},
+        "calcPropVo": {"type": "object", "properties": {"property": taken}},
+    }
+    measured = {"analysis": _plain(MEASURES), "quota": text}
+    return {
+        "type": "object",
+        "description": "Exactly one of the three; windows and filts as in a qp, which validate_definition describes.",
+        "properties": {
+            keys.VALUES: {"type": "array", "items": value, "description": "in order; the first that fits wins"},
+            keys.FIRST_LAST: _holding(keys.FIRST_LAST_EVENT, rows | first_last),
+            keys.QUOTA: _holding(keys.QUOTA_EVENT, rows | measured),
+        },
+    }
+
+
+def _holding(key: str, properties: Schema) -> Schema:
+    return {"type": "object", "properties": {key: {"type": "object", "properties": properties}}}

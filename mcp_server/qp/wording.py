@@ -15,6 +15,7 @@ from datetime import timedelta
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, Names, ValueType
 from mcp_server.qp.model import NUMBER, EventCondition, Filter
+from mcp_server.qp.tags import EventRows
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days, show_time
 from mcp_server.text import Text, listed, same
@@ -139,7 +140,7 @@ def plural(number: str) -> str:
 # Windows
 
 
-def window(event: EventCondition, metadata: Metadata) -> Text:
+def window(event: EventCondition | EventRows, metadata: Metadata) -> Text:
     """When an event must have happened: dates, and in parentheses whether they move with today (qp.md section 2)."""
     if event.recent_day:
         days = recent_days(event.recent_day, metadata.today)
