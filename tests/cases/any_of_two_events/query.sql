@@ -1,0 +1,24 @@
+WITH bits AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'share'
+    AND e."#event_time" >= TIMESTAMP '2026-07-07 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-14 16:00:00.000000'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT e."#user_id" AS user_id, 2 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+    AND e."#event_time" >= TIMESTAMP '2026-07-08 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
+  GROUP BY e."#user_id"
+  HAVING sum(e."amount") > CAST('50.00' AS DECIMAL(4, 2))
+), masks AS (
+  SELECT user_id, bit_or(m0) AS m0
+  FROM bits
+  GROUP BY user_id
+)
+SELECT user_id
+FROM masks
+WHERE ((m0 & 1) <> 0 OR (m0 & 2) <> 0)
+  AND user_id IN (SELECT "#user_id" FROM users)

@@ -1,0 +1,13 @@
+WITH masks AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+    AND e."#event_time" >= TIMESTAMP '2026-06-30 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-14 16:00:00.000000'
+    AND (e."gift" OR ((e."amount" >= CAST('5.00' AS DECIMAL(3, 2)) AND e."amount" <= CAST('30.00' AS DECIMAL(4, 2))) AND NOT (e."item" = 'game')))
+  GROUP BY e."#user_id"
+)
+SELECT user_id
+FROM masks
+WHERE (m0 & 1) <> 0
+  AND user_id IN (SELECT "#user_id" FROM users)

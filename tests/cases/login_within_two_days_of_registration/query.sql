@@ -1,0 +1,12 @@
+WITH masks AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  JOIN users AS u ON u."#user_id" = e."#user_id"
+  WHERE e."#event_name" = 'login'
+    AND (u."registered" BETWEEN e."#event_time" - to_seconds(172800) AND e."#event_time" + to_seconds(0) OR u."registered" BETWEEN e."#event_time" - to_seconds(0) AND e."#event_time" + to_seconds(0))
+  GROUP BY e."#user_id"
+)
+SELECT user_id
+FROM masks
+WHERE (m0 & 1) <> 0
+  AND user_id IN (SELECT "#user_id" FROM users)

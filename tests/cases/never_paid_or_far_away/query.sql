@@ -1,0 +1,17 @@
+WITH bits AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT u."#user_id" AS user_id, CASE WHEN NOT (contains(u."city", '上海')) THEN 2 ELSE 0 END AS m0
+  FROM users AS u
+), masks AS (
+  SELECT user_id, bit_or(m0) AS m0
+  FROM bits
+  GROUP BY user_id
+)
+SELECT user_id
+FROM masks
+WHERE ((m0 & 1) = 0 OR (m0 & 2) <> 0)
+  AND user_id IN (SELECT "#user_id" FROM users)

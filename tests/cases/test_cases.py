@@ -1,0 +1,116 @@
+"""Every case goes through all of the code, and comes out as its files say; together they use every word."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import duckdb
+import pytest
+
+from mcp_server.qp import vocabulary as words
+from tests.cases.data import METADATA, WORLD
+from tests.cases.running import CASES, definition, names, project, run
+from tests.reading import slow
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with project() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_case_comes_out_as_its_files_say(name: str, connection: duckdb.DuckDBPyConnection) -> None:
+    outcome = run(definition(name), connection)
+    written = {path.name: path.read_text(encoding="utf-8") for path in (CASES / name).iterdir()}
+    sent = written.pop("definition.json")
+    assert sent.endswith("\n")
+    assert written == outcome.files()
+    assert outcome.users == sorted(_slowly(outcome.normalised)), "the second reading of qp.md selects others"
+
+
+def _slowly(normalised: Mapping[str, Any]) -> set[int]:
+    return slow.select(normalised, WORLD.users, WORLD.events, WORLD.schema, WORLD.zone, WORLD.today, WORLD.clusters)
+
+
+def _parts(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a definition."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _parts(child)
+
+
+ALL = [part for name in names() for part in _parts(definition(name))]
+"""Every object of every case, as it was sent."""
+_EVENTS = [part for part in ALL if "eventName" in part]
+_FILTERS = [part for part in ALL if "columnName" in part]
+
+
+def test_there_are_forty_cases_and_hardly_two_select_the_same() -> None:
+    chosen = [(CASES / name / "users.json").read_text(encoding="utf-8") for name in names()]
+    assert len(chosen) >= 40
+    assert len(set(chosen)) >= 0.6 * len(chosen)
+    assert sum(text.strip() in ("[]", str([u["#user_id"] for u in WORLD.users])) for text in chosen) <= 2
+
+
+@pytest.mark.parametrize("word", words.COMPARATORS)
+def test_every_comparator_has_a_case_for_each_of_its_types(word: str) -> None:
+    used = {METADATA.property(f["tableType"], f["columnName"]) for f in _FILTERS if f["comparator"] == word}
+    assert {found.type for found in used if found} >= words.COMPARATORS[word].types
+
+
+@pytest.mark.parametrize("word", [*words.NUMBER_COMPARATORS, "gte", "lte"])
+def test_every_comparison_of_a_measure_has_a_case(word: str) -> None:
+    assert any(e["comparator"] == word for e in _EVENTS)
+
+
+@pytest.mark.parametrize("word", words.MEASURES)
+def test_every_measure_has_a_case_for_each_type_of_its_property(word: str) -> None:
+    used = [e["taPropQuota"] for e in _EVENTS if e["taPropQuota"]["analysis"] == word]
+    assert used
+    found = {METADATA.property("event", m["quota"]) for m in used if "quota" in m}
+    assert {p.type for p in found if p} == words.MEASURES[word].quota_types
+
+
+@pytest.mark.parametrize("word", words.RELATIONS)
+@pytest.mark.parametrize("key", ["event_relation", "event_user_relation", "top", "event", "group"])
+def test_every_relation_has_a_case_in_every_place(word: str, key: str) -> None:
+    places = {
+        "event_relation": [p.get("event_relation") for p in ALL],
+        "event_user_relation": [p.get("event_user_relation") for p in ALL],
+        "top": [definition(name).get("relation") for name in names()],
+        "event": [e.get("relation") for e in _EVENTS],
+        "group": [p.get("relation") for p in ALL if p.get("filterType") == words.GROUP],
+    }
+    assert word in places[key]
+
+
+@pytest.mark.parametrize("word", words.TIME_UNITS)
+def test_every_unit_of_time_has_a_case(word: str) -> None:
+    assert any(f.get("timeUnit") == word for f in _FILTERS)
+
+
+@pytest.mark.parametrize("word", words.TABLES)
+def test_every_table_has_a_case(word: str) -> None:
+    assert any(f["tableType"] == word for f in _FILTERS)
+
+
+def test_versions_and_values_of_clusters_have_a_case() -> None:
+    named = [(f["columnName"], "specifiedClusterDate" in f) for f in _FILTERS if f["tableType"] == "cluster"]
+    assert {("whales", True), ("whales", False), ("tier", True), ("tier", False)} <= set(named)
+    assert {"string", "number", "time", "cluster"} == {
+        p.type for n, _ in named if (p := METADATA.property("cluster", n))
+    }
+
+
+@pytest.mark.parametrize("table", words.TABLES_IN_EVENT)
+def test_every_table_has_a_case_inside_an_event(table: str) -> None:
+    assert any(f["tableType"] == table for e in _EVENTS for f in _parts(e) if "columnName" in f)
+
+
+def test_rows_of_any_name_and_every_kind_of_window_have_a_case() -> None:
+    assert any(e["eventName"] == words.ANY_EVENT for e in _EVENTS)
+    windows = {tuple(k for k in ("recentDay", "startTime", "endTime") if k in e) for e in _EVENTS}
+    assert windows >= {("recentDay",), ("startTime", "endTime"), ("startTime",), ("endTime",), ()}
