@@ -25,8 +25,8 @@ def tag_values(
 ) -> dict[int, Any]:
     """The value of every user of the user table that has one.
 
-    Values are texts (values tag), the property's own (first or last event), or numbers (metric): exact fractions,
-    but floats where the column is of doubles, and for every AVG.
+    Values are texts (values tag), the property's own (first or last event), or numbers (metric). Numbers are exact
+    fractions, but floats where the column is of doubles, and for every AVG.
     """
     (key, content), *others = [(key, part) for key, part in tag.items() if part]
     assert not others, "one kind of tag"
@@ -59,7 +59,7 @@ def _of_first_or_last(content: Part, person: Person, project: Project) -> Any:
     taken = wanted["calcPropVo"]["property"]
     name, kind = project.property(taken["tableType"], taken["columnName"])
     assert kind != "list", "a list is no value of a tag"
-    return (person.user if taken["tableType"] == "user" else event)[name]
+    return exact((person.user if taken["tableType"] == "user" else event)[name])
 
 
 def _of_metric(content: Part, person: Person, project: Project) -> Fraction | float | None:

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from mcp_server.engine.dialect import Tables
-from mcp_server.engine.plan import Plan
+from mcp_server.engine.plan import ClusterSource
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Event, Metadata, Property, ValueType
 from tests.reading.worlds import Column, Crowd, World
@@ -64,10 +64,10 @@ def _members(folder: Path | None, place: int, day: str) -> Path:
     return folder / f"{place}_{day}.parquet"
 
 
-def tables_of(world: World, plan: Plan, folder: Path | None = None) -> Tables:
-    """What `fill` made, with the members that a plan asks for, in its order."""
+def tables_of(world: World, clusters: Sequence[ClusterSource], folder: Path | None = None) -> Tables:
+    """What `fill` made, with the members of these, in their order."""
     places = {crowd.name: place for place, crowd in enumerate(world.crowds)}
-    paths = [_members(folder, places[source.name], source.day) for source in plan.clusters]
+    paths = [_members(folder, places[source.name], source.day) for source in clusters]
     return Tables(members=tuple(f"read_parquet({literal(str(path))})" for path in paths))
 
 

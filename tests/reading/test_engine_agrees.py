@@ -62,7 +62,7 @@ def compare(connection: duckdb.DuckDBPyConnection, folder: Path, case: Case, tal
         assert not reading.problems, (definition, reading.problems)
         assert not reading.repairs, (definition, reading.repairs)
         plan = compile_definition(reading.must(), metadata)
-        sql = selection_sql(plan, DUCKDB, tables_of(world, plan, folder))
+        sql = selection_sql(plan, DUCKDB, tables_of(world, plan.clusters, folder))
         data = (world.users, world.events, world.schema, world.zone, world.today, world.clusters)
         expected = slow.select(definition, *data)
         try:
