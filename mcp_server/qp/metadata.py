@@ -119,7 +119,10 @@ class Metadata(Frozen):
     def with_clusters(self, clusters: "tuple[Property, ...]") -> "Metadata":
         """The same with these clusters and tags, in place of those it had."""
         kept = tuple(p for p in self.properties if p.table != "cluster")
-        return self.model_copy(update={"properties": (*kept, *clusters)})
+        fields = {
+            name: getattr(self, name) for name in type(self).model_fields
+        }  # a copy would keep the cached look-ups
+        return Metadata.model_construct(**fields | {"properties": (*kept, *clusters)})
 
     def properties_of(self, table: str) -> list[Property]:
         return [p for p in self.properties if p.table == table]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from mcp_server.qp.check import Reading, read
+from mcp_server.qp.metadata import Property
 from tests.qp.projects import GAME, event, user
 
 
@@ -229,3 +230,12 @@ def test_messages_exist_in_both_languages_and_quote_the_input_cut():
     problem = reading.problems[0]
     assert len(problem.got) < 300
     assert problem.message.en != problem.message.zh
+
+
+def test_clusters_that_come_later_are_found_and_those_that_went_are_not() -> None:
+    before = GAME.with_clusters((Property(table="cluster", name="old", type="cluster"),))
+    assert before.property("cluster", "old")
+    after = before.with_clusters((Property(table="cluster", name="new", type="cluster"),))
+    assert after.property("cluster", "new")
+    assert after.property("cluster", "old") is None
+    assert after.property("user", "city") == GAME.property("user", "city")
