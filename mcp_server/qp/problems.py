@@ -112,6 +112,10 @@ CODES: Mapping[str, Code] = {
     "cluster_type_unknown": _problem(
         "cluster_type is {expected}: static is computed when asked, dynamic follows the day and the data by itself.",
         "cluster_type 可为 {expected}：static 在要求时计算，dynamic 随日期和数据自动更新。"),
+    "body_two_definitions": _problem(
+        "The body holds two definitions; keep {expected} and remove {got}.", "请求体中有两个定义；请保留 {expected}，删除 {got}。"),
+    "body_contradiction": _problem(
+        "This does not fit the definition in the body; expected {expected}.", "这与请求体中的定义不符；应为 {expected}。"),
     "tag_given": _problem(
         "This defines a tag (tagQp); tags are made with create_tag and changed with update_tag.",
         "这是标签的定义（tagQp）；新建标签请用 create_tag，修改请用 update_tag。"),
