@@ -9,7 +9,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.reading.strategies import EVENT_WORDS, MEASURES, NULL_WORDS, NUMBER_WORDS, WORDS, Json, definitions
+from tests.reading.strategies import (
+    CLUSTER_WORDS,
+    EVENT_WORDS,
+    MEASURES,
+    NULL_WORDS,
+    NUMBER_WORDS,
+    WORDS,
+    Json,
+    definitions,
+)
 from tests.reading.worlds import still_world
 
 WORLD = still_world()
@@ -19,26 +28,34 @@ Place = tuple[Any, Any]
 KEYS = (
     "events", "event_relation", "filts", "relation", "event_user_relation", "eventName", "comparator", "num", "taPropQuota",
     "analysis", "quota", "recentDay", "startTime", "endTime", "tableType", "columnName", "ftv", "timeUnit", "filterType",
+    "specifiedClusterDate", "userTagValueDefs", "tagValue", "tagRemark", "userClusterDef", "userTagConFirstLastEventDef",
+    "userTagConFirstLastEvent", "isFirstEvent", "calcPropVo", "isCalc", "property", "userTagConQuotaDef", "userTagConQuotaEvent", "type",
 )  # fmt: skip
-STRANGE_KEYS = ("Events", "column_name", "columnDesc", "", " num", "specifiedClusterDate", "num\n", "名称")
-LEAF_WORDS = (*dict.fromkeys(word for words in WORDS.values() for word in words), *NULL_WORDS, *EVENT_WORDS)
+STRANGE_KEYS = ("Events", "column_name", "columnDesc", "", " num", "specifiedClusterDate ", "num\n", "名称")
+LEAF_WORDS = (
+    *dict.fromkeys(word for words in WORDS.values() for word in words),
+    *NULL_WORDS,
+    *EVENT_WORDS,
+    *CLUSTER_WORDS,
+)
 TEXTS = (
     *LEAF_WORDS, *MEASURES, *NUMBER_WORDS, "and", "or", "AND", "event", "user", "cluster", "minute", "day", "COMPOUND", "compound",
     "gte", "TOTAL_TIMES", "SIMPLE", "", " ", "1-7", "1-7\n", "0-0", "7-1", "1-123456", "1 - 7", "１-７", "-1-7", "4", "4\n", "+4", "04", "4.",
     ".5", "1e5", "1E+05", "4,5", "4, 5", "4,5,6", "4,", "NaN", "Infinity", "٤", "2026-07-01", "2026-07-01\n", "2026-7-1", "2026-07-01T10:00:00",
     "2026-07-01 10:00:00", "2026-07-01 10:00", "2026-07-01 10:00:00.000", "0000-00-00", "x" * 2000, "x" * 2001, "1" * 2000, "1" * 2001, "😀" * 2000,
-    "[]", "{}",
+    "[]", "{}", "normal", "2026-07-32", "2026-07-0１",
 )  # fmt: skip
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, 4, -1.5, 1e308, [], {}, [None], [""], [[]], ["a", 1], [{}], {"a": 1}, {"filts": []}, "and", "",
     {"filterType": "COMPOUND", "filts": []}, {"analysis": "TIMES"}, {"analysis": "SUM"},
+    {"columnName": "level", "tableType": "user"}, {"property": {"columnName": "level", "tableType": "user"}},
 )  # fmt: skip
 
 
 @st.composite
-def broken(draw: st.DrawFn) -> Any:
-    """A valid definition, changed in one to three places."""
-    changed: Any = copy.deepcopy(draw(definitions(WORLD)))
+def broken(draw: st.DrawFn, valid: st.SearchStrategy[Json] | None = None) -> Any:
+    """A valid definition, of a cluster where nothing else is given, changed in one to three places."""
+    changed: Any = copy.deepcopy(draw(definitions(WORLD) if valid is None else valid))
     for _ in range(draw(st.integers(1, 3))):
         change = draw(st.sampled_from(CHANGES))
         changed = change(draw, changed)
