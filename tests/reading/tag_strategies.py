@@ -32,7 +32,7 @@ def tags(world: World) -> st.SearchStrategy[Json]:
 
 @st.composite
 def values_tags(draw: st.DrawFn, world: World) -> Json:
-    texts = draw(st.lists(st.sampled_from([text for text in STRINGS if text]), min_size=1, max_size=3, unique=True))
+    texts = draw(st.lists(st.sampled_from(STRINGS), min_size=1, max_size=3, unique=True))
     values = []
     for text in texts:
         value: Json = {"tagValue": text, "userClusterDef": draw(definitions(world))}
