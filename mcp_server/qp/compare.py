@@ -26,8 +26,9 @@ _VALUE_REMOVED = Text("removed value: {part}", "删除标签值：{part}")
 _VALUE_RENAMED = Text("the value {old} becomes {new}", "标签值 {old} 改为 {new}")
 _OF_VALUE = Text("value {value}, {change}", "标签值 {value}，{change}")
 _ORDER = Text("the values are tried in this order: {new}, no longer {old}", "标签值的判断顺序改为：{new}；原为：{old}")
-_KIND = Text("the tag", "整个标签")
-_SOURCE = Text("the value", "标签值")
+_TAG_CHANGED = Text("{what} changes: “{old}” becomes “{new}”", "{what}由“{old}”改为“{new}”")
+_KIND = Text("the whole tag", "整个标签定义")
+_SOURCE = Text("what is taken", "标签取值")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ def compare_tags(old: TagQp, new: TagQp, metadata: Metadata) -> tuple[Text, ...]
         return ()
     before, after = event_tag_words(old, metadata), event_tag_words(new, metadata)
     if old.kind != new.kind:
-        return (_CHANGED.format(name=_KIND, old=_whole(old, metadata), new=_whole(new, metadata)),)
+        return (_TAG_CHANGED.format(what=_KIND, old=_whole(old, metadata), new=_whole(new, metadata)),)
     if before and after:
-        return tuple(_reworded(_SOURCE, before, after))
+        return tuple(_TAG_CHANGED.format(what=_SOURCE, old=was, new=now) for was, now in _differing(before, after))
     return tuple(_value_changes(old, new, metadata))
 
 
@@ -177,14 +178,15 @@ def _changes(old: _Condition, new: _Condition, *, in_parts: bool) -> Iterator[Te
     if old.words is None or new.words is None or not in_parts:
         yield _CHANGED.format(name=new.name, old=old.text, new=new.text)
         return
-    yield from _reworded(new.name, old.words, new.words)
+    for was, now in _differing(old.words, new.words):
+        yield _CHANGED.format(name=new.name, old=was, new=now)
 
 
-def _reworded(name: Text, before: EventWords, after: EventWords) -> Iterator[Text]:
-    """The parts of an event's words that differ."""
+def _differing(before: EventWords, after: EventWords) -> Iterator[tuple[Text, Text]]:
+    """The parts of an event's words that differ, old and new."""
     for was, now in ((before.head, after.head), (before.when, after.when), (before.only, after.only)):
         if was != now:
-            yield _CHANGED.format(name=name, old=_or_every(was), new=_or_every(now))
+            yield _or_every(was), _or_every(now)
 
 
 def _or_every(words_said: Text) -> Text:

@@ -13,58 +13,13 @@ from collections.abc import Iterable
 from mcp_server.qp import json_schema as js
 from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
 from mcp_server.qp.json_schema import Schema
 from mcp_server.qp.model import DAY, NUMBER, RECENT_DAY, TIME
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-EXAMPLE: Schema = {
-    "events": [
-        {
-            "eventName": "consume_item",
-            "comparator": "greater",
-            "num": "4",
-            "recentDay": "1-7",
-            "taPropQuota": {"analysis": "TIMES"},
-        }
-    ],
-    "event_relation": "and",
-    "filts": [{"tableType": "user", "columnName": "user_level", "comparator": "equal", "ftv": ["3"]}],
-    "relation": "and",
-    "event_user_relation": "and",
-}
-"""The vendor page's own example: more than four items in the past seven days, level 3."""
-
-_ON_ANDROID: Schema = {"tableType": "event", "columnName": "#os", "comparator": "equal", "ftv": ["android"]}
-TAG_EXAMPLES: tuple[Schema, ...] = (
-    {keys.VALUES: [{"tagValue": "heavy", "userClusterDef": {"events": EXAMPLE["events"]}}]},
-    {
-        keys.FIRST_LAST: {
-            keys.FIRST_LAST_EVENT: {
-                "eventName": "pay",
-                "isFirstEvent": True,
-                "calcPropVo": {"isCalc": False, "property": {"columnName": "#vp@test_num", "tableType": "event"}},
-                "recentDay": "0-1",
-                "filts": [_ON_ANDROID],
-            }
-        }
-    },
-    {
-        keys.QUOTA: {
-            keys.QUOTA_EVENT: {
-                "type": "normal",
-                "eventName": "activity_attend",
-                "analysis": "DISTINCT",
-                "quota": "activity_reward",
-                "recentDay": "0-1",
-                "filts": [_ON_ANDROID],
-            }
-        }
-    },
-)
-"""One tag of each kind, after the vendor page's own examples."""
 
 
 # --- the complete form ---------------------------------------------------------------------------
@@ -361,6 +316,16 @@ def outline() -> Schema:
             "relation": _plain(RELATIONS),
             "event_user_relation": _plain(RELATIONS),
         },
+    }
+
+
+def tag_keys() -> Schema:
+    """A tag's definition in the schema of a tool that only passes it on: the three kinds."""
+    kinds = {keys.VALUES: _PARTS, keys.FIRST_LAST: {"type": "object"}, keys.QUOTA: {"type": "object"}}
+    return {
+        "type": "object",
+        "description": "A tag definition as validate_definition describes it.",
+        "properties": kinds,
     }
 
 

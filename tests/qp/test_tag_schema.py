@@ -13,7 +13,8 @@ from mcp_server.front.published import documents
 from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.check import read_tag
-from mcp_server.qp.schema import TAG_EXAMPLES, complete_tag, tag_outline
+from mcp_server.qp.examples import TAG_EXAMPLES
+from mcp_server.qp.schema import complete_tag, tag_outline
 from mcp_server.qp.tags import MAX_VALUES, TagQp
 from tests.qp.projects import GAME, event
 from tests.qp.tags import first_tag, metric_tag, taken, value, values_tag

@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.examples import EXAMPLE
 from mcp_server.qp.model import Qp
-from mcp_server.qp.schema import EXAMPLE, complete, outline, shown
+from mcp_server.qp.schema import complete, outline, shown
 from tests.reading import strategies
 from tests.reading.malformed import broken
 from tests.reading.worlds import still_world
