@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.meant import likely_time
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import DAY
 from mcp_server.qp.numbers import parse_numbers, tidy_number
@@ -149,7 +151,7 @@ class Finder:
             yield from faults
             span = None if faults or not (start or end) else span_between(start, end, self.metadata.tz)
             if span and span.empty:
-                yield finding("window_invalid", self._at(*path, "startTime"), got=f"{start} – {end}", suggestion=end)
+                yield finding("window_invalid", self._at(*path, "startTime"), got=f"{start} – {end}")
                 return
         if span and event:
             yield from self._outside(span, event, path, recent or f"{start} – {end}")
@@ -157,7 +159,7 @@ class Finder:
     def _written(self, text: str, path: Path) -> list[Problem]:
         written = parse_time(text) if text else None
         readable = not text or (written is not None and written.plain)
-        return [] if readable else [finding("window_invalid", self._at(*path), got=text)]
+        return [] if readable else [finding("window_invalid", self._at(*path), got=text, suggestion=likely_time(text))]
 
     def _outside(self, span: Span, event: Event, path: Path, written: str) -> Iterator[Problem]:
         first, last = parse_time(event.first), parse_time(event.last)
@@ -172,7 +174,9 @@ class Finder:
                           event=event.name, first=event.first, last=event.last)  # fmt: skip
 
     def _dates(self, span: Span) -> str:
-        ends = (show_time(local(t, self.metadata.tz)) if t else "…" for t in (span.start, span.end))
+        """A span of whole seconds with its last second, as people read it."""
+        last = span.end - timedelta(seconds=1) if span.end else None
+        ends = (show_time(local(t, self.metadata.tz)) if t else "…" for t in (span.start, last))
         return " – ".join(ends)
 
     # filters
@@ -247,11 +251,15 @@ class Finder:
             return finding("cluster_unknown", self._at(*path), got=name, suggestion=nearest_named(name, known))
         other = "user" if table == "event" else "event"
         elsewhere = self.metadata.property(other, name)
-        if elsewhere and path[-1] == "columnName" and (inside or other == "user"):
+        if elsewhere is None and not inside and table == "user" and self.metadata.property("cluster", name):
+            elsewhere, other = self.metadata.property("cluster", name), "cluster"
+        if elsewhere and path[-1] == "columnName" and (inside or other != "event"):
             return finding("property_in_other_table", self._at(*path[:-1], "tableType"), got=table, suggestion=other,
                            name=name, table=words.TABLES[other])  # fmt: skip
         if elsewhere and other == "event":
             return finding("property_of_events", self._at(*path), got=name, name=name)
+        if elsewhere and path[-1] == "quota":
+            return finding("quota_of_users", self._at(*path), got=name, name=name)
         names = {p.name: (p.names.en, p.names.zh) for p in self.metadata.properties_of(table)}
         return finding(
             "property_unknown",

@@ -4,6 +4,7 @@ One row per code: its severity and its sentence in both languages. A *problem* b
 `{got}`, `{expected}` and `{suggestion}` are filled from the finding itself; other names from keywords.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -47,8 +48,9 @@ CODES: Mapping[str, Code] = {
         "超出上限：最多 {limit}。请拆分定义，或先分别创建分群。"),
     "group_empty": _problem("This group (COMPOUND) has no filts; remove it or fill it.", "该嵌套组（COMPOUND）没有 filts；请删除或补全。"),
     "group_mixed": _problem(
-        "A group has only filterType, relation and filts; a condition has no relation and no filts of its own.",
-        "嵌套组只含 filterType、relation、filts；单个条件自身不带 relation 和 filts。"),
+        "A group has only filterType, relation and filts. A condition has no relation of its own: relation stands beside "
+        "the list of the conditions that it joins.",
+        "嵌套组只含 filterType、relation、filts。单个条件自身不带 relation：relation 应与它所连接的条件列表并列。"),
     "filter_type_unknown": _problem(
         'filterType is "COMPOUND" for a nested group and absent for a condition.',
         "filterType 只在嵌套组中写 \"COMPOUND\"，单个条件不写。"),
@@ -66,17 +68,20 @@ CODES: Mapping[str, Code] = {
     "analysis_not_per_user": _problem(
         "This analysis measures a whole population and means nothing for one user. Per user: {expected}.",
         "该分析角度统计的是全体用户，对单个用户没有意义。按用户可用：{expected}。"),
-    "relation_unknown": _problem("A relation is and or or.", "关系只能是 and 或 or。"),
+    "relation_unknown": _problem('A relation is "and" or "or".', "关系只能是 \"and\" 或 \"or\"。"),
     "table_unknown": _problem("tableType must be {expected} here.", "此处 tableType 只能是 {expected}。"),
+    "cluster_in_event": _problem(
+        "Clusters and tags are conditions on users: put this filter into the filts at the top, beside events.",
+        "分群和标签是针对用户的条件：请把该筛选放进与 events 并列的顶层 filts。"),
     "time_unit_unknown": _problem("timeUnit is minute, hour or day.", "timeUnit 只能是 minute、hour 或 day。"),
     "time_unit_unexpected": _problem(
         "timeUnit belongs only to the relativeEvent comparators; remove it.", "timeUnit 只用于 relativeEvent 系列比较符；请删除。"),
     # values
-    "ftv_count": _problem("{word} takes {expected}; {count} given.", "{word} 需要{expected}；现有 {count} 个。"),
+    "ftv_count": _problem("{word} takes {expected}; {count} given.", "{word} 的 ftv 应{expected}；现有 {count} 个。"),
     "ftv_null": _problem(
         "null is not a value. To ask for users without a value use the comparator isNull.",
         "null 不是值。若要筛选无值的用户，请用比较符 isNull。"),
-    "value_type": _problem("{name} is a {type}: expected {expected}.", "{name} 是{type}，应为{expected}。"),
+    "value_type": _problem("Expected here: {expected}; {name} is a {type}.", "此处应为{expected}；{name} 是{type}。"),
     "range_invalid": _problem("The lower value is greater than the upper one; swap them.", "下限大于上限；请对调。"),
     "regex_invalid": _problem(
         "The pattern is not valid RE2 ({detail}). Look-around and back-references do not exist there.",
@@ -92,7 +97,11 @@ CODES: Mapping[str, Code] = {
     "quota_missing": _problem(
         "{word} needs quota: the event property to compute over.", "{word} 需要 quota，即要统计的事件属性。"),
     "quota_unexpected": _problem("TIMES counts rows and takes no quota; remove it.", "TIMES 统计次数，不带 quota；请删除。"),
-    "quota_type": _problem("{word} needs {expected} property; {name} is a {type}.", "{word} 需要{expected}属性；{name} 是{type}。"),
+    "quota_type": _problem(
+        "{word} needs a property of type {expected}; {name} is a {type}.", "{word} 需要{expected}类型的属性；{name} 是{type}。"),
+    "quota_of_users": _problem(
+        "{name} is a user property; a measure is taken over a property of the event.",
+        "{name} 是用户属性；指标只能基于该事件的属性统计。"),
     # names
     "event_unknown": _problem(
         "No event has this name. Use describe_data to find events.", "没有这个事件。可用 describe_data 查找事件。"),
@@ -164,6 +173,9 @@ CODES: Mapping[str, Code] = {
     "value_unseen": _warning(
         "No {table} {name} has the value {got}.", "{table} {name} 没有取值 {got}。"),
     "selects_nobody": _warning("This condition selects nobody.", "该条件选不出任何用户。"),
+    "value_for_nobody": _warning(
+        "No user gets this value: nobody fits it, or earlier values come first.",
+        "没有用户得到该标签值：没有人符合，或已先取了前面的值。"),
     "selects_everybody": _warning("This condition selects every user.", "该条件选中全部用户。"),
     "condition_twice": _warning("The same condition stands at {other} as well.", "同样的条件在 {other} 已出现。"),
     "same_meaning": _warning(
@@ -187,7 +199,8 @@ def finding(
 def shorten(value: object, most: int = 200) -> str:
     """A value as it may be quoted back: cut, and without control characters."""
     try:
-        text = str(value)
+        as_json = isinstance(value, bool | list | dict)
+        text = json.dumps(value, ensure_ascii=False, default=str) if as_json else str(value)
     except (ValueError, RecursionError):  # a whole number of thousands of digits, or nested too deep
         text = "…"
     clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])

@@ -4,6 +4,7 @@ Each pydantic error becomes one problem with our code, the legal keys or words a
 one as a suggestion.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,11 +15,11 @@ from pydantic_core import ErrorDetails
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.keys import QP_KEYS, Keys, Path, legal_keys, tables_at
+from mcp_server.qp.meant import ANALYSES, COMPARATORS, KEYS, RELATIONS, likely_time, meant
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.numbers import tidy_number
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
-from mcp_server.qp.suggest import nearest
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.text import Text, listed, same
 
@@ -85,6 +86,8 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Key
     key = str(path[-1]) if path else ""
     if code == "type_wrong" and got is None and "ftv" in path:
         return finding("ftv_null", sent, got="null", suggestion="isNull")
+    if key == "recentDay" and isinstance(got, int) and not isinstance(got, bool):
+        return finding("window_invalid", sent, got=got, suggestion=likely_window(str(got)))
     if code not in CODES:
         return finding("type_wrong", sent, got=_quoted(got), expected=_OBJECT)
     make = _SPECIAL.get(code)
@@ -93,8 +96,21 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Key
     expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
     if key in _WORDS and code.endswith("_unknown"):
         expected = ", ".join(_WORDS[key])
-    hint = nearest(got, _WORDS.get(key, ())) if isinstance(got, str) and code.endswith("_unknown") else ""
-    return finding(code, sent, got=_quoted(got), expected=expected, suggestion=hint)
+    return finding(code, sent, got=_quoted(got), expected=expected, suggestion=_hint(code, key, got))
+
+
+def _hint(code: str, key: str, got: Any) -> str:
+    """What to write in place of a wrong word, or of a measure that is a bare word."""
+    if code == "tag_calculation":
+        return "false"
+    if not isinstance(got, str):
+        return ""
+    if key == "taPropQuota" and got.upper() in words.MEASURES:
+        return json.dumps({"analysis": got.upper()})
+    if not code.endswith("_unknown"):
+        return ""
+    legal = _WORDS.get(key, ())
+    return legal[0] if len(legal) == 1 else meant(got, RELATIONS if code == "relation_unknown" else {}, legal)
 
 
 def _node(value: Any, path: Path) -> Any:
@@ -109,16 +125,15 @@ def _node(value: Any, path: Path) -> Any:
     return value
 
 
-def _quoted(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
+def _quoted(value: object) -> object:
+    """A value to show; nothing for what is not there."""
+    return "" if value is None else value
 
 
 def _key_unknown(f: Fault) -> Problem:
     legal = legal_keys(f.path[:-1], f.root)
     free = [k for k in legal if not (isinstance(f.node, Mapping) and k in f.node)]
-    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=nearest(f.key, free))
+    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=meant(f.key, KEYS, free))
 
 
 def _key_missing(f: Fault) -> Problem:
@@ -142,13 +157,12 @@ def _too_large(f: Fault) -> Problem:
 
 def _comparator_unknown(f: Fault) -> Problem:
     legal = list(comparators_at(f.path[:-1], f.node, f.metadata))
-    bound = isinstance(f.got, str) and f.got in (*words.AT_LEAST, *words.AT_MOST)  # its neighbours mean something else
     return finding(
         "comparator_unknown",
         f.sent,
         got=_quoted(f.got),
         expected=", ".join(legal),
-        suggestion="" if bound else nearest(str(f.got), legal),
+        suggestion=meant(str(f.got), COMPARATORS, legal),
     )
 
 
@@ -171,7 +185,7 @@ def comparators_at(path: Path, node: Any, metadata: Metadata) -> Iterator[str]:
 def _analysis_unknown(f: Fault) -> Problem:
     population = isinstance(f.got, str) and f.got.strip().upper() in words.POPULATION_MEASURES
     code = "analysis_not_per_user" if population else "analysis_unknown"
-    hint = "TIMES" if population else nearest(str(f.got), words.MEASURES)
+    hint = "TIMES" if population else meant(str(f.got), ANALYSES, words.MEASURES)
     return finding(code, f.sent, got=_quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
 
 
@@ -179,13 +193,38 @@ def _ftv_count(f: Fault) -> Problem:
     row = words.COMPARATORS[f.node["comparator"]]
     low, high = row.values
     if high == 0:
-        expected = Text("no value (ftv: [])", "0 个值（ftv: []）")
+        expected = Text("no value (ftv: [])", "为空（[]）")
     elif low == high:
-        expected = Text("exactly {n} value(s) in ftv", "{n} 个 ftv 值").format(n=low)
+        several = Text("exactly {n} values in ftv", "有 {n} 个值").format(n=low)
+        expected = Text("exactly one value in ftv", "有 1 个值") if low == 1 else several
     else:
-        expected = Text("at least {n} value(s) in ftv", "至少 {n} 个 ftv 值").format(n=low)
-    count = len(f.got) if isinstance(f.got, list) else 0
-    return finding("ftv_count", f.sent, got=_quoted(f.got), expected=expected, word=row.word, count=count)
+        expected = Text("at least one value in ftv", "至少有 1 个值")
+    given = f.got if isinstance(f.got, list) else []
+    hint = _split_window(given) if row.test is words.Test.RECENT else "[]" if high == 0 else ""
+    return finding("ftv_count", f.sent, got=_quoted(f.got), expected=expected, suggestion=hint, word=row.word,
+                   count=len(given))  # fmt: skip
+
+
+def _split_window(given: list[Any]) -> str:
+    """Both ends of a window that was written as one value."""
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", str(given[0])) if len(given) == 1 else None
+    return json.dumps(match.groups()) if match else ""
+
+
+def _group_mixed(f: Fault) -> Problem:
+    """Parts of a condition and of a group in one; a group that only lacks its mark is told so."""
+    node = f.node if isinstance(f.node, Mapping) else {}
+    if "filts" in node and not {"filterType", "columnName", "comparator"} & set(node):
+        at = f.sent.rpartition("/")[0] + "/filterType"
+        return finding("key_missing", at, expected="filterType", suggestion=words.GROUP)
+    return finding("group_mixed", f.sent, got=_quoted(f.got))
+
+
+def _only_of_cluster(f: Fault) -> Problem:
+    """What has to change is the table, not the comparator."""
+    at = f.sent.rpartition("/")[0] + "/tableType"
+    got = f.node.get("tableType", "") if isinstance(f.node, Mapping) else ""
+    return finding("comparator_only_of_cluster", at, got=got, expected="cluster", suggestion="cluster")
 
 
 def _num_count(f: Fault) -> Problem:
@@ -209,9 +248,10 @@ def _table_unknown(f: Fault) -> Problem:
     if f.got == "event" and "event" not in tables:
         name = f.node.get("columnName", "") if isinstance(f.node, Mapping) else ""
         return finding("property_of_events", f.sent, got="event", name=name)
-    if f.got == "cluster":
-        return finding("table_unknown", f.sent, got="cluster", expected=" / ".join(tables))
-    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion="user")
+    if f.got == "cluster" and {"events", "filts"} <= set(f.path):
+        return finding("cluster_in_event", f.sent, got="cluster", expected=" / ".join(tables))
+    hint = "" if f.got == "cluster" else "user"
+    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion=hint)
 
 
 _DAYS = re.compile(r"(?:last|past|最近|过去|近)?\s*(\d{1,5})\s*(?:d|day|days|天|日)?", re.IGNORECASE)
@@ -239,7 +279,8 @@ def likely_window(text: str) -> str:
 
 
 def _window_invalid(f: Fault) -> Problem:
-    hint = likely_window(f.got) if f.key == "recentDay" and isinstance(f.got, str) else ""
+    likely = likely_window if f.key == "recentDay" else likely_time
+    hint = likely(f.got) if isinstance(f.got, str) else ""
     return finding("window_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
 
 
@@ -250,6 +291,8 @@ _SPECIAL = {
     "comparator_unknown": _comparator_unknown,
     "analysis_unknown": _analysis_unknown,
     "ftv_count": _ftv_count,
+    "group_mixed": _group_mixed,
+    "comparator_only_of_cluster": _only_of_cluster,
     "num_count": _num_count,
     "num_invalid": _num_invalid,
     "quota_missing": _quota_missing,

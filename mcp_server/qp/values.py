@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.meant import likely_time
 from mcp_server.qp.metadata import Property
 from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_number
 from mcp_server.qp.problems import finding
@@ -20,7 +21,7 @@ _A_NUMBER = Text(
     f"a number as text, such as 4.5 (at most {MAX_DIGITS} digits, {MAX_PLACES} after the point)",
     f"文本形式的数字，如 4.5（最多 {MAX_DIGITS} 位，小数 {MAX_PLACES} 位）",
 )
-_A_TIME = Text("yyyy-MM-dd HH:mm:ss or yyyy-MM-dd", "yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd")
+_A_TIME = Text("yyyy-MM-dd HH:mm:ss or yyyy-MM-dd", "形如 yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd 的时间")
 _A_POSITION = Text("a position from 1 up", "从 1 开始的位置")
 _DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数，0 至 36500")
 _A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数（最长 100 年）")
@@ -79,7 +80,7 @@ def _times(values: Values) -> Iterator[Problem]:
     times = [parse_time(text) for text in values.ftv]
     for i, written in enumerate(times):
         if written is None or not written.plain:
-            yield values.wrong(i, _A_TIME)
+            yield values.wrong(i, _A_TIME, likely_time(values.ftv[i]))
         elif written.bare_date and values.row.test in (words.Test.ONE_OF, words.Test.ABOVE):
             yield finding("bare_date", values.at(i), got=values.ftv[i], meaning=f"{values.ftv[i]} 00:00:00")
     good = [t.moment for t in times if t is not None and t.plain]

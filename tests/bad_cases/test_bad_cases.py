@@ -40,12 +40,15 @@ def test_there_are_sixty_bad_cases() -> None:
 
 
 _NOT_OF_A_DEFINITION = {
+    "body_contradiction": "of a vendor's request body",
+    "body_two_definitions": "of a vendor's request body",
     "cluster_type_unknown": "of the arguments of a tool",
     "display_name_invalid": "of the arguments of a tool",
     "name_invalid": "of the arguments of a tool",
     "same_meaning": "of the catalog",
     "selects_everybody": "of a preview",
     "selects_nobody": "of a preview",
+    "value_for_nobody": "of a preview",
 }
 
 

@@ -50,7 +50,7 @@ FILTER = "/filts/0"
         ({"recentDay": None, "startTime": "2024-02-30"}, ("window_invalid", f"{EVENT}/startTime", "")),
         (
             {"recentDay": None, "startTime": "2024-03-01", "endTime": "2024-02-01"},
-            ("window_invalid", f"{EVENT}/startTime", "2024-02-01"),
+            ("window_invalid", f"{EVENT}/startTime", ""),
         ),
         ({"taPropQuota": {"analysis": "MODE"}}, ("analysis_unknown", f"{EVENT}/taPropQuota/analysis", "")),
         (
@@ -71,7 +71,7 @@ FILTER = "/filts/0"
             ("property_unknown", f"{EVENT}/taPropQuota/quota", "amount"),
         ),
         ({"taPropQuota": 5}, ("type_wrong", f"{EVENT}/taPropQuota", "")),
-        ({"relation": "xor"}, ("relation_unknown", f"{EVENT}/relation", "or")),
+        ({"relation": "xor"}, ("relation_unknown", f"{EVENT}/relation", "")),
         ({"event_relation": "or"}, ("key_unknown", f"{EVENT}/event_relation", "relation")),
         (
             {"filts": [{"tableType": "event", "columnName": "city", "comparator": "equal", "ftv": ["x"]}]},
@@ -101,7 +101,7 @@ def test_a_fault_of_an_event_condition_is_named(changes: Mapping[str, object], e
         (user("tags", "equal", "a"), ("comparator_not_for_type", f"{FILTER}/comparator", "arrayIncludeItem")),
         (user("Level", "equal"), ("ftv_count", f"{FILTER}/ftv", "")),
         (user("Level", "range", "1"), ("ftv_count", f"{FILTER}/ftv", "")),
-        (user("city", "isNull", "x"), ("ftv_count", f"{FILTER}/ftv", "")),
+        (user("city", "isNull", "x"), ("ftv_count", f"{FILTER}/ftv", "[]")),
         (user("city", "equal", None), ("ftv_null", f"{FILTER}/ftv/0", "isNull")),
         (user("Level", "equal", "three"), ("value_type", f"{FILTER}/ftv/0", "")),
         (user("Level", "equal", "1,000"), ("value_type", f"{FILTER}/ftv/0", "1000")),
@@ -121,7 +121,7 @@ def test_a_fault_of_an_event_condition_is_named(changes: Mapping[str, object], e
         ({"filterType": "COMPOUND", "filts": []}, ("group_empty", f"{FILTER}/filts", "")),
         (
             {"filterType": "NESTED", "filts": [user("city", "isNull")]},
-            ("filter_type_unknown", f"{FILTER}/filterType", ""),
+            ("filter_type_unknown", f"{FILTER}/filterType", "COMPOUND"),
         ),
         (
             {**user("registered", "relativeEventBefore", "1"), "timeUnit": "day"},
