@@ -5,9 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
 
 from mcp_server.front.published import documents
 from mcp_server.qp import keys
@@ -18,33 +17,17 @@ from mcp_server.qp.schema import complete_tag, tag_outline
 from mcp_server.qp.tags import MAX_VALUES, TagQp
 from tests.qp.projects import GAME, event
 from tests.qp.tags import first_tag, metric_tag, taken, value, values_tag
+from tests.reading.agreeing import CALM, both
 from tests.reading.malformed import broken
 from tests.reading.tag_strategies import tags
 from tests.reading.worlds import still_world
 
 VALIDATOR = Draft202012Validator(complete_tag())
-CALM = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
 ON_ANDROID = {"columnName": "#os", "comparator": "equal", "ftv": ["android"], "tableType": "event"}
 
 
 def both_say(value: Any) -> bool:
-    """What the schema and the model both say; a difference fails."""
-    by_schema = VALIDATOR.is_valid(value)
-    try:
-        TagQp.model_validate(value)
-        by_model = True
-    except ValidationError:
-        by_model = False
-    assert by_schema == by_model, (
-        f"schema {by_schema}, model {by_model}: {json.dumps(value, ensure_ascii=False)[:2000]}"
-    )
-    return by_schema
+    return both(VALIDATOR, TagQp, value)
 
 
 def vendor_value(text: str, event_name: str, num: str, compare_key: str) -> dict[str, Any]:

@@ -6,43 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.examples import EXAMPLE
 from mcp_server.qp.model import Qp
 from mcp_server.qp.schema import complete, outline, shown
 from tests.reading import strategies
+from tests.reading.agreeing import CALM, both
 from tests.reading.malformed import broken
 from tests.reading.worlds import still_world
 
 VALIDATOR = Draft202012Validator(complete())
-CALM = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
-
-
-def model_accepts(value: Any) -> bool:
-    try:
-        Qp.model_validate(value)
-    except ValidationError:
-        return False
-    return True
 
 
 def both_say(value: Any) -> bool:
-    """What the schema and the models both say; a difference fails."""
-    by_schema, by_model = VALIDATOR.is_valid(value), model_accepts(value)
-    assert by_schema == by_model, (
-        f"schema {by_schema}, model {by_model}: {json.dumps(value, ensure_ascii=False)[:2000]}"
-    )
-    return by_schema
+    return both(VALIDATOR, Qp, value)
 
 
 def event(**changes: Any) -> dict[str, Any]:
