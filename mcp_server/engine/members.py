@@ -1,4 +1,4 @@
-"""SQL over the members of a cluster: one file per version, one column `user_id`."""
+"""SQL over the members of a cluster or the values of a tag: one file per version, `user_id` or `user_id`, `value`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _FORMULA = r"^[=+\-@\t\r]"
 def members_query(
     tables: Tables, members: Path, columns: Sequence[Property], zone: str, *, as_text: bool, defused: bool
 ) -> str:
-    """The members by id, with columns of theirs; a member whom the user table no longer has keeps only the id.
+    """The members by id, with columns of theirs (of table `cluster`: the tag's value); a member whom the user table no longer has keeps only the id.
 
     `as_text`: times as local time, lists as JSON; else their own types. `defused`: texts that begin like a formula get
     an apostrophe in front.
@@ -31,7 +31,7 @@ def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str
     name = identifier(column.name)
     if column.name == "#user_id":
         return f"m.user_id AS {name}"
-    value = f"u.{name}"
+    value = "m.value" if column.table == "cluster" else f"u.{name}"
     if column.type == "time":
         instant = f"timezone('UTC', {value})"  # TIMESTAMP WITH TIME ZONE: a column that says what it means
         return f"{f'timezone({literal(zone)}, {instant})' if as_text else instant} AS {name}"

@@ -16,6 +16,7 @@ Work in this order:
 4. create_cluster when the user agrees (dry_run says what would happen). The computation starts by itself.
 5. refresh_cluster, get_refresh_progress: progress 100 is done, -1 failed with the reason.
 6. export_users: writes the members to a file and returns its path; never paste ids into the chat.
+create_tag: a tag gives each user at most one value (tag_qp); update_tag changes it; all other tools serve tags too.
 list_clusters and get_cluster show what exists. update_cluster and delete_cluster change people's work: ask first.
 
 Traps:

@@ -7,19 +7,20 @@ from pydantic import Field
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
+from mcp_server.operations.kinds import TAGS, kind_of
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.platforms.ports import Cluster
 from mcp_server.text import NOTHING, Text
 
 
 class ClusterRow(Result.Row):
-    """A cluster as it stands."""
+    """A cluster or tag as it stands."""
 
     cluster_id: str
     cluster_name: str
     display_name: str
     cluster_type: str
-    users_num: int | None = Field(None, description="Of the last good version")
+    users_num: int | None = Field(None, description="Of the last good version; of a tag, users with a value")
     progress: int = Field(description="100 done, 0-99 running, -1 failed")
     refresh_time: str = ""
     fresh: bool = Field(description="Computed after the last change of definition, data and (dynamic) day")
@@ -57,6 +58,13 @@ def cluster_row(cluster: Cluster, deps: Deps) -> ClusterRow:
     )
 
 
+def named_state(cluster: Cluster) -> Text:
+    """Which one this is, to begin a sentence with."""
+    if kind_of(cluster) is TAGS:
+        return Text("Tag {name} (id {id})", "标签 {name}（id {id}）")
+    return Text("Cluster {name} (id {id})", "分群 {name}（id {id}）")
+
+
 def standing_note(cluster: Cluster) -> Text:
     """Why the last computation failed, or why the last version is out of date."""
     if cluster.progress < 0:
@@ -76,7 +84,7 @@ def cluster_state(
     repairs: Sequence[Repair] = (),
     **more: Any,
 ) -> ClusterState:
-    named = said.format(name=cluster.cluster_name, id=cluster.cluster_id)
+    named = said.format(noun=kind_of(cluster).noun, name=cluster.cluster_name, id=cluster.cluster_id)
     return ClusterState(
         message=deps.say(sentence(named, _standing(cluster))),
         next=deps.say(_next(cluster)),
@@ -88,9 +96,7 @@ def cluster_state(
 
 
 def _standing(cluster: Cluster) -> Text:
-    users = (
-        Text("{n} users", "{n} 名用户").format(n=f"{cluster.users_num:,}") if cluster.users_num is not None else NOTHING
-    )
+    users = _size(cluster).format(n=f"{cluster.users_num:,}") if cluster.users_num is not None else NOTHING
     if cluster.progress == 100:
         return users
     if cluster.progress < 0:
@@ -98,12 +104,17 @@ def _standing(cluster: Cluster) -> Text:
     return Text("computing, {p}%", "计算中，{p}%").format(p=cluster.progress)
 
 
+def _size(cluster: Cluster) -> Text:
+    if kind_of(cluster) is TAGS:
+        return Text("{n} users have a value", "{n} 名用户有标签值")
+    return Text("{n} users", "{n} 名用户")
+
+
 def _next(cluster: Cluster) -> Text:
     if cluster.progress < 0:
         return Text(
-            "See the note, then refresh_cluster or update_cluster.",
-            "请看 note 说明，再调用 refresh_cluster 或 update_cluster。",
-        )
+            "See the note, then refresh_cluster or {update}.", "请看 note 说明，再调用 refresh_cluster 或 {update}。"
+        ).format(update=kind_of(cluster).update)
     if cluster.progress < 100:
         return Text("Call get_refresh_progress with wait_seconds.", "请带 wait_seconds 调用 get_refresh_progress。")
     if not cluster.fresh:

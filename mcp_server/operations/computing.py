@@ -6,8 +6,16 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence, standing_note
+from mcp_server.operations.cluster_state import (
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    named_state,
+    sentence,
+    standing_note,
+)
 from mcp_server.operations.definitions import property_problems, user_properties
+from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
 from mcp_server.qp.estimate import rows_to_read
@@ -26,7 +34,7 @@ class RefreshCluster(Params):
 
 @operation(title=Text("Refresh a cluster", "刷新分群"), effect=Effect.TRIGGER)
 async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
-    """Compute a cluster again from today's data and wait for it. If it takes longer than wait_seconds it goes on in
+    """Compute a cluster or tag again from today's data and wait for it. If it takes longer than wait_seconds it goes on in
     the background: ask get_refresh_progress. A second refresh joins the running one."""
     project = deps.project(params.project_id)
     found = await deps.segments.get(project, params.cluster)
@@ -34,10 +42,13 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
         metadata = await deps.segments.metadata(project)
         rows = rows_to_read(found.definition, metadata)
         cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
-        said = Text("Would refresh cluster {name}", "将刷新分群 {name}").format(name=found.cluster_name)
+        said = Text("Would refresh {noun} {name}", "将刷新{noun} {name}").format(
+            noun=kind_of(found).noun, name=found.cluster_name
+        )
         return ClusterState(message=deps.say(sentence(said, cost)), cluster=cluster_row(found, deps), dry_run=True)
     done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
-    return cluster_state(done, _REFRESHED if done.progress == 100 else _NAMED, deps)
+    said = _REFRESHED if done.progress == 100 else named_state(done)
+    return cluster_state(done, said, deps)
 
 
 class GetRefreshProgress(Params):
@@ -50,16 +61,15 @@ class GetRefreshProgress(Params):
 
 @operation(title=Text("See how far a refresh is", "查询刷新进度"), effect=Effect.READ)
 async def get_refresh_progress(params: GetRefreshProgress, deps: Deps) -> ClusterState:
-    """See how far the computation of a cluster is: 100 done, 0-99 running, -1 failed with the reason. Give
+    """See how far the computation of a cluster or tag is: 100 done, 0-99 running, -1 failed with the reason. Give
     wait_seconds instead of asking again and again."""
     found = await deps.segments.get(deps.project(params.project_id), params.cluster)
     if params.wait_seconds:
         found = await deps.segments.wait(found, seconds=params.wait_seconds, on_progress=deps.report)
-    return cluster_state(found, _NAMED, deps)
+    return cluster_state(found, named_state(found), deps)
 
 
-_REFRESHED = Text("Refreshed cluster {name} (id {id})", "已刷新分群 {name}（id {id}）")
-_NAMED = Text("Cluster {name} (id {id})", "分群 {name}（id {id}）")
+_REFRESHED = Text("Refreshed {noun} {name} (id {id})", "已刷新{noun} {name}（id {id}）")
 
 
 class ExportUsers(Params):
@@ -103,7 +113,7 @@ class Exported(Result):
 @operation(title=Text("Export the users of a cluster", "导出分群用户"), effect=Effect.READ)
 async def export_users(params: ExportUsers, deps: Deps) -> Exported:
     """Write a cluster's users to a CSV or Parquet file on the server's machine and return its path: #user_id first,
-    then the user properties asked for. User lists never come back into the chat; hand the path on."""
+    then a tag's value, then the user properties asked for. User lists never come back into the chat; hand the path on."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     _can_be_exported(params, metadata)

@@ -8,23 +8,33 @@ from pydantic import Field
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, read_definition, repair_rows
+from mcp_server.operations.kinds import CLUSTERS, TAGS, Kind
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.operations.params import Definition, FullDefinition, ProjectId, Properties
+from mcp_server.operations.params import (
+    Definition,
+    FullDefinition,
+    FullTagDefinition,
+    ProjectId,
+    Properties,
+    TagDefinition,
+)
+from mcp_server.operations.tag_values import ValueRow, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
-from mcp_server.qp.check import Reading
+from mcp_server.qp.either import AnyReading, explain_any
 from mcp_server.qp.estimate import assumptions, rows_to_read
-from mcp_server.qp.explain import Explanation, explain
+from mcp_server.qp.explain import Explanation
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest_named
+from mcp_server.qp.tags import Definition as AnyDefinition
 from mcp_server.text import Text
 
 
 class ValidateDefinition(Params):
     """Arguments of validate_definition."""
 
-    qp: FullDefinition
+    qp: FullDefinition = None
+    tag_qp: FullTagDefinition = None
     project_id: ProjectId = ""
 
 
@@ -50,11 +60,12 @@ class Validated(Result):
 
 @operation(title=Text("Check and explain a definition", "检查并解释定义"), effect=Effect.READ)
 async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validated:
-    """Check a definition (qp) against the language and the project's data; changes nothing. Returns every problem
+    """Check a definition (qp of a cluster, or tag_qp) against the language and the project's data; changes nothing. Returns every problem
     with its path and a suggestion, the repairs made, the normalised definition, its exact meaning in English and
     Chinese for the user to approve, and its cost. Mend all problems and call again before you go on."""
     metadata = await deps.segments.metadata(deps.project(params.project_id))
-    reading = await read_definition(params.qp, metadata, deps)
+    raw, kind = _given(params)
+    reading = await read_definition(raw, metadata, deps, kind=kind)
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
@@ -64,7 +75,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
             warnings=problem_rows(reading.warnings, deps),
             repairs=repair_rows(reading.repairs, deps),
         )
-    summary = explain(reading.definition, metadata).summary
+    summary = explain_any(reading.definition, metadata).summary
     return Validated(
         message=deps.say(_valid(reading)),
         next=deps.say(_SHOW),
@@ -89,7 +100,7 @@ _SHOW = Text(
 )
 
 
-def _valid(reading: Reading) -> Text:
+def _valid(reading: AnyReading) -> Text:
     said = Text("The definition is valid", "定义有效")
     if reading.repairs:
         said = Text("{said}, after {n} repair(s)", "{said}，已作 {n} 处修正").format(said=said, n=len(reading.repairs))
@@ -101,7 +112,8 @@ def _valid(reading: Reading) -> Text:
 class PreviewDefinition(Params):
     """Arguments of preview_definition."""
 
-    qp: Definition
+    qp: Definition = None
+    tag_qp: TagDefinition = None
     sample: Annotated[int, Field(ge=0, le=20, description="Users to show")] = 5
     properties: Properties = ()
     include_sql: bool = False
@@ -122,7 +134,10 @@ class Previewed(Result):
     users_num: int
     all_users: int
     share: str
-    funnel: tuple[StepRow, ...]
+    funnel: tuple[StepRow, ...] = ()
+    values: tuple[ValueRow, ...] = Field((), description="Of a tag, most frequent first")
+    without_value: int = 0
+    distinct_values: int = 0
     sample: tuple[dict[str, str], ...] = ()
     warnings: tuple[ProblemRow, ...] = ()
     repairs: tuple[RepairRow, ...] = ()
@@ -134,10 +149,11 @@ class Previewed(Result):
 async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed:
     """Count the users that a definition selects, without saving anything: the size, a funnel (what each condition
     selects alone, and what is left condition by condition) and a few sample users. Use it to find the condition that
-    loses everybody before you create a cluster."""
+    loses everybody before you create a cluster. Of a tag (tag_qp): the users per value, and those without one."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
-    reading = await read_definition(params.qp, metadata, deps)
+    raw, kind = _given(params)
+    reading = await read_definition(raw, metadata, deps, kind=kind)
     definition = all_good(reading, property_problems(params.properties, metadata))
     properties = user_properties(params.properties, metadata)
     seen = await deps.segments.preview(
@@ -148,23 +164,38 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         want_sql=params.include_sql,
         on_progress=deps.report,
     )
-    explained = explain(definition, metadata)
     return Previewed(
         message=deps.say(_size(seen)),
-        next=deps.say(_next(seen)),
+        next=deps.say(_next(seen, kind)),
         users_num=seen.users_num,
         all_users=seen.all_users,
         share=share(seen.users_num, seen.all_users),
-        funnel=tuple(_funnel(seen, explained, deps)),
+        funnel=tuple(_funnel(seen, explain_any(definition, metadata), deps)),
+        values=value_rows(seen),
+        without_value=seen.all_users - seen.users_num if seen.values else 0,
+        distinct_values=seen.values.distinct if seen.values else 0,
         sample=seen.sample,
-        warnings=problem_rows([*reading.warnings, *_sized(seen)], deps),
+        warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(deps.say(note) for note in assumptions(definition, metadata)),
         sql=seen.sql,
     )
 
 
-def all_good(reading: Reading, found: Sequence[Problem]) -> Qp:
+_ONE_OF = Text(
+    "Give exactly one of qp (a cluster) and tag_qp (a tag).", "qp（分群）与 tag_qp（标签）须且只能给出一个。"
+)
+
+
+def _given(params: "ValidateDefinition | PreviewDefinition") -> tuple[object, Kind]:
+    """The definition that was sent, and of what; InvalidArguments unless it is exactly one."""
+    if (params.qp is None) is (params.tag_qp is None):
+        path, code = ("/qp", "argument_missing") if params.qp is None else ("/tag_qp", "argument_unknown")
+        raise InvalidArguments(_ONE_OF, problems=[Problem(path, code, _ONE_OF)])
+    return (params.qp, CLUSTERS) if params.tag_qp is None else (params.tag_qp, TAGS)
+
+
+def all_good(reading: AnyReading, found: Sequence[Problem]) -> AnyDefinition:
     """The definition, or every problem of the arguments (`found`) and of the definition at once."""
     if not found:
         return reading.must()
@@ -213,21 +244,25 @@ def share(part: int, whole: int) -> str:
 
 
 def _size(seen: Preview) -> Text:
+    if seen.values:
+        return spread_sentence(seen, share(seen.users_num, seen.all_users))
     return Text("{n} of {all} users ({share}).", "{all} 名用户中选中 {n} 名（{share}）。").format(
         n=f"{seen.users_num:,}", all=f"{seen.all_users:,}", share=share(seen.users_num, seen.all_users)
     )
 
 
-def _next(seen: Preview) -> Text:
+def _next(seen: Preview, kind: Kind) -> Text:
+    if not seen.users_num and kind is TAGS:
+        return Text("Nobody gets a value: loosen the definition.", "没有用户得到标签值：请放宽定义。")
     if not seen.users_num:
         return Text(
             "Nobody is selected: see in the funnel where users are lost, and loosen that condition.",
             "没有选中任何用户：请看漏斗在哪一步归零，再放宽该条件。",
         )
     return Text(
-        "If the user agrees with the size, create_cluster with the same definition.",
-        "若用户认可该人数，用同一定义调用 create_cluster。",
-    )
+        "If the user agrees with the size, {create} with the same definition.",
+        "若用户认可该人数，用同一定义调用 {create}。",
+    ).format(create=kind.create)
 
 
 def _funnel(seen: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:

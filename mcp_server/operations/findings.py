@@ -6,8 +6,9 @@ import anyio.to_thread
 from pydantic import Field
 
 from mcp_server.errors import Problem, Repair
+from mcp_server.operations.kinds import CLUSTERS, Kind
 from mcp_server.operations.operation import Deps, Result
-from mcp_server.qp.check import Reading, read
+from mcp_server.qp.either import AnyReading, read_any
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import Text
 
@@ -60,8 +61,12 @@ def _more(count: int, deps: Deps) -> str:
     return deps.say(_MORE.format(n=count - MOST_ROWS))
 
 
-async def read_definition(raw: object, metadata: Metadata, deps: Deps, *, own: str = "") -> Reading:
+async def read_definition(
+    raw: object, metadata: Metadata, deps: Deps, *, kind: Kind = CLUSTERS, own: str = ""
+) -> AnyReading:
     """Read a definition in a worker thread: checking a pattern may start the engine."""
     return await anyio.to_thread.run_sync(
-        lambda: read(raw, metadata, root=("qp",), regex_fault=deps.segments.regex_fault, own=own)
+        lambda: read_any(
+            raw, metadata, catalog=kind.catalog, root=(kind.root,), regex_fault=deps.segments.regex_fault, own=own
+        )
     )

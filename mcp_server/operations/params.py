@@ -17,21 +17,28 @@ class RawDefinition:
 
     The definition language has a tolerant reader of its own, which reports every change with its path; a
     second reader in front of it would hide some of them. The published schema is the language's own: all of
-    it where `full`, else its first-level keys (qp.md section 1).
+    it where `full`, else its first-level keys (qp.md sections 1 and 5).
     """
 
     full: bool = False
+    tag: bool = False
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        from mcp_server.qp.schema import outline, shown
+        from mcp_server.qp import schema
 
-        return shown() if self.full else outline()
+        if self.tag:
+            return schema.tag_outline() if self.full else schema.tag_keys()
+        return schema.shown() if self.full else schema.outline()
 
 
 Definition = Annotated[Any, RawDefinition()]
 FullDefinition = Annotated[Any, RawDefinition(full=True)]
+TagDefinition = Annotated[Any, RawDefinition(tag=True)]
+FullTagDefinition = Annotated[Any, RawDefinition(full=True, tag=True)]
 
-ClusterRef = Annotated[str, Field(min_length=1, description="Cluster id or name")]
+ClusterName = Annotated[str, Field(description="Letter, then letters, digits, _; at most 24")]
+DisplayName = Annotated[str, Field(description="At most 50 characters, any language")]
+ClusterRef = Annotated[str, Field(min_length=1, description="Id or name of a cluster or tag")]
 ProjectId = Annotated[str, Field(description="Only if the user names another project")]
 DryRun = Annotated[bool, Field(description="Check all and say what would happen; change nothing")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="Longest wait for the result, in seconds")]

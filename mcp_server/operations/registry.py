@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp_server.operations import clusters, computing, definitions, metadata
+from mcp_server.operations import clusters, computing, definitions, metadata, tags
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -14,6 +14,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     clusters.list_clusters,
     clusters.update_cluster,
     clusters.delete_cluster,
+    tags.create_tag,
+    tags.update_tag,
     computing.refresh_cluster,
     computing.get_refresh_progress,
     computing.export_users,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp
+from mcp_server.qp.tags import Definition
 from mcp_server.text import NOTHING, Text
 
 OnProgress = Callable[[float, Text], Awaitable[None]]
@@ -19,17 +19,19 @@ OnProgress = Callable[[float, Text], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster as it stands."""
+    """A cluster or tag as it stands."""
 
     cluster_id: str
     cluster_name: str
     display_name: str
     cluster_type: str
     project_id: str
-    definition: Qp
+    definition: Definition
+    catalog: str = "catalog_cluster"
+    """`catalog_tag` for a tag."""
     remarks: str = ""
     users_num: int | None = None
-    """Members of the last good version; None where there is none yet."""
+    """Members of the last good version, of a tag the users that have a value; None where there is none yet."""
     progress: int = 0
     """100 done, 0 to 99 running, -1 the last computation failed."""
     failure: Text = NOTHING
@@ -45,12 +47,12 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class ClusterDraft:
-    """What is needed to create a cluster."""
+    """What is needed to create a cluster or tag; its definition says which."""
 
     cluster_name: str
     display_name: str
     cluster_type: str
-    definition: Qp
+    definition: Definition
     remarks: str = ""
 
 
@@ -59,7 +61,7 @@ class ClusterChanges:
     """What an update changes; None stays as it is."""
 
     display_name: str | None = None
-    definition: Qp | None = None
+    definition: Definition | None = None
     remarks: str | None = None
 
 
@@ -83,12 +85,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class TagValues:
+    """How the values of a tag are spread. Values are texts; times in local time."""
+
+    distinct: int
+    top: tuple[tuple[str, int], ...]
+    """The most frequent values and their users, most frequent first."""
+    low: str = ""
+    """Least, median and greatest value, of numbers and times."""
+    median: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """The size of a definition, worked out without saving anything."""
 
     users_num: int
+    """Of a tag: users that have a value."""
     all_users: int
-    funnel: tuple[Step, ...]
+    funnel: tuple[Step, ...] = ()
+    """Of a cluster."""
+    values: TagValues | None = None
+    """Of a tag."""
     sample: tuple[dict[str, str], ...] = ()
     sql: str = ""
 
@@ -116,7 +135,7 @@ class SegmentPlatform(Protocol):
     async def preview(
         self,
         project_id: str,
-        definition: Qp,
+        definition: Definition,
         *,
         sample: int,
         properties: Sequence[str],

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.explain_tag import event_of
 from mcp_server.qp.metadata import Event, Metadata
 from mcp_server.qp.model import EventCondition, Filter, Qp, leaves
 from mcp_server.qp.numbers import parse_numbers
+from mcp_server.qp.tags import Definition, EventRows, TagQp
 from mcp_server.qp.window import instant, parse_time, recent_days, span_between, span_of_days
 from mcp_server.text import Text
 
@@ -20,12 +22,26 @@ _NO_VALUE = Text(
 )
 
 
-def rows_to_read(definition: Qp, metadata: Metadata) -> int:
+def rows_to_read(definition: Definition, metadata: Metadata) -> int:
     """About how many event rows a computation reads: each event's rows, spread evenly over its time, inside the window."""
-    return sum(_rows(condition, metadata) for condition in definition.events)
+    return sum(_rows(part, metadata) for part in _events(definition))
 
 
-def _rows(condition: EventCondition, metadata: Metadata) -> int:
+def _events(definition: Definition) -> Iterator[EventCondition | EventRows]:
+    """Everything in a definition that reads event rows."""
+    event = event_of(definition) if isinstance(definition, TagQp) else None
+    if event is not None:
+        yield event
+    for part in _clusters(definition):
+        yield from part.events
+
+
+def _clusters(definition: Definition) -> tuple[Qp, ...]:
+    """A cluster's definition itself, or those of the values of a tag."""
+    return (definition,) if isinstance(definition, Qp) else tuple(v.definition for v in definition.values)
+
+
+def _rows(condition: EventCondition | EventRows, metadata: Metadata) -> int:
     if condition.event_name == words.ANY_EVENT:
         events = list(metadata.events)
     else:
@@ -34,7 +50,7 @@ def _rows(condition: EventCondition, metadata: Metadata) -> int:
     return round(sum(e.count * _share(condition, e, metadata) for e in events))
 
 
-def _share(condition: EventCondition, event: Event, metadata: Metadata) -> float:
+def _share(condition: EventCondition | EventRows, event: Event, metadata: Metadata) -> float:
     """The part of an event's time that a window covers, 0 to 1."""
     days = recent_days(condition.recent_day, metadata.today) if condition.recent_day else None
     span = (
@@ -56,14 +72,14 @@ def _moment(text: str, metadata: Metadata) -> datetime | None:
     return instant(written.moment, metadata.tz) if written else None
 
 
-def assumptions(definition: Qp, metadata: Metadata) -> tuple[Text, ...]:
+def assumptions(definition: Definition, metadata: Metadata) -> tuple[Text, ...]:
     """Rules marked P in qp.md that the size of this definition rests on: there the vendor's size may differ."""
     found = [*_about_events(definition), *_about_values(definition, metadata)]
     return tuple(dict.fromkeys(found))
 
 
-def _about_events(definition: Qp) -> Iterator[Text]:
-    for condition in definition.events:
+def _about_events(definition: Definition) -> Iterator[Text]:
+    for condition in (e for part in _clusters(definition) for e in part.events):
         if condition.measure.analysis == "TIMES" and _passes_zero(condition):
             yield _NEVER_DID.format(event=condition.event_name)
 
@@ -80,8 +96,9 @@ def _passes_zero(condition: EventCondition) -> bool:
     return bool(numbers) and passed[row.test]() is not row.negated
 
 
-def _about_values(definition: Qp, metadata: Metadata) -> Iterator[Text]:
-    everywhere: list[Filter] = [*leaves(definition.filts), *(f for e in definition.events for f in leaves(e.filts))]
+def _about_values(definition: Definition, metadata: Metadata) -> Iterator[Text]:
+    everywhere: list[Filter] = [f for part in _clusters(definition) for f in leaves(part.filts)]
+    everywhere += [f for rows in _events(definition) for f in leaves(rows.filts)]
     for part in everywhere:
         row, found = words.COMPARATORS[part.comparator], metadata.property(part.table_type, part.column_name)
         loses_missing = row.negated and row.test not in (words.Test.MISSING, words.Test.EMPTY, words.Test.TRUE)

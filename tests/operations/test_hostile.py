@@ -17,6 +17,7 @@ from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
 
+TIERS = {"userTagValueDefs": [{"tagValue": "buyer", "userClusterDef": small.BUYERS}]}
 NAMES = [o.name for o in OPERATIONS]
 
 VALID: dict[str, dict[str, Any]] = {
@@ -28,11 +29,13 @@ VALID: dict[str, dict[str, Any]] = {
     "list_clusters": {},
     "update_cluster": {"cluster": "buyers", "remarks": "x"},
     "delete_cluster": {"cluster": "buyers", "dry_run": True},
+    "create_tag": {"cluster_name": "tiers", "display_name": "等级", "cluster_type": "tag_by_static_condition", "tag_qp": TIERS},
+    "update_tag": {"cluster": "ranks", "remarks": "x"},
     "refresh_cluster": {"cluster": "buyers"},
     "get_refresh_progress": {"cluster": "buyers"},
     "export_users": {"cluster": "buyers", "properties": ["level", "city"]},
 }  # fmt: skip
-"""Arguments that each tool accepts, once the cluster `buyers` exists."""
+"""Arguments that each tool accepts, once the cluster `buyers` and the tags `tiers` and `ranks` exist."""
 
 
 def deep(levels: int) -> list[Any]:
@@ -78,10 +81,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def server(app: App) -> FenqunServer:
-    """The server, with the cluster `buyers` there (some hostile values of `dry_run` are plain false)."""
+    """The server, with `buyers`, `tiers` and `ranks` there (some hostile values of `dry_run` are plain false)."""
     made = app.server()
-    result = anyio.run(made.call_tool, "create_cluster", VALID["create_cluster"])
-    assert not result.is_error, result
+    for tool in ("create_cluster", "create_tag"):
+        result = anyio.run(made.call_tool, tool, VALID[tool])
+        assert not result.is_error, result
+    result = anyio.run(made.call_tool, "create_tag", VALID["create_tag"] | {"cluster_name": "ranks"})
+    changed = (result.structured_content or {}).get("code") == "name_taken"  # some hostile definitions are legal
+    assert changed or not result.is_error, result
     return made
 
 
@@ -105,12 +112,21 @@ def test_valid_arguments_are_answered_in_valid_form(server: FenqunServer, tool: 
     assert not failed, data
 
 
+def _definitions(name: str) -> list[Any]:
+    """Hostile definitions for the parameters that take one: clusters, and tags around them."""
+    if name == "tag_qp":
+        values = [{"userTagValueDefs": [{"tagValue": "'\x00", "userClusterDef": d}]} for d in DEFINITIONS]
+        event = {"eventName": "'; --\x00", "isFirstEvent": 1, "calcPropVo": {"property": {"columnName": "\ud800"}}}
+        return [*values, {"userTagConFirstLastEventDef": {"userTagConFirstLastEvent": event}}, *DEFINITIONS]
+    return DEFINITIONS if name == "qp" else []
+
+
 @pytest.mark.parametrize("tool", NAMES)
 def test_hostile_arguments_are_answered(server: FenqunServer, tool: str) -> None:
     names = list(OPERATIONS[NAMES.index(tool)].params.model_fields)
     refused = 0
     for name in names:
-        for value in [*TEXTS, *OTHERS, *(DEFINITIONS if name == "qp" else ())]:
+        for value in [*TEXTS, *OTHERS, *_definitions(name)]:
             failed, _ = answer(server, tool, VALID[tool] | {name: value})
             refused += failed
     assert refused > 10 * len(names)

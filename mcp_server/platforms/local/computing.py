@@ -1,61 +1,88 @@
 """What jobs run: the members of a cluster, from its definition, the data and the clusters it rests on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mcp_server.engine.compile import compile_definition
+from mcp_server.engine.compile_tag import compile_any
 from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.plan import Plan
+from mcp_server.engine.plan import Plan, TagPlan
 from mcp_server.errors import InvalidDefinition
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.jobs import Compute, Computed
 from mcp_server.platforms.local.known import KnownClusters, moves
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
-from mcp_server.qp.check import read
+from mcp_server.qp.either import TAG, read_any
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.tags import Definition, TagQp, tag_value_type
 from mcp_server.text import Text
 
 _OUTDATED = Text(
-    "The definition does not fit the data any more: {problem} (at {path}) Change it with update_cluster.",
-    "定义与现有数据不再相符：{problem}（位于 {path}）请用 update_cluster 修改。",
+    "The definition does not fit the data any more: {problem} (at {path}) Change it with {update}.",
+    "定义与现有数据不再相符：{problem}（位于 {path}）请用 {update} 修改。",
 )
 
 
 def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute:
-    """What a job runs: the members of a cluster, as its definition and data were when the job was asked for."""
+    """What a job runs: the members of a cluster or the values of a tag, as definition and data were when it was asked for."""
 
     def compute(job: JobRecord, control: Control) -> Computed:
         cluster = catalog.cluster(job.cluster)
         project = cluster.project
         generation = catalog.generation_numbered(project, job.generation, job.local_day) or catalog.generation(project)
-        clusters = known.metadata(project).properties_of("cluster")
-        metadata = generation.metadata.with_clusters(tuple(clusters))
-        # Data and other clusters may have changed since the definition was saved: its names are checked again.
-        reading = read(json.loads(job.definition), metadata, root=(), regex_fault=engine.regex_fault, own=cluster.name)
-        if reading.problems:
-            raise InvalidDefinition(
-                _OUTDATED.format(problem=reading.problems[0].message, path=reading.problems[0].path)
-            )
-        plan = compile_definition(reading.must(), metadata)
-        for record in parts_of(catalog, project, plan):
-            if moves(record.cluster_type) and any(known.stale(record, generation)):
-                control.need(record.id)
+        definition, plan = planned(job, cluster, generation)
+        if brought_up_to_date(project, plan, generation, control):
+            definition, plan = planned(job, cluster, generation)  # a tag's values may be of another type now
         used = versions_of(catalog, known, project, plan)
         out = control.temp_path(".parquet")
-        users_num = engine.write_members(data_file(catalog, generation, used), plan, out, control)
-        return Computed(
-            users_num, out, {"uses": {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if not s.day}}
-        )
+        data = data_file(catalog, generation, used)
+        if isinstance(plan, Plan):
+            users_num = engine.write_members(data, plan, out, control)
+        else:
+            users_num = engine.write_values(data, plan, out, control)
+        uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if not s.day}
+        return Computed(users_num, out, {"uses": uses, **_value_facts(definition, generation.metadata)})
+
+    def planned(
+        job: JobRecord, cluster: ClusterRecord, generation: GenerationRecord
+    ) -> tuple[Definition, Plan | TagPlan]:
+        """Data and other clusters may have changed since the definition was saved: its names are checked again."""
+        clusters = known.metadata(cluster.project).properties_of("cluster")
+        metadata = generation.metadata.with_clusters(tuple(clusters))
+        reading = read_any(
+            json.loads(job.definition), metadata, catalog=cluster.catalog, root=(), regex_fault=engine.regex_fault, own=cluster.name
+        )  # fmt: skip
+        if reading.problems:
+            first, update = reading.problems[0], "update_tag" if cluster.catalog == TAG else "update_cluster"
+            raise InvalidDefinition(_OUTDATED.format(problem=first.message, path=first.path, update=update))
+        return reading.must(), compile_any(reading.must(), metadata)
+
+    def brought_up_to_date(project: str, plan: Plan | TagPlan, generation: GenerationRecord, control: Control) -> bool:
+        """Compute first what the plan reads and what moved on since; whether there was any."""
+        old = [r for r in parts_of(catalog, project, plan) if moves(r.cluster_type) and any(known.stale(r, generation))]
+        for record in old:
+            control.need(record.id)
+        return bool(old)
 
     return compute
 
 
-def parts_of(catalog: Catalog, project: str, plan: Plan) -> list[ClusterRecord]:
+def _value_facts(definition: Definition, metadata: Metadata) -> Mapping[str, object]:
+    """The type of the values that a version holds, whatever becomes of the definition later."""
+    if not isinstance(definition, TagQp):
+        return {}
+    value_type, scale = tag_value_type(definition, metadata)
+    return {"value_type": value_type, "value_scale": scale}
+
+
+def parts_of(catalog: Catalog, project: str, plan: Plan | TagPlan) -> list[ClusterRecord]:
     """The clusters that a plan reads in their current version."""
     return [catalog.find(project, source.name) for source in plan.clusters if not source.day]
 
 
-def versions_of(catalog: Catalog, known: KnownClusters, project: str, plan: Plan) -> tuple[VersionRecord, ...]:
+def versions_of(
+    catalog: Catalog, known: KnownClusters, project: str, plan: Plan | TagPlan
+) -> tuple[VersionRecord, ...]:
     """The versions that a plan reads, in the order of its clusters. NotComputed where one has none."""
     return tuple(known.version(catalog.find(project, source.name), source.day) for source in plan.clusters)
 

@@ -24,10 +24,20 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
 
 
-def exported_columns(metadata: Metadata, properties: Sequence[str]) -> tuple[Property, ...]:
-    """The columns of an export: `#user_id`, then the properties asked for (which the caller has checked)."""
+def exported_columns(
+    metadata: Metadata, properties: Sequence[str], value: Property | None = None
+) -> tuple[Property, ...]:
+    """The columns of an export: `#user_id`, a tag's value, then the properties asked for (which the caller has checked).
+
+    The value is named like the tag, or `tag_value` where a property of that name is asked for too.
+    """
     found = [metadata.property("user", name) for name in properties if name != USER_ID.name]
-    return (USER_ID, *dict.fromkeys(p for p in found if p is not None))
+    columns = dict.fromkeys(p for p in found if p is not None)
+    if value is None:
+        return (USER_ID, *columns)
+    if value.name.casefold() in {p.name.casefold() for p in columns}:
+        value = value.model_copy(update={"name": "tag_value"})
+    return (USER_ID, value, *columns)
 
 
 def export_members(

@@ -8,7 +8,9 @@ from mcp_server.platforms.local.job_store import JobStore
 from mcp_server.platforms.local.workspace import GRACE
 
 KEEP_VERSIONS = 2
-"""Versions of a cluster that stay: the current one, and the one before it."""
+"""Versions of a cluster that stay in any case: the current one, and the one before it."""
+KEEP_DAYS = 30
+"""Local days of which a dynamic tag keeps its last version, so that definitions can name a day's values."""
 KEEP_GENERATIONS = 2
 KEEP_JOBS = timedelta(days=30)
 """Ended jobs stay this long; the newest of a cluster stays for ever."""
@@ -16,6 +18,12 @@ KEEP_JOBS = timedelta(days=30)
 _OLD_VERSIONS = (
     "DELETE FROM version WHERE EXISTS (SELECT 1 FROM version newer WHERE newer.cluster = version.cluster"
     " AND newer.number >= version.number + ? AND newer.computed_at < ?)"
+    " AND NOT (EXISTS (SELECT 1 FROM cluster WHERE cluster.id = version.cluster AND cluster.deleted_at IS NULL"
+    " AND cluster.catalog = 'catalog_tag' AND instr(cluster.cluster_type, '_dynamic_'))"
+    " AND NOT EXISTS (SELECT 1 FROM version later WHERE later.cluster = version.cluster"
+    " AND later.local_day = version.local_day AND later.number > version.number)"
+    " AND (SELECT count(DISTINCT newer.local_day) FROM version newer WHERE newer.cluster = version.cluster"
+    " AND newer.local_day > version.local_day) < ?)"
 )
 _OLD_GENERATIONS = (
     "DELETE FROM generation WHERE EXISTS (SELECT 1 FROM generation newer WHERE newer.project = generation.project"
@@ -36,7 +44,7 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
     replaced_before = rows.write_time(now - timedelta(seconds=GRACE))
     jobs.reap()
     with catalog.database.write() as db:
-        db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before))
+        db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before, KEEP_DAYS))
         db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before))
         db.execute(_OLD_JOBS, (rows.write_time(now - KEEP_JOBS),))
     with catalog.database.write():  # nothing is written; the lock keeps a file from being named while it is removed

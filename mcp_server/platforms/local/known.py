@@ -8,8 +8,10 @@ from mcp_server.errors import NotComputed
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, VersionRecord
+from mcp_server.qp.either import TAG
 from mcp_server.qp.metadata import Metadata, Names, Property
 from mcp_server.qp.references import named_clusters, reached
+from mcp_server.qp.tags import TagQp, tag_value_type
 from mcp_server.text import NOTHING, Text
 
 _NEW_DEFINITION = Text("the definition changed after the last computation", "上次计算之后定义有改动")
@@ -55,7 +57,7 @@ class KnownClusters:
         state = (generation.number, generation.metadata.today, *self._state(project_id))
         seen = self._seen.get(project_id)
         if seen is None or seen[0] != state:
-            seen = (state, generation.metadata.with_clusters(self._properties(project_id)))
+            seen = (state, generation.metadata.with_clusters(self._properties(project_id, generation)))
             self._seen[project_id] = seen
         return seen[1]
 
@@ -96,13 +98,14 @@ class KnownClusters:
                 return _NEW_PART.format(name=name)
         return NOTHING
 
-    def _properties(self, project_id: str) -> tuple[Property, ...]:
+    def _properties(self, project_id: str, generation: GenerationRecord) -> tuple[Property, ...]:
         clusters = self._clusters(project_id)
         uses = {c.name.casefold(): named_clusters(json.loads(c.definition)) for c in clusters}
         names = {c.name.casefold(): c.name for c in clusters}
         days = self._kept_days(project_id)
         return tuple(
-            _property(c, _spelt(reached(c.name.casefold(), uses), names), days.get(c.id, ())) for c in clusters
+            _property(c, generation.metadata, _spelt(reached(c.name.casefold(), uses), names), days.get(c.id, ()))
+            for c in clusters
         )
 
     def _clusters(self, project_id: str) -> tuple[ClusterRecord, ...]:
@@ -142,11 +145,24 @@ def _spelt(names: frozenset[str], known: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(known.get(name, name) for name in names))
 
 
-def _property(record: ClusterRecord, uses: tuple[str, ...], dates: tuple[str, ...]) -> Property:
+def value_property(record: ClusterRecord, metadata: Metadata) -> Property | None:
+    """The values of a tag as a property, of the type that its current version holds; None of a cluster."""
+    if record.catalog != TAG:
+        return None
+    facts = record.current.facts if record.current else {}
+    value_type, scale = facts.get("value_type"), facts.get("value_scale")
+    if value_type is None:
+        value_type, scale = tag_value_type(TagQp.model_validate(json.loads(record.definition)), metadata)
+    return Property.model_validate({"table": "cluster", "name": record.name, "type": value_type, "scale": scale})
+
+
+def _property(record: ClusterRecord, metadata: Metadata, uses: tuple[str, ...], dates: tuple[str, ...]) -> Property:
+    value = value_property(record, metadata)
     return Property(
         table="cluster",
         name=record.name,
-        type="cluster",
+        type=value.type if value else "cluster",
+        scale=value.scale if value else None,
         names=Names(en=record.display_name, zh=record.display_name),
         ready=record.current is not None,
         uses=uses,

@@ -1,22 +1,24 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.duck import Engine
+from mcp_server.engine.compile_tag import compile_any
 from mcp_server.engine.dialect import DUCKDB
+from mcp_server.engine.duck import DataFile, Engine
 from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.plan import Plan
+from mcp_server.engine.emit_tag import tag_sql
+from mcp_server.engine.plan import Plan, TagPlan
 from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
+from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.export import export_members, exported_columns, shown_value
 from mcp_server.platforms.local.jobs import JobRunner
-from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready
+from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.platforms.ports import (
@@ -28,9 +30,12 @@ from mcp_server.platforms.ports import (
     Page,
     Preview,
     Step,
+    TagValues,
 )
+from mcp_server.qp.either import CLUSTER, TAG, from_written, hash_any, written
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp, meaning_hash, normalised
+from mcp_server.qp.model import Qp
+from mcp_server.qp.tags import Definition, TagQp, tag_value_type
 from mcp_server.text import NOTHING, Text, listed, same
 
 COUNTING = Text("Counting users", "正在统计用户")
@@ -40,10 +45,21 @@ EXPORTING = Text("Writing the file", "正在写出文件")
 
 _IN_USE = Text("{name} can't be deleted: {users} rest(s) on it.", "无法删除 {name}：{users} 依赖于它。")
 _CHANGE_FIRST = Text(
-    "Change those with update_cluster, or delete them, first.", "请先用 update_cluster 修改它们，或先将其删除。"
+    "Change those with update_cluster or update_tag, or delete them, first.",
+    "请先用 update_cluster 或 update_tag 修改它们，或先将其删除。",
 )
 _FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
 _MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前的分群另建一个。")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a preview is asked for."""
+
+    data: DataFile
+    sample: int
+    columns: Sequence[str]
+    want_sql: bool
 
 
 class LocalSegments:
@@ -72,42 +88,64 @@ class LocalSegments:
     async def preview(
         self,
         project_id: str,
-        definition: Qp,
+        definition: Definition,
         *,
         sample: int,
         properties: Sequence[str],
         want_sql: bool,
         on_progress: OnProgress,
     ) -> Preview:
-        metadata = self._known.metadata(project_id)
-        plan = compile_definition(definition, metadata)
-        await self._bring_up_to_date(project_id, plan, on_progress)
+        plan = compile_any(definition, self._known.metadata(project_id))
+        if await self._bring_up_to_date(project_id, plan, on_progress):
+            plan = compile_any(definition, self._known.metadata(project_id))
         used = versions_of(self._catalog, self._known, project_id, plan)
         data = data_file(self._catalog, self._catalog.generation(project_id), used)
-        columns = ["#user_id", *(p for p in properties if p != "#user_id")]
-        counts, rows = await self._tasks.run(
-            lambda control: self._engine.preview(data, plan, sample=sample, columns=columns, control=control),
-            on_progress,
-            COUNTING,
-        )
-        return Preview(
-            users_num=counts.selected,
-            all_users=metadata.users,
-            funnel=tuple(Step(s.path, alone, left) for s, (alone, left) in zip(plan.funnel, counts.steps, strict=True)),
-            sample=tuple(
-                {c: shown_value(v, metadata.tz) for c, v in zip(columns, row, strict=True) if v is not None}
-                for row in rows
-            ),
-            sql=selection_sql(plan, DUCKDB) if want_sql else "",
+        look = _Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
+        metadata = self._known.metadata(project_id)
+        return await self._tasks.run(
+            lambda control: self._looked(definition, plan, look, metadata, control), on_progress, COUNTING
         )
 
-    async def _bring_up_to_date(self, project_id: str, plan: Plan, on_progress: OnProgress) -> None:
-        """Compute first what a plan reads and what moved on since."""
-        generation = self._catalog.generation(project_id)
+    def _looked(
+        self, definition: Definition, plan: Plan | TagPlan, look: "_Look", metadata: Metadata, control: Control
+    ) -> Preview:
+        """Ask the engine; in a worker thread."""
+        if isinstance(plan, Plan):
+            counts, rows = self._engine.preview(
+                look.data, plan, sample=look.sample, columns=look.columns, control=control
+            )
+            steps = zip(plan.funnel, counts.steps, strict=True)
+            return Preview(
+                users_num=counts.selected,
+                all_users=metadata.users,
+                funnel=tuple(Step(s.path, alone, left) for s, (alone, left) in steps),
+                sample=_shown_rows(rows, look.columns, metadata.tz),
+                sql=selection_sql(plan, DUCKDB) if look.want_sql else "",
+            )
+        spread = isinstance(definition, TagQp) and tag_value_type(definition, metadata)[0] in ("number", "time")
+        values, rows = self._engine.preview_values(
+            look.data, plan, spread=spread, sample=look.sample, columns=look.columns, control=control
+        )
+        low, median, high = (shown_value(v, metadata.tz) if v is not None else "" for v in values.spread or ("",) * 3)
+        return Preview(
+            users_num=values.users,
+            all_users=metadata.users,
+            values=TagValues(
+                values.distinct, tuple((shown_value(v, metadata.tz), n) for v, n in values.top), low, median, high
+            ),
+            sample=_shown_rows(rows, [*look.columns, "tag_value"], metadata.tz),
+            sql=tag_sql(plan, DUCKDB) if look.want_sql else "",
+        )
+
+    async def _bring_up_to_date(self, project_id: str, plan: Plan | TagPlan, on_progress: OnProgress) -> bool:
+        """Compute first what a plan reads and what moved on since; whether there was any."""
+        generation, found = self._catalog.generation(project_id), False
         for record in parts_of(self._catalog, project_id, plan):
             if not self._read_only and moves(record.cluster_type) and any(self._known.stale(record, generation)):
                 part = self._seen([record])[0]
                 await self.refresh(part, seconds=None, on_progress=on_progress)
+                found = True
+        return found
 
     # clusters
 
@@ -134,9 +172,10 @@ class LocalSegments:
                 name=draft.cluster_name,
                 display_name=draft.display_name,
                 cluster_type=draft.cluster_type,
-                definition=_text_of(draft.definition),
-                definition_hash=meaning_hash(draft.definition),
+                definition=written(draft.definition),
+                definition_hash=hash_any(draft.definition),
                 remarks=draft.remarks,
+                catalog=CLUSTER if isinstance(draft.definition, Qp) else TAG,
             ),
         )
         self._jobs.start_background(made.id)
@@ -150,11 +189,11 @@ class LocalSegments:
             records.ClusterChange(
                 display_name=changes.display_name,
                 remarks=changes.remarks,
-                definition=_text_of(new) if new else None,
-                definition_hash=meaning_hash(new) if new else None,
+                definition=written(new) if new else None,
+                definition_hash=hash_any(new) if new else None,
             ),
         )
-        if new and meaning_hash(new) != meaning_hash(cluster.definition):
+        if new and hash_any(new) != hash_any(cluster.definition):
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
 
@@ -202,11 +241,12 @@ class LocalSegments:
         if moves(cluster.cluster_type) and not cluster.fresh and not self._read_only:
             job = self._jobs.start_or_join(int(cluster.cluster_id))
             cluster = await self._waited(cluster, job.id, None, on_progress)
-        version = self._catalog.find(cluster.project_id, cluster.cluster_id).current
+        record = self._catalog.find(cluster.project_id, cluster.cluster_id)
+        version = record.current
         if version is None:
             raise not_ready(cluster.cluster_name, cluster.failure)
         generation = self._catalog.generation(cluster.project_id)
-        columns = exported_columns(generation.metadata, properties)
+        columns = exported_columns(generation.metadata, properties, value_property(record, generation.metadata))
         return await self._tasks.run(
             lambda control: export_members(
                 self._engine,
@@ -248,7 +288,8 @@ class LocalSegments:
             display_name=record.display_name,
             cluster_type=record.cluster_type,
             project_id=record.project,
-            definition=Qp.model_validate(json.loads(record.definition)),
+            definition=from_written(record.definition, record.catalog),
+            catalog=record.catalog,
             remarks=record.remarks,
             users_num=current.users_num if current else None,
             progress=progress,
@@ -261,8 +302,8 @@ class LocalSegments:
         )
 
 
-def _text_of(definition: Qp) -> str:
-    return json.dumps(normalised(definition), ensure_ascii=False, separators=(",", ":"))
+def _shown_rows(rows: Sequence[tuple[Any, ...]], columns: Sequence[str], zone: ZoneInfo) -> tuple[dict[str, str], ...]:
+    return tuple({c: shown_value(v, zone) for c, v in zip(columns, row, strict=True) if v is not None} for row in rows)
 
 
 def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobRecord | None) -> bool:

@@ -1,0 +1,69 @@
+"""Clusters and tags: what one tool says of the one, and another of the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mcp_server.errors import InvalidArguments
+from mcp_server.platforms.ports import Cluster
+from mcp_server.qp.either import CLUSTER, TAG
+from mcp_server.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the two."""
+
+    catalog: str
+    noun: Text
+    types: tuple[str, ...]
+    root: str
+    """The parameter that carries a definition."""
+    create: str
+    """The tools that make and change it."""
+    update: str
+
+
+CLUSTERS = Kind(
+    CLUSTER,
+    Text("cluster", "分群"),
+    ("cluster_by_static_condition", "cluster_by_dynamic_condition"),
+    "qp",
+    "create_cluster",
+    "update_cluster",
+)
+TAGS = Kind(
+    TAG,
+    Text("tag", "标签"),
+    ("tag_by_static_condition", "tag_by_dynamic_condition"),
+    "tag_qp",
+    "create_tag",
+    "update_tag",
+)
+ALL_TYPES = (*CLUSTERS.types, *TAGS.types)
+
+_OTHER_TYPE = Text("This is the type of a {noun}: use {tool}.", "这是{noun}的类型，请改用 {tool}。")
+_OTHER_TOOL = Text("{name} is a {noun}; {tool} changes those.", "{name} 是{noun}；修改请用 {tool}。")
+_CALL_IT = Text("Call {tool}.", "请调用 {tool}。")
+
+
+def kind_of(cluster: Cluster) -> Kind:
+    return TAGS if cluster.catalog == TAG else CLUSTERS
+
+
+def not_of(other: Kind) -> Callable[[object], object]:
+    """Refuse a cluster type of the other kind, naming the tool that takes it; everything else passes on."""
+
+    def check(sent: object) -> object:
+        if isinstance(sent, str) and sent.strip().casefold() in other.types:
+            raise ValueError(_OTHER_TYPE.format(noun=other.noun, tool=other.create))
+        return sent
+
+    return check
+
+
+def must_be(kind: Kind, found: Cluster) -> None:
+    """InvalidArguments where the other tool changes this."""
+    own = kind_of(found)
+    if own is not kind:
+        said = _OTHER_TOOL.format(name=found.cluster_name, noun=own.noun, tool=own.update)
+        raise InvalidArguments(said, next_step=_CALL_IT.format(tool=own.update))

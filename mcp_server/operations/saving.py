@@ -1,0 +1,210 @@
+"""Creating and changing clusters and tags: the same steps for both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp_server.errors import InvalidArguments, NameTaken, Problem
+from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence
+from mcp_server.operations.definitions import all_good, share
+from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
+from mcp_server.operations.kinds import Kind, kind_of, must_be
+from mcp_server.operations.operation import Deps
+from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
+from mcp_server.qp.either import AnyReading, compare_any, explain_any, hash_any
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.names import display_name_findings, name_findings
+from mcp_server.qp.tags import Definition
+from mcp_server.text import Text, listed
+
+SHORT_WAIT = 5.0
+"""Seconds that a create or update waits for its first result, so that a quick one is answered at once."""
+
+_CREATED = Text("Created {noun} {name} (id {id})", "已创建{noun} {name}（id {id}）")
+_EXISTS = Text(
+    "{name} (id {id}) exists already as a {noun} with this definition; nothing was created",
+    "{noun} {name}（id {id}）已存在且定义相同；未重复创建",
+)
+_WOULD_CREATE = Text("Would create {noun} {name}", "将创建{noun} {name}")
+_OTHER = Text(
+    "The name {name} is taken by a {noun} with another definition (id {id}). Different: {differences}.",
+    "名称 {name} 已被另一个定义的{noun}占用（id {id}）。不同之处：{differences}。",
+)
+_OTHER_NEXT = Text(
+    "Choose another cluster_name, or change the existing {noun} with {update}.",
+    "请另取 cluster_name，或用 {update} 修改现有{noun}。",
+)
+_TYPE_DIFFERS = Text("its type is {type}", "其类型为 {type}")
+_UNCHANGED = Text(
+    "Nothing to change: {noun} {name} (id {id}) is like that already", "无需更改：{noun} {name}（id {id}）已是如此"
+)
+_UPDATED = Text("Changed {noun} {name} (id {id})", "已修改{noun} {name}（id {id}）")
+_WOULD_UPDATE = Text("Would change {noun} {name}", "将修改{noun} {name}")
+_SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", "若用户同意，去掉 dry_run 再次调用。")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be created."""
+
+    kind: Kind
+    cluster_name: str
+    display_name: str
+    cluster_type: str
+    raw: object
+    remarks: str
+    dry_run: bool
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be changed; what is empty stays as it is."""
+
+    kind: Kind
+    cluster: str
+    display_name: str
+    raw: object
+    remarks: str
+    dry_run: bool
+    project: str
+
+
+async def create(wish: Wish, deps: Deps) -> ClusterState:
+    """Save a definition under a name; the same name with the same definition is what is there already."""
+    metadata = await deps.segments.metadata(wish.project)
+    reading = await read_definition(wish.raw, metadata, deps, kind=wish.kind)
+    definition = all_good(
+        reading,
+        [*name_findings(wish.cluster_name, deps.limits), *display_name_findings(wish.display_name, deps.limits)],
+    )
+    taken = await deps.segments.find_name(wish.project, wish.cluster_name)
+    if taken:
+        return _existing(taken, wish, definition, metadata, deps)
+    if wish.dry_run:
+        return await _would_create(wish, reading, definition, metadata, deps)
+    draft = ClusterDraft(wish.cluster_name, wish.display_name, wish.cluster_type, definition, wish.remarks)
+    try:
+        made = await deps.segments.create(wish.project, draft)
+    except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
+        return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, definition, metadata, deps)
+    made = await deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report)
+    return cluster_state(made, _CREATED, deps, warnings=reading.warnings, repairs=reading.repairs)
+
+
+def _existing(taken: Cluster, wish: Wish, definition: Definition, metadata: Metadata, deps: Deps) -> ClusterState:
+    """What has the name already, if it is what was asked for. NameTaken otherwise."""
+    kind = kind_of(taken)
+    differences = [_TYPE_DIFFERS.format(type=taken.cluster_type)] if taken.cluster_type != wish.cluster_type else []
+    if kind is wish.kind:
+        differences += compare_any(taken.definition, definition, metadata)
+    if differences:
+        named = {"noun": kind.noun, "name": taken.cluster_name, "id": taken.cluster_id}
+        next_step = _OTHER_NEXT.format(noun=kind.noun, update=kind.update)
+        raise NameTaken(_OTHER.format(**named, differences=listed(differences)), next_step=next_step)
+    return cluster_state(taken, _EXISTS, deps, existed=True, dry_run=wish.dry_run)
+
+
+async def _would_create(
+    wish: Wish, reading: AnyReading, definition: Definition, metadata: Metadata, deps: Deps
+) -> ClusterState:
+    size = await _size(definition, wish.project, deps)
+    would = _WOULD_CREATE.format(noun=wish.kind.noun, name=wish.cluster_name)
+    return ClusterState(
+        message=deps.say(sentence(would, _users(size, metadata.users))),
+        next=deps.say(_SAME_WITHOUT_DRY_RUN),
+        dry_run=True,
+        warnings=problem_rows(reading.warnings, deps),
+        repairs=repair_rows(reading.repairs, deps),
+        explanation=deps.say(explain_any(definition, metadata).summary),
+        users_num_after=size,
+    )
+
+
+async def _size(definition: Definition, project: str, deps: Deps) -> int:
+    seen = await deps.segments.preview(
+        project, definition, sample=0, properties=(), want_sql=False, on_progress=deps.report
+    )
+    return seen.users_num
+
+
+def _users(n: int, everybody: int) -> Text:
+    return Text("{n} users ({share})", "{n} 名用户（{share}）").format(n=f"{n:,}", share=share(n, everybody))
+
+
+async def update(change: Change, deps: Deps) -> ClusterState:
+    """Change what is given, after saying (or, tried first, only saying) what becomes different."""
+    found = await deps.segments.get(change.project, change.cluster)
+    must_be(change.kind, found)
+    metadata = await deps.segments.metadata(change.project)
+    reading = None
+    if change.raw is not None:
+        reading = await read_definition(change.raw, metadata, deps, kind=change.kind, own=found.cluster_name)
+    definition = _checked(change, reading, deps)
+    changes = _changes(found, change, definition, metadata)
+    if not changes:
+        return cluster_state(found, _UNCHANGED, deps, dry_run=change.dry_run)
+    said = tuple(deps.say(one) for one in changes)
+    if change.dry_run:
+        return await _would_update(found, definition, said, deps)
+    done = await deps.segments.update(
+        found, ClusterChanges(change.display_name or None, definition, change.remarks or None)
+    )
+    if definition is not None:
+        done = await deps.segments.wait(done, seconds=SHORT_WAIT, on_progress=deps.report)
+    return cluster_state(
+        done,
+        _UPDATED,
+        deps,
+        warnings=reading.warnings if reading else (),
+        repairs=reading.repairs if reading else (),
+        changes=said,
+        users_num_before=found.users_num,
+    )
+
+
+def _checked(change: Change, reading: AnyReading | None, deps: Deps) -> Definition | None:
+    found: Sequence[Problem] = [*display_name_findings(change.display_name, deps.limits)] if change.display_name else []
+    if reading is not None:
+        return all_good(reading, found)
+    if found:
+        raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=found)
+    return None
+
+
+def _changes(found: Cluster, change: Change, definition: Definition | None, metadata: Metadata) -> list[Text]:
+    """What an update changes, in words."""
+    changes = list(compare_any(found.definition, definition, metadata)) if definition else []
+    for name, old, new in (
+        (Text("display name", "显示名称"), found.display_name, change.display_name),
+        (Text("remarks", "备注"), found.remarks, change.remarks),
+    ):
+        if new and new != old:
+            changes.append(
+                Text("{name}: {old} → {new}", "{name}：{old} → {new}").format(name=name, old=old or "–", new=new)
+            )
+    return changes
+
+
+async def _would_update(
+    found: Cluster, definition: Definition | None, changes: tuple[str, ...], deps: Deps
+) -> ClusterState:
+    sizes: dict[str, int] = {}
+    sized: tuple[Text, ...] = ()
+    would = _WOULD_UPDATE.format(noun=kind_of(found).noun, name=found.cluster_name)
+    if definition is not None and hash_any(definition) != hash_any(found.definition):
+        before = await _size(found.definition, found.project_id, deps)
+        after = await _size(definition, found.project_id, deps)
+        sizes = {"users_num_before": before, "users_num_after": after}
+        sized = (
+            Text("users: {before} → {after}", "人数：{before} → {after}").format(
+                before=f"{before:,}", after=f"{after:,}"
+            ),
+        )
+    return ClusterState(
+        message=deps.say(sentence(would, *sized)),
+        next=deps.say(_SAME_WITHOUT_DRY_RUN),
+        cluster=cluster_row(found, deps),
+        dry_run=True,
+        changes=changes,
+        **sizes,
+    )
