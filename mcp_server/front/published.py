@@ -1,4 +1,5 @@
-"""The generated files of a source checkout: `tool_schemas/`, the tools table of the README, the list of errors.
+"""The generated files of a source checkout: `tool_schemas/`, the tools table of the README, the lists of
+errors and problems.
 
 The server never reads them, so a stale file changes no behaviour; it only fails `fenqun schemas --check`.
 """
@@ -12,6 +13,7 @@ from typing import Any, Final
 from mcp_server.effect import Effect
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front.changes import Change, schema_changes, tool_changes
+from mcp_server.front.problems_page import problems_page
 from mcp_server.front.tools import tool_document, unwrapped
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.qp.schema import complete, complete_tag
@@ -21,6 +23,7 @@ START: Final = "<!-- tools:start -->"
 END: Final = "<!-- tools:end -->"
 README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
+PROBLEMS: Final = "docs/problems.md"
 FOLDER: Final = "tool_schemas"
 LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag}
 """The complete schemas of definitions, each in a file of its own."""
@@ -38,7 +41,8 @@ _ERRORS_HEAD: Final = """\
 # Errors
 
 Generated from `mcp_server/errors.py` by `python -m mcp_server schemas --write`. Every error has a stable code, a message
-and a next step in both languages; problems inside it have codes of their own, which `mcp_server/qp/problems.py` lists.
+and a next step in both languages; problems inside it have codes of their own, listed in
+[problems.md](problems.md).
 
 """
 
@@ -89,7 +93,11 @@ class Checkout:
 
     def _wanted(self) -> dict[str, str]:
         files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
-        return files | {README: _with_table(self._read(README)), ERRORS: errors_page()}
+        return files | {
+            README: _with_table(self._read(README)),
+            ERRORS: errors_page(),
+            PROBLEMS: problems_page(self.root),
+        }
 
     def _read(self, name: str) -> str:
         path = self.root / name

@@ -1,11 +1,13 @@
-"""Every error that can be raised has one stable code, and a row in the documentation."""
+"""Every error and every problem has one stable code, and a row in the documentation."""
 
 import ast
 import re
 
 from mcp_server import errors
 from mcp_server.errors import FenqunError
+from mcp_server.front.problems_page import problems_page
 from mcp_server.front.published import error_classes, errors_page
+from mcp_server.qp.problems import CODES
 from tests.house.source import ROOT, modules
 
 GROUPS = {"FenqunError", "InputError", "RefusedError", "EngineError"}
@@ -58,3 +60,13 @@ def test_the_documentation_has_a_row_for_each() -> None:
     for kind in error_classes():
         assert f"| `{kind.code}` |" in page
         assert kind.__doc__
+
+
+def test_the_documentation_has_a_row_for_each_problem_and_an_example_where_a_definition_draws_it() -> None:
+    page = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+    assert page == problems_page(ROOT)
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(CODES)
+    assert sum("definition.json" in row for row in rows.values()) >= 0.8 * len(CODES)
+    links = re.findall(r"\]\(\.\./([^)]+)\)", page)
+    assert all((ROOT / link).is_file() for link in links)
