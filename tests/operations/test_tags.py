@@ -320,6 +320,16 @@ def test_a_dynamic_tag_keeps_its_values_of_each_day(moving: tuple[Desk, Watch]) 
     assert [p.code for p in found.problems] == ["cluster_date_unknown"]
 
 
+def test_a_day_whose_values_were_of_another_type_is_not_offered(moving: tuple[Desk, Watch]) -> None:
+    desk, watch = moving
+    tag(desk, "mark", TIERS, DYNAMIC_TAG)
+    watch.moment += timedelta(days=1)
+    desk("update_tag", cluster="mark", tag_qp=spent())
+    found = desk("validate_definition", qp=of_tag("mark", "greater", "1", specifiedClusterDate="2026-07-03"))
+    assert [p.code for p in found.problems] == ["cluster_date_unknown"]
+    assert selected(desk, of_tag("mark", "greater", "5", specifiedClusterDate="2026-07-04")) == {2}
+
+
 def test_only_the_last_version_of_a_day_and_so_many_days_are_kept(moving: tuple[Desk, Watch]) -> None:
     desk, watch = moving
     made = tag(desk, "recent", spent("TIMES", ""), DYNAMIC_TAG).cluster

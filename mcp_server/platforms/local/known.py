@@ -25,6 +25,13 @@ _NOT_READY = Text("{name} has no members yet: {why}", "{name} 还没有成员：
 _REFRESH_FIRST = Text("Call refresh_cluster first.", "请先调用 refresh_cluster。")
 
 
+_ALIKE = (
+    "version v JOIN cluster c ON c.id = v.cluster JOIN version n ON n.cluster = c.id AND n.number = c.version"
+    " AND json_extract(v.facts, '$.value_type') IS json_extract(n.facts, '$.value_type')"
+)
+"""Versions whose values, if they have any, are of the type that the current version holds."""
+
+
 def moves(cluster_type: str) -> bool:
     """True for a dynamic cluster or tag: it follows the day and the data by itself."""
     return "_dynamic_" in cluster_type
@@ -122,9 +129,9 @@ class KnownClusters:
         return tuple(found) if found else ()
 
     def _kept_days(self, project_id: str) -> dict[int, tuple[str, ...]]:
-        """The local days of which versions are kept, by cluster, oldest first."""
+        """The local days of which versions are kept that can be read like the current one, by cluster, oldest first."""
         found = self._catalog.database.rows(
-            "SELECT DISTINCT v.cluster, v.local_day FROM version v JOIN cluster c ON c.id = v.cluster"
+            f"SELECT DISTINCT v.cluster, v.local_day FROM {_ALIKE}"
             " WHERE c.project = ? AND c.deleted_at IS NULL ORDER BY v.local_day",
             (project_id,),
         )
@@ -134,9 +141,10 @@ class KnownClusters:
         return days
 
     def _version_of(self, cluster_id: int, day: str) -> VersionRecord | None:
-        """The last version of a local day."""
+        """The last version of a local day that can be read like the current one."""
         found = self._catalog.database.row(
-            "SELECT * FROM version WHERE cluster = ? AND local_day = ? ORDER BY number DESC LIMIT 1", (cluster_id, day)
+            f"SELECT v.* FROM {_ALIKE} WHERE c.id = ? AND v.local_day = ? ORDER BY v.number DESC LIMIT 1",
+            (cluster_id, day),
         )
         return rows.version(found) if found else None
 
