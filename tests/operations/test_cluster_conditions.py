@@ -60,7 +60,7 @@ def test_the_explanation_names_the_cluster(buyers: Desk) -> None:
         (member("buyers", "equal"), "ftv_count", ""),
         ({**member("buyers", "equal"), "ftv": ["1"]}, "comparator_not_for_type", "belongToCluster"),
         (member("buyers", "isNull"), "comparator_not_for_type", "notBelongToCluster"),
-        ({**member("city"), "tableType": "user"}, "comparator_only_of_cluster", ""),
+        ({**member("city"), "tableType": "user"}, "comparator_only_of_cluster", "cluster"),
         (member("buyers", specifiedClusterDate="1999-01-01"), "cluster_date_unknown", "2026-07-04"),
         (member("buyers", specifiedClusterDate="yesterday"), "cluster_date_invalid", ""),
         ({**of_user("city", "isNull"), "specifiedClusterDate": "2026-07-04"}, "cluster_date_unexpected", ""),
@@ -73,7 +73,7 @@ def test_a_wrong_cluster_condition_is_named(buyers: Desk, part: dict[str, Any], 
 
 def test_inside_an_event_there_are_no_clusters(buyers: Desk) -> None:
     problems = buyers("validate_definition", qp={"events": [times("greater", "0", filts=[member("buyers")])]}).problems
-    assert [p.code for p in problems] == ["table_unknown"]
+    assert [p.code for p in problems] == ["cluster_in_event"]
 
 
 def test_the_version_of_a_day_is_read_where_it_is_kept(buyers: Desk) -> None:
