@@ -20,11 +20,13 @@ from mcp_server.operations.params import (
 )
 from mcp_server.operations.tag_values import ValueRow, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
+from mcp_server.qp.bodies import Opened, body_of, contradictions, opened
 from mcp_server.qp.either import AnyReading, explain_any
 from mcp_server.qp.estimate import assumptions, rows_to_read
 from mcp_server.qp.explain import Explanation
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.problems import finding
+from mcp_server.qp.names import display_name_findings, name_findings
+from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.qp.tags import Definition as AnyDefinition
 from mcp_server.text import Text
@@ -54,18 +56,24 @@ class Validated(Result):
     repairs: tuple[RepairRow, ...] = ()
     definition: dict[str, Any] = Field({}, description="Normalised; use this from here on")
     explanation: Explained | None = None
+    vendor_body: dict[str, Any] = Field({}, description="The request body for ThinkingData's Open API")
     rows_to_read: int = Field(0, description="Estimated event rows that a computation reads")
     event_rows: int = Field(0, description="Event rows there are")
 
 
 @operation(title=Text("Check and explain a definition", "检查并解释定义"), effect=Effect.READ)
 async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validated:
-    """Check a definition (qp of a cluster, or tag_qp) against the language and the project's data; changes nothing. Returns every problem
-    with its path and a suggestion, the repairs made, the normalised definition, its exact meaning in English and
-    Chinese for the user to approve, and its cost. Mend all problems and call again before you go on."""
-    metadata = await deps.segments.metadata(deps.project(params.project_id))
+    """Check a definition (qp of a cluster, tag_qp, or a whole vendor request body as qp) against the language and the
+    project's data; changes nothing. Returns every problem with its path and a suggestion, the repairs made, the
+    normalised definition, its exact meaning in English and Chinese for the user to approve, and its cost. Mend all
+    problems and call again before you go on."""
+    project = deps.project(params.project_id)
+    metadata = await deps.segments.metadata(project)
     raw, kind = _given(params)
-    reading = await read_definition(raw, metadata, deps, kind=kind)
+    body = opened(raw, (kind.root,))
+    kind = TAGS if body.is_tag else kind
+    reading = await read_definition(body.definition, metadata, deps, kind=kind, root=body.root)
+    reading = _with_body(reading, body, deps)
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
@@ -83,10 +91,25 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
         warnings=problem_rows(reading.warnings, deps),
         repairs=repair_rows(reading.repairs, deps),
         definition=reading.normalised,
+        vendor_body=body_of(reading.definition, reading.normalised, body.fields, project),
         explanation=Explained(en=summary.en, zh=summary.zh),
         rows_to_read=rows_to_read(reading.definition, metadata),
         event_rows=metadata.rows,
     )
+
+
+def _with_body(reading: AnyReading, body: Opened, deps: Deps) -> AnyReading:
+    """A reading with what was found in the body around the definition."""
+    found = [*body.problems]
+    if reading.definition is not None:
+        found += contradictions(body, reading.definition)
+    if "clusterName" in body.fields:
+        found += name_findings(body.fields["clusterName"], deps.limits, pointer((*body.root[:-1], "clusterName")))
+    if "displayName" in body.fields:
+        found += display_name_findings(
+            body.fields["displayName"], deps.limits, pointer((*body.root[:-1], "displayName"))
+        )
+    return reading.within(found, body.repairs)
 
 
 _PROBLEMS = Text("The definition has {n} problem(s).", "定义有 {n} 处问题。")

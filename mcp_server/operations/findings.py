@@ -8,6 +8,7 @@ from pydantic import Field
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.kinds import CLUSTERS, Kind
 from mcp_server.operations.operation import Deps, Result
+from mcp_server.qp.check import Path
 from mcp_server.qp.either import AnyReading, read_any
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import Text
@@ -62,11 +63,22 @@ def _more(count: int, deps: Deps) -> str:
 
 
 async def read_definition(
-    raw: object, metadata: Metadata, deps: Deps, *, kind: Kind = CLUSTERS, own: str = ""
+    raw: object,
+    metadata: Metadata,
+    deps: Deps,
+    *,
+    kind: Kind = CLUSTERS,
+    own: str = "",
+    root: Path = (),
 ) -> AnyReading:
-    """Read a definition in a worker thread: checking a pattern may start the engine."""
+    """Read a definition in a worker thread: checking a pattern may start the engine. `root`: where it stood."""
     return await anyio.to_thread.run_sync(
         lambda: read_any(
-            raw, metadata, catalog=kind.catalog, root=(kind.root,), regex_fault=deps.segments.regex_fault, own=own
+            raw,
+            metadata,
+            catalog=kind.catalog,
+            root=root or (kind.root,),
+            regex_fault=deps.segments.regex_fault,
+            own=own,
         )
     )

@@ -3,10 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mcp_server.errors import InvalidArguments
+from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.platforms.ports import Cluster
 from mcp_server.qp.either import CLUSTER, TAG
+from mcp_server.qp.model import Filter, Qp, leaves
+from mcp_server.qp.problems import finding
+from mcp_server.qp.tags import Definition
+from mcp_server.qp.vocabulary import COMPARATORS
 from mcp_server.text import Text
+
+RESULT = "cluster_by_result"
+"""Users worked out from existing clusters (and, or, not) and kept as a fixed list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Kind:
 CLUSTERS = Kind(
     CLUSTER,
     Text("cluster", "分群"),
-    ("cluster_by_static_condition", "cluster_by_dynamic_condition"),
+    ("cluster_by_static_condition", "cluster_by_dynamic_condition", RESULT),
     "qp",
     "create_cluster",
     "update_cluster",
@@ -67,3 +74,18 @@ def must_be(kind: Kind, found: Cluster) -> None:
     if own is not kind:
         said = _OTHER_TOOL.format(name=found.cluster_name, noun=own.noun, tool=own.update)
         raise InvalidArguments(said, next_step=_CALL_IT.format(tool=own.update))
+
+
+def only_clusters(definition: Definition | None, cluster_type: str) -> list[Problem]:
+    """What a result cluster may not hold: anything but membership of clusters."""
+    if cluster_type != RESULT or not isinstance(definition, Qp):
+        return []
+    others = [f"/qp/events/{i}" for i in range(len(definition.events))]
+    others += [
+        f"/qp/filts/{i}" for i, part in enumerate(definition.filts) if not all(map(_is_membership, leaves([part])))
+    ]
+    return [finding("result_only_clusters", path) for path in others]
+
+
+def _is_membership(part: Filter) -> bool:
+    return COMPARATORS[part.comparator].of_cluster

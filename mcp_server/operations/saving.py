@@ -1,13 +1,12 @@
 """Creating and changing clusters and tags: the same steps for both."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mcp_server.errors import InvalidArguments, NameTaken, Problem
+from mcp_server.errors import InvalidArguments, NameTaken
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import Kind, kind_of, must_be
+from mcp_server.operations.kinds import Kind, kind_of, must_be, only_clusters
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.either import AnyReading, compare_any, explain_any, hash_any
@@ -72,10 +71,14 @@ class Change:
 async def create(wish: Wish, deps: Deps) -> ClusterState:
     """Save a definition under a name; the same name with the same definition is what is there already."""
     metadata = await deps.segments.metadata(wish.project)
-    reading = await read_definition(wish.raw, metadata, deps, kind=wish.kind)
+    reading = await read_definition(wish.raw, metadata, deps, kind=wish.kind, own=wish.cluster_name)
     definition = all_good(
         reading,
-        [*name_findings(wish.cluster_name, deps.limits), *display_name_findings(wish.display_name, deps.limits)],
+        [
+            *name_findings(wish.cluster_name, deps.limits),
+            *display_name_findings(wish.display_name, deps.limits),
+            *only_clusters(reading.definition, wish.cluster_type),
+        ],
     )
     taken = await deps.segments.find_name(wish.project, wish.cluster_name)
     if taken:
@@ -139,7 +142,7 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     reading = None
     if change.raw is not None:
         reading = await read_definition(change.raw, metadata, deps, kind=change.kind, own=found.cluster_name)
-    definition = _checked(change, reading, deps)
+    definition = _checked(change, reading, deps, found)
     changes = _changes(found, change, definition, metadata)
     if not changes:
         return cluster_state(found, _UNCHANGED, deps, dry_run=change.dry_run)
@@ -162,12 +165,12 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     )
 
 
-def _checked(change: Change, reading: AnyReading | None, deps: Deps) -> Definition | None:
-    found: Sequence[Problem] = [*display_name_findings(change.display_name, deps.limits)] if change.display_name else []
+def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:
+    problems = [*display_name_findings(change.display_name, deps.limits)] if change.display_name else []
     if reading is not None:
-        return all_good(reading, found)
-    if found:
-        raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=found)
+        return all_good(reading, [*problems, *only_clusters(reading.definition, found.cluster_type)])
+    if problems:
+        raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=problems)
     return None
 
 

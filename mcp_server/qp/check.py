@@ -6,9 +6,9 @@ wrong key in one condition does not hide an unknown event in the next.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -49,6 +49,12 @@ class _Read(Generic[D]):
     def normalised(self) -> dict[str, Any]:
         """The documented form; empty where there are problems."""
         return normalised(self.definition) if self.definition else {}
+
+    def within(self, problems: Sequence[Problem], repairs: Sequence[Repair]) -> Self:
+        """The same, with what was found in the body around the definition."""
+        definition = None if problems else self.definition
+        found, made = (*problems, *self.problems), (*repairs, *self.repairs)
+        return replace(self, definition=definition, problems=found, repairs=made)
 
     def must(self) -> D:
         """The definition, or InvalidDefinition with all its problems."""

@@ -64,6 +64,8 @@ class Property(Frozen):
     """Clusters and tags: False while they have no good version."""
     uses: tuple[str, ...] = ()
     """Clusters and tags: the clusters and tags that their definitions reach, directly or through others."""
+    meaning: str = ""
+    """Clusters and tags: the hash of what their definitions mean."""
     dates: tuple[str, ...] = ()
     """Clusters and tags: the local days, `yyyy-MM-dd`, of which a version is kept."""
 

@@ -125,6 +125,9 @@ CODES: Mapping[str, Code] = {
         "The body holds two definitions; keep {expected} and remove {got}.", "请求体中有两个定义；请保留 {expected}，删除 {got}。"),
     "body_contradiction": _problem(
         "This does not fit the definition in the body; expected {expected}.", "这与请求体中的定义不符；应为 {expected}。"),
+    "result_only_clusters": _problem(
+        "A result cluster joins existing clusters: only filts with tableType cluster, belongToCluster or notBelongToCluster.",
+        "结果分群由已有分群运算得到：只能用 tableType 为 cluster 的 filts，比较符为 belongToCluster 或 notBelongToCluster。"),
     "tag_given": _problem(
         "This defines a tag (tagQp); tags are made with create_tag and changed with update_tag.",
         "这是标签的定义（tagQp）；新建标签请用 create_tag，修改请用 update_tag。"),
@@ -179,7 +182,7 @@ CODES: Mapping[str, Code] = {
     "selects_everybody": _warning("This condition selects every user.", "该条件选中全部用户。"),
     "condition_twice": _warning("The same condition stands at {other} as well.", "同样的条件在 {other} 已出现。"),
     "same_meaning": _warning(
-        "The cluster {name} has the same meaning already.", "已有含义相同的分群 {name}。"),
+        "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
 }
 
 

@@ -142,3 +142,65 @@ def test_a_part_that_was_never_computed_is_named(desk: Desk) -> None:
 def test_the_sql_shown_names_the_cluster(buyers: Desk) -> None:
     sql = buyers("preview_definition", qp={"filts": [member("buyers")]}, include_sql=True).sql
     assert 'LEFT JOIN "buyers" AS c0' in sql
+
+
+# result clusters
+
+
+RESULT = "cluster_by_result"
+
+
+def test_a_result_cluster_is_a_fixed_list(buyers: Desk) -> None:
+    buyers.create("level3", {"filts": [of_user("level", "equal", "3")]})
+    made = buyers.create("both", {"filts": [member("buyers"), member("level3", "notBelongToCluster")]}, RESULT)
+    assert (made.users_num, made.fresh) == (1, True)
+    buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "2")]})
+    buyers.load_again()
+    assert (buyers.row("both").users_num, buyers.row("both").fresh) == (1, True)
+    assert buyers.refused("refresh_cluster", cluster="both").code == "not_refreshable"
+
+
+@pytest.mark.parametrize(
+    ("definition", "paths"),
+    [
+        (small.BUYERS, ["/qp/events/0"]),
+        ({"filts": [member("buyers"), of_user("level", "equal", "3")]}, ["/qp/filts/1"]),
+        (
+            {"filts": [{"filterType": "COMPOUND", "filts": [member("buyers"), of_user("level", "isNull")]}]},
+            ["/qp/filts/0"],
+        ),
+    ],
+)
+def test_a_result_cluster_holds_only_clusters(buyers: Desk, definition: dict[str, Any], paths: list[str]) -> None:
+    error = buyers.refused("create_cluster", cluster_name="r", display_name="r", cluster_type=RESULT, qp=definition)
+    assert [(p.code, p.path) for p in error.problems] == [("result_only_clusters", path) for path in paths]
+
+
+# the same meaning, and whole bodies
+
+
+def test_another_cluster_of_the_same_meaning_draws_a_warning(buyers: Desk) -> None:
+    said = buyers("validate_definition", qp=small.BUYERS)
+    assert [(w.code, "buyers" in w.message) for w in said.warnings] == [("same_meaning", True)]
+    made = buyers("create_cluster", cluster_name="again", display_name="x", cluster_type=STATIC, qp=small.BUYERS)
+    assert [w.code for w in made.warnings] == ["same_meaning"]
+    changed = buyers("update_cluster", cluster="again", qp={"events": [times("greater", "0")]})
+    assert changed.warnings == ()
+
+
+def test_a_whole_body_is_checked_and_given_back_as_it_would_be_sent(desk: Desk) -> None:
+    body = {
+        "projectId": 1,
+        "clusterName": "buyers",
+        "clusterCatalog": "catalog_cluster",
+        "clusterType": STATIC,
+        "displayName": "买家",
+        "qp": small.BUYERS,
+    }
+    assert desk("validate_definition", qp=body).vendor_body == body
+    wrong = desk("validate_definition", qp={**body, "clusterName": "1 buyers", "colour": "red", "qp": {"events": []}})
+    assert [(p.path, p.code) for p in wrong.problems] == [
+        ("/qp/colour", "key_unknown"),
+        ("/qp/clusterName", "name_invalid"),
+        ("/qp/qp", "definition_empty"),
+    ]

@@ -173,6 +173,7 @@ def _property(record: ClusterRecord, metadata: Metadata, uses: tuple[str, ...], 
         scale=value.scale if value else None,
         names=Names(en=record.display_name, zh=record.display_name),
         ready=record.current is not None,
+        meaning=record.definition_hash,
         uses=uses,
         dates=dates,
     )
