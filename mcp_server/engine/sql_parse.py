@@ -1,0 +1,99 @@
+"""Reading SQL into a tree, within bounds of depth and of work.
+
+sqlglot reads what users write; what the engine itself makes of the same text is held against the same lists in
+`sql_engine_tree.py`. Two of sqlglot's habits need bounds: it recurses by nesting, and where it tries one reading after
+another, some texts of forty words take it minutes (measured: joins without a condition and types inside types double the
+work each).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+    from sqlglot.tokenizer_core import Token
+
+MOST_LEVELS = 32
+"""Brackets inside brackets; each costs the parser some thirty calls of Python's stack."""
+_STEPS_PER_WORD = 100
+_STEPS = 10_000
+"""Steps over the words of a text that its reading may take. Ordinary statements take 5 to 15 a word."""
+
+
+class Unreadable(Exception):
+    """The text is no SQL: why, and where (offset)."""
+
+    def __init__(self, why: str, offset: int) -> None:
+        super().__init__(why)
+        self.offset = offset
+
+
+class TooEntangled(Exception):
+    """Reading the text would take too deep a stack or too much work."""
+
+
+def words_of(sql: str) -> "Sequence[Token]":
+    """The words of a text, comments left out. Unreadable: a quote or a comment is left open."""
+    from sqlglot.dialects.duckdb import DuckDB
+    from sqlglot.errors import TokenError
+
+    try:
+        return DuckDB().tokenize(sql)
+    except TokenError as error:
+        raise Unreadable(str(error).splitlines()[0], len(sql)) from None
+
+
+def levels(words: "Sequence[Token]") -> int:
+    """How deep brackets stand inside brackets; an index of an index (`a[1][2]`) counts as a level as well."""
+    deepest = now = chained = 0
+    before = ""
+    for word in words:
+        now += (word.text in ("(", "[", "{")) - (word.text in (")", "]", "}"))
+        chained += word.text == "[" and before == "]"
+        deepest, before = max(deepest, now), word.text
+    return max(deepest, chained)
+
+
+def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
+    """The tree of one statement. Unreadable, TooEntangled: there is none."""
+    from sqlglot.dialects.duckdb import DuckDB
+    from sqlglot.errors import ErrorLevel, ParseError
+
+    dialect = DuckDB()
+    budget = _STEPS + _STEPS_PER_WORD * len(words)
+
+    class Bounded(dialect.parser_class):  # type: ignore[name-defined, misc]
+        """The parser with a counter of its steps; it takes no statement that it does not understand for a command."""
+
+        __slots__ = ("steps",)
+
+        def _advance(self, times: int = 1) -> None:
+            self.steps = getattr(self, "steps", 0) + 1
+            if self.steps > budget:
+                raise TooEntangled
+            super()._advance(times)
+
+        def _warn_unsupported(self) -> None:
+            self.raise_error("Unsupported syntax", self._curr or self._prev)
+
+    try:
+        found: list[exp.Expr | None] = Bounded(dialect=dialect, error_level=ErrorLevel.IMMEDIATE).parse(
+            list(words), sql
+        )
+    except ParseError as error:
+        raise Unreadable(*_described(error, sql)) from None
+    except RecursionError:
+        raise TooEntangled from None
+    if len(found) != 1 or found[0] is None:
+        raise Unreadable("No statement", 0)
+    return found[0]
+
+
+def _described(error: Exception, sql: str) -> tuple[str, int]:
+    """The parser's own words and where they belong; its columns count to the end of a word."""
+    details = getattr(error, "errors", None) or [{}]
+    line, column = details[0].get("line") or 1, details[0].get("col") or 1
+    before = sum(len(text) + 1 for text in sql.split("\n")[: line - 1])
+    return details[0].get("description") or str(error).splitlines()[0], max(
+        before + column - len(details[0].get("highlight") or ""), 0
+    )
