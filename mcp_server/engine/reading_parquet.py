@@ -31,8 +31,10 @@ def stage_parquet(connection: "DuckDBPyConnection", paths: tuple[Path, ...], tab
         ]
     except duckdb.Error as error:
         raise _unreadable(paths, error) from None
+    source_name = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
+    check_names(list(dict.fromkeys(name for file in kinds for name in file)), source_name)
     names = [row[0] for row in described]
-    clean = check_names(names, str(paths[0]) if len(paths) == 1 else str(paths[0].parent))
+    clean = check_names(names, source_name)
     firsts = [sum(counts[:i]) for i in range(len(counts))]
     offsets = f"list_extract({firsts}, CAST(file_index AS BIGINT) + 1)" if len(paths) > 1 else "0"
     columns = "".join(f", {identifier(name)} AS c{i}" for i, name in enumerate(names))
