@@ -85,6 +85,10 @@ DRAFT: Mapping[str, Any] = {
 """A first try with mistakes that models make: an event that does not exist, a misspelt property, a window turned
 round, which are problems; and "at least", which the language does not have and which is repaired."""
 
+MOST_FOUND = 6
+PROPERTIES = ("#account_id", "last_purchase", "total_amount")
+"""What the assistant wants to see of each customer, having looked at the data."""
+
 # What is said between the answers.
 CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
