@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.model import NUMBER, RECENT_DAY, TIME
+from mcp_server.qp.model import RECENT_DAY, TIME
+from mcp_server.qp.numbers import NUMBER
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TABLES, TIME_UNITS
 
 Schema = dict[str, Any]
