@@ -76,6 +76,7 @@ def cluster_state(
     repairs: Sequence[Repair] = (),
     **more: Any,
 ) -> ClusterState:
+    """An answer about a cluster as it stands; `said` may name it by {name} and {id}."""
     named = said.format(name=cluster.cluster_name, id=cluster.cluster_id)
     return ClusterState(
         message=deps.say(sentence(named, _standing(cluster))),
@@ -87,12 +88,19 @@ def cluster_state(
     )
 
 
+def counted(users: int) -> Text:
+    """A number of users in words."""
+    return Text("1 user" if users == 1 else f"{users:,} users", f"{users:,} 名用户")
+
+
+def members(cluster: Cluster) -> Text:
+    """How many users the last good version holds; NOTHING where there is none."""
+    return NOTHING if cluster.users_num is None else counted(cluster.users_num)
+
+
 def _standing(cluster: Cluster) -> Text:
-    users = (
-        Text("{n} users", "{n} 名用户").format(n=f"{cluster.users_num:,}") if cluster.users_num is not None else NOTHING
-    )
     if cluster.progress == 100:
-        return users
+        return members(cluster)
     if cluster.progress < 0:
         return Text("the last computation failed", "上次计算失败")
     return Text("computing, {p}%", "计算中，{p}%").format(p=cluster.progress)

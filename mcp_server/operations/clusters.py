@@ -1,12 +1,21 @@
 """Clusters: create, read, change, delete."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, NameTaken
-from mcp_server.operations.cluster_state import ClusterRow, ClusterState, cluster_row, cluster_state, sentence
+from mcp_server.operations.cluster_state import (
+    ClusterRow,
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    counted,
+    members,
+    sentence,
+)
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
 from mcp_server.operations.operation import Deps, Params, Result, operation
@@ -28,7 +37,7 @@ from mcp_server.qp.model import Qp, meaning_hash, normalised
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import NOTHING, Text, listed
+from mcp_server.text import NOTHING, Text
 
 CONDITION_TYPES = ("cluster_by_static_condition", "cluster_by_dynamic_condition")
 SHORT_WAIT = 5.0
@@ -64,16 +73,14 @@ async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
     )
     taken = await deps.segments.find_name(project, params.cluster_name)
     if taken:
-        return await _existing(taken, params, definition, metadata, deps)
+        return _existing(taken, params, reading, metadata, deps)
     if params.dry_run:
         return await _would_create(params, reading, definition, metadata, deps)
     draft = ClusterDraft(params.cluster_name, params.display_name, params.cluster_type, definition, params.remarks)
     try:
         made = await deps.segments.create(project, draft)
     except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
-        return await _existing(
-            await deps.segments.get(project, params.cluster_name), params, definition, metadata, deps
-        )
+        return _existing(await deps.segments.get(project, params.cluster_name), params, reading, metadata, deps)
     made = await deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report)
     return cluster_state(made, _CREATED, deps, warnings=reading.warnings, repairs=reading.repairs)
 
@@ -95,17 +102,28 @@ _OTHER_NEXT = Text(
 _TYPE_DIFFERS = Text("its type is {type}", "其类型为 {type}")
 
 
-async def _existing(
-    taken: Cluster, params: CreateCluster, definition: Qp, metadata: Metadata, deps: Deps
-) -> ClusterState:
+def _existing(taken: Cluster, params: CreateCluster, reading: Reading, metadata: Metadata, deps: Deps) -> ClusterState:
     """The cluster that has the name already, if it is the one that was asked for. NameTaken otherwise."""
-    differences = list(compare(taken.definition, definition, metadata))
+    differences = list(compare(taken.definition, reading.must(), metadata))
     if taken.cluster_type != params.cluster_type:
         differences.insert(0, _TYPE_DIFFERS.format(type=taken.cluster_type))
     if differences:
-        said = _OTHER.format(name=taken.cluster_name, id=taken.cluster_id, differences=listed(differences))
+        said = _OTHER.format(name=taken.cluster_name, id=taken.cluster_id, differences=_in_a_row(differences))
         raise NameTaken(said, next_step=_OTHER_NEXT)
-    return cluster_state(taken, _EXISTS, deps, existed=True, dry_run=params.dry_run)
+    return cluster_state(
+        taken,
+        _EXISTS,
+        deps,
+        warnings=reading.warnings,
+        repairs=reading.repairs,
+        existed=True,
+        dry_run=params.dry_run,
+    )
+
+
+def _in_a_row(differences: Sequence[Text]) -> Text:
+    """Clauses that hold commas of their own."""
+    return Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
 
 
 async def _would_create(
@@ -113,13 +131,19 @@ async def _would_create(
 ) -> ClusterState:
     size = await _size(definition, deps.project(params.project_id), deps)
     return ClusterState(
-        message=deps.say(sentence(_WOULD_CREATE.format(name=params.cluster_name), users(size, metadata.users))),
+        message=deps.say(sentence(_WOULD_CREATE.format(name=params.cluster_name), _shared(size, metadata))),
         next=deps.say(_SAME_WITHOUT_DRY_RUN),
         dry_run=True,
         warnings=problem_rows(reading.warnings, deps),
         repairs=repair_rows(reading.repairs, deps),
         explanation=deps.say(explain(definition, metadata).summary),
         users_num_after=size,
+    )
+
+
+def _shared(size: int, metadata: Metadata) -> Text:
+    return Text("{users} ({share})", "{users}（{share}）").format(
+        users=counted(size), share=share(size, metadata.users)
     )
 
 
@@ -213,7 +237,11 @@ def _known_types(types: tuple[str, ...]) -> None:
         if t not in CONDITION_TYPES
     ]
     if problems:
-        raise InvalidArguments(Text("Unknown cluster types.", "未知的分群类型。"), problems=problems)
+        raise InvalidArguments(
+            Text("Unknown cluster types.", "未知的分群类型。"),
+            next_step=Text("Mend them, or leave cluster_types out.", "请修正，或不带 cluster_types。"),
+            problems=problems,
+        )
 
 
 # change
@@ -241,11 +269,12 @@ async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
     reading = await read_definition(params.qp, metadata, deps) if params.qp is not None else None
     definition = _checked_update(params, reading, deps)
     changes = _changes(found, params, definition, metadata)
+    read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs} if reading else {}
     if not changes:
-        return cluster_state(found, _UNCHANGED, deps, dry_run=params.dry_run)
+        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=params.dry_run)
     said = tuple(deps.say(change) for change in changes)
     if params.dry_run:
-        return await _would_update(found, definition, said, deps)
+        return await _would_update(found, reading, metadata, said, deps)
     done = await deps.segments.update(
         found, ClusterChanges(params.display_name or None, definition, params.remarks or None)
     )
@@ -255,8 +284,7 @@ async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
         done,
         _UPDATED,
         deps,
-        warnings=reading.warnings if reading else (),
-        repairs=reading.repairs if reading else (),
+        **read,
         changes=said,
         users_num_before=found.users_num,
     )
@@ -275,7 +303,11 @@ def _checked_update(params: UpdateCluster, reading: Reading | None, deps: Deps) 
     if reading is not None:
         return all_good(reading, found)
     if found:
-        raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=found)
+        raise InvalidArguments(
+            Text("The display name can't be used; nothing was changed.", "显示名称不可用；未做任何更改。"),
+            next_step=Text("Choose another one and call again.", "请换一个后重新调用。"),
+            problems=found,
+        )
     return None
 
 
@@ -293,27 +325,36 @@ def _changes(found: Cluster, params: UpdateCluster, definition: Qp | None, metad
     return changes
 
 
-async def _would_update(found: Cluster, definition: Qp | None, changes: tuple[str, ...], deps: Deps) -> ClusterState:
-    sizes: dict[str, int] = {}
-    if definition is not None and meaning_hash(definition) != meaning_hash(found.definition):
-        sizes["users_num_before"] = await _size(found.definition, found.project_id, deps)
-        sizes["users_num_after"] = await _size(definition, found.project_id, deps)
-    said = _WOULD_UPDATE.format(name=found.cluster_name)
-    if sizes:
+async def _would_update(
+    found: Cluster, reading: Reading | None, metadata: Metadata, changes: tuple[str, ...], deps: Deps
+) -> ClusterState:
+    sized, before, after = NOTHING, None, None
+    if reading and meaning_hash(reading.must()) != meaning_hash(found.definition):
+        before = await _size_now(found, metadata, deps)
+        after = await _size(reading.must(), found.project_id, deps)
         sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(
-            before=f"{sizes['users_num_before']:,}", after=f"{sizes['users_num_after']:,}"
+            before=_FITS_NO_MORE if before is None else f"{before:,}", after=f"{after:,}"
         )
-        said = sentence(said, sized)
-    else:
-        said = sentence(said)
     return ClusterState(
-        message=deps.say(said),
+        message=deps.say(sentence(_WOULD_UPDATE.format(name=found.cluster_name), sized)),
         next=deps.say(_SAME_WITHOUT_DRY_RUN),
         cluster=cluster_row(found, deps),
         dry_run=True,
         changes=changes,
-        **sizes,
+        warnings=problem_rows(reading.warnings if reading else (), deps),
+        repairs=repair_rows(reading.repairs if reading else (), deps),
+        users_num_before=before,
+        users_num_after=after,
     )
+
+
+_FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")
+
+
+async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> int | None:
+    """What the saved definition selects now; None where the data no longer has what it names."""
+    reading = await read_definition(normalised(found.definition), metadata, deps)
+    return await _size(reading.definition, found.project_id, deps) if reading.definition else None
 
 
 class DeleteCluster(Params):
@@ -329,8 +370,13 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
     """Delete a cluster, its members and its definition. Ask the user first, naming the cluster and its size."""
     found = await deps.segments.get(deps.project(params.project_id), params.cluster)
     if params.dry_run:
-        said = Text("Would delete cluster {name} (id {id})", "将删除分群 {name}（id {id}）")
-        return cluster_state(found, said, deps, dry_run=True)
+        said = _WOULD_DELETE.format(name=found.cluster_name, id=found.cluster_id)
+        return ClusterState(
+            message=deps.say(sentence(said, members(found))),
+            next=deps.say(_SAME_WITHOUT_DRY_RUN),
+            cluster=cluster_row(found, deps),
+            dry_run=True,
+        )
     await deps.segments.delete(found)
     gone = Text("Deleted cluster {name} (id {id}).", "已删除分群 {name}（id {id}）。").format(
         name=found.cluster_name, id=found.cluster_id
@@ -338,5 +384,4 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
     return ClusterState(message=deps.say(gone))
 
 
-def users(n: int, everybody: int) -> Text:
-    return Text("{n} users ({share})", "{n} 名用户（{share}）").format(n=f"{n:,}", share=share(n, everybody))
+_WOULD_DELETE = Text("Would delete cluster {name} (id {id})", "将删除分群 {name}（id {id}）")

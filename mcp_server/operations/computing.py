@@ -6,7 +6,14 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence, standing_note
+from mcp_server.operations.cluster_state import (
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    counted,
+    sentence,
+    standing_note,
+)
 from mcp_server.operations.definitions import property_problems, user_properties
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
@@ -35,7 +42,12 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
         rows = rows_to_read(found.definition, metadata)
         cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
         said = Text("Would refresh cluster {name}", "将刷新分群 {name}").format(name=found.cluster_name)
-        return ClusterState(message=deps.say(sentence(said, cost)), cluster=cluster_row(found, deps), dry_run=True)
+        return ClusterState(
+            message=deps.say(sentence(said, cost)),
+            next=deps.say(Text("To compute it, call again without dry_run.", "如需计算，去掉 dry_run 再次调用。")),
+            cluster=cluster_row(found, deps),
+            dry_run=True,
+        )
     done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
     return cluster_state(done, _REFRESHED if done.progress == 100 else _NAMED, deps)
 
@@ -117,10 +129,10 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         on_progress=deps.report,
     )
     after = await deps.segments.get(project, found.cluster_id)
-    said = Text("Wrote {n} users of {name} to {path}.", "已将 {name} 的 {n} 名用户写入 {path}。")
+    said = Text("Wrote {users} of {name} to {path}.", "已将 {name} 的 {users}写入 {path}。")
     note = standing_note(after)
     return Exported(
-        message=deps.say(said.format(n=f"{made.rows:,}", name=found.cluster_name, path=made.path)),
+        message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=made.path)),
         next=deps.say(Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING),
         path=str(made.path),
         rows=made.rows,

@@ -40,8 +40,8 @@ _NEW_DEFINITION = Text("the definition changed after the last computation", "上
 _NEW_DATA = Text("the data was loaded again after the last computation", "上次计算之后重新加载了数据")
 _NEW_DAY = Text("a new day began since the last computation", "上次计算之后已进入新的一天")
 _OUTDATED = Text(
-    "The definition does not fit the data any more: {problem} (at {path}) Change it with update_cluster.",
-    "定义与现有数据不再相符：{problem}（位于 {path}）请用 update_cluster 修改。",
+    "The definition does not fit the data any more, at {path}: {got}. {problem} Change it with update_cluster.",
+    "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 update_cluster 修改。",
 )
 _NEVER = Text("it was never computed", "尚未计算过")
 
@@ -56,9 +56,8 @@ def computing(catalog: Catalog, engine: Engine) -> Compute:
         # The data may have been replaced since the definition was saved: its names are checked again.
         reading = read(json.loads(job.definition), generation.metadata, root=(), regex_fault=engine.regex_fault)
         if reading.problems:
-            raise InvalidDefinition(
-                _OUTDATED.format(problem=reading.problems[0].message, path=reading.problems[0].path)
-            )
+            found = reading.problems[0]
+            raise InvalidDefinition(_OUTDATED.format(path=found.path, got=found.got or "–", problem=found.message))
         plan = compile_definition(reading.must(), generation.metadata)
         out = control.temp_path(".parquet")
         users_num = engine.write_members(data_file(catalog, generation), plan, out, control)
