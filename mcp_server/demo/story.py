@@ -19,7 +19,7 @@ AS_OF = "1998-07-01"
 
 TITLE = Text("fenqun · 分群: from a sentence to a live cluster", "fenqun · 分群：从一句话到实时分群")
 ABOUT = Text(
-    "A shop wants its good customers back who have gone quiet. What follows is a person's talk with an assistant: each "
+    "A shop wants to win back good customers who have gone quiet. What follows is a person's talk with an assistant: each "
     "line that begins with → is a real call to an MCP server, over stdio, on real data.",
     "一家商店想挽回久未光顾的优质客户。下面是运营人员与 AI 助手的一段对话：以 → 开头的每一行，都是经由 stdio 对 MCP 服务的真实调用；数据也是真实的。",
 )

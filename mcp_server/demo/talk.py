@@ -106,7 +106,7 @@ class Talk:
         for repair in answer.get("repairs", ()):
             change = f"{repair['path']}: {repair['before']} → {repair['after']}"
             self._screen.item(Text("{change} ({why})", "{change}（{why}）").format(change=change, why=repair["reason"]))
-        for language in ("en", "zh"):
+        for language in sorted(answer["explanation"], key=lambda spoken: spoken != self._settings.language):
             for line in story.by_condition(answer["explanation"][language]):
                 self._screen.item(same(line), mark="│ ")
         definition: Data = answer["definition"]
