@@ -94,7 +94,7 @@ CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
 )
 AGAIN = Text("The cluster of the last run is removed first:", "先删除上次演示留下的分群：")
-OTHER_LANGUAGE = Text("Chinese words find the same:", "用英文词也能找到：")
+OTHER_LANGUAGE = Text("Chinese words find it, too:", "用英文词也能找到：")
 FOUND_HEAD = (
     Text("name", "名称"),
     Text("kind", "类型"),
