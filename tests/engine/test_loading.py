@@ -177,7 +177,7 @@ def test_a_missing_metadata_file_is_refused(tmp_path: Path) -> None:
 def test_without_a_users_file_the_ids_of_the_events_are_the_users(tmp_path: Path) -> None:
     loaded = load(tmp_path, Sources(shop(tmp_path).events))
     assert loaded.rows("FROM users") == [(1,), (2,), (9,)]
-    assert "3 ids" in loaded.built.report.notes[0].en
+    assert "(3)" in loaded.built.report.notes[0].en
     assert loaded.built.report.unknown_user_rows == 0
 
 

@@ -221,6 +221,9 @@ def test_another_encoding_far_down_is_named_too(tmp_path: Path) -> None:
         ("empty.csv", "", "is empty"),
         ("blank.csv", "\n\n", "no header line"),
         ("head.csv", HEAD + "\n", "holds no rows"),
+        ("open.csv", f'"{HEAD}\n1,a,{TIME}\n', "header of"),
+        ("ends.csv", f"{HEAD}\r\n1,a,{TIME}\n2,a,{TIME}\r3,a,{TIME}\n", "cannot be read as CSV"),
+        ("cut.csv.gz", "\x1f", "cannot be read"),
         ("events.xlsx", "PK", "format of"),
         ("twice.csv", f"{HEAD},Level,level\n1,a,{TIME},1,2\n", "two columns that are one name"),
         ("nameless.csv", f",{HEAD}\n0,1,a,{TIME}\n", "no usable name"),
@@ -236,6 +239,11 @@ def test_a_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
     error = refused(tmp_path, Sources(str(tmp_path / "purchase.csv")))
     assert "There is no file" in error.message.en
     assert "purchases.csv" in error.next_step.en
+
+
+@pytest.mark.parametrize("path", ["", "a\0.csv", "\udce9.csv", "a\nb.csv"])
+def test_impossible_paths_are_refused(tmp_path: Path, path: str) -> None:
+    refused(tmp_path, Sources(path)).message.en.encode()
 
 
 def test_a_folder_and_an_empty_pattern_are_refused(tmp_path: Path) -> None:
