@@ -43,7 +43,7 @@ _OUTDATED = Text(
     "The definition does not fit the data any more, at {path}: {got}. {problem} Change it with update_cluster.",
     "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 update_cluster 修改。",
 )
-_NEVER = Text("it was never computed", "尚未计算过")
+_NEVER = Text("no computation of it has finished yet", "尚未完成过计算")
 
 
 def computing(catalog: Catalog, engine: Engine) -> Compute:
