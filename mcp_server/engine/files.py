@@ -190,7 +190,7 @@ def not_utf8(path: Path) -> LoadRefused:
         Text(f"{path} is not UTF-8 text.", f"{path} 不是 UTF-8 文本。").then(guess),
         Text(
             "Save it as UTF-8 (in Excel: 'CSV UTF-8') and load again.",
-            "请另存为 UTF-8（Excel 中选择“CSV UTF-8”）后重新载入。",
+            "请另存为 UTF-8（Excel 中选择“CSV UTF-8”）后重新加载。",
         ),
     )
 
