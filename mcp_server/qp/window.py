@@ -5,6 +5,7 @@ naive `datetime` in UTC; a `Span` is half-open, [start, end), None meaning open.
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -73,8 +74,15 @@ def local(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime | None:
-    """The first instant of a local day."""
-    return instant(datetime.combine(day, time()), zone)
+    """The first instant of a local day: its midnight, or, where a clock change skips that, the change itself."""
+    midnight = datetime.combine(day, time())
+    start = instant(midnight, zone)
+    if start is None or local(start, zone) == midnight:
+        return start
+    low = midnight.replace(tzinfo=zone, fold=1).astimezone(UTC).replace(tzinfo=None)  # still the day before
+    seconds = range(int((start - low).total_seconds()) + 1)
+    first = bisect_left(seconds, day, key=lambda s: local(low + timedelta(seconds=s), zone).date())
+    return low + timedelta(seconds=first)
 
 
 def after(day: date, zone: ZoneInfo) -> datetime | None:

@@ -45,6 +45,13 @@ def test_a_day_without_a_midnight_begins_with_its_first_instant():
     assert instant(datetime(2018, 11, 3, 23, 59, 59), SAO_PAULO) == datetime(2018, 11, 4, 2, 59, 59)
 
 
+def test_a_skipped_midnight_gives_way_to_the_clock_change_itself():
+    toronto = ZoneInfo("America/Toronto")  # 1919-03-30 23:30 became 00:30
+    span = span_of_days(Days(date(1919, 3, 31), date(1919, 3, 31)), toronto)
+    assert span.start == datetime(1919, 3, 31, 4, 30)
+    assert span_of_days(Days(date(1919, 3, 30), date(1919, 3, 30)), toronto).end == span.start
+
+
 @pytest.mark.parametrize(
     ("local", "utc"),
     [
