@@ -9,6 +9,7 @@ its limits (docs/sql-clusters.md).
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from mcp_server.engine.sql_parameters import (
@@ -20,9 +21,9 @@ from mcp_server.engine.sql_parameters import (
     place_in,
     read_template,
 )
-from mcp_server.engine.sql_parse import MOST_LEVELS, TooEntangled, Unreadable, levels, tree_of, words_of
+from mcp_server.engine.sql_parse import MOST_LEVELS, Command, TooEntangled, Unreadable, levels, tree_of, words_of
 from mcp_server.engine.sql_reading import clusters_named, lacks_part_date
-from mcp_server.engine.sql_walk import Found, result_columns, walk
+from mcp_server.engine.sql_walk import Found, count_tables, result_columns, walk
 from mcp_server.errors import InvalidDefinition, Problem
 from mcp_server.qp.problems import blocking, finding, warnings_of
 from mcp_server.text import Text
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 LONGEST = 20_000
 """Characters of one SQL."""
 MOST_PROBLEMS = 20
+MOST_TABLES = 100
+"""Mentions of tables; more than that is no query that a person wrote."""
 _STARTS = frozenset({"SELECT", "WITH", "FROM", "(", "VALUES"})
 _RESULT: Mapping[int, Text] = {
     1: Text('one column, "#user_id"', '一列 "#user_id"'),
@@ -134,7 +137,9 @@ class _Check:
                 return early
             root = tree_of(body, text)
         except Unreadable as error:
-            return [self._problem("sql_invalid", error.offset, detail=str(error))]
+            return [self._problem("sql_invalid", error.offset, detail=error.why)]
+        except Command as error:
+            return [self._problem("sql_construct_refused", error.offset, got=error.word)]
         except TooEntangled:
             return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
         problems = self._of_tree(root, text)
@@ -155,8 +160,10 @@ class _Check:
 
     def _of_tree(self, root: "exp.Expr", text: str) -> list[Problem]:
         tables = {f"{kind}_{self.project_id}" for kind in ("v_event", "v_user", "user_result_cluster")}
-        found = sorted(walk(root, text, tables), key=lambda f: f.offset if f.offset is not None else 0)
-        problems = [self._of(f) for f in found]
+        if count_tables(root) > MOST_TABLES:
+            return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
+        found = sorted(islice(walk(root, text, tables), MOST_PROBLEMS), key=lambda f: f.offset or 0)
+        problems = [self._of(f) for f in dict.fromkeys(found)]
         if not problems:
             problems += self._of_result(root)
             problems += self._of_data(root)
@@ -182,7 +189,7 @@ class _Check:
                 "sql_columns", columns[0][1] if columns else None, got=len(columns), expected=_RESULT[self.columns]
             )
         elif columns[0][0].casefold() != "#user_id":
-            yield self._problem("sql_id_column", columns[0][1], got=columns[0][0] or "?", suggestion='AS "#user_id"')
+            yield self._problem("sql_id_column", columns[0][1], got=columns[0][0], suggestion='AS "#user_id"')
 
     def _of_data(self, root: "exp.Expr") -> Iterator[Problem]:
         """Warnings about the reading of events and clusters; notes the clusters that are named."""

@@ -57,7 +57,7 @@ class Template:
     @property
     def names(self) -> tuple[str, ...]:
         """The parameters, each once, in their order."""
-        return tuple(dict.fromkeys(self.parts[1::2]))
+        return tuple(name for name in dict.fromkeys(self.parts[1::2]) if name)
 
     def filled(self, days: Mapping[str, Days]) -> str:
         """The text with a condition for every parameter; those that are not in `days` get any."""
@@ -99,10 +99,11 @@ def read_template(sql: str, path: str) -> tuple[Template, list[Problem]]:
             if match[0][0] in "'\"" and (quoted := _QUOTED_PARAMETER.search(match[0])):
                 problems.append(_refused(quoted[0], path, place))
             continue
-        if match["kind"] != "PartDate" or not match["name"].strip():
+        name = match["name"].strip() if match["kind"] == "PartDate" else ""
+        if not name:
             problems.append(_refused(match[0], path, place))
         parts[-1] = sql[end : match.start()]
-        parts += [match["name"].strip(), ""]
+        parts += [name, ""]
         starts += [match.start(), match.end()]
         end = match.end()
     parts[-1] = sql[end:]

@@ -9,6 +9,8 @@ work each).
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mcp_server.text import Text, same
+
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.tokenizer_core import Token
@@ -20,11 +22,24 @@ _STEPS = 10_000
 """Steps over the words of a text that its reading may take. Ordinary statements take 5 to 15 a word."""
 
 
+_OPEN = Text("a quote or a comment is left open", "引号或注释没有闭合")
+
+
 class Unreadable(Exception):
     """The text is no SQL: why, and where (offset)."""
 
-    def __init__(self, why: str, offset: int) -> None:
-        super().__init__(why)
+    def __init__(self, why: Text, offset: int | None) -> None:
+        super().__init__(why.en)
+        self.why = why
+        self.offset = offset
+
+
+class Command(Exception):
+    """A word begins something that is no query, and where (offset)."""
+
+    def __init__(self, word: str, offset: int) -> None:
+        super().__init__(word)
+        self.word = word
         self.offset = offset
 
 
@@ -39,8 +54,8 @@ def words_of(sql: str) -> "Sequence[Token]":
 
     try:
         return DuckDB().tokenize(sql)
-    except TokenError as error:
-        raise Unreadable(str(error).splitlines()[0], len(sql)) from None
+    except TokenError:
+        raise Unreadable(_OPEN, None) from None
 
 
 def levels(words: "Sequence[Token]") -> int:
@@ -55,7 +70,7 @@ def levels(words: "Sequence[Token]") -> int:
 
 
 def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
-    """The tree of one statement. Unreadable, TooEntangled: there is none."""
+    """The tree of one statement. Unreadable, Command, TooEntangled: there is none."""
     from sqlglot.dialects.duckdb import DuckDB
     from sqlglot.errors import ErrorLevel, ParseError
 
@@ -73,19 +88,23 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
                 raise TooEntangled
             super()._advance(times)
 
+        def _parse_as_command(self, start: "Token") -> "exp.Command":
+            raise Command(start.text.upper(), start.start)
+
         def _warn_unsupported(self) -> None:
-            self.raise_error("Unsupported syntax", self._curr or self._prev)
+            self.raise_error("Unsupported syntax", self._prev)
 
     try:
         found: list[exp.Expr | None] = Bounded(dialect=dialect, error_level=ErrorLevel.IMMEDIATE).parse(
             list(words), sql
         )
     except ParseError as error:
-        raise Unreadable(*_described(error, sql)) from None
+        why, offset = _described(error, sql)
+        raise Unreadable(same(why), offset) from None
     except RecursionError:
         raise TooEntangled from None
     if len(found) != 1 or found[0] is None:
-        raise Unreadable("No statement", 0)
+        raise Unreadable(same("No statement"), None)
     return found[0]
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 PREFIXES = frozenset({("", ""), ("", "ta"), ("hive", "ta")})
 """Catalogue and schema that may stand before a table of the project, as on the vendor's platform."""
+_KEYWORDS = {"historicaldata": "AT", "lock": "FOR UPDATE"}
+_SESSION = frozenset(
+    {"current_catalog", "current_database", "current_role", "current_schema", "current_time", "session_user"}
+)
+"""Words that are functions without brackets to the engine and columns to the parser."""
 _PARAMETERS = frozenset({"placeholder", "parameter", "sessionparameter", "positionalcolumn"})
 
 
@@ -26,7 +31,7 @@ class Found:
     got: str
     expected: Text = NOTHING
     suggestion: str = ""
-    values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
 def walk(root: "exp.Expr", text: str, tables: Collection[str]) -> Iterator[Found]:
@@ -43,12 +48,21 @@ def walk(root: "exp.Expr", text: str, tables: Collection[str]) -> Iterator[Found
         elif isinstance(node, exp.With) and node.recursive:
             yield Found("sql_recursive", offset_of(node), "WITH RECURSIVE")
         elif node.key in _PARAMETERS:
-            yield Found("sql_parameter_refused", offset_of(node), str(node.name) or "?")
+            yield Found("sql_parameter_refused", offset_of(node), f"${node.name}" if node.name else "?")
+        elif isinstance(node, exp.Column) and _is_session_word(node):
+            yield Found("sql_function_refused", offset_of(node), node.name.lower(), values={"hint": NOTHING})
         elif isinstance(node, exp.Func):
             if not (isinstance(node.parent, exp.Table) and node.arg_key == "this"):
                 yield from _of_function(node, text)
         elif node.key not in CONSTRUCTS:
-            yield Found("sql_construct_refused", offset_of(node), node.key.upper())
+            yield Found("sql_construct_refused", offset_of(node), _KEYWORDS.get(node.key, node.key.upper()))
+
+
+def count_tables(root: "exp.Expr") -> int:
+    """Mentions of tables in a statement."""
+    from sqlglot import exp
+
+    return sum(1 for _ in root.find_all(exp.Table))
 
 
 def unwrapped(root: "exp.Expr") -> "exp.Expr":
@@ -123,10 +137,19 @@ def _of_function(node: "exp.Func", text: str) -> Iterator[Found]:
     else:  # a form of its own, such as CAST(x AS y), or a function whose place the parser does not keep
         allowed = node.key in CONSTRUCTS or any(n.lower() in FUNCTIONS for n in node.sql_names())
     if not allowed:
-        close = nearest(name, sorted(FUNCTIONS), least=0.75)
-        hint = HINTS.get(name, NOTHING)
-        yield Found("sql_function_refused", offset_of(node), name, suggestion="" if hint != NOTHING else close,
-                    values={"hint": hint})  # fmt: skip
+        yield _refused_function(node, name)
+
+
+def _refused_function(node: "exp.Func", name: str) -> Found:
+    hint = HINTS.get(name)
+    if hint is None:
+        close = nearest(name, sorted(FUNCTIONS), least=0.85)
+        return Found("sql_function_refused", offset_of(node), name, suggestion=close, values={"hint": NOTHING})
+    return Found("sql_function_refused", offset_of(node), name, values={"hint": Text(f" {hint.en}", hint.zh)})
+
+
+def _is_session_word(column: "exp.Column") -> bool:
+    return not column.table and not column.this.args.get("quoted") and column.name.lower() in _SESSION
 
 
 def _written(node: "exp.Func", text: str) -> str:
@@ -153,7 +176,7 @@ def _is_small(node: "exp.Func") -> bool:
 
 
 def result_columns(root: "exp.Expr") -> list[tuple[str, int | None]] | None:
-    """Names and places of the columns of the result; None where a star hides them."""
+    """Names ("" where it has none) and places of the columns of the result; None where a star hides them."""
     from sqlglot import exp
 
     node = unwrapped(root)
@@ -161,4 +184,10 @@ def result_columns(root: "exp.Expr") -> list[tuple[str, int | None]] | None:
         node = unwrapped(node.this)
     if not isinstance(node, exp.Select) or any(p.is_star for p in node.expressions):
         return None
-    return [(p.alias_or_name, offset_of(p)) for p in node.expressions]
+    return [(_name_of(p), offset_of(p)) for p in node.expressions]
+
+
+def _name_of(projection: "exp.Expr") -> str:
+    from sqlglot import exp
+
+    return str(projection.alias_or_name) if isinstance(projection, exp.Alias | exp.Column) else ""

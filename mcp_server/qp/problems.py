@@ -136,7 +136,7 @@ CODES: Mapping[str, Code] = {
     "sql_table_function": _problem(
         "{got}() cannot be read from. Readable are only the tables {expected}.",
         "不能从 {got}() 读取数据。只能读这些表：{expected}。"),
-    "sql_function_refused": _problem("The function {got} may not be used. {hint}", "不能使用函数 {got}。{hint}"),
+    "sql_function_refused": _problem("The function {got} may not be used.{hint}", "不能使用函数 {got}。{hint}"),
     "sql_function_size": _problem(
         "{got} needs a constant width of at most {limit} here.", "{got} 的宽度须为常数，且不超过 {limit}。"),
     "sql_parameter_refused": _problem(
@@ -154,14 +154,16 @@ CODES: Mapping[str, Code] = {
         "{name} 的取值应为 recentDay（\"A-B\"，如 \"1-7\" 为过去 7 天不含今天），或两个日期 yyyy-MM-dd，且起不晚于止。"),
     "sql_columns": _problem("The result must have {expected}; it has {got}.", "结果应为{expected}；现有 {got} 列。"),
     "sql_id_column": _problem(
-        'The first column of the result must be called "#user_id", not {got}. Write … {suggestion}.',
-        "结果的第一列必须名为 \"#user_id\"，而不是 {got}。请写 … {suggestion}。"),
+        'The first column of the result must be called "#user_id". Write … {suggestion}.',
+        "结果的第一列必须名为 \"#user_id\"。请写 … {suggestion}。"),
     "sql_id_type": _problem(
         '"#user_id" of the result must be whole numbers; here it is {got}.',
         "结果的 \"#user_id\" 必须是整数；现为 {got}。"),
     "sql_value_type": _problem(
         "A tag's value is a text, a number, a bool or a time; here it is {got}. Convert it, for example CAST(x AS VARCHAR).",
         "标签值只能是文本、数值、布尔或时间；现为 {got}。请转换，例如 CAST(x AS VARCHAR)。"),
+    "sql_value_long": _problem(
+        "A tag's value has at most {limit} characters; here one has {got}.", "标签值最多 {limit} 个字符；这里出现了 {got} 个字符的值。"),
     "sql_two_values": _problem(
         'A tag gives a user one value; {count} users have several, such as {got}. Aggregate: GROUP BY "#user_id".',
         "标签对每个用户只能有一个值；有 {count} 个用户出现多个值，如 {got}。请按 \"#user_id\" 分组汇总。"),
