@@ -48,13 +48,15 @@ def _insert(connection: "DuckDBPyConnection", path: Path, each: Heading, table: 
     for leftover in ("csv_errors", "csv_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {leftover}")
     columns = ", ".join(f"'f{i}': 'VARCHAR'" for i in range(len(targets)))
+    # With one column, a blank line looks like a missing value; with more, the reader passes it over itself.
+    not_blank = " WHERE f0 IS NOT NULL" if len(targets) == 1 else ""
     with reading(str(path), "CSV", _REGULAR):
         done = one(
             connection,
             f"INSERT INTO {table} ({', '.join(f'c{i}' for i in targets)}) "
             f"SELECT * FROM read_csv({engine_path(path)}, auto_detect = false, header = true, delim = {literal(each.delimiter)}, "
             f"quote = '\"', escape = '\"', allow_quoted_nulls = false, columns = {{{columns}}}, "
-            "store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', rejects_scan = 'csv_scans')",
+            f"store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', rejects_scan = 'csv_scans'){not_blank}",
         )
     return int(done[0])
 

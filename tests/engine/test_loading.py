@@ -202,6 +202,15 @@ def test_bad_events_and_bad_users_are_told_together(tmp_path: Path) -> None:
     assert [problem.path for problem in error.problems] == ["/events", "/users"]
 
 
+def test_a_file_that_exists_is_never_written_over(tmp_path: Path) -> None:
+    sources = shop(tmp_path)
+    first = load(tmp_path, sources)
+    before = first.path.read_bytes()
+    with pytest.raises(FileExistsError):
+        load(tmp_path, sources)
+    assert first.path.read_bytes() == before
+
+
 def test_too_many_event_names_are_refused(tmp_path: Path) -> None:
     path = events_csv(tmp_path, *(f"1,e{i},{TIME}" for i in range(5001)))
     assert "5,001 different event names" in refused(tmp_path, Sources(path)).message.en

@@ -198,6 +198,16 @@ def test_of_users_with_one_id_the_first_is_kept(tmp_path: Path) -> None:
     assert loaded.built.report.skipped[0].counts == {"missing_user_id": 1, "duplicate_user": 2}
 
 
+def test_blank_lines_are_no_rows_in_a_file_of_one_column_either(tmp_path: Path) -> None:
+    users = write(tmp_path / "users.csv", "#user_id\n5\n\n7\n\n")
+    assert load(tmp_path, Sources(users=users)).values("#user_id", "users") == [5, 7]
+
+
+def test_a_header_may_hold_a_line_break(tmp_path: Path) -> None:
+    loaded = load(tmp_path, Sources(events_csv(tmp_path, f"1,a,{TIME},5", head=f'{HEAD},"two\nlines"')))
+    assert loaded.property("two\nlines").high == "5"
+
+
 def test_identical_event_rows_are_all_kept(tmp_path: Path) -> None:
     assert load(tmp_path, Sources(events_csv(tmp_path, *[f"1,a,{TIME}"] * 3))).built.metadata.rows == 3
 
