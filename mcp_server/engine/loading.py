@@ -3,7 +3,7 @@
 The file holds three tables:
 
 * `events`: `"#user_id"` BIGINT, `"#event_name"` VARCHAR, `"#event_time"` TIMESTAMP (instant, naive UTC), the properties as
-  values columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically ordered by
+  typed columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically ordered by
   (`"#event_name"`, `"#event_time"`, `"$row"`).
 * `users`: `"#user_id"` BIGINT, unique, `"#account_id"` and `"#distinct_id"` VARCHAR where the files have them, properties.
   Ordered by `"#user_id"`.

@@ -188,11 +188,13 @@ def test_lines_that_cannot_be_loaded_are_counted_by_reason(tmp_path: Path) -> No
         track(1, account="a") | {"#time": "soon"},
         track(1, account="a") | {"#time": None},
         track(1, account="a") | {"#zone_offset": "east"},
+        track(1, account="a") | {"#zone_offset": float("nan")},
+        track(1, account="a") | {"#zone_offset": 1e300},
         track(1, account="a") | {"properties": [1]},
     ]
     path = ndjson(tmp_path / "e.ndjson", lines)
     error = refused(tmp_path, Sources(path))
-    assert "11 of 12 rows" in error.message.en
+    assert "13 of 14 rows" in error.message.en
     assert [(p.code, p.got) for p in error.problems] == [
         ("unreadable_row", ""),
         ("unknown_type", ""),
@@ -203,6 +205,8 @@ def test_lines_that_cannot_be_loaded_are_counted_by_reason(tmp_path: Path) -> No
         ("missing_event_name", ""),
         ("unreadable_event_time", "soon"),
         ("missing_event_time", ""),
+        ("unreadable_event_time", "2024-05-01 10:00:01?"),
+        ("unreadable_event_time", "2024-05-01 10:00:01?"),
         ("unreadable_event_time", "2024-05-01 10:00:01?"),
         ("unreadable_row", ""),
     ]
