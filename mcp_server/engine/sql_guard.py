@@ -162,7 +162,9 @@ class _Check:
         tables = {f"{kind}_{self.project_id}" for kind in ("v_event", "v_user", "user_result_cluster")}
         if count_tables(root) > MOST_TABLES:
             return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
-        found = sorted(islice(walk(root, text, tables), MOST_PROBLEMS), key=lambda f: f.offset or 0)
+        found = sorted(
+            islice(walk(root, text, tables), MOST_PROBLEMS), key=lambda f: len(text) if f.offset is None else f.offset
+        )
         problems = [self._of(f) for f in dict.fromkeys(found)]
         if not problems:
             problems += self._of_result(root)

@@ -9,6 +9,7 @@ work each).
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mcp_server.engine.sql_words import CONSTRUCTS
 from mcp_server.text import Text, same
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def levels(words: "Sequence[Token]") -> int:
 
 def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
     """The tree of one statement. Unreadable, Command, TooEntangled: there is none."""
+    from sqlglot import exp
     from sqlglot.dialects.duckdb import DuckDB
     from sqlglot.errors import ErrorLevel, ParseError
 
@@ -88,6 +90,13 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
                 raise TooEntangled
             super()._advance(times)
 
+        def validate_expression(self, expression: "exp.Expr", args: "list[object] | None" = None) -> "exp.Expr":
+            # How many arguments a function takes is for the engine to say.
+            if isinstance(expression, exp.Func) and expression.key not in CONSTRUCTS:
+                return expression
+            validated: exp.Expr = super().validate_expression(expression, args)
+            return validated
+
         def _parse_as_command(self, start: "Token") -> "exp.Command":
             raise Command(start.text.upper(), start.start)
 
@@ -99,8 +108,7 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
             list(words), sql
         )
     except ParseError as error:
-        why, offset = _described(error, sql)
-        raise Unreadable(same(why), offset) from None
+        raise Unreadable(*_described(error, sql)) from None
     except RecursionError:
         raise TooEntangled from None
     if len(found) != 1 or found[0] is None:
@@ -108,11 +116,19 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
     return found[0]
 
 
-def _described(error: Exception, sql: str) -> tuple[str, int]:
-    """The parser's own words and where they belong; its columns count to the end of a word."""
-    details = getattr(error, "errors", None) or [{}]
-    line, column = details[0].get("line") or 1, details[0].get("col") or 1
+def _described(error: Exception, sql: str) -> tuple[Text, int]:
+    """What the parser says and where it belongs; its columns count to the end of a word."""
+    details = (getattr(error, "errors", None) or [{}])[0]
+    line, column = details.get("line") or 1, details.get("col") or 1
     before = sum(len(text) + 1 for text in sql.split("\n")[: line - 1])
-    return details[0].get("description") or str(error).splitlines()[0], max(
-        before + column - len(details[0].get("highlight") or ""), 0
-    )
+    said = details.get("description") or ""
+    known = next((text for start, text in _SAID.items() if said.startswith(start)), None)
+    return known or same(said or "?"), max(before + column - len(details.get("highlight") or ""), 0)
+
+
+_SAID = {
+    "Required keyword": Text("something is missing here", "此处缺少内容"),
+    "Invalid expression": Text("this word does not fit here", "此处的词不符合语法"),
+    "Expecting )": Text("a closing bracket is missing before this", "此处之前缺少右括号"),
+}
+"""The parser's own words, by how they begin."""

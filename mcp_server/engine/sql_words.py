@@ -155,7 +155,6 @@ HINTS: Mapping[str, Text] = {
     "from_iso8601_date": _use("CAST(text AS DATE)"),
     "from_iso8601_timestamp": _use("CAST(text AS TIMESTAMPTZ)"),
     "from_unixtime": _use("to_timestamp(seconds)"),
-    "iif": _use("if(condition, a, b)"),
     "json_extract_scalar": _use("json_extract_string(json, '$.key')"),
     "json_parse": _use("CAST(text AS JSON)"),
     "nvl": _use("coalesce(a, b)"),
