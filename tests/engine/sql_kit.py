@@ -130,7 +130,7 @@ class Desk:
         try:
             collect(self.connection, asked, shape)
             counts, findings = reduce(self.connection, asked, shape)
-            assert findings == []
+            assert findings == [], findings
             shown = "user_id, value" if columns == 2 else "user_id"
             return self.rows(f"SELECT {shown} FROM members ORDER BY user_id"), counts
         finally:
