@@ -19,7 +19,7 @@ _NAME = 11
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ASCII = str.maketrans(
-    {"█": "#", "░": ".", "─": "-", "│": "|", "→": ">", "·": "-", "…": "~", "“": '"', "”": '"'}
+    {"█": "#", "░": ".", "─": "-", "│": "|", "→": "->", "·": "-", "–": "-", "×": "x", "…": "~", "“": '"', "”": '"'}
     | dict.fromkeys(_EIGHTHS[1:8], ":")
 )
 _PIECE = re.compile(r"\s+|[（“《]*(?:[^\s\u2e80-\u9fff\uff00-\uffef（“《]+|.)[，。、；：？！）”》]*")
@@ -119,7 +119,11 @@ class Screen:
             clean.encode(self._console.encoding)
         except (UnicodeEncodeError, LookupError):
             clean = clean.translate(_ASCII)
-        self._console.print(Styled(clean, style=style), soft_wrap=True)
+        with self._console.capture() as drawn:
+            self._console.print(Styled(clean, style=style), soft_wrap=True)
+        # Written by ourselves: rich ends the process where nobody reads any more; the command line has its own way.
+        sys.stdout.write(drawn.get())
+        sys.stdout.flush()
 
 
 _ABBREVIATED = "\0"

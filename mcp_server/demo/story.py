@@ -19,7 +19,7 @@ AS_OF = "1998-07-01"
 
 TITLE = Text("fenqun · 分群: from a sentence to a live cluster", "fenqun · 分群：从一句话到实时分群")
 ABOUT = Text(
-    "A shop wants its good customers back who have gone quiet. What follows is a person's talk with an assistant: each "
+    "A shop wants to win back good customers who have gone quiet. What follows is a person's talk with an assistant: each "
     "line that begins with → is a real call to an MCP server, over stdio, on real data.",
     "一家商店想挽回久未光顾的优质客户。下面是运营人员与 AI 助手的一段对话：以 → 开头的每一行，都是经由 stdio 对 MCP 服务的真实调用；数据也是真实的。",
 )
@@ -85,12 +85,16 @@ DRAFT: Mapping[str, Any] = {
 """A first try with mistakes that models make: an event that does not exist, a misspelt property, a window turned
 round, which are problems; and "at least", which the language does not have and which is repaired."""
 
+MOST_FOUND = 6
+PROPERTIES = ("#account_id", "last_purchase", "total_amount")
+"""What the assistant wants to see of each customer, having looked at the data."""
+
 # What is said between the answers.
 CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
 )
 AGAIN = Text("The cluster of the last run is removed first:", "先删除上次演示留下的分群：")
-OTHER_LANGUAGE = Text("Chinese words find the same:", "用英文词也能找到：")
+OTHER_LANGUAGE = Text("Chinese words find it, too:", "用英文词也能找到：")
 FOUND_HEAD = (
     Text("name", "名称"),
     Text("kind", "类型"),

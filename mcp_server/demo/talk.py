@@ -47,13 +47,13 @@ class Talk:
     async def tell(self) -> None:
         """The whole story."""
         await self._connect()
-        properties = await self._look()
+        await self._look()
         definition = await self._write()
-        await self._size(definition, properties)
+        await self._size(definition)
         await self._create(definition)
         await self._refresh()
         await self._change(definition)
-        exported = await self._hand_on(properties)
+        exported = await self._hand_on()
         await self._end(exported)
 
     # -- steps -----------------------------------------------------------------------------------------------
@@ -72,20 +72,19 @@ class Talk:
             self._screen.say(story.AGAIN)
             self._answer(await self._ask("delete_cluster", {"cluster": story.CLUSTER}))
 
-    async def _look(self) -> list[str]:
-        """Search the data with words of both languages; the user properties that were found."""
+    async def _look(self) -> None:
+        """Search the data with words of both languages."""
         self._scene(story.LOOK)
         mine, other = (words.say(self._settings.language) for words in story.WORDS)
-        found = await self._ask("describe_data", {"search": mine})
+        found = await self._ask("describe_data", {"search": mine, "limit": story.MOST_FOUND})
         self._answer(found)
-        properties = found.get("properties", ())
-        rows = [_event_row(row) for row in found.get("events", ())] + [_property_row(row) for row in properties]
+        rows = [_event_row(row) for row in found.get("events", ())]
+        rows += [_property_row(row) for row in found.get("properties", ())]
         self._screen.table(story.FOUND_HEAD, rows, wide=2)
         self._screen.say(story.OTHER_LANGUAGE)
-        again = await self._ask("describe_data", {"search": other})
+        again = await self._ask("describe_data", {"search": other, "limit": story.MOST_FOUND})
         names = [r["event"] for r in again.get("events", ())] + [r["property"] for r in again.get("properties", ())]
         self._screen.say(same(again["message"]).then(same(", ".join(names))))
-        return [row["property"] for row in properties if row["table"] == "user"]
 
     async def _write(self) -> Data:
         """Check a draft, mend it by the suggestions, check again; the normalised definition."""
@@ -107,16 +106,16 @@ class Talk:
         for repair in answer.get("repairs", ()):
             change = f"{repair['path']}: {repair['before']} → {repair['after']}"
             self._screen.item(Text("{change} ({why})", "{change}（{why}）").format(change=change, why=repair["reason"]))
-        for language in ("en", "zh"):
+        for language in sorted(answer["explanation"], key=lambda spoken: spoken != self._settings.language):
             for line in story.by_condition(answer["explanation"][language]):
                 self._screen.item(same(line), mark="│ ")
         definition: Data = answer["definition"]
         return definition
 
-    async def _size(self, definition: Data, properties: list[str]) -> None:
+    async def _size(self, definition: Data) -> None:
         """The size, the funnel, and a few of the users."""
         self._scene(story.SIZE)
-        asked = {"sample": ROWS_SHOWN, "properties": properties, "qp": definition}
+        asked = {"sample": ROWS_SHOWN, "properties": story.PROPERTIES, "qp": definition}
         seen = await self._ask("preview_definition", asked)
         self._answer(seen)
         everybody, funnel = seen["all_users"], seen["funnel"]
@@ -169,10 +168,10 @@ class Talk:
         rows = [[_said(cluster.get(name, "")) for name in columns] for cluster in found.get("clusters", ())]
         self._screen.table([same(name) for name in columns], rows, wide=2)
 
-    async def _hand_on(self, properties: list[str]) -> Data:
+    async def _hand_on(self) -> Data:
         """Export the users; the answer holds a path, and the first lines of that file are shown."""
         self._scene(story.HAND_ON)
-        answer = await self._ask("export_users", {"cluster": story.CLUSTER, "properties": properties})
+        answer = await self._ask("export_users", {"cluster": story.CLUSTER, "properties": story.PROPERTIES})
         self._screen.say(story.EXPORTED.format(rows=f"{answer['rows']:,}", size=f"{answer['size_bytes']:,}"))
         self._screen.exactly(answer["path"])
         for line in _first_lines(Path(answer["path"])):

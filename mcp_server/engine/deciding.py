@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 _SAMPLE = 20_000
 _WORDS: Mapping[Meaning, Text] = {
     "bool": Text("true or false", "布尔值"),
-    "whole": Text("whole numbers of 64 bits", "64 位整数"),
+    "whole": Text("whole numbers of 64 bits", " 64 位整数"),
     "double": Text("numbers that a double holds exactly enough", "双精度数可表示的数值"),
     "time": Text("times", "时间"),
-    "list": Text("JSON lists of strings", "字符串 JSON 列表"),
+    "list": Text("JSON lists of strings", "字符串列表（JSON）"),
 }
 
 

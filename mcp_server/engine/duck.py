@@ -6,8 +6,9 @@ engine to file.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -85,12 +86,23 @@ class Engine:
         self._lock = threading.Lock()
         self._connection: DuckDBPyConnection | None = None
         self._attached: dict[Path, str] = {}
+        self._changed = threading.Condition()
+        self._running: list[DuckDBPyConnection] = []
 
-    def close(self) -> None:
-        """Let go of all files."""
+    def close(self, patience: float = 5.0) -> None:
+        """Interrupt what runs, wait up to `patience` seconds for it, and let go of all files."""
+        import duckdb
+
+        until = time.monotonic() + patience
+        with self._changed:
+            while self._running and time.monotonic() < until:
+                for own in self._running:
+                    own.interrupt()
+                self._changed.wait(_POLL_SECONDS)
         with self._lock:
             if self._connection is not None:
-                self._connection.close()
+                with suppress(duckdb.Error):  # it refuses while a statement runs; the process ends with it
+                    self._connection.close()
             self._connection, self._attached = None, {}
 
     # tasks
@@ -180,6 +192,8 @@ class Engine:
         import duckdb
 
         own = cursor(self._database())
+        with self._changed:
+            self._running.append(own)
         control.on_interrupt(own.interrupt)
         try:
             with _watched(own, control):
@@ -191,6 +205,9 @@ class Engine:
         except duckdb.Error as error:
             raise _failed(error) from error
         finally:
+            with self._changed:
+                self._running = [other for other in self._running if other is not own]
+                self._changed.notify_all()
             own.close()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, Literal, cast
+from unicodedata import category
 
 from mcp_server.engine.report import refuse
 from mcp_server.errors import LoadRefused
@@ -62,6 +63,9 @@ class Heading:
 
 def find(pattern: str) -> Found:
     """The files that a path or a glob names, sorted by path; LoadRefused where there is none or their format is unclear."""
+    if any(category(letter) in ("Cc", "Cs") for letter in pattern):
+        shown = ascii(pattern)
+        raise refuse(Text(f"{shown} cannot be a path.", f"{shown} 不是可用的路径。"))
     paths = _match(pattern)
     formats = {_format(path): path for path in reversed(paths)}
     if len(formats) > 1:
@@ -142,6 +146,10 @@ def heading(path: Path) -> Heading:
     """Column names and delimiter of a CSV file; the delimiter is the one that splits the first line most often."""
     with _readable(path):
         line = _first_record(path)
+    if sum(part.count('"') for part in line) % 2:
+        raise refuse(
+            Text(f"A quote in the header of {path} is never closed.", f"{path} 的表头中有未闭合的引号。"), _HEADER
+        )
     try:
         choices = [Heading(mark, tuple(next(csv.reader(line, delimiter=mark), ()))) for mark in _DELIMITERS]
     except csv.Error:
@@ -182,7 +190,7 @@ def not_utf8(path: Path) -> LoadRefused:
         Text(f"{path} is not UTF-8 text.", f"{path} 不是 UTF-8 文本。").then(guess),
         Text(
             "Save it as UTF-8 (in Excel: 'CSV UTF-8') and load again.",
-            "请另存为 UTF-8（Excel 中选择“CSV UTF-8”）后重新载入。",
+            "请另存为 UTF-8（Excel 中选择“CSV UTF-8”）后重新加载。",
         ),
     )
 
@@ -228,7 +236,7 @@ def _is_tracking(path: Path) -> bool:
     line = _first_line(path)
     try:
         first = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         first = None
         if line.strip() in ("{", "["):
             raise _not_ndjson(path) from None

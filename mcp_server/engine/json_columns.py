@@ -98,8 +98,8 @@ def _mixed(kinds: set[str]) -> Text:
 def _nested(name: str, source: str) -> LoadRefused:
     return refuse(
         Text(
-            f"Property {name!r} of {source} holds objects; a property is a string, number, bool, time or list of strings.",
-            f"{source} 的属性 {name!r} 中有对象；属性只能是字符串、数值、布尔、时间或字符串列表。",
+            f"Property {name!r} of {source} holds objects or nested lists; a property is a string, number, bool, time or list of strings.",
+            f"{source} 的属性 {name!r} 中有对象或嵌套列表；属性只能是字符串、数值、布尔、时间或字符串列表。",
         ),
         Text("Flatten it into properties of its own, such as parent.child.", "请拆成单独的属性，例如 parent.child。"),
     )

@@ -3,7 +3,7 @@
 The file holds three tables:
 
 * `events`: `"#user_id"` BIGINT, `"#event_name"` VARCHAR, `"#event_time"` TIMESTAMP (instant, naive UTC), the properties as
-  values columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically ordered by
+  typed columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically ordered by
   (`"#event_name"`, `"#event_time"`, `"$row"`).
 * `users`: `"#user_id"` BIGINT, unique, `"#account_id"` and `"#distinct_id"` VARCHAR where the files have them, properties.
   Ordered by `"#user_id"`.
@@ -101,6 +101,8 @@ def build(
     """
     import duckdb
 
+    if out.exists():
+        raise FileExistsError(out)  # it would be somebody's data; the caller names a new file
     zone = _zone(options.zone)
     mapping = system_names(sources.columns)
     patterns = _patterns(sources)
@@ -215,7 +217,7 @@ def _notes(prepared: Prepared, users: int) -> tuple[Text, ...]:
     if prepared.users is None:
         return (
             Text(
-                f"No users file: the {users:,} ids of the events are the users.",
+                f"No users file: the ids found in the events are the users ({users:,}).",
                 f"没有用户文件：以事件中出现的 {users:,} 个 ID 作为用户。",
             ),
         )
@@ -242,19 +244,19 @@ def _engine_error(error: Exception) -> EngineError:
     import duckdb
 
     if isinstance(error, duckdb.InterruptException):
-        return Interrupted(Text("Loading was stopped. Nothing was changed.", "载入已停止，数据没有变化。"))
-    first = str(error).splitlines()[0]
+        return Interrupted(Text("Loading was stopped. Nothing was changed.", "加载已停止，数据没有变化。"))
+    first = str(error).splitlines()[0].rstrip(".")
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryFailed(
             Text(
-                f"There is not enough memory or disk space to load this: {first}",
-                f"内存或磁盘空间不足，无法载入：{first}",
+                f"There is not enough memory or disk space to load this: {first}.",
+                f"内存或磁盘空间不足，无法加载：{first}。",
             ),
             next_step=Text(
-                "Free some, or load fewer columns or files at once.", "请释放空间，或减少一次载入的列数、文件数。"
+                "Free some, or load fewer columns or files at once.", "请释放空间，或减少一次加载的列数、文件数。"
             ),
         )
     return QueryFailed(
-        Text(f"The engine could not load this: {first}", f"引擎无法载入：{first}"),
+        Text(f"The engine could not load this: {first}.", f"引擎无法加载：{first}。"),
         next_step=Text("Check the files; if they are sound, report it.", "请检查文件；若文件无误，请反馈此问题。"),
     )

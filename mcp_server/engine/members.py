@@ -1,5 +1,6 @@
 """SQL over the members of a cluster or the values of a tag: one file per version, `user_id` or `user_id`, `value`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from mcp_server.engine.dialect import Tables
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Property
 
-_FORMULA = r"^[=+\-@\t\r]"
-"""What a spreadsheet would take for a formula at the start of a cell."""
+_FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
+"""What a spreadsheet would take for a formula at the start of a cell; East Asian ones read the wide signs too."""
 
 
 def members_query(
@@ -17,7 +18,7 @@ def members_query(
     """The members by id, with columns of theirs (of table `cluster`: the tag's value); a member whom the user table no longer has keeps only the id.
 
     `as_text`: times as local time, lists as JSON; else their own types. `defused`: texts that begin like a formula get
-    an apostrophe in front.
+    an apostrophe in front, the names of columns too.
     """
     user_id = identifier("#user_id")
     shown = ", ".join(_column(c, zone, as_text=as_text, defused=defused) for c in columns)
@@ -28,10 +29,11 @@ def members_query(
 
 
 def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str:
-    name = identifier(column.name)
+    harmful = defused and re.match(_FORMULA, column.name)
+    name = identifier("'" + column.name if harmful else column.name)
     if column.name == "#user_id":
         return f"m.user_id AS {name}"
-    value = "m.value" if column.table == "cluster" else f"u.{name}"
+    value = "m.value" if column.table == "cluster" else f"u.{identifier(column.name)}"
     if column.type == "time":
         instant = f"timezone('UTC', {value})"  # TIMESTAMP WITH TIME ZONE: a column that says what it means
         return f"{f'timezone({literal(zone)}, {instant})' if as_text else instant} AS {name}"

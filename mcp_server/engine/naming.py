@@ -94,7 +94,7 @@ def check_all_used(mapping: Mapping[str, str], used: set[str], sources: str) -> 
 
 
 def _missing(system: str, mapped: str | None, names: list[str], source: str) -> LoadRefused:
-    shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
+    shown = ", ".join(name[:60] for name in names[:30]) + (", …" if len(names) > 30 else "")
     if mapped is not None:
         close = nearest(mapped, names)
         message = Text(

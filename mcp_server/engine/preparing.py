@@ -86,7 +86,7 @@ def _prepare_tracking(
             ),
             Text(
                 "Load tracking files alone: their user_… lines make the users.",
-                "埋点文件请单独载入：其中的 user_… 行即用户数据。",
+                "埋点文件请单独加载：其中的 user_… 行即用户数据。",
             ),
         )
     if mapping:

@@ -7,7 +7,7 @@ from mcp_server.engine.connection import one, rows
 from mcp_server.engine.files import Heading, heading, not_utf8
 from mcp_server.engine.quoting import literal
 from mcp_server.engine.report import FIRST_ROWS, BadRow, refuse
-from mcp_server.engine.staging import TEXT, Column, Part, Staged, check_names, engine_path
+from mcp_server.engine.staging import TEXT, Column, Part, Staged, check_names, engine_path, reading
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -37,29 +37,27 @@ def stage_csv(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: 
     return Staged(relation, tuple(Column(name, TEXT) for name in union), tuple(parts), total, tuple(unread), table)
 
 
+_REGULAR = Text(
+    "Check that the file is complete, that all lines end alike, and that quotes are doubled inside quoted values.",
+    "请检查：文件须完整，换行符须统一，引号内的引号须写成两个。",
+)
+
+
 def _insert(connection: "DuckDBPyConnection", path: Path, each: Heading, table: str, targets: list[int]) -> int:
     """Append one file; the number of rows that went in."""
-    import duckdb
-
     for leftover in ("csv_errors", "csv_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {leftover}")
     columns = ", ".join(f"'f{i}': 'VARCHAR'" for i in range(len(targets)))
-    try:
+    # With one column, a blank line looks like a missing value; with more, the reader passes it over itself.
+    not_blank = " WHERE f0 IS NOT NULL" if len(targets) == 1 else ""
+    with reading(str(path), "CSV", _REGULAR):
         done = one(
             connection,
             f"INSERT INTO {table} ({', '.join(f'c{i}' for i in targets)}) "
             f"SELECT * FROM read_csv({engine_path(path)}, auto_detect = false, header = true, delim = {literal(each.delimiter)}, "
             f"quote = '\"', escape = '\"', allow_quoted_nulls = false, columns = {{{columns}}}, "
-            "store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', rejects_scan = 'csv_scans')",
+            f"store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', rejects_scan = 'csv_scans'){not_blank}",
         )
-    except duckdb.InvalidInputException:
-        raise refuse(
-            Text(f"{path} is not regular CSV.", f"{path} 不是规范的 CSV。"),
-            Text(
-                "Check that all lines end alike and that quotes are doubled inside quoted values.",
-                "请检查：换行符须统一，引号内的引号须写成两个。",
-            ),
-        ) from None
     return int(done[0])
 
 

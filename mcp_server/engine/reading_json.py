@@ -8,7 +8,7 @@ from mcp_server.engine.connection import one, rows
 from mcp_server.engine.files import is_utf8, not_utf8, without_bom
 from mcp_server.engine.quoting import literal
 from mcp_server.engine.report import refuse
-from mcp_server.engine.staging import JSON, MOST_COLUMNS, Column, Part, Staged, check_names, engine_path
+from mcp_server.engine.staging import JSON, MOST_COLUMNS, Column, Part, Staged, check_names, engine_path, reading
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -24,21 +24,17 @@ def stage_lines(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table
 
     The row id of the table is the load number. Blank lines are passed over and not counted.
     """
-    import duckdb
-
     connection.execute(f"CREATE TEMP TABLE {table} (json JSON)")
     parts: list[Part] = []
     loaded = 0
     for path in paths:
         source = engine_path(without_bom(path, temp))
-        try:
+        with reading(str(path), "newline-delimited JSON"):
             done = one(
                 connection,
                 f"INSERT INTO {table} SELECT CASE WHEN json_type(json) = 'OBJECT' THEN json END "
                 f"FROM read_ndjson_objects({source}, ignore_errors = true)",
             )
-        except duckdb.InvalidInputException as error:
-            raise _unreadable(path, error) from None
         parts.append(Part(str(path), loaded))
         if int(done[0]) and _has_null(connection, table, loaded) and not is_utf8(path):
             raise not_utf8(path)
@@ -48,13 +44,6 @@ def stage_lines(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table
 
 def _has_null(connection: "DuckDBPyConnection", table: str, since: int) -> bool:
     return bool(one(connection, f"SELECT count(*) FROM {table} WHERE rowid >= {since} AND json IS NULL")[0])
-
-
-def _unreadable(path: Path, error: Exception) -> Exception:
-    first = str(error).splitlines()[0]
-    return refuse(
-        Text(f"{path} cannot be read as newline-delimited JSON: {first}", f"{path} 无法按逐行 JSON 读取：{first}")
-    )
 
 
 def keys(connection: "DuckDBPyConnection", json: str, relation: str, order: str) -> list[str]:
@@ -94,6 +83,11 @@ def stage_json(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table:
     """Read newline-delimited JSON files, in order, into `table`."""
     parts = stage_lines(connection, paths, f"{table}_lines", temp)
     names = keys(connection, "json", f"{table}_lines", "rowid")
+    if not names:
+        raise refuse(
+            Text(f"No line of {paths[0]} is a JSON object.", f"{paths[0]} 中没有一行是 JSON 对象。"),
+            Text("Write one object on each line.", "请每行写一个对象。"),
+        )
     clean = check_names(names, str(paths[0]) if len(paths) == 1 else str(paths[0].parent))
     columns = "".join(f", {sql} AS c{i}" for i, sql in enumerate(fields("object", names)))
     connection.execute(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from mcp_server.engine.connection import one, rows
 from mcp_server.engine.quoting import identifier
 from mcp_server.engine.report import refuse
-from mcp_server.engine.staging import Column, Part, Staged, check_names, engine_path
-from mcp_server.errors import LoadRefused
+from mcp_server.engine.staging import Column, Part, Staged, check_names, engine_path, reading
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -19,20 +18,18 @@ _TAKEN = frozenset({"file_row_number", "file_index", "filename"})
 
 def stage_parquet(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: str) -> Staged:
     """A view `table` over Parquet files. Files may hold their columns in different orders or lack some."""
-    import duckdb
-
     source = f"read_parquet([{', '.join(map(engine_path, paths))}], union_by_name = true, hive_partitioning = false)"
-    try:
+    source_name = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
+    with reading(source_name, "Parquet"):
         kinds = [_columns(connection, path) for path in paths]
         described = rows(connection, f"DESCRIBE SELECT * FROM {source}")
         counts = [
             int(one(connection, f"SELECT num_rows FROM parquet_file_metadata({engine_path(path)})")[0])
             for path in paths
         ]
-    except duckdb.Error as error:
-        raise _unreadable(paths, error) from None
+    check_names(list(dict.fromkeys(name for file in kinds for name in file)), source_name)
     names = [row[0] for row in described]
-    clean = check_names(names, str(paths[0]) if len(paths) == 1 else str(paths[0].parent))
+    clean = check_names(names, source_name)
     firsts = [sum(counts[:i]) for i in range(len(counts))]
     offsets = f"list_extract({firsts}, CAST(file_index AS BIGINT) + 1)" if len(paths) > 1 else "0"
     columns = "".join(f", {identifier(name)} AS c{i}" for i, name in enumerate(names))
@@ -93,12 +90,3 @@ def _changing(files: list[dict[str, str]], result: dict[str, str]) -> tuple[tupl
 def _family(kind: str) -> str:
     """Types that hold each other's values exactly count as one."""
     return "integer" if kind.endswith("INT") or kind == "INTEGER" else kind.split("(", maxsplit=1)[0].lower()
-
-
-def _unreadable(paths: tuple[Path, ...], error: Exception) -> LoadRefused:
-    first = str(error).splitlines()[0]
-    name = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
-    return refuse(
-        Text(f"{name} cannot be read as Parquet: {first}", f"{name} 无法按 Parquet 读取：{first}"),
-        Text("Check that the file is complete.", "请检查文件是否完整。"),
-    )

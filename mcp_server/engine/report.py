@@ -69,7 +69,7 @@ class BadRows(Frozen):
         )
         return Text(
             f"{self.total:,} of {self.rows:,} rows of the {what.en} cannot be loaded: {reasons.en}.",
-            f"{what.zh}共 {self.rows:,} 行，其中 {self.total:,} 行无法载入：{reasons.zh}。",
+            f"{what.zh}共 {self.rows:,} 行，其中 {self.total:,} 行无法加载：{reasons.zh}。",
         )
 
 
@@ -107,7 +107,7 @@ class LoadReport(Frozen):
 
 def refuse(message: Text, next_step: Text = NOTHING) -> LoadRefused:
     """The error for files that cannot be loaded at all."""
-    return LoadRefused(message.then(Text("Nothing was loaded.", "未载入任何数据。")), next_step=next_step)
+    return LoadRefused(message.then(Text("Nothing was loaded.", "未加载任何数据。")), next_step=next_step)
 
 
 def refuse_rows(found: Sequence[BadRows]) -> LoadRefused:
@@ -121,10 +121,10 @@ def refuse_rows(found: Sequence[BadRows]) -> LoadRefused:
         for row in bad.first
     ]
     return LoadRefused(
-        message.then(Text("Nothing was loaded.", "未载入任何数据。")),
+        message.then(Text("Nothing was loaded.", "未加载任何数据。")),
         next_step=Text(
             "Mend these rows, or load the others with --skip-bad-rows.",
-            "请修正这些行；也可以加 --skip-bad-rows 跳过它们，只载入其余的行。",
+            "请修正这些行；也可以加 --skip-bad-rows 跳过它们，只加载其余的行。",
         ),
         problems=problems[:FIRST_ROWS],
     )

@@ -6,7 +6,8 @@ types. What the columns mean is decided afterwards, in `columns.py`.
 
 import glob
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,3 +124,25 @@ def _one_name(source: str, first: str, second: str) -> LoadRefused:
         ),
         Text("Rename one of them.", "请重命名其中一列。"),
     )
+
+
+_CHECK_FILE = Text("Check that the file is complete and undamaged.", "请检查文件是否完整、未损坏。")
+
+
+@contextmanager
+def reading(source: str, format_name: str, next_step: Text = _CHECK_FILE) -> Iterator[None]:
+    """Turn what the engine says about a file into an error that names it; a stop or a lack of memory passes through."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0].rstrip(".")
+        raise refuse(
+            Text(
+                f"{source} cannot be read as {format_name}: {first}.", f"{source} 无法按 {format_name} 读取：{first}。"
+            ),
+            next_step,
+        ) from None

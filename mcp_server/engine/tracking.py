@@ -91,12 +91,12 @@ def _with_offset(time: str, hours: str) -> str:
 
     Hours that are no number make the time unreadable, since it is not known which instant it is.
     """
-    minutes = f"CAST(round(abs(TRY_CAST({hours} AS DOUBLE)) * 60) AS BIGINT)"
+    minutes = f"TRY_CAST(round(abs(TRY_CAST({hours} AS DOUBLE)) * 60) AS BIGINT)"
     clock = f"CASE WHEN length({time}) = 10 THEN {time} || ' 00:00:00' ELSE {time} END"
     sign = f"CASE WHEN TRY_CAST({hours} AS DOUBLE) < 0 THEN '-' ELSE '+' END"
     return (
         f"CASE WHEN {hours} IS NULL OR regexp_matches({time}, ':.*(Z|[+-][0-9:]+)$') THEN {time} "
-        f"WHEN TRY_CAST({hours} AS DOUBLE) IS NULL THEN {time} || '?' "
+        f"WHEN {minutes} IS NULL THEN {time} || '?' "
         f"ELSE {clock} || {sign} || format('{{:02d}}:{{:02d}}', {minutes} // 60, {minutes} % 60) END"
     )
 

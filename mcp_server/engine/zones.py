@@ -46,17 +46,15 @@ class Clock:
     changes: tuple[Change, ...]
 
     @cached_property
-    def local_limits(self) -> tuple[datetime, datetime]:
-        """First and last local time whose instant can be written as well."""
-        low = FIRST if instant(FIRST, self.zone) is not None else local(FIRST, self.zone)
-        high = LAST if instant(LAST, self.zone) is not None else local(LAST, self.zone)
-        return low, high
+    def limits(self) -> tuple[datetime, datetime]:
+        """First and last instant that can be written both in UTC and as local time."""
+        return instant(FIRST, self.zone), instant(LAST, self.zone)
 
     @cached_property
-    def limits(self) -> tuple[datetime, datetime]:
-        """First and last instant whose local time can be written as well."""
-        low, high = self.local_limits
-        return instant(low, self.zone) or FIRST, instant(high, self.zone) or LAST
+    def local_limits(self) -> tuple[datetime, datetime]:
+        """The same two as local times."""
+        first, last = self.limits
+        return local(first, self.zone), local(last, self.zone)
 
     def to_instant(self, column: str, east: str) -> str:
         """SQL: the instant of a TIMESTAMP `column` that was written with an offset of `east` minutes, NULL meaning local.

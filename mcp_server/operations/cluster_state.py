@@ -84,6 +84,7 @@ def cluster_state(
     repairs: Sequence[Repair] = (),
     **more: Any,
 ) -> ClusterState:
+    """An answer about a cluster or tag as it stands; `said` may name it by {noun}, {name} and {id}."""
     named = said.format(noun=kind_of(cluster).noun, name=cluster.cluster_name, id=cluster.cluster_id)
     return ClusterState(
         message=deps.say(sentence(named, _standing(cluster))),
@@ -95,19 +96,28 @@ def cluster_state(
     )
 
 
+_WITH_VALUE = Text("{users} with a value", "{users}有标签值")
+
+
+def counted(users: int) -> Text:
+    """A number of users in words."""
+    return Text("1 user" if users == 1 else f"{users:,} users", f"{users:,} 名用户")
+
+
+def members(cluster: Cluster) -> Text:
+    """How many users the last good version holds, or gives a value; NOTHING where there is none."""
+    if cluster.users_num is None:
+        return NOTHING
+    users = counted(cluster.users_num)
+    return _WITH_VALUE.format(users=users) if kind_of(cluster) is TAGS else users
+
+
 def _standing(cluster: Cluster) -> Text:
-    users = _size(cluster).format(n=f"{cluster.users_num:,}") if cluster.users_num is not None else NOTHING
     if cluster.progress == 100:
-        return users
+        return members(cluster)
     if cluster.progress < 0:
         return Text("the last computation failed", "上次计算失败")
     return Text("computing, {p}%", "计算中，{p}%").format(p=cluster.progress)
-
-
-def _size(cluster: Cluster) -> Text:
-    if kind_of(cluster) is TAGS:
-        return Text("{n} users have a value", "{n} 名用户有标签值")
-    return Text("{n} users", "{n} 名用户")
 
 
 def _next(cluster: Cluster) -> Text:

@@ -6,7 +6,15 @@ from pydantic import BeforeValidator
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments
-from mcp_server.operations.cluster_state import ClusterRow, ClusterState, cluster_row, cluster_state, named_state
+from mcp_server.operations.cluster_state import (
+    ClusterRow,
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    members,
+    named_state,
+    sentence,
+)
 from mcp_server.operations.kinds import ALL_TYPES, CLUSTERS, TAGS, kind_of, not_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import (
@@ -20,7 +28,7 @@ from mcp_server.operations.params import (
     ProjectId,
     Search,
 )
-from mcp_server.operations.saving import Change, Wish, create, update
+from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN, Change, Wish, create, update
 from mcp_server.qp.either import explain_any
 from mcp_server.qp.model import normalised
 from mcp_server.qp.problems import finding
@@ -154,7 +162,11 @@ def _known_types(types: tuple[str, ...]) -> None:
         if t not in ALL_TYPES
     ]
     if problems:
-        raise InvalidArguments(Text("Unknown types.", "未知的类型。"), problems=problems)
+        raise InvalidArguments(
+            Text("Unknown types.", "未知的类型。"),
+            next_step=Text("Mend them, or leave cluster_types out.", "请修正，或不带 cluster_types。"),
+            problems=problems,
+        )
 
 
 # change
@@ -203,10 +215,18 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
     """Delete a cluster or tag, its members and its definition. Ask the user first, naming it and its size."""
     found = await deps.segments.get(deps.project(params.project_id), params.cluster)
     if params.dry_run:
-        said = Text("Would delete {noun} {name} (id {id})", "将删除{noun} {name}（id {id}）")
-        return cluster_state(found, said, deps, dry_run=True)
+        said = _WOULD_DELETE.format(noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id)
+        return ClusterState(
+            message=deps.say(sentence(said, members(found))),
+            next=deps.say(SAME_WITHOUT_DRY_RUN),
+            cluster=cluster_row(found, deps),
+            dry_run=True,
+        )
     await deps.segments.delete(found)
     gone = Text("Deleted {noun} {name} (id {id}).", "已删除{noun} {name}（id {id}）。").format(
         noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id
     )
     return ClusterState(message=deps.say(gone))
+
+
+_WOULD_DELETE = Text("Would delete {noun} {name} (id {id})", "将删除{noun} {name}（id {id}）")

@@ -10,6 +10,7 @@ from mcp_server.operations.cluster_state import (
     ClusterState,
     cluster_row,
     cluster_state,
+    counted,
     named_state,
     sentence,
     standing_note,
@@ -45,7 +46,12 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
         said = Text("Would refresh {noun} {name}", "将刷新{noun} {name}").format(
             noun=kind_of(found).noun, name=found.cluster_name
         )
-        return ClusterState(message=deps.say(sentence(said, cost)), cluster=cluster_row(found, deps), dry_run=True)
+        return ClusterState(
+            message=deps.say(sentence(said, cost)),
+            next=deps.say(Text("To compute it, call again without dry_run.", "如需计算，去掉 dry_run 再次调用。")),
+            cluster=cluster_row(found, deps),
+            dry_run=True,
+        )
     done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
     said = _REFRESHED if done.progress == 100 else named_state(done)
     return cluster_state(done, said, deps)
@@ -127,10 +133,10 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         on_progress=deps.report,
     )
     after = await deps.segments.get(project, found.cluster_id)
-    said = Text("Wrote {n} users of {name} to {path}.", "已将 {name} 的 {n} 名用户写入 {path}。")
+    said = Text("Wrote {users} of {name} to {path}.", "已将 {name} 的 {users}写入 {path}。")
     note = standing_note(after)
     return Exported(
-        message=deps.say(said.format(n=f"{made.rows:,}", name=found.cluster_name, path=made.path)),
+        message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=made.path)),
         next=deps.say(Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING),
         path=str(made.path),
         rows=made.rows,

@@ -1,9 +1,11 @@
 """Creating and changing clusters and tags: the same steps for both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mcp_server.errors import InvalidArguments, NameTaken
-from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, sentence
+from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
 from mcp_server.operations.kinds import Kind, kind_of, must_be, only_clusters
@@ -11,9 +13,10 @@ from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.either import AnyReading, compare_any, explain_any, hash_any
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import normalised
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.tags import Definition
-from mcp_server.text import Text, listed
+from mcp_server.text import NOTHING, Text
 
 SHORT_WAIT = 5.0
 """Seconds that a create or update waits for its first result, so that a quick one is answered at once."""
@@ -38,7 +41,7 @@ _UNCHANGED = Text(
 )
 _UPDATED = Text("Changed {noun} {name} (id {id})", "已修改{noun} {name}（id {id}）")
 _WOULD_UPDATE = Text("Would change {noun} {name}", "将修改{noun} {name}")
-_SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", "若用户同意，去掉 dry_run 再次调用。")
+SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", "若用户同意，去掉 dry_run 再次调用。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +85,35 @@ async def create(wish: Wish, deps: Deps) -> ClusterState:
     )
     taken = await deps.segments.find_name(wish.project, wish.cluster_name)
     if taken:
-        return _existing(taken, wish, definition, metadata, deps)
+        return _existing(taken, wish, reading, metadata, deps)
     if wish.dry_run:
         return await _would_create(wish, reading, definition, metadata, deps)
     draft = ClusterDraft(wish.cluster_name, wish.display_name, wish.cluster_type, definition, wish.remarks)
     try:
         made = await deps.segments.create(wish.project, draft)
     except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
-        return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, definition, metadata, deps)
+        return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, reading, metadata, deps)
     made = await deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report)
     return cluster_state(made, _CREATED, deps, warnings=reading.warnings, repairs=reading.repairs)
 
 
-def _existing(taken: Cluster, wish: Wish, definition: Definition, metadata: Metadata, deps: Deps) -> ClusterState:
+def _existing(taken: Cluster, wish: Wish, reading: AnyReading, metadata: Metadata, deps: Deps) -> ClusterState:
     """What has the name already, if it is what was asked for. NameTaken otherwise."""
     kind = kind_of(taken)
     differences = [_TYPE_DIFFERS.format(type=taken.cluster_type)] if taken.cluster_type != wish.cluster_type else []
     if kind is wish.kind:
-        differences += compare_any(taken.definition, definition, metadata)
+        differences += compare_any(taken.definition, reading.must(), metadata)
     if differences:
         named = {"noun": kind.noun, "name": taken.cluster_name, "id": taken.cluster_id}
         next_step = _OTHER_NEXT.format(noun=kind.noun, update=kind.update)
-        raise NameTaken(_OTHER.format(**named, differences=listed(differences)), next_step=next_step)
-    return cluster_state(taken, _EXISTS, deps, existed=True, dry_run=wish.dry_run)
+        raise NameTaken(_OTHER.format(**named, differences=_in_a_row(differences)), next_step=next_step)
+    read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs}
+    return cluster_state(taken, _EXISTS, deps, **read, existed=True, dry_run=wish.dry_run)
+
+
+def _in_a_row(differences: Sequence[Text]) -> Text:
+    """Clauses that hold commas of their own."""
+    return Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
 
 
 async def _would_create(
@@ -113,8 +122,8 @@ async def _would_create(
     size = await _size(definition, wish.project, deps)
     would = _WOULD_CREATE.format(noun=wish.kind.noun, name=wish.cluster_name)
     return ClusterState(
-        message=deps.say(sentence(would, _users(size, metadata.users))),
-        next=deps.say(_SAME_WITHOUT_DRY_RUN),
+        message=deps.say(sentence(would, _shared(size, metadata))),
+        next=deps.say(SAME_WITHOUT_DRY_RUN),
         dry_run=True,
         warnings=problem_rows(reading.warnings, deps),
         repairs=repair_rows(reading.repairs, deps),
@@ -130,8 +139,10 @@ async def _size(definition: Definition, project: str, deps: Deps) -> int:
     return seen.users_num
 
 
-def _users(n: int, everybody: int) -> Text:
-    return Text("{n} users ({share})", "{n} 名用户（{share}）").format(n=f"{n:,}", share=share(n, everybody))
+def _shared(size: int, metadata: Metadata) -> Text:
+    return Text("{users} ({share})", "{users}（{share}）").format(
+        users=counted(size), share=share(size, metadata.users)
+    )
 
 
 async def update(change: Change, deps: Deps) -> ClusterState:
@@ -144,11 +155,12 @@ async def update(change: Change, deps: Deps) -> ClusterState:
         reading = await read_definition(change.raw, metadata, deps, kind=change.kind, own=found.cluster_name)
     definition = _checked(change, reading, deps, found)
     changes = _changes(found, change, definition, metadata)
+    read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs} if reading else {}
     if not changes:
-        return cluster_state(found, _UNCHANGED, deps, dry_run=change.dry_run)
+        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run)
     said = tuple(deps.say(one) for one in changes)
     if change.dry_run:
-        return await _would_update(found, definition, said, deps)
+        return await _would_update(found, reading, metadata, said, deps)
     done = await deps.segments.update(
         found, ClusterChanges(change.display_name or None, definition, change.remarks or None)
     )
@@ -158,8 +170,7 @@ async def update(change: Change, deps: Deps) -> ClusterState:
         done,
         _UPDATED,
         deps,
-        warnings=reading.warnings if reading else (),
-        repairs=reading.repairs if reading else (),
+        **read,
         changes=said,
         users_num_before=found.users_num,
     )
@@ -170,7 +181,11 @@ def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Clus
     if reading is not None:
         return all_good(reading, [*problems, *only_clusters(reading.definition, found.cluster_type)])
     if problems:
-        raise InvalidArguments(Text("The display name can't be used.", "显示名称不可用。"), problems=problems)
+        raise InvalidArguments(
+            Text("The display name can't be used; nothing was changed.", "显示名称不可用；未做任何更改。"),
+            next_step=Text("Choose another one and call again.", "请换一个后重新调用。"),
+            problems=problems,
+        )
     return None
 
 
@@ -189,25 +204,34 @@ def _changes(found: Cluster, change: Change, definition: Definition | None, meta
 
 
 async def _would_update(
-    found: Cluster, definition: Definition | None, changes: tuple[str, ...], deps: Deps
+    found: Cluster, reading: AnyReading | None, metadata: Metadata, changes: tuple[str, ...], deps: Deps
 ) -> ClusterState:
-    sizes: dict[str, int] = {}
-    sized: tuple[Text, ...] = ()
-    would = _WOULD_UPDATE.format(noun=kind_of(found).noun, name=found.cluster_name)
-    if definition is not None and hash_any(definition) != hash_any(found.definition):
-        before = await _size(found.definition, found.project_id, deps)
-        after = await _size(definition, found.project_id, deps)
-        sizes = {"users_num_before": before, "users_num_after": after}
-        sized = (
-            Text("users: {before} → {after}", "人数：{before} → {after}").format(
-                before=f"{before:,}", after=f"{after:,}"
-            ),
+    sized, before, after = NOTHING, None, None
+    if reading and hash_any(reading.must()) != hash_any(found.definition):
+        before = await _size_now(found, metadata, deps)
+        after = await _size(reading.must(), found.project_id, deps)
+        sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(
+            before=_FITS_NO_MORE if before is None else f"{before:,}", after=f"{after:,}"
         )
+    would = _WOULD_UPDATE.format(noun=kind_of(found).noun, name=found.cluster_name)
     return ClusterState(
-        message=deps.say(sentence(would, *sized)),
-        next=deps.say(_SAME_WITHOUT_DRY_RUN),
+        message=deps.say(sentence(would, sized)),
+        next=deps.say(SAME_WITHOUT_DRY_RUN),
         cluster=cluster_row(found, deps),
         dry_run=True,
         changes=changes,
-        **sizes,
+        warnings=problem_rows(reading.warnings if reading else (), deps),
+        repairs=repair_rows(reading.repairs if reading else (), deps),
+        users_num_before=before,
+        users_num_after=after,
     )
+
+
+_FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")
+
+
+async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> int | None:
+    """What the saved definition selects now; None where the data no longer has what it names."""
+    saved = normalised(found.definition)
+    reading = await read_definition(saved, metadata, deps, kind=kind_of(found), own=found.cluster_name)
+    return await _size(reading.definition, found.project_id, deps) if reading.definition else None

@@ -18,9 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, St
 from pydantic_core import PydanticCustomError
 
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.numbers import NUMBER, parse_number, plain
 
-NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-"""A JSON number as text."""
 RECENT_DAY = "[0-9]{1,5}-[0-9]{1,5}"
 DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}:[0-9]{2})?"
@@ -234,7 +233,8 @@ def meaning_hash(definition: Qp) -> str:
     """A hash that is the same for definitions that differ only in what changes nothing.
 
     Left out: relations that join fewer than two parts, a date window beside `recentDay`, absent against
-    default, the order of conditions that are joined, an empty list against an absent one.
+    default, the order of conditions that are joined, an empty list against an absent one, how `num` and a window
+    are spelt.
     """
     text = json.dumps(meaning_of(definition), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -259,14 +259,26 @@ def filters_meaning(filts: Sequence[Filter], relation: str) -> dict[str, Any]:
 
 
 def _event_meaning(event: EventCondition) -> dict[str, Any]:
-    window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
+    days = [f"{int(day)}" for day in event.recent_day.split("-")] if event.recent_day else []
+    window = ["-".join(days)] if days else [_same_time(event.start_time), _same_time(event.end_time)]
     return {
         "event": event.event_name,
         "measure": [event.measure.analysis, event.measure.quota],
-        "compare": [event.comparator, event.num],
+        "compare": [event.comparator, ",".join(map(_same_number, event.num.split(",")))],
         "window": window,
         "filts": filters_meaning(event.filts, event.relation),
     }
+
+
+def _same_number(text: str) -> str:
+    """One spelling of a number: 1 for 1.0 and 1e0."""
+    number = parse_number(text)
+    return text if number is None else plain(number)
+
+
+def _same_time(text: str) -> str:
+    """One spelling of a time: a date is its midnight, as the start and as the end of a window (qp.md section 2)."""
+    return text.removesuffix(" 00:00:00")
 
 
 def _filter_meaning(part: Filter) -> Any:

@@ -1,12 +1,15 @@
 """Names of clusters and tags (qp.md section 6)."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mcp_server.errors import Problem
 from mcp_server.qp.problems import finding
 
+_NOT_ON_A_LINE = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of control characters, halves of characters, line and paragraph breaks."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -27,10 +30,11 @@ def name_findings(name: str, limits: NameLimits, path: str = "/cluster_name") ->
 
 
 def display_name_findings(name: str, limits: NameLimits, path: str = "/display_name") -> Iterator[Problem]:
-    """What is wrong with a display name."""
-    if not name.strip() or len(name) > limits.display_name or not name.isprintable():
-        yield finding("display_name_invalid", path, got=name, suggestion=name[: limits.display_name].strip()
-                      if name.isprintable() else "", most=limits.display_name)  # fmt: skip
+    """What is wrong with a display name: its length in code points, nothing but blanks, or line breaks and the like."""
+    one_line = not any(unicodedata.category(c) in _NOT_ON_A_LINE for c in name)
+    if not name.strip() or len(name) > limits.display_name or not one_line:
+        suggestion = name[: limits.display_name].strip() if one_line else ""
+        yield finding("display_name_invalid", path, got=name, suggestion=suggestion, most=limits.display_name)
 
 
 def _legal(name: str, most: int) -> str:

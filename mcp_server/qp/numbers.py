@@ -3,8 +3,8 @@
 import re
 from decimal import Context, Decimal
 
-from mcp_server.qp.model import NUMBER
-
+NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+"""A JSON number as text."""
 _NUMBER = re.compile(NUMBER)
 MAX_DIGITS = 38
 MAX_PLACES = 18

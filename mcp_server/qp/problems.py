@@ -156,6 +156,68 @@ CODES: Mapping[str, Code] = {
         "No version of {name} is kept for that day. Kept: {expected}.", "{name} 没有保留该日的版本。现有：{expected}。"),
     "cluster_date_unexpected": _problem(
         "specifiedClusterDate belongs only to clusters and tags; remove it.", "specifiedClusterDate 只用于分群和标签；请删除。"),
+    # SQL
+    "sql_empty": _problem(
+        'The SQL is empty. Write one SELECT that returns "#user_id".', "SQL 为空。请写一条返回 \"#user_id\" 的 SELECT。"),
+    "sql_too_long": _problem(
+        "The SQL is too long: at most {limit} characters. Keep long lists of users as a cluster and read that.",
+        "SQL 过长：最多 {limit} 个字符。较长的用户名单可先存成分群再引用。"),
+    "sql_too_deep": _problem(
+        "The SQL is nested too deeply or too entangled to be read (at most {limit} brackets inside each other). "
+        "Take it apart with WITH, and give every JOIN its ON.",
+        "SQL 嵌套过深或结构过于复杂，无法解析（括号最多嵌套 {limit} 层）。请用 WITH 拆开，并为每个 JOIN 写上 ON。"),
+    "sql_invalid": _problem("The SQL cannot be read: {detail}.", "无法解析该 SQL：{detail}。"),
+    "sql_several": _problem(
+        "Only one statement may be given; remove what stands after the first semicolon.",
+        "只能有一条语句；请删除第一个分号之后的内容。"),
+    "sql_not_select": _problem(
+        "Only a SELECT (also WITH … SELECT) may be given, not {got}.", "只能写 SELECT（或 WITH … SELECT），不能写 {got}。"),
+    "sql_recursive": _problem(
+        "WITH RECURSIVE is not allowed; write plain WITH.", "不支持 WITH RECURSIVE；请用普通的 WITH。"),
+    "sql_construct_refused": _problem(
+        "{got} is not allowed here; use plain SELECT with joins, sub-queries, CASE and window functions.",
+        "此处不能使用 {got}；请用普通的 SELECT，可含连接、子查询、CASE 和窗口函数。"),
+    "sql_table_unknown": _problem(
+        "There is no table {got} in this project. Readable: {expected}.", "本项目没有表 {got}。可读的表：{expected}。"),
+    "sql_table_function": _problem(
+        "{got}() cannot be read from. Readable are only the tables {expected}.",
+        "不能从 {got}() 读取数据。只能读这些表：{expected}。"),
+    "sql_function_refused": _problem("The function {got} may not be used.{hint}", "不能使用函数 {got}。{hint}"),
+    "sql_function_size": _problem(
+        "{got} needs a constant width of at most {limit} here.", "{got} 的宽度须为常数，且不超过 {limit}。"),
+    "sql_parameter_refused": _problem(
+        "{got} cannot stand here. The only parameter is ${{PartDate:name}}, a whole condition, outside quotes.",
+        "此处不能写 {got}。唯一可用的参数是 ${{PartDate:名称}}，它是一个完整的条件，不能放在引号里。"),
+    "sql_parameter_missing": _problem(
+        'The parameter {got} has no value. Give recentDay "A-B", or the first and the last day.',
+        "参数 {got} 没有取值。请给出 recentDay（\"A-B\"），或起止日期。"),
+    "sql_parameter_unused": _problem(
+        "The SQL has no parameter {got}. Remove its value or write ${{PartDate:{got}}}.",
+        "SQL 中没有参数 {got}。请删除该取值，或在 SQL 中写 ${{PartDate:{got}}}。"),
+    "sql_parameter_value": _problem(
+        'The value of {name} is recentDay "A-B" ("1-7" the past seven days without today), or two days yyyy-MM-dd, the first '
+        "not after the last.",
+        "{name} 的取值应为 recentDay（\"A-B\"，如 \"1-7\" 为过去 7 天不含今天），或两个日期 yyyy-MM-dd，且起不晚于止。"),
+    "sql_columns": _problem("The result must have {expected}; it has {got}.", "结果应为{expected}；现有 {got} 列。"),
+    "sql_id_column": _problem(
+        'The first column of the result must be called "#user_id". Write … {suggestion}.',
+        "结果的第一列必须名为 \"#user_id\"。请写 … {suggestion}。"),
+    "sql_id_type": _problem(
+        '"#user_id" of the result must be whole numbers; here it is {got}.',
+        "结果的 \"#user_id\" 必须是整数；现为 {got}。"),
+    "sql_value_type": _problem(
+        "A tag's value is a text, a number, a bool or a time; here it is {got}. Convert it, for example CAST(x AS VARCHAR).",
+        "标签值只能是文本、数值、布尔或时间；现为 {got}。请转换，例如 CAST(x AS VARCHAR)。"),
+    "sql_value_long": _problem(
+        "A tag's value has at most {limit} characters; here one has {got}.", "标签值最多 {limit} 个字符；这里出现了 {got} 个字符的值。"),
+    "sql_two_values": _problem(
+        'A tag gives a user one value; {count} users have several, such as {got}. Aggregate: GROUP BY "#user_id".',
+        "标签对每个用户只能有一个值；有 {count} 个用户出现多个值，如 {got}。请按 \"#user_id\" 分组汇总。"),
+    "sql_column_unknown": _problem(
+        "No column {got} exists here. Columns such as #user_id stand in double quotes.",
+        "此处没有列 {got}。#user_id 这类列名要放在双引号里。"),
+    "sql_failed": _problem("The engine cannot run this SQL: {detail}", "引擎无法执行该 SQL：{detail}"),
+    "sql_cluster_unknown": _problem("There is no cluster or tag {got} that could be read.", "没有可读取的分群或标签 {got}。"),
     # warnings
     "recent_day_six": _warning(
         '"{got}" is {days} days with today; {full} days with today would be "{suggestion}".',
@@ -181,6 +243,14 @@ CODES: Mapping[str, Code] = {
         "没有用户得到该标签值：没有人符合，或已先取了前面的值。"),
     "selects_everybody": _warning("This condition selects every user.", "该条件选中全部用户。"),
     "condition_twice": _warning("The same condition stands at {other} as well.", "同样的条件在 {other} 已出现。"),
+    "sql_no_part_date": _warning(
+        '{got} is read without a condition on "$part_date"; ThinkingData refuses that. Write ${{PartDate:name}}, or '
+        "\"$part_date\" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd'.",
+        "读取 {got} 时没有限定 \"$part_date\"，ThinkingData 会拒绝这种 SQL。请加上 ${{PartDate:名称}}，或 \"$part_date\" BETWEEN 'yyyy-MM-dd' "
+        "AND 'yyyy-MM-dd'。"),
+    "sql_all_clusters": _warning(
+        "{got} is read without cluster_name = 'name' or cluster_name IN (…), so every cluster and tag is loaded for it.",
+        "读取 {got} 时没有用 cluster_name = '名称' 或 cluster_name IN (…) 限定，因此要载入全部分群和标签。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
 }

@@ -15,7 +15,8 @@ from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
 from mcp_server.qp.json_schema import Schema
-from mcp_server.qp.model import DAY, NUMBER, RECENT_DAY, TIME
+from mcp_server.qp.model import DAY, RECENT_DAY, TIME
+from mcp_server.qp.numbers import NUMBER
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
 

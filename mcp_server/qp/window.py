@@ -5,6 +5,7 @@ naive `datetime` in UTC; a `Span` is half-open, [start, end), None meaning open.
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -56,25 +57,39 @@ def recent_days(text: str, today: date) -> Days | None:
         return None
 
 
-def instant(local: datetime, zone: ZoneInfo) -> datetime | None:
+def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """A local time as an instant: in a repeated hour the first, in a skipped hour moved forward.
 
-    None where the instant lies outside years 1 to 9999; callers treat it as an open end.
+    An instant outside the years 1 to 9999 becomes the first or the last that can be held.
     """
     try:
         return local.replace(tzinfo=zone, fold=0).astimezone(UTC).replace(tzinfo=None)
     except (OverflowError, ValueError):
-        return None
+        return _nearest_end(local)
 
 
 def local(moment: datetime, zone: ZoneInfo) -> datetime:
-    """An instant as local time."""
-    return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    """An instant as local time; at either end of the calendar the last time that can be held."""
+    try:
+        return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    except (OverflowError, ValueError):
+        return _nearest_end(moment)
 
 
-def day_start(day: date, zone: ZoneInfo) -> datetime | None:
-    """The first instant of a local day."""
-    return instant(datetime.combine(day, time()), zone)
+def _nearest_end(moment: datetime) -> datetime:
+    return datetime.max if moment.year > 5000 else datetime.min
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a local day: its midnight, or, where a clock change skips that, the change itself."""
+    midnight = datetime.combine(day, time())
+    start = instant(midnight, zone)
+    if local(start, zone) == midnight or start in (datetime.min, datetime.max):
+        return start
+    low = midnight.replace(tzinfo=zone, fold=1).astimezone(UTC).replace(tzinfo=None)  # still the day before
+    seconds = range(int((start - low).total_seconds()) + 1)
+    first = bisect_left(seconds, day, key=lambda s: local(low + timedelta(seconds=s), zone).date())
+    return low + timedelta(seconds=first)
 
 
 def after(day: date, zone: ZoneInfo) -> datetime | None:
@@ -123,12 +138,12 @@ def _offset(text: str | None) -> timedelta | None:
 
 
 def to_project_time(written: LocalTime, zone: ZoneInfo) -> datetime | None:
-    """The local time of the project for a time that was written with an offset."""
+    """The local time of the project for a time that was written with an offset; None beyond the calendar."""
     if written.offset is None:
         return written.moment
     try:
-        return local(written.moment - written.offset, zone)
-    except OverflowError:
+        return (written.moment - written.offset).replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    except (OverflowError, ValueError):
         return None
 
 
@@ -151,4 +166,5 @@ def span_between(start: str, end: str, zone: ZoneInfo) -> Span:
     if last.moment.time() == time():
         return Span(low, after(last.moment.date(), zone))
     high = instant(last.moment.replace(microsecond=0), zone)
-    return Span(low, high + timedelta(seconds=1) if high else None)
+    whole_second = timedelta(seconds=1)
+    return Span(low, high + whole_second if high < datetime.max - whole_second else None)

@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, Names, ValueType
-from mcp_server.qp.model import NUMBER, EventCondition, Filter
+from mcp_server.qp.model import EventCondition, Filter
+from mcp_server.qp.numbers import NUMBER
 from mcp_server.qp.tags import EventRows
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days, show_time

@@ -198,6 +198,16 @@ def test_of_users_with_one_id_the_first_is_kept(tmp_path: Path) -> None:
     assert loaded.built.report.skipped[0].counts == {"missing_user_id": 1, "duplicate_user": 2}
 
 
+def test_blank_lines_are_no_rows_in_a_file_of_one_column_either(tmp_path: Path) -> None:
+    users = write(tmp_path / "users.csv", "#user_id\n5\n\n7\n\n")
+    assert load(tmp_path, Sources(users=users)).values("#user_id", "users") == [5, 7]
+
+
+def test_a_header_may_hold_a_line_break(tmp_path: Path) -> None:
+    loaded = load(tmp_path, Sources(events_csv(tmp_path, f"1,a,{TIME},5", head=f'{HEAD},"two\nlines"')))
+    assert loaded.property("two\nlines").high == "5"
+
+
 def test_identical_event_rows_are_all_kept(tmp_path: Path) -> None:
     assert load(tmp_path, Sources(events_csv(tmp_path, *[f"1,a,{TIME}"] * 3))).built.metadata.rows == 3
 
@@ -221,6 +231,9 @@ def test_another_encoding_far_down_is_named_too(tmp_path: Path) -> None:
         ("empty.csv", "", "is empty"),
         ("blank.csv", "\n\n", "no header line"),
         ("head.csv", HEAD + "\n", "holds no rows"),
+        ("open.csv", f'"{HEAD}\n1,a,{TIME}\n', "header of"),
+        ("ends.csv", f"{HEAD}\r\n1,a,{TIME}\n2,a,{TIME}\r3,a,{TIME}\n", "cannot be read as CSV"),
+        ("cut.csv.gz", "\x1f", "cannot be read"),
         ("events.xlsx", "PK", "format of"),
         ("twice.csv", f"{HEAD},Level,level\n1,a,{TIME},1,2\n", "two columns that are one name"),
         ("nameless.csv", f",{HEAD}\n0,1,a,{TIME}\n", "no usable name"),
@@ -236,6 +249,11 @@ def test_a_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
     error = refused(tmp_path, Sources(str(tmp_path / "purchase.csv")))
     assert "There is no file" in error.message.en
     assert "purchases.csv" in error.next_step.en
+
+
+@pytest.mark.parametrize("path", ["", "a\0.csv", "\udce9.csv", "a\nb.csv"])
+def test_impossible_paths_are_refused(tmp_path: Path, path: str) -> None:
+    refused(tmp_path, Sources(path)).message.en.encode()
 
 
 def test_a_folder_and_an_empty_pattern_are_refused(tmp_path: Path) -> None:

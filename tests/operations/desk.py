@@ -94,6 +94,17 @@ def check_chinese(words: str) -> None:
     assert not _ENGLISH_SENTENCE.search(words), words
 
 
+def _sentences(data: Mapping[str, Any]) -> Iterator[str]:
+    """Everything in a result that is in the language of the call."""
+    yield from (data[key] for key in ("message", "next") if key in data)
+    yield from (row["message"] for key in ("problems", "warnings") for row in data.get(key, ()))
+    yield from (row["reason"] for row in data.get("repairs", ()))
+    yield from data.get("notes", ())
+    yield from data.get("changes", ())
+    clusters = [*data.get("clusters", ()), data.get("cluster", {})]
+    yield from (row["note"] for row in clusters if "note" in row)
+
+
 @dataclass
 class Desk:
     """What one process works with, and short ways to use it."""
@@ -116,9 +127,8 @@ class Desk:
             raise
         data = as_sent(operation, result)
         if self.language == "zh":
-            for words in (result.message, result.next, *(w["message"] for w in data.get("warnings", ()))):
-                if words:
-                    check_chinese(words)
+            for words in _sentences(data):
+                check_chinese(words)
         return result
 
     def refused(self, name: str, **arguments: object) -> FenqunError:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import duckdb
 import pytest
 
+from mcp_server.errors import Interrupted
 from tests import small
-from tests.operations.desk import MANY_EVENTS, USERS, Desk, of_user, times, until
+from tests.operations.desk import EVENTS_WITHOUT_END, MANY_EVENTS, PATIENCE, USERS, Desk, of_user, times, until
 
 BOTH_SIDES = {
     "events": [times("greater", 0), times("greater", 1), times("equal", 0, "login")],
@@ -257,6 +259,24 @@ def test_a_share_is_never_shown_as_nothing_where_it_is_something(desk: Desk) -> 
     assert [share(*n) for n in ((0, 9), (0, 0), (1, 3), (3, 3), (1, 100_000), (1, 7_000_000))] == [
         "0%", "0%", "33.3%", "100.0%", "0.001%", "1.4e-05%"
     ]  # fmt: skip
+
+
+def test_a_process_that_ends_breaks_off_what_it_sizes(desk: Desk) -> None:
+    desk.load(USERS, EVENTS_WITHOUT_END)
+    engine = desk.app.deps.segments._engine  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async def end() -> None:
+            await until(lambda: engine._running)
+            await anyio.to_thread.run_sync(desk.app.close)
+
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+                group.start_soon(end)
+                with pytest.raises(Interrupted):
+                    await desk.asked("preview_definition", {"qp": small.BUYERS})
+
+    anyio.run(main)
 
 
 def test_a_preview_reports_progress_and_stops_when_the_call_is_cancelled(desk: Desk) -> None:

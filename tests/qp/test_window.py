@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mcp_server.qp.window import Days, instant, parse_time, recent_days, span_between, span_of_days
+from mcp_server.qp.window import local as local_time
 
 SHANGHAI, NEW_YORK, SAO_PAULO = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York"), ZoneInfo("America/Sao_Paulo")
 
@@ -45,14 +46,21 @@ def test_a_day_without_a_midnight_begins_with_its_first_instant():
     assert instant(datetime(2018, 11, 3, 23, 59, 59), SAO_PAULO) == datetime(2018, 11, 4, 2, 59, 59)
 
 
+def test_a_skipped_midnight_gives_way_to_the_clock_change_itself():
+    toronto = ZoneInfo("America/Toronto")  # 1919-03-30 23:30 became 00:30
+    span = span_of_days(Days(date(1919, 3, 31), date(1919, 3, 31)), toronto)
+    assert span.start == datetime(1919, 3, 31, 4, 30)
+    assert span_of_days(Days(date(1919, 3, 30), date(1919, 3, 30)), toronto).end == span.start
+
+
 @pytest.mark.parametrize(
     ("local", "utc"),
     [
         (datetime(2024, 7, 1), datetime(2024, 6, 30, 16)),
-        (datetime(1, 1, 1), None),  # before the first instant that can be held: an open end
+        (datetime(1, 1, 1), datetime.min),  # before the first instant that can be held
     ],
 )
-def test_a_local_time_is_an_instant(local: datetime, utc: datetime | None):
+def test_a_local_time_is_an_instant(local: datetime, utc: datetime):
     assert instant(local, SHANGHAI) == utc
 
 
@@ -70,6 +78,8 @@ def test_a_repeated_hour_is_the_first_and_a_skipped_one_moves_forward():
         ("", "2020-01-09", None, datetime(2020, 1, 9, 16)),
         ("2020-01-03", "", datetime(2020, 1, 2, 16), None),
         ("", "", None, None),
+        ("0001-01-01", "9999-12-31", datetime.min, None),
+        ("0001-01-01", "9999-12-31 23:59:59", datetime.min, datetime(9999, 12, 31, 16)),
     ],
 )
 def test_dates_include_both_ends(start: str, end: str, low: datetime | None, high: datetime | None):
@@ -101,3 +111,11 @@ def test_only_the_documented_forms_are_plain(text: str, plain: bool):
     written = parse_time(text)
     assert written is not None
     assert written.plain is plain
+
+
+def test_the_ends_of_the_calendar_never_open_the_wrong_side():
+    late = span_between("9999-12-31 23:59:59", "", NEW_YORK)
+    assert late.start == datetime.max
+    assert span_between("", "9999-12-31 23:59:59", ZoneInfo("UTC")).end is None
+    assert instant(datetime.min, SHANGHAI) == datetime.min
+    assert local_time(datetime.max, SHANGHAI) == datetime.max

@@ -1,39 +1,51 @@
-"""Short ways to write rows, definitions and their selection by the second reading, for examples by hand."""
+"""Short ways to write rows and definitions for examples by hand, and what both readings make of them."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from tests.reading import slow
+import duckdb
 
-SCHEMA: slow.Schema = {
-    "event": {
-        "#user_id": "whole",
-        "#event_name": "string",
-        "#event_time": "time",
-        "amount": "double",
-        "price": "decimal",
-        "count": "whole",
-        "item": "string",
-        "level": "string",
-        "won": "bool",
-        "due": "time",
-    },
-    "user": {"#user_id": "whole", "level": "whole", "name": "string", "seen": "time", "tags": "list", "vip": "bool"},
+from tests.reading.agreement import agreed
+from tests.reading.tables import fill
+from tests.reading.worlds import Column, World
+
+COLUMNS = {
+    "event": [
+        Column("#user_id", "whole", "BIGINT"),
+        Column("#event_name", "string", "VARCHAR"),
+        Column("#event_time", "time", "TIMESTAMP"),
+        Column("amount", "double", "DOUBLE"),
+        Column("price", "decimal", "DECIMAL(18,4)"),
+        Column("count", "whole", "BIGINT"),
+        Column("item", "string", "VARCHAR"),
+        Column("level", "string", "VARCHAR"),
+        Column("due", "time", "TIMESTAMP"),
+    ],
+    "user": [
+        Column("#user_id", "whole", "BIGINT"),
+        Column("level", "whole", "BIGINT"),
+        Column("name", "string", "VARCHAR"),
+        Column("seen", "time", "TIMESTAMP"),
+        Column("tags", "list", "VARCHAR[]"),
+        Column("vip", "bool", "BOOLEAN"),
+    ],
 }
+EVENT_NAMES = ("pay", "Pay", "login")
 TODAY = date(2026, 7, 15)
 SHANGHAI = "Asia/Shanghai"
 
 
 def user(number: int = 1, **values: Any) -> dict[str, Any]:
-    return dict.fromkeys(SCHEMA["user"]) | {"#user_id": number} | values
+    return dict.fromkeys(c.name for c in COLUMNS["user"]) | {"#user_id": number} | values
 
 
 def event(name: str = "pay", at: str = "2026-07-14 12:00:00", number: int = 1, **values: Any) -> dict[str, Any]:
     """An event at a local time of Shanghai, which is eight hours ahead all year."""
     moment = datetime.fromisoformat(at) - timedelta(hours=8)
     system = {"#user_id": number, "#event_name": name, "#event_time": moment, "$row": 0}
-    return dict.fromkeys(SCHEMA["event"]) | system | values
+    return dict.fromkeys(c.name for c in COLUMNS["event"]) | system | values
 
 
 def times(comparator: str = "greater", num: str = "0", name: str = "pay", **more: Any) -> dict[str, Any]:
@@ -59,7 +71,15 @@ def chosen(
     zone: str = SHANGHAI,
     today: date = TODAY,
 ) -> set[int]:
-    return slow.select(definition, users or [user()], events, SCHEMA, zone, today)
+    """The users that both readings select."""
+    world = World(zone, today, COLUMNS, EVENT_NAMES, users or [user()], events)
+    fill(_database(), world)
+    return agreed(_database(), world, definition)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
 
 
 def does(condition: dict[str, Any], *events: dict[str, Any]) -> bool:

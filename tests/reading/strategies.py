@@ -5,7 +5,7 @@ purpose: a test compares them with the vocabulary, so that a word that nobody ge
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Context, Decimal
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.reading import slow
-from tests.reading.worlds import STRINGS, Column, World, worlds
+from tests.reading.worlds import CLOCKS, STRINGS, Column, World, worlds
 
 Json = dict[str, Any]
 
@@ -27,7 +27,7 @@ WORDS = {
     "double": NUMBER_WORDS,
     "decimal": NUMBER_WORDS,
     "bool": ("isTrue", "isFalse"),
-    "time": (*NUMBER_WORDS, "relativeCurrentBetween", "relativeCurrentBefore"),
+    "time": (*NUMBER_WORDS, "range", "relativeCurrentBetween", "relativeCurrentBefore"),
     "list": ("arrayIncludeItem", "arrayNotIncludeItem", "arrayItemPos", "arrayIsNull", "arrayNotNull"),
 }
 NULL_WORDS = ("isNull", "notNull")
@@ -36,13 +36,18 @@ EVENT_WORDS = ("relativeEventBefore", "relativeEventAfter", "relativeEventAbsolu
 MEASURES = ("TIMES", "SUM", "AVG", "MAX", "MIN", "MEDIAN", "DISTINCT")
 NUMBERS = ("whole", "double", "decimal")
 RECENT = (
-    "1-7", "0-7", "0-1", "1-1", "0-6", "8-14", "2-3", "7-7", "0-2", "1-2", "0-36500", "1-36500", "01-07", "00-14",
+    "1-7", "0-7", "0-1", "1-1", "0-6", "2-6", "2-3", "7-7", "0-2", "0-3", "1-2", "0-36500", "1-36500", "01-07", "00-03",
 )  # fmt: skip
 PATTERNS = (
     "a", "^a", "b$", "a$", "^$", "", ".", "a.b", "a.c", "[ab]+c?", "(?:a|分)", r"\d", r"\s", r"\w$", r"\W", "^.{2,3}$", "x*y",
     "[^a]", r"\.", "(?i)AB", "(?s)a.b", "a|b|c", "^[分群]+$", "😀?$", "[$]", r"\\$", "'", "--",
 )  # fmt: skip
 """Patterns that RE2 and Python read alike, but for what `slow.pattern_for_python` spells anew."""
+
+ENDS = (
+    "0001-01-01", "0001-01-01 00:00:00", "1900-01-01 12:00:00", "2900-01-01", "9999-12-31", "9999-12-31 23:59:59",
+)  # fmt: skip
+"""Times far from all data, the ends of the calendar among them."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,10 @@ def cases(draw: st.DrawFn, most: int = 10) -> Case:
 
 @st.composite
 def definitions(draw: st.DrawFn, world: World) -> Json:
-    """A definition with up to three conditions on either side."""
-    events = draw(st.lists(event_conditions(world), max_size=3))
-    filters = draw(st.lists(filters_of(world, inside=False, depth=3), min_size=0 if events else 1, max_size=2))
+    """A definition with up to three conditions on either side; most are short, so that nothing hides behind another."""
+    size, others = draw(st.sampled_from(((1, 0), (0, 1), (1, 0), (2, 0), (0, 2), (1, 1), (3, 1), (1, 2))))
+    events = draw(st.lists(event_conditions(world), min_size=size, max_size=size))
+    filters = draw(st.lists(filters_of(world, inside=False, depth=3), min_size=others, max_size=others))
     definition: Json = {"events": events} if events or draw(st.booleans()) else {}
     definition |= {"filts": filters} if filters or draw(st.booleans()) else {}
     for key in ("event_relation", "relation", "event_user_relation"):
@@ -89,7 +95,7 @@ def event_conditions(draw: st.DrawFn, world: World) -> Json:
     numbers = _in_order([draw(_measured(world, name, measure)) for _ in range(2 if word == "range" else 1)], exact)
     condition = {"eventName": name, "comparator": word, "num": ",".join(numbers), "taPropQuota": measure}
     condition |= draw(windows(world))
-    if draw(st.integers(0, 2)) == 2:
+    if draw(st.integers(0, 3)) == 3:
         condition["filts"] = draw(st.lists(filters_of(world, inside=True, depth=3), max_size=3))
         condition |= _relation(draw)
     return condition
@@ -115,7 +121,7 @@ def _measurable(analysis: str, column: Column) -> bool:
 def _measured(draw: st.DrawFn, world: World, name: str, measure: Json) -> str:
     """A number to compare a measure with: mostly what some user's rows really measure."""
     if measure["analysis"] in ("TIMES", "DISTINCT"):
-        return draw(st.sampled_from(("1", "0", "2", "3", "4", "5", "1.5", "-1", "2e0", "0.9")))
+        return draw(st.sampled_from(("1", "0", "2", "3", "1", "2", "4", "1.5", "-1", "2e0", "0.9")))
     user = draw(st.sampled_from(world.users))["#user_id"]
     rows = [e for e in world.events if e["#user_id"] == user and name in ("anyEvent", e["#event_name"])]
     project = slow.Project(world.schema, world.zone, world.today)
@@ -125,7 +131,9 @@ def _measured(draw: st.DrawFn, world: World, name: str, measure: Json) -> str:
 
 @st.composite
 def windows(draw: st.DrawFn, world: World) -> Json:
-    kind = draw(st.sampled_from(("none", "none", "none", "recent", "recent", "dates", "start", "end", "both")))
+    kind = draw(
+        st.sampled_from(("none", "none", "none", "none", "none", "recent", "recent", "dates", "start", "end", "both"))
+    )
     window = {"recentDay": draw(st.sampled_from(RECENT))} if kind in ("recent", "both") else {}
     if kind in ("dates", "both"):
         start, end = _in_order([draw(_window_times(world)) for _ in range(2)], _day_first)
@@ -144,12 +152,11 @@ def _day_first(text: str) -> str:
 
 
 def _odd_times(world: World) -> st.SearchStrategy[str]:
-    """Times in the small hours of a day near today, which some clocks never show, and the ends of the calendar."""
-    days = st.integers(-3, 12).map(lambda back: str(world.today - timedelta(days=back)))
-    clocks = st.sampled_from(("02:30:00", "01:30:00", "00:00:00"))
-    near = st.builds(lambda day, clock: f"{day} {clock}", days, clocks)
-    ends = ("0001-01-01", "0001-01-01 00:00:00", "1900-01-01 12:00:00", "9999-12-31", "9999-12-31 23:59:59")
-    return st.one_of(near, near, st.sampled_from(ends))
+    """Times in the small hours of a day on which the clock does something, and the ends of the calendar."""
+    days = [str(day) for zone, day in CLOCKS if zone == world.zone] + [str(world.today - timedelta(days=1))]
+    clocks = ("", " 00:00:00", " 00:30:00", " 01:30:00", " 02:30:00", " 23:30:00")
+    near = st.builds(str.__add__, st.sampled_from(days), st.sampled_from(clocks))
+    return st.one_of(near, near, near, st.sampled_from(ENDS))
 
 
 # --- filters -------------------------------------------------------------------------------------
@@ -165,14 +172,14 @@ def filters_of(draw: st.DrawFn, world: World, *, inside: bool, depth: int) -> Js
         return draw(crowd_conditions(world))
     table = draw(st.sampled_from(("event", "event", "user"))) if inside else "user"
     column = draw(st.sampled_from(world.columns[table]))
-    legal = WORDS[column.kind] * 2 + NULL_WORDS
-    word = draw(st.sampled_from(legal + EVENT_WORDS * 2 if inside and column.kind == "time" else legal))
+    legal = WORDS[column.kind] * 3 + NULL_WORDS
+    word = draw(st.sampled_from(legal + EVENT_WORDS * 5 if inside and column.kind == "time" else legal))
     condition: Json = {"tableType": table, "columnName": column.name, "comparator": word}
+    if word in EVENT_WORDS:
+        return condition | draw(_spans(world, column))
     values = draw(_values(world, column, word))
     if values or draw(st.booleans()):
         condition["ftv"] = values
-    if word in EVENT_WORDS:
-        condition["timeUnit"] = draw(st.sampled_from(("minute", "hour", "day")))
     return condition
 
 
@@ -190,6 +197,23 @@ def crowd_conditions(draw: st.DrawFn, world: World) -> Json:
     return condition
 
 
+def _spans(world: World, column: Column) -> st.SearchStrategy[Json]:
+    """A span around the event: mostly exactly as long as some event lies from some value."""
+    found = [("0", "minute"), ("1", "hour"), ("1", "day"), ("36500", "day")]
+    for moment in dict.fromkeys(e["#event_time"] for e in world.events):
+        for value in column.values:
+            found += _in_units(abs(moment - value))
+    return st.sampled_from(found).map(lambda span: {"ftv": [span[0]], "timeUnit": span[1]})
+
+
+def _in_units(length: timedelta) -> Iterator[tuple[str, str]]:
+    """A length of time in every unit in which it is whole."""
+    for unit in ("minute", "hour", "day"):
+        count, rest = divmod(length, timedelta(**{f"{unit}s": 1}))
+        if not rest and length.days < 36500:
+            yield str(count), unit
+
+
 def _values(world: World, column: Column, word: str) -> st.SearchStrategy[list[str]]:
     """The `ftv` of a word."""
     if word in ("isNull", "notNull", "isTrue", "isFalse", "arrayIsNull", "arrayNotNull"):
@@ -198,8 +222,6 @@ def _values(world: World, column: Column, word: str) -> st.SearchStrategy[list[s
         return st.sampled_from(RECENT[:12]).map(lambda window: window.split("-"))
     if word == "relativeCurrentBefore":
         return st.sampled_from(("0", "1", "7", "8", "36500")).map(lambda days: [days])
-    if word in EVENT_WORDS:
-        return st.sampled_from(("0", "1", "12", "24", "60", "90", "36500")).map(lambda span: [span])
     if word == "arrayItemPos":
         return st.tuples(st.sampled_from(("1", "2", "3", "4")), _texts(column)).map(list)
     texts = _texts_of(world, column, word)
@@ -214,7 +236,7 @@ def _texts_of(world: World, column: Column, word: str) -> st.SearchStrategy[str]
         return st.sampled_from(column.values).flatmap(lambda value: _near(_decimal(value)))
     if column.kind == "time":
         near = time_texts(world, column.values)
-        return near if word == "range" else st.one_of(near, near, _odd_times(world))
+        return st.one_of(near, near, near, _odd_times(world))
     if "egex" in word:
         return st.one_of(st.sampled_from(PATTERNS), _texts(column).map(_as_pattern))
     return _pieces(column) if "nclude" in word and column.kind == "string" else _texts(column)

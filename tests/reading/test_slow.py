@@ -1,11 +1,10 @@
-"""The second reading of qp.md against examples worked out by hand: windows, event conditions, joins."""
+"""Both readings of qp.md, the slow one and the engine's, against examples worked out by hand: windows, event conditions, joins."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from tests.reading import slow
 from tests.reading.building import chosen, condition, does, event, group, measured, times, user
 
 # --- windows (section 2) -------------------------------------------------------------------------
@@ -59,39 +58,6 @@ def test_recent_day_wins_over_dates() -> None:
 
 def test_no_window_is_all_time_and_the_future() -> None:
     assert does(times("equal", "2"), event(at="1990-01-01"), event(at="2090-01-01"))
-
-
-@pytest.mark.parametrize(
-    ("zone", "day", "begin", "hours"),
-    [
-        ("America/New_York", date(2026, 3, 8), "2026-03-08 05:00", 23),
-        ("America/New_York", date(2026, 11, 1), "2026-11-01 04:00", 25),
-        ("Europe/London", date(2026, 3, 29), "2026-03-29 00:00", 23),
-        ("America/Sao_Paulo", date(2018, 11, 4), "2018-11-04 03:00", 23),  # begins at 01:00
-        ("America/Havana", date(2026, 11, 1), "2026-11-01 04:00", 25),  # midnight twice
-        ("America/St_Johns", date(2010, 11, 7), "2010-11-07 02:30", 25),  # back into the day before, a minute past
-        ("America/Toronto", date(1919, 3, 31), "1919-03-31 04:30", 23.5),  # 23:30 becomes 00:30
-        ("Pacific/Apia", date(2011, 12, 30), "2011-12-30 10:00", 0),  # a day that never was
-    ],
-)
-def test_a_day_runs_from_its_first_instant_to_that_of_the_next(zone: str, day: date, begin: str, hours: float) -> None:
-    midnight = (day - date(1970, 1, 1)).days * slow.DAY
-    start, end = slow.day_start(midnight, zone), slow.day_start(midnight + slow.DAY, zone)
-    assert start == slow.micros(datetime.fromisoformat(begin))
-    assert (end - start) / slow.SECOND / 3600 == hours
-
-
-@pytest.mark.parametrize(
-    ("local", "utc"),
-    [
-        ("2026-11-01 01:30", "2026-11-01 05:30"),  # repeated: the first
-        ("2026-03-08 02:30", "2026-03-08 07:30"),  # skipped: moved forward, shown as 03:30
-        ("2026-07-01 12:00", "2026-07-01 16:00"),
-    ],
-)
-def test_local_times_in_new_york_become_instants(local: str, utc: str) -> None:
-    shown = slow.micros(datetime.fromisoformat(local))
-    assert slow.instant(shown, "America/New_York") == slow.micros(datetime.fromisoformat(utc))
 
 
 # --- event conditions (section 3) ----------------------------------------------------------------
@@ -225,6 +191,19 @@ def test_a_side_without_a_condition_is_left_out() -> None:
         assert chosen(only, [event()], people) == {2}
         only = {"events": [times()], "filts": [], "event_user_relation": relation}
         assert chosen(only, [event()], people) == {1}
+
+
+def test_a_definition_may_hold_more_conditions_than_a_mask_has_bits() -> None:
+    people = [user(n, level=n) for n in (1, 2, 3)]
+    never = [times("greater", str(n)) for n in range(10, 41)]
+    unlike = [condition("level", "equal", str(n)) for n in range(100, 150)]
+    last = {"events": [*never, times("equal", "1")], "filts": [*unlike, condition("level", "equal", "2")]}
+    anything = {"event_relation": "or", "relation": "or", "event_user_relation": "or"}
+    assert chosen(last | anything, [event()], people) == {1, 2}
+    seldom = [times("less", str(n)) for n in range(10, 41)]
+    other = [condition("level", "notEqual", str(n)) for n in range(100, 150)]
+    last = {"events": [*seldom, times("less", "1")], "filts": [*other, condition("level", "notEqual", "2")]}
+    assert chosen(last, [event()], people) == {3}
 
 
 def test_groups_nest() -> None:

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engine.duck import DataFile, Engine
 from mcp_server.engine.members import members_query
+from mcp_server.errors import FenqunError
 from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.records import VersionRecord
-from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.platforms.local.workspace import Workspace, explained
 from mcp_server.platforms.ports import Export
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.numbers import plain
@@ -70,8 +71,13 @@ def export_members(
     )
     if spreadsheet and as_text:
         temp = _marked(temp, control.temp_path(".csv"))
-    final = _free(workspace.exports, name, file_format)
-    workspace.publish(temp, final)
+    with explained(workspace.root):
+        final = _reserved(workspace.exports, name, file_format)
+    try:
+        workspace.publish(temp, final)
+    except FenqunError:
+        final.unlink(missing_ok=True)
+        raise
     return Export(final, rows, final.stat().st_size, tuple(c.name for c in columns))
 
 
@@ -84,13 +90,17 @@ def _marked(source: Path, target: Path) -> Path:
     return target
 
 
-def _free(folder: Path, name: str, suffix: str) -> Path:
-    """A file name that is not in use."""
+def _reserved(folder: Path, name: str, suffix: str) -> Path:
+    """A new, empty file whose name nobody else gets, in this process or another."""
     path, count = folder / f"{name}.{suffix}", 1
-    while path.exists():
-        count += 1
-        path = folder / f"{name}_{count}.{suffix}"
-    return path
+    while True:
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            count += 1
+            path = folder / f"{name}_{count}.{suffix}"
+        else:
+            return path
 
 
 def shown_value(value: object, zone: ZoneInfo) -> str:

@@ -20,7 +20,7 @@ _NEW_DAY = Text("a new day began since the last computation", "上次计算之�
 _NEW_PART = Text(
     "{name}, which it rests on, changed after the last computation", "其依赖的 {name} 在上次计算之后有变化"
 )
-NEVER = Text("it was never computed", "尚未计算过")
+NEVER = Text("no computation of it has finished yet", "尚未完成过计算")
 _NOT_READY = Text("{name} has no members yet: {why}", "{name} 还没有成员：{why}")
 _REFRESH_FIRST = Text("Call refresh_cluster first.", "请先调用 refresh_cluster。")
 

@@ -35,7 +35,8 @@ def load(
 ) -> LoadReport:
     """Load event and user files as the data of a project; it replaces what was there.
 
-    `events` and `users` are paths or globs. Raises LoadRefused where a file cannot be loaded; then nothing changed.
+    `events` and `users` are paths or globs; `on_progress` takes percent, 0 to 100. Raises LoadRefused where a file
+    cannot be loaded; then nothing changed.
     """
     sources = Sources(events, users or None, columns, Path(metadata) if metadata else None)
     with ExitStack() as opened:
@@ -52,7 +53,7 @@ def load(
             out,
             previous=_previous(catalog, project_id),
             temp=spill,
-            progress=on_progress,
+            progress=lambda done, doing: on_progress(100 * done, doing),
             memory_limit=memory_limit,
         )
         final = home.result_path(home.data, f"project_{project_id}", ".duckdb")

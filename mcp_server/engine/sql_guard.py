@@ -1,0 +1,220 @@
+"""The check of SQL that users write, before anything runs: one SELECT, the project's own tables, listed functions.
+
+The text is read into a tree and every node of it is held against the allow-lists of `sql_words.py`; what is not on them is
+refused by name, with its place. This is the layer that explains. The layers that hold without it are in `sql_child.py`:
+the engine's own tree of the same text, a connection that can neither write nor open files, and a process that is killed at
+its limits (docs/sql-clusters.md).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from mcp_server.engine.sql_parameters import (
+    DayRange,
+    Template,
+    at,
+    days_of,
+    parameter_problems,
+    place_in,
+    read_template,
+)
+from mcp_server.engine.sql_parse import MOST_LEVELS, Command, TooEntangled, Unreadable, levels, tree_of, words_of
+from mcp_server.engine.sql_reading import clusters_named, lacks_part_date
+from mcp_server.engine.sql_walk import Found, count_tables, result_columns, walk
+from mcp_server.errors import InvalidDefinition, Problem
+from mcp_server.qp.problems import blocking, finding, warnings_of
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+    from sqlglot.tokenizer_core import Token
+
+LONGEST = 20_000
+"""Characters of one SQL."""
+MOST_PROBLEMS = 20
+MOST_TABLES = 100
+"""Mentions of tables; more than that is no query that a person wrote."""
+_STARTS = frozenset({"SELECT", "WITH", "FROM", "(", "VALUES"})
+_RESULT: Mapping[int, Text] = {
+    1: Text('one column, "#user_id"', '一列 "#user_id"'),
+    2: Text('two columns, "#user_id" and the value', '两列，即 "#user_id" 和标签值'),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSql:
+    """SQL that passed the check; `text` gives what may run."""
+
+    sql: str
+    """As it was written."""
+    project_id: str
+    columns: Literal[1, 2]
+    """1: a cluster, `#user_id`. 2: a tag, `#user_id` and the value."""
+    clusters: frozenset[str] | None
+    """Clusters and tags that it reads by name, exactly as written; None where it may read any of them."""
+    parameters: Mapping[str, DayRange]
+    warnings: tuple[Problem, ...]
+    path: str
+    """JSON Pointer of the SQL, for findings while it runs."""
+    _template: Template = field(repr=False)
+
+    def text(self, today: date) -> str:
+        """The statement for a day of the project, without a semicolon, parameters filled in."""
+        days = {name: days_of(value, today) for name, value in self.parameters.items()}
+        return self._template.filled({name: found for name, found in days.items() if found})
+
+
+def check_sql(
+    sql: str,
+    project_id: str,
+    *,
+    columns: Literal[1, 2],
+    parameters: Mapping[str, DayRange] | None = None,
+    path: str = "/sql",
+    parameters_path: str = "/parameters",
+) -> CheckedSql:
+    """Check SQL of a cluster (`columns=1`) or a tag (`columns=2`) of a project (qp.md section 5).
+
+    InvalidDefinition carries all that is wrong with it, each with its place. What only the engine knows (columns, types)
+    is found by `sql_run.bind_sql`.
+    """
+    given = dict(parameters or {})
+    problems = list(_unfit(sql, path))
+    if problems:
+        raise _refused(problems)
+    template, problems = read_template(sql, path)
+    problems += parameter_problems(template.names, given, parameters_path)
+    check = _Check(project_id, columns, path, template)
+    problems += check.run()
+    if blocking(problems):
+        raise _refused(problems)
+    return CheckedSql(
+        sql, project_id, columns, check.clusters, given, tuple(warnings_of(problems)), path, check.statement
+    )
+
+
+def _refused(problems: Sequence[Problem]) -> InvalidDefinition:
+    return InvalidDefinition(
+        Text("The SQL has problems; nothing was run.", "SQL 有问题，没有执行任何语句。"),
+        next_step=Text("Mend them and call again.", "请修正后重新调用。"),
+        problems=blocking(problems)[:MOST_PROBLEMS] + warnings_of(problems),
+    )
+
+
+def _unfit(sql: str, path: str) -> Iterator[Problem]:
+    """What is wrong with the text as a text. DuckDB 1.5 ends a statement at NUL, so control characters are refused."""
+    if not sql.strip():
+        yield finding("sql_empty", path)
+    elif len(sql) > LONGEST:
+        yield finding("sql_too_long", path, got=f"{len(sql):,}", limit=f"{LONGEST:,}")
+    for offset, character in enumerate(sql[:LONGEST]):
+        if (character < " " and character not in "\t\n\r") or "\ud800" <= character <= "\udfff":
+            detail = Text(f"the character U+{ord(character):04X}", f"字符 U+{ord(character):04X}")
+            yield at(finding("sql_invalid", path, detail=detail), place_in(sql, offset))
+            break
+
+
+@dataclass(slots=True)
+class _Check:
+    """One run over one text; problems are collected in the order of their places."""
+
+    project_id: str
+    columns: Literal[1, 2]
+    path: str
+    statement: Template
+    clusters: frozenset[str] | None = frozenset()
+
+    def run(self) -> list[Problem]:
+        text = self.statement.filled({})
+        try:
+            words = words_of(text)
+            ends = [word.start for word in words if word.token_type.name == "SEMICOLON"]
+            body = [word for word in words if word.start < min(ends, default=len(text))]
+            if early := list(self._shape(words, ends, body)):
+                return early
+            root = tree_of(body, text)
+        except Unreadable as error:
+            return [self._problem("sql_invalid", error.offset, detail=error.why)]
+        except Command as error:
+            return [self._problem("sql_construct_refused", error.offset, got=error.word)]
+        except TooEntangled:
+            return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
+        problems = self._of_tree(root, text)
+        self.statement = self.statement.cut(min(ends, default=len(text)))
+        return problems
+
+    def _shape(self, words: "Sequence[Token]", ends: list[int], body: "Sequence[Token]") -> Iterator[Problem]:
+        """What the words alone show: how many statements, of which kind, how deep."""
+        if not body:
+            yield self._problem("sql_empty")
+            return
+        if more := next((word for word in words[len(body) :] if word.start not in ends), None):
+            yield self._problem("sql_several", more.start, got=more.text)
+        if body[0].text.upper() not in _STARTS:
+            yield self._problem("sql_not_select", body[0].start, got=body[0].text.upper())
+        elif levels(body) > MOST_LEVELS:
+            yield self._problem("sql_too_deep", limit=MOST_LEVELS)
+
+    def _of_tree(self, root: "exp.Expr", text: str) -> list[Problem]:
+        tables = {f"{kind}_{self.project_id}" for kind in ("v_event", "v_user", "user_result_cluster")}
+        if count_tables(root) > MOST_TABLES:
+            return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
+        found = sorted(
+            islice(walk(root, text, tables), MOST_PROBLEMS), key=lambda f: len(text) if f.offset is None else f.offset
+        )
+        problems = [self._of(f) for f in dict.fromkeys(found)]
+        if not problems:
+            problems += self._of_result(root)
+            problems += self._of_data(root)
+        return problems
+
+    def _of(self, found: Found) -> Problem:
+        return self._problem(
+            found.code,
+            found.offset,
+            got=found.got,
+            expected=found.expected,
+            suggestion=found.suggestion,
+            **found.values,
+        )
+
+    def _of_result(self, root: "exp.Expr") -> Iterator[Problem]:
+        """The columns of the result, where the text alone tells them."""
+        columns = result_columns(root)
+        if columns is None:
+            return
+        if len(columns) != self.columns:
+            yield self._problem(
+                "sql_columns", columns[0][1] if columns else None, got=len(columns), expected=_RESULT[self.columns]
+            )
+        elif columns[0][0].casefold() != "#user_id":
+            yield self._problem("sql_id_column", columns[0][1], got=columns[0][0], suggestion='AS "#user_id"')
+
+    def _of_data(self, root: "exp.Expr") -> Iterator[Problem]:
+        """Warnings about the reading of events and clusters; notes the clusters that are named."""
+        for offset, written in lacks_part_date(root, f"v_event_{self.project_id}"):
+            yield self._problem("sql_no_part_date", offset, got=written)
+        self.clusters, unclear = clusters_named(root, f"user_result_cluster_{self.project_id}")
+        if self.clusters is None:
+            yield self._problem("sql_all_clusters", unclear, got=f"user_result_cluster_{self.project_id}")
+
+    def _problem(
+        self,
+        code: str,
+        offset: int | None = None,
+        *,
+        got: object = "",
+        expected: object = "",
+        suggestion: str = "",
+        **values: object,
+    ) -> Problem:
+        problem = finding(code, self.path, got=got, expected=expected, suggestion=suggestion, **values)
+        return problem if offset is None else at(problem, self.statement.place(offset))
+
+
+def result_words(columns: int) -> Text:
+    """What the result of such SQL has, in words."""
+    return _RESULT[columns]

@@ -1,0 +1,155 @@
+"""Arbitrary JSON as arguments: an answer that fits its schema or an error of the house, and the catalogue is unharmed."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from mcp_server.errors import FenqunError, NameTaken
+from mcp_server.operations.registry import OPERATIONS
+from tests import small
+from tests.operations.desk import DYNAMIC, PATIENCE, STATIC, Desk, of_user, opened, times
+
+CALM = settings(
+    max_examples=100,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+NAMES = [o.name for o in OPERATIONS]
+WORDS = [name for o in OPERATIONS for name in o.params.model_fields]
+
+_TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.text(st.characters(categories=["Cs", "Cc", "Cf", "Zl", "Nd"]), max_size=5),
+    st.sampled_from([
+        "buyers", "BUYERS", "1", "buy", "city", "level", "#user_id", "csv", "parquet", "true", "null", "{}", "[]", '["city"]', STATIC, DYNAMIC,
+        "'; DROP TABLE cluster; --", "0-7", "2026-07-01", "1e5", "-1", "equal", "and", "or", "event", "user", "", " ", "a" * 25, "买" * 51,
+    ]),
+)  # fmt: skip
+_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _TEXTS)
+JSON = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_TEXTS, inner, max_size=4)),
+    max_leaves=12,
+)
+
+DEFINITIONS: list[dict[str, Any]] = [
+    small.BUYERS,
+    {
+        "events": [
+            times("range", "0,5", "anyEvent", startTime="2026-07-01", endTime="2026-07-03"),
+            times("notEqual", "3", recentDay="0-7", filts=[of_user("city", "include", "上")]),
+            {**times("greater", "1.5"), "taPropQuota": {"analysis": "AVG", "quota": "price"}},
+        ],
+        "event_relation": "or",
+        "filts": [
+            {"filterType": "COMPOUND", "relation": "or", "filts": [of_user("level", "range", "1", "4"), of_user("city", "isNull")]},
+            of_user("city", "regexMatch", "^.$"),
+        ],
+        "event_user_relation": "or",
+    },
+]  # fmt: skip
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a definition: what holds it, and the index or key."""
+    if isinstance(node, dict | list):
+        for key in list(node) if isinstance(node, dict) else range(len(node)):
+            yield node, key
+            yield from places(node[key])
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> Any:
+    """A valid definition, with arbitrary JSON in one place or two; sometimes as text."""
+    made = copy.deepcopy(draw(st.sampled_from(DEFINITIONS)))
+    for _ in range(draw(st.integers(0, 2))):
+        holder, key = draw(st.sampled_from(list(places(made))))
+        holder[key] = draw(JSON)
+    return json.dumps(made) if draw(st.integers(0, 5)) == 5 else made
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "cluster": st.sampled_from(["buyers", "Buyers", "1"]),
+    "cluster_name": st.sampled_from(["buyers", "other", "x"]),
+    "display_name": st.sampled_from(["买家", "x"]),
+    "cluster_type": st.sampled_from([STATIC, DYNAMIC]),
+    "qp": definitions(),
+    "sample": st.integers(0, 20),
+    "properties": st.lists(st.sampled_from(["city", "LEVEL"]), max_size=2),
+    "wait_seconds": st.sampled_from([0, 0.01]),
+    "format": st.sampled_from(["csv", "parquet"]),
+    "dry_run": st.booleans(),
+    "event": st.sampled_from(["buy", "login"]),
+}
+"""What fits, so that arbitrary values reach beyond the reading of arguments."""
+
+
+@st.composite
+def arguments(draw: st.DrawFn, tool: str) -> dict[str, Any]:
+    """Arguments that mostly fit, with arbitrary JSON for some of them and now and then an unknown one."""
+    made: dict[str, Any] = {}
+    for name, field in OPERATIONS[NAMES.index(tool)].params.model_fields.items():
+        kind = draw(st.integers(0, 9))
+        if kind < 6 and name in VALUES and (field.is_required() or kind < 4):
+            made[name] = draw(VALUES[name])
+        elif kind > 6:
+            made[name] = draw(JSON)
+    if draw(st.integers(0, 9)) == 9:
+        made[draw(st.one_of(_TEXTS, st.sampled_from(WORDS)))] = draw(JSON)
+    made.pop("project_id", None)
+    return made
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    yield from opened(small.make(tmp_path_factory.mktemp("hostile")))
+
+
+def unharmed(desk: Desk) -> None:
+    """The catalogue is whole, and a process that opens it anew can read every cluster."""
+    check = desk.catalog.database.rows("PRAGMA integrity_check")
+    assert [tuple(row) for row in check] == [("ok",)]
+    assert desk.catalog.database.rows("PRAGMA foreign_key_check") == []
+    for other in opened(desk.catalog.workspace.root):
+        for row in other("list_clusters", limit=100).clusters:
+            assert other("get_cluster", cluster=row.cluster_id).definition
+    assert desk("preview_definition", qp=small.BUYERS).users_num == 2
+
+
+@pytest.mark.parametrize("tool", NAMES)
+def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> None:
+    seen = Counter[str]()
+
+    async def ask(given_now: dict[str, Any]) -> None:
+        try:
+            with anyio.fail_after(PATIENCE):
+                await world.asked(tool, given_now)
+        except FenqunError as error:
+            seen[error.code] += 1
+        else:
+            seen["answered"] += 1
+
+    @settings(CALM)
+    @given(arguments(tool))
+    def sweep(given_now: dict[str, Any]) -> None:
+        try:
+            world.create("buyers", small.BUYERS)
+        except NameTaken:  # the example before this one has changed it
+            world("delete_cluster", cluster="buyers")
+            world.create("buyers", small.BUYERS)
+        anyio.run(ask, given_now)
+
+    sweep()
+    assert not seen["query_failed"]
+    assert min(seen["answered"], seen.total() - seen["answered"]) >= 5, seen
+    unharmed(world)

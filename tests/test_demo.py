@@ -1,0 +1,288 @@
+"""What a newcomer sees first: the demo runs from the bundled data to an exported list, twice, in both languages."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unicodedata
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import pytest
+
+from mcp_server import demo
+from mcp_server.cli import main
+from mcp_server.demo import story
+from mcp_server.demo.screen import WIDTH, Screen, blocks, cells, cut, wrap
+from mcp_server.platforms.local.loading import load
+from mcp_server.text import Text, same
+
+ROOT = Path(__file__).resolve().parents[1]
+TODAY = date(1998, 7, 1)
+SIZE = {
+    "en": re.compile(r"([0-9,]+) customers are in the cluster lapsed_regulars"),
+    "zh": re.compile(r"分群 lapsed_regulars（id \d+）中现有 ([0-9,]+) 名客户"),
+}
+
+
+class Told(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def run(folder: Path, language: str) -> Told:
+    """`fenqun demo` in a process of its own that sees no setting of ours and stands in another folder."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("FENQUN_") and k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mcp_server", "demo", "--workspace", str(folder), "--language", language],
+        capture_output=True,
+        encoding="utf-8",
+        env=clean | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "FORCE_COLOR": "1"},
+        cwd=folder.parent,
+        timeout=120,
+    )
+    return Told(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("newcomer") / "workspace"
+
+
+@pytest.fixture(scope="module")
+def english(home: Path) -> Told:
+    return run(home, "en")
+
+
+@pytest.fixture(scope="module")
+def chinese(home: Path, english: Told) -> Told:
+    """The second run in the same place, where somebody has made a cluster in the meantime."""
+    assert english.status == 0
+    mine = {
+        "cluster_name": "mine",
+        "display_name": "Mine",
+        "cluster_type": "cluster_by_static_condition",
+        "qp": {"filts": [{"tableType": "user", "columnName": "purchases", "comparator": "equal", "ftv": ["1"]}]},
+    }
+    assert main(["call", "create_cluster", json.dumps(mine), "--workspace", str(home / "demo")]) == 0
+    return run(home, "zh")
+
+
+@pytest.fixture(params=["en", "zh"])
+def told(request: pytest.FixtureRequest) -> Told:
+    found: Told = request.getfixturevalue({"en": "english", "zh": "chinese"}[request.param])
+    return found
+
+
+@cache
+def counted(days: int) -> tuple[list[int], set[int]]:
+    """The story's sentence in plain Python: how many are left after each condition, and who at the end."""
+    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    rows = duckdb.execute('SELECT "#user_id", "#event_time"::DATE, amount FROM read_parquet(?)', [file]).fetchall()
+    times: dict[int, int] = defaultdict(int)
+    spent: dict[int, Decimal] = defaultdict(Decimal)
+    recent: set[int] = set()
+    for user, day, amount in rows:
+        if day.year == 1997:
+            times[user] += 1
+            spent[user] += Decimal(str(amount))
+        if TODAY - timedelta(days=days) <= day < TODAY:
+            recent.add(user)
+    often = {user for user, n in times.items() if n >= 5}
+    good = {user for user in often if spent[user] > 300}
+    return [len({user for user, _, _ in rows}), len(often), len(good), len(good - recent)], good - recent
+
+
+def test_the_demo_ends_well_and_says_nothing_else(told: Told) -> None:
+    assert told.status == 0, told.err
+    assert told.err == ""
+    assert "Traceback" not in told.out
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_size_is_what_plain_counting_gives(language: str, request: pytest.FixtureRequest) -> None:
+    told: Told = request.getfixturevalue({"en": "english", "zh": "chinese"}[language])
+    found = SIZE[language].search(told.out)
+    assert found, told.out
+    assert int(found[1].replace(",", "")) == len(counted(90)[1]) > 0
+
+
+def test_the_funnel_and_the_tried_change_are_what_plain_counting_gives(told: Told) -> None:
+    left = re.findall(r" ([0-9,]+)  [█▏▎▍▌▋▊▉]+$", told.out, re.MULTILINE)
+    assert [int(n.replace(",", "")) for n in left] == counted(90)[0]
+    assert f"{len(counted(90)[1])} → {len(counted(180)[1])}" in told.out
+
+
+def test_the_exported_list_holds_exactly_these_customers(told: Told) -> None:
+    path = re.search(r"^  (\S.*\.csv)$", told.out, re.MULTILINE)
+    assert path
+    with Path(path[1]).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {int(row["#user_id"]) for row in rows} == counted(90)[1]
+    assert len(rows) == len(counted(90)[1])
+
+
+def test_every_part_of_the_job_is_a_call_in_sight(told: Told) -> None:
+    called = re.findall(r"^  → (\S+)", told.out, re.MULTILINE)
+    assert [tool for tool in called if tool != "delete_cluster"] == [
+        "tools/list", "describe_data", "describe_data", "validate_definition", "validate_definition",
+        "preview_definition", "create_cluster", "create_cluster", "refresh_cluster", "update_cluster",
+        "list_clusters", "export_users", "get_cluster",
+    ]  # fmt: skip
+
+
+def test_a_file_gets_plain_text_of_80_columns(told: Told, home: Path) -> None:
+    assert all(c.isprintable() or c == "\n" for c in told.out)
+    wide = [line for line in told.out.splitlines() if columns(line) > WIDTH]
+    to_be_copied = (str(home), sys.executable)
+    assert [line for line in wide if not any(path in line for path in to_be_copied)] == []
+
+
+def columns(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def test_the_story_is_told_in_the_chosen_language(english: Told, chinese: Told) -> None:
+    def chinese_lines(said: str) -> int:
+        return sum(bool(re.search("[\u4e00-\u9fff]", line)) for line in said.splitlines())
+
+    assert "You: “" in english.out
+    assert "你：“" in chinese.out
+    assert chinese_lines(english.out) < 15  # the Chinese explanation, and the Chinese words that are searched for
+    assert chinese_lines(chinese.out) > 60
+
+
+def test_progress_comes_from_the_server(told: Told) -> None:
+    bars = re.findall(r"^  [█▏▎▍▌▋▊▉░]{24} +(\d+)%", told.out, re.MULTILINE)
+    loaded, *refreshed = map(int, bars)
+    assert loaded == 100
+    assert len(refreshed) >= 2
+    assert refreshed == sorted(set(refreshed))
+    assert refreshed[-1] == 100
+
+
+def test_a_second_run_makes_only_its_own_cluster_anew(
+    chinese: Told, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "→ delete_cluster" in chinese.out
+    assert main(["call", "list_clusters", "--json", "--workspace", str(home / "demo")]) == 0
+    found = json.loads(capsys.readouterr().out)["clusters"]
+    assert sorted(cluster["cluster_name"] for cluster in found) == ["lapsed_regulars", "mine"]
+    assert sorted(path.name for path in home.iterdir()) == ["demo"]
+
+
+def test_the_lines_for_the_desktop_client_start_this_server(english: Told, home: Path) -> None:
+    lines = english.out[english.out.index('{ "mcpServers"') :]
+    entry = json.loads(lines[: lines.index("} } }") + 5])["mcpServers"]["fenqun"]
+    assert Path(entry["command"]).is_absolute()
+    assert Path(entry["command"]).is_file()
+    assert entry["args"][-3:] == ["serve", "--workspace", str(home / "demo")]
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_what_is_not_the_demos_own_stays_untouched(content: str, tmp_path: Path) -> None:
+    if content == "file":
+        (tmp_path / "demo").write_text("mine", encoding="utf-8")
+    else:
+        (tmp_path / "demo").mkdir()
+        (tmp_path / "demo" / "thesis.txt").write_text("mine", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    assert demo._home(tmp_path) == tmp_path / "demo_2"
+    assert demo._home(tmp_path) == tmp_path / "demo_2", "the second time it is known again"
+    assert [path for path in sorted(tmp_path.rglob("*")) if "demo_2" not in path.parts] == before
+
+
+def test_a_tool_that_refuses_ends_the_story_with_its_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FENQUN_CLUSTER_NAME_LIMIT", "5")
+    monkeypatch.setenv("FENQUN_LANGUAGE", "zh")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert main(["demo", "--workspace", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "create_cluster 调用失败：" in said.err
+    assert "/cluster_name" in said.err
+    assert "refresh_cluster {" not in said.out
+
+
+def test_a_server_that_does_not_start_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = shutil.which("false")
+    assert nothing
+    monkeypatch.setattr(sys, "executable", nothing)
+    assert main(["demo", "--workspace", str(tmp_path)]) == 1
+    assert "The server did not answer" in capsys.readouterr().err
+
+
+def test_loading_tells_percent_up_to_the_end(tmp_path: Path) -> None:
+    told: list[float] = []
+    events = str(demo.DATA / "events.parquet")
+    load(tmp_path, "1", events=events, columns={}, on_progress=lambda percent, _: told.append(percent))
+    assert told == sorted(told)
+    assert told[0] < 50
+    assert told[-1] == 100
+
+
+# --- the look ---
+
+
+def test_chinese_breaks_anywhere_but_never_before_its_punctuation() -> None:
+    words = "过去 90 天没有购买的客户，（共）两名：甲、乙。" * 4
+    for width in range(10, 60):
+        lines = wrap(words, width)
+        assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+        assert all(cells(line) <= width for line in lines)
+        assert not any(line[0] in "，。、：）" or line[-1] == "（" for line in lines)
+
+
+def test_a_word_that_is_longer_than_a_line_stays_whole() -> None:
+    assert wrap("see /a/very/long/path/of/a/file here", 10) == ["see", "/a/very/long/path/of/a/file", "here"]
+
+
+def test_a_line_is_cut_by_columns() -> None:
+    assert cut("分群分群分群", 8) == "分群分…"
+    assert cut("short", 8) == "short"
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, ""), (1e-9, "▏"), (0.5, "█" * 12), (0.51, "█" * 12 + "▎"), (1, "█" * 24), (7, "█" * 24)]
+)
+def test_something_is_never_drawn_as_nothing(share: float, drawn: str) -> None:
+    assert blocks(share) == drawn.ljust(24)
+
+
+def test_columns_of_a_table_stand_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen("zh")
+    screen.table([Text("name", "名称"), Text("users", "人数")], [["甲乙丙", "1,000"], ["ab " * 40, "7"]])
+    lines = capsys.readouterr().out.splitlines()
+    ends = {columns(line) for line in lines[:3]}
+    assert len(ends) == 1
+    assert ends == {WIDTH}
+    assert lines[3].startswith("  ab")
+
+
+def test_an_output_without_chinese_gets_ascii_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Screen("en").bar(50, same("half"))
+    stream.flush()
+    assert raw.getvalue().decode() == f"  {'#' * 12}{'.' * 12}  50%  half\n"
+
+
+def test_suggestions_are_put_where_their_paths_point() -> None:
+    arguments = {"qp": {"a/b": [{"x": "1"}, {"x": "2"}]}}
+    problems = [{"path": "/qp/a~1b/1/x", "suggestion": "3"}, {"path": "/qp/a~1b/0/x"}]
+    assert story.mended(arguments, problems) == {"qp": {"a/b": [{"x": "1"}, {"x": "3"}]}}
+    assert arguments["qp"]["a/b"][1] == {"x": "2"}
