@@ -96,9 +96,6 @@ def cluster_state(
     )
 
 
-_WITH_VALUE = Text("{users} with a value", "{users}有标签值")
-
-
 def counted(users: int) -> Text:
     """A number of users in words."""
     return Text("1 user" if users == 1 else f"{users:,} users", f"{users:,} 名用户")
@@ -109,7 +106,10 @@ def members(cluster: Cluster) -> Text:
     if cluster.users_num is None:
         return NOTHING
     users = counted(cluster.users_num)
-    return _WITH_VALUE.format(users=users) if kind_of(cluster) is TAGS else users
+    if kind_of(cluster) is not TAGS:
+        return users
+    have = "has a value" if cluster.users_num == 1 else "have a value"
+    return Text(f"{users.en} {have}", f"{users.zh}有标签值")
 
 
 def _standing(cluster: Cluster) -> Text:

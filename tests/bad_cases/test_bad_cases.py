@@ -45,6 +45,7 @@ _NOT_OF_A_DEFINITION = {
     "cluster_type_unknown": "of the arguments of a tool",
     "display_name_invalid": "of the arguments of a tool",
     "name_invalid": "of the arguments of a tool",
+    "result_only_clusters": "of the arguments of a tool",
     "same_meaning": "of the catalog",
     "selects_everybody": "of a preview",
     "selects_nobody": "of a preview",
@@ -53,7 +54,7 @@ _NOT_OF_A_DEFINITION = {
 
 
 def test_every_code_that_a_definition_can_draw_has_a_bad_case() -> None:
-    assert {one["code"] for _, one in ALL} == set(CODES) - set(_NOT_OF_A_DEFINITION)
+    assert {one["code"] for _, one in ALL} == {c for c in CODES if not c.startswith("sql_")} - set(_NOT_OF_A_DEFINITION)
 
 
 @pytest.mark.parametrize(("name", "found"), ALL)

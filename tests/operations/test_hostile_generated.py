@@ -4,6 +4,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -69,13 +70,24 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @st.composite
-def definitions(draw: st.DrawFn) -> Any:
+def definitions(draw: st.DrawFn, valid: list[dict[str, Any]]) -> Any:
     """A valid definition, with arbitrary JSON in one place or two; sometimes as text."""
-    made = copy.deepcopy(draw(st.sampled_from(DEFINITIONS)))
+    made = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(0, 2))):
         holder, key = draw(st.sampled_from(list(places(made))))
         holder[key] = draw(JSON)
     return json.dumps(made) if draw(st.integers(0, 5)) == 5 else made
+
+
+TAGS: list[dict[str, Any]] = [
+    {"userTagValueDefs": [{"tagValue": "a", "userClusterDef": d} for d in DEFINITIONS[:1]]},
+    {
+        "userTagConQuotaDef": {
+            "userTagConQuotaEvent": {"type": "normal", "eventName": "buy", "analysis": "SUM", "quota": "price"}
+        }
+    },
+]
+TAG_TYPES = ["tag_by_static_condition", "tag_by_dynamic_condition"]
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -83,7 +95,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "cluster_name": st.sampled_from(["buyers", "other", "x"]),
     "display_name": st.sampled_from(["买家", "x"]),
     "cluster_type": st.sampled_from([STATIC, DYNAMIC]),
-    "qp": definitions(),
+    "qp": definitions(DEFINITIONS),
+    "tag_qp": definitions(TAGS),
     "sample": st.integers(0, 20),
     "properties": st.lists(st.sampled_from(["city", "LEVEL"]), max_size=2),
     "wait_seconds": st.sampled_from([0, 0.01]),
@@ -92,6 +105,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "event": st.sampled_from(["buy", "login"]),
 }
 """What fits, so that arbitrary values reach beyond the reading of arguments."""
+_OF_TAGS = {
+    "cluster": st.sampled_from(["tiers", "Tiers"]),
+    "cluster_name": st.sampled_from(["tiers", "tag_x"]),
+    "cluster_type": st.sampled_from(TAG_TYPES),
+}
 
 
 @st.composite
@@ -100,8 +118,11 @@ def arguments(draw: st.DrawFn, tool: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, field in OPERATIONS[NAMES.index(tool)].params.model_fields.items():
         kind = draw(st.integers(0, 9))
+        if name == "tag_qp" and "qp" in made and kind < 9:
+            continue  # they take one of the two
         if kind < 6 and name in VALUES and (field.is_required() or kind < 4):
-            made[name] = draw(VALUES[name])
+            of_tags = "tag" in tool and name in _OF_TAGS
+            made[name] = draw(_OF_TAGS[name] if of_tags else VALUES[name])
         elif kind > 6:
             made[name] = draw(JSON)
     if draw(st.integers(0, 9)) == 9:
@@ -147,6 +168,8 @@ def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> 
         except NameTaken:  # the example before this one has changed it
             world("delete_cluster", cluster="buyers")
             world.create("buyers", small.BUYERS)
+        with suppress(NameTaken):
+            world("create_tag", cluster_name="tiers", display_name="tiers", cluster_type=TAG_TYPES[0], tag_qp=TAGS[0])
         anyio.run(ask, given_now)
 
     sweep()

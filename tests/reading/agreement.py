@@ -1,21 +1,20 @@
 """Both readings of one definition, held against each other: the slow one and the engine's, in all its forms."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.dialect import DUCKDB
-from mcp_server.engine.emit import Tables, chosen_sql, funnel_sql, masks_sql, selection_sql
+from mcp_server.engine.dialect import DUCKDB, Tables
+from mcp_server.engine.emit import chosen_sql, funnel_sql, masks_sql, selection_sql
 from mcp_server.engine.plan import Plan
 from mcp_server.qp.check import read
 from tests.reading import slow
 from tests.reading.strategies import Json
-from tests.reading.tables import metadata_of, tables_of
+from tests.reading.tables import forms_of, metadata_of
 from tests.reading.worlds import World
 
 
@@ -24,61 +23,53 @@ def agreed(
 ) -> set[int]:
     """The users that both readings select; a difference fails with all that is needed to see why.
 
-    The connection holds the world's tables, and the folder its clusters (`tables.fill`).
+    The connection holds the world's tables, the folder its clusters and tags, if it has some (`tables.fill`).
     """
     metadata = metadata_of(world)
     reading = read(definition, metadata)
     assert not reading.problems, (definition, reading.problems)
     assert not reading.repairs, (definition, reading.repairs)
     plan = compile_definition(reading.must(), metadata)
-    expected = _select(world, definition)
-    tables = tables_of(world, plan.clusters, folder)
-    _compare_selection(connection, world, definition, plan, tables, expected)
-    _compare_funnel(connection, world, definition, plan, tables, expected)
+    expected = selected(world, definition)
+    forms = forms_of(world, plan.clusters, folder)
+    _compare_selection(connection, world, definition, plan, forms)
+    _compare_funnel(connection, world, definition, plan, forms[0])
     return expected
 
 
-def _select(world: World, definition: Json) -> set[int]:
-    return slow.select(definition, world.users, world.events, world.schema, world.zone, world.today, world.clusters)
+def selected(world: World, definition: Json) -> set[int]:
+    """The users that the slow reading selects."""
+    data = (world.users, world.events, world.schema, world.zone, world.today)
+    return slow.select(definition, *data, world.clusters)
 
 
 def _compare_selection(
-    connection: duckdb.DuckDBPyConnection,
-    world: World,
-    definition: Json,
-    plan: Plan,
-    tables: Tables,
-    expected: set[int],
+    connection: duckdb.DuckDBPyConnection, world: World, definition: Json, plan: Plan, forms: Sequence[Tables]
 ) -> None:
-    """One statement, also in the form for data without events of unknown ids."""
-    known = {user["#user_id"] for user in world.users}
-    complete = all(event["#user_id"] in known for event in world.events)
-    for form in (tables, replace(tables, users_complete=True))[: 1 + complete]:
-        sql = selection_sql(plan, DUCKDB, form)
+    """One statement, in every form that the data allows."""
+    expected = selected(world, definition)
+    for tables in forms:
+        sql = selection_sql(plan, DUCKDB, tables)
         try:
             chosen = sorted(number for (number,) in connection.execute(sql).fetchall())
         except duckdb.Error as error:
-            pytest.fail(_shown(world, definition, sql, f"the engine fails: {error}"))
+            pytest.fail(shown(world, definition, sql, f"the engine fails: {error}"))
         verdict = f"expected {sorted(expected)}\nengine   {chosen}"
-        assert chosen == sorted(expected), _shown(world, definition, sql, verdict)
+        assert chosen == sorted(expected), shown(world, definition, sql, verdict)
 
 
 def _compare_funnel(
-    connection: duckdb.DuckDBPyConnection,
-    world: World,
-    definition: Json,
-    plan: Plan,
-    tables: Tables,
-    expected: set[int],
+    connection: duckdb.DuckDBPyConnection, world: World, definition: Json, plan: Plan, tables: Tables
 ) -> None:
     """Masks, counted: every condition alone, each side up to it, and the whole."""
+    expected = selected(world, definition)
     sql = masks_sql(plan, DUCKDB, tables)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE masks AS {sql}")
     counts = connection.execute(funnel_sql(plan, DUCKDB, "masks")).fetchone()
-    wanted = [len(_select(world, part)) for part in _steps(definition)] + [len(expected)]
-    assert list(counts or ()) == wanted, _shown(world, definition, sql, f"funnel: expected {wanted}, engine {counts}")
+    wanted = [len(selected(world, part)) for part in _steps(definition)] + [len(expected)]
+    assert list(counts or ()) == wanted, shown(world, definition, sql, f"funnel: expected {wanted}, engine {counts}")
     chosen = connection.execute(chosen_sql(plan, DUCKDB, "masks")).fetchall()
-    assert sorted(number for (number,) in chosen) == sorted(expected), _shown(world, definition, sql, "chosen of masks")
+    assert sorted(number for (number,) in chosen) == sorted(expected), shown(world, definition, sql, "chosen of masks")
 
 
 def _steps(definition: Json) -> Iterator[Json]:
@@ -90,5 +81,6 @@ def _steps(definition: Json) -> Iterator[Json]:
             yield {side: parts[: place + 1], relation: definition.get(relation, "and")}
 
 
-def _shown(world: World, definition: Json, sql: str, verdict: str) -> str:
+def shown(world: World, definition: Json, sql: str, verdict: str) -> str:
+    """All that is needed to see why two readings differ."""
     return "\n".join(("", json.dumps(definition, ensure_ascii=False, indent=1), repr(world), sql, verdict))

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tests.reading.agreement import agreed
 from tests.reading.tables import fill
-from tests.reading.worlds import Column, World
+from tests.reading.tag_agreement import agreed_values
+from tests.reading.worlds import Column, Crowd, World
 
 COLUMNS = {
     "event": [
@@ -70,11 +72,25 @@ def chosen(
     users: Sequence[dict[str, Any]] | None = None,
     zone: str = SHANGHAI,
     today: date = TODAY,
+    crowds: Sequence[Crowd] = (),
+    folder: Path | None = None,
 ) -> set[int]:
-    """The users that both readings select."""
-    world = World(zone, today, COLUMNS, EVENT_NAMES, users or [user()], events)
-    fill(_database(), world)
-    return agreed(_database(), world, definition)
+    """The users that both readings select; clusters and tags need a folder."""
+    world = World(zone, today, COLUMNS, EVENT_NAMES, users or [user()], events, crowds)
+    fill(_database(), world, folder)
+    return agreed(_database(), world, definition, folder)
+
+
+def given(
+    tag: dict[str, Any],
+    folder: Path,
+    events: Sequence[dict[str, Any]] = (),
+    users: Sequence[dict[str, Any]] | None = None,
+) -> dict[int, Any]:
+    """The values that both readings give, numbers of exact columns as fractions."""
+    world = World(SHANGHAI, TODAY, COLUMNS, EVENT_NAMES, users or [user()], events)
+    fill(_database(), world, folder)
+    return agreed_values(_database(), folder, world, tag)
 
 
 @cache

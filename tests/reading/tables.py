@@ -64,11 +64,17 @@ def _members(folder: Path | None, place: int, day: str) -> Path:
     return folder / f"{place}_{day}.parquet"
 
 
-def tables_of(world: World, clusters: Sequence[ClusterSource], folder: Path | None = None) -> Tables:
-    """What `fill` made, with the members of these, in their order."""
+def forms_of(world: World, clusters: Sequence[ClusterSource] = (), folder: Path | None = None) -> list[Tables]:
+    """What `fill` made, with the members of these clusters in their order.
+
+    Where no event is of an unknown id there is a second form, which says so.
+    """
     places = {crowd.name: place for place, crowd in enumerate(world.crowds)}
     paths = [_members(folder, places[source.name], source.day) for source in clusters]
-    return Tables(members=tuple(f"read_parquet({literal(str(path))})" for path in paths))
+    tables = Tables(members=tuple(f"read_parquet({literal(str(path))})" for path in paths))
+    known = {user["#user_id"] for user in world.users}
+    complete = all(event["#user_id"] in known for event in world.events)
+    return [tables, replace(tables, users_complete=True)] if complete else [tables]
 
 
 def _table(

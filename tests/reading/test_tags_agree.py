@@ -1,7 +1,5 @@
 """The engine gives users the values that the second reading of qp.md gives them, and reads them back as conditions."""
 
-import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,19 +13,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.compile_tag import compile_tag
 from mcp_server.engine.dialect import DUCKDB, Tables
 from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.engine.quoting import literal
 from mcp_server.qp import vocabulary
-from mcp_server.qp.check import read, read_tag
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.tags import TagQp, tag_value_type
+from mcp_server.qp.check import read
+from mcp_server.qp.tags import tag_value_type
 from tests.reading import slow
-from tests.reading.slow_tags import exact, tag_values
+from tests.reading.agreement import selected, shown
 from tests.reading.strategies import Json, crowd_conditions
-from tests.reading.tables import fill, metadata_of, tables_of
+from tests.reading.tables import fill, metadata_of
+from tests.reading.tag_agreement import agreed_values, parquet, read_strictly
 from tests.reading.tag_strategies import TagCase, tag_cases
 from tests.reading.worlds import Column, Crowd, World
 
@@ -56,62 +51,6 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield made
 
 
-def agreed_values(connection: duckdb.DuckDBPyConnection, folder: Path, world: World, tag: Json) -> dict[int, Any]:
-    """The values that both readings give; the engine's stay in `values.parquet` of the folder."""
-    metadata = metadata_of(world)
-    plan = compile_tag(_read(tag, metadata), metadata)
-    expected = tag_values(tag, *_data(world), world.clusters)
-    known = {user["#user_id"] for user in world.users}
-    complete = all(event["#user_id"] in known for event in world.events)
-    clusters = plan.plan.clusters if "userTagValueDefs" in tag else ()
-    tables = tables_of(world, clusters, folder)
-    for form in (tables, replace(tables, users_complete=True))[: 1 + complete]:
-        sql = tag_sql(plan, DUCKDB, form)
-        try:
-            connection.execute(f"COPY ({sql}) TO {literal(str(folder / 'values.parquet'))} (FORMAT parquet)")
-        except duckdb.Error as error:
-            pytest.fail(_shown(world, tag, sql, f"the engine fails: {error}"))
-        rows = connection.execute(f"FROM {_parquet(folder)}").fetchall()
-        values = {user: exact(value) for user, value in rows}
-        assert len(values) == len(rows), _shown(world, tag, sql, f"a user twice: {rows}")
-        verdict = f"expected {expected}\nengine   {dict(rows)}"
-        assert values.keys() == expected.keys(), _shown(world, tag, sql, verdict)
-        same = _close if _is_average_of_exact(tag, world) else _same
-        assert all(same(values[user], expected[user]) for user in expected), _shown(world, tag, sql, verdict)
-    return values
-
-
-def _read(tag: Json, metadata: Metadata) -> TagQp:
-    reading = read_tag(tag, metadata)
-    assert not reading.problems, (tag, reading.problems)
-    assert not reading.repairs, (tag, reading.repairs)
-    return reading.must()
-
-
-def _data(world: World) -> tuple[Any, ...]:
-    return world.users, world.events, world.schema, world.zone, world.today
-
-
-def _parquet(folder: Path) -> str:
-    return f"read_parquet({literal(str(folder / 'values.parquet'))})"
-
-
-def _same(value: Any, other: Any) -> bool:
-    """An exact number is not a float, and a yes is not a 1."""
-    return type(value) is type(other) and value == other
-
-
-def _close(value: Any, other: Any) -> bool:
-    """The same but for the last bit of a double, and for the side to which half a step of the ninth place goes."""
-    return type(value) is type(other) is float and math.isclose(value, other, rel_tol=4e-16, abs_tol=1.001e-9)
-
-
-def _is_average_of_exact(tag: Json, world: World) -> bool:
-    """Of doubles, sums that both have rounded are the same; averages of exact numbers are doubles made in two ways."""
-    metric = tag.get("userTagConQuotaDef", {}).get("userTagConQuotaEvent", {})
-    return metric.get("analysis") == "AVG" and world.schema["event"][metric["quota"]] != "double"
-
-
 def agreed_condition(
     connection: duckdb.DuckDBPyConnection, folder: Path, world: World, crowd: Crowd, draw: st.DataObject
 ) -> None:
@@ -121,32 +60,26 @@ def agreed_condition(
     metadata = metadata_of(tagged)
     reading = read(definition, metadata)
     assert not reading.problems, (definition, reading.problems)
-    sql = selection_sql(compile_definition(reading.must(), metadata), DUCKDB, Tables(members=(_parquet(folder),)))
-    expected = slow.select(definition, *_data(tagged), tagged.clusters)
+    sql = selection_sql(compile_definition(reading.must(), metadata), DUCKDB, Tables(members=(parquet(folder),)))
+    expected = selected(tagged, definition)
     chosen = sorted(user for (user,) in connection.execute(sql).fetchall())
-    assert chosen == sorted(expected), _shown(tagged, definition, sql, f"expected {expected}\nengine   {chosen}")
+    assert chosen == sorted(expected), shown(tagged, definition, sql, f"expected {expected}\nengine   {chosen}")
 
 
 def _crowd(tag: Json, world: World, values: dict[int, Any]) -> Crowd:
     """The tag as a later definition knows it."""
     metadata = metadata_of(world)
-    kind, scale = tag_value_type(_read(tag, metadata), metadata)
+    kind, scale = tag_value_type(read_strictly(tag, metadata), metadata)
     held = tuple(dict.fromkeys(values.values()))
     if kind != "number":
-        return Crowd("tag", Column("tag", slow_kind(kind), "", held), {"": values})
+        return Crowd("tag", Column("tag", KINDS[kind], "", held), {"": values})
     assert all(isinstance(v, float) == (scale is None) for v in held), (tag, scale, values)
     assert all(v * 10**scale % 1 == 0 for v in held if isinstance(v, Fraction) and scale is not None), (tag, values)
     exact_kind: slow.Kind = "decimal" if scale else "whole"
     return Crowd("tag", Column("tag", "double" if scale is None else exact_kind, f"(38,{scale})", held), {"": values})
 
 
-def slow_kind(kind: str) -> slow.Kind:
-    kinds: dict[str, slow.Kind] = {"string": "string", "bool": "bool", "time": "time"}
-    return kinds[kind]
-
-
-def _shown(world: World, definition: Json, sql: str, verdict: str) -> str:
-    return "\n".join(("", json.dumps(definition, ensure_ascii=False, indent=1), repr(world), sql, verdict))
+KINDS: dict[str, slow.Kind] = {"string": "string", "bool": "bool", "time": "time"}
 
 
 def sweep(connection: duckdb.DuckDBPyConnection, folder: Path, examples: int) -> Tally:
@@ -177,7 +110,7 @@ def sweep(connection: duckdb.DuckDBPyConnection, folder: Path, examples: int) ->
 
 
 def test_both_readings_give_users_the_same_values(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    tally = sweep(connection, tmp_path, 40)
+    tally = sweep(connection, tmp_path, 30)
     assert tally.tags >= 100
     assert tally.conditions >= 30
 

@@ -18,8 +18,8 @@ from mcp_server.qp.tags import Definition, TagQp, tag_value_type
 from mcp_server.text import Text
 
 _OUTDATED = Text(
-    "The definition does not fit the data any more: {problem} (at {path}) Change it with {update}.",
-    "定义与现有数据不再相符：{problem}（位于 {path}）请用 {update} 修改。",
+    "The definition does not fit the data any more, at {path}: {got}. {problem} Change it with {update}.",
+    "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 {update} 修改。",
 )
 
 
@@ -54,7 +54,9 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         )  # fmt: skip
         if reading.problems:
             first, update = reading.problems[0], "update_tag" if cluster.catalog == TAG else "update_cluster"
-            raise InvalidDefinition(_OUTDATED.format(problem=first.message, path=first.path, update=update))
+            raise InvalidDefinition(
+                _OUTDATED.format(path=first.path, got=first.got or "–", problem=first.message, update=update)
+            )
         return reading.must(), compile_any(reading.must(), metadata)
 
     def brought_up_to_date(project: str, plan: Plan | TagPlan, generation: GenerationRecord, control: Control) -> bool:

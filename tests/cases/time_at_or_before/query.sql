@@ -1,7 +1,7 @@
 WITH masks AS (
-  SELECT u."#user_id" AS user_id, CASE WHEN u."registered" <= TIMESTAMP '2026-07-07 16:00:00.000000' THEN 1 ELSE 0 END AS m0
+  SELECT u."#user_id" AS user_id, CASE WHEN (u."registered" >= TIMESTAMP '0001-01-01 00:00:00.000000' AND u."registered" <= TIMESTAMP '2026-07-07 16:00:00.000000') THEN 1 ELSE 0 END AS m0
   FROM users AS u
-  WHERE u."registered" <= TIMESTAMP '2026-07-07 16:00:00.000000'
+  WHERE (u."registered" >= TIMESTAMP '0001-01-01 00:00:00.000000' AND u."registered" <= TIMESTAMP '2026-07-07 16:00:00.000000')
 )
 SELECT user_id
 FROM masks
