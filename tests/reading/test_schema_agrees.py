@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
@@ -15,16 +14,10 @@ from mcp_server.qp.model import Qp
 from mcp_server.qp.schema import EXAMPLE, complete, outline, shown
 from tests.reading import strategies
 from tests.reading.malformed import broken
+from tests.reading.rounds import in_rounds
 from tests.reading.worlds import still_world
 
 VALIDATOR = Draft202012Validator(complete())
-CALM = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
 
 
 def model_accepts(value: Any) -> bool:
@@ -150,21 +143,16 @@ def test_every_comparator_takes_its_number_of_values_and_no_other() -> None:
             assert both_say(event(filts=part)) is (row.values[0] <= count <= row.values[1]), (row.word, count)
 
 
-@settings(CALM, max_examples=100)
-@given(strategies.definitions(still_world()))
-def test_generated_definitions_are_accepted(definition: Any) -> None:
-    assert both_say(definition)
+def test_generated_definitions_are_accepted() -> None:
+    def accepted(definition: Any) -> None:
+        assert both_say(definition)
+
+    in_rounds(10, strategies.definitions(still_world()), accepted)
 
 
 def test_broken_definitions_are_read_alike() -> None:
-    said = []
-
-    @settings(CALM, max_examples=300)
-    @given(broken())
-    def read_alike(value: Any) -> None:
-        said.append(both_say(value))
-
-    read_alike()
+    said: list[bool] = []
+    in_rounds(30, broken(), lambda value: said.append(both_say(value)))
     assert min(said.count(True), said.count(False)) >= 50, "both kinds have to come up"
 
 
@@ -195,11 +183,13 @@ def test_the_forms_for_tools_have_no_references_and_no_combinators(schema: dict[
     assert not re.findall(r'"(\$ref|\$defs|anyOf|oneOf|allOf|not|if|then|else)":', json.dumps(schema))
 
 
-@settings(CALM, max_examples=50)
-@given(strategies.definitions(still_world()))
-def test_the_forms_for_tools_accept_definitions_of_their_depth(definition: Any) -> None:
-    assert Draft202012Validator(shown(3)).is_valid(definition)
-    assert Draft202012Validator(outline()).is_valid(definition)
+def test_the_forms_for_tools_accept_definitions_of_their_depth() -> None:
+    validators = [Draft202012Validator(form) for form in (shown(3), outline())]
+
+    def accepted(definition: Any) -> None:
+        assert all(validator.is_valid(definition) for validator in validators)
+
+    in_rounds(5, strategies.definitions(still_world()), accepted)
 
 
 def test_the_form_for_a_language_model_is_small() -> None:
