@@ -13,6 +13,7 @@ from mcp_server.engine.connection import connect, one
 from mcp_server.engine.duck import Control, DataFile
 from mcp_server.engine.quoting import literal
 from mcp_server.engine.sql_guard import CheckedSql, result_words
+from mcp_server.engine.sql_parse import MOST_LEVELS
 from mcp_server.engine.sql_pipe import Request
 from mcp_server.engine.sql_process import DEFAULT_LIMITS, Answer, SqlLimits, exchange, failure
 from mcp_server.engine.sql_result import Finding
@@ -191,7 +192,9 @@ def _problem(checked: CheckedSql, item: Finding) -> Problem:
         expected=_expected(checked, code, candidates),
         suggestion='AS "#user_id"' if code == "sql_id_column" else nearest(str(got), candidates),
         hint="",
-        **{key: item.get(key, "") for key in ("detail", "count", "limit")},
+        detail=item.get("detail", ""),
+        count=item.get("count", ""),
+        limit=item.get("limit", MOST_LEVELS),
     )
     line = item.get("line")
     if not line:
