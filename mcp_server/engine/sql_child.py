@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from mcp_server.engine.sql_engine_tree import refusals
 from mcp_server.engine.sql_pipe import Outlet, Request
 from mcp_server.engine.sql_result import Finding, chunks, collect, kept_type, reduce, shape_of
-from mcp_server.engine.sql_views import open_project, table_names
+from mcp_server.engine.sql_views import open_project
+from mcp_server.engine.sql_words import table_names
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

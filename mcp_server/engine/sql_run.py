@@ -17,7 +17,7 @@ from mcp_server.engine.sql_parse import MOST_LEVELS
 from mcp_server.engine.sql_pipe import Request
 from mcp_server.engine.sql_process import DEFAULT_LIMITS, Answer, SqlLimits, exchange, failure
 from mcp_server.engine.sql_result import Finding
-from mcp_server.engine.sql_views import table_names
+from mcp_server.engine.sql_words import table_names
 from mcp_server.errors import DiskFull, InvalidDefinition, Problem
 from mcp_server.qp.metadata import ValueType
 from mcp_server.qp.problems import finding
@@ -68,6 +68,7 @@ def run_sql(
 
     `clusters` are the members files (same columns) of clusters and tags by name; those that `checked` names are opened, all
     of them where it may read any. Blocks until the end; `control` gets progress, and interrupts at once.
+    `out` is a new file, in a folder where more may be written meanwhile.
     InvalidDefinition: the engine finds something wrong with the SQL, or a user has two values. QueryFailed: a limit was
     reached. Interrupted. Nothing is left behind by any of them.
     """
