@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from mcp_server.engine.sql_engine_tree import refusals
 from mcp_server.engine.sql_pipe import Outlet, Request
 from mcp_server.engine.sql_result import Finding, chunks, collect, kept_type, reduce, shape_of
-from mcp_server.engine.sql_views import open_project, table_names
+from mcp_server.engine.sql_views import open_project
+from mcp_server.engine.sql_words import table_names
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -150,10 +151,13 @@ def _finding(text: str, lines_above: int) -> Finding:
         candidates = re.search(r"Candidate bindings: (.+)", text)
         names = re.findall(r'"((?:[^"]|"")+)"', candidates[1]) if candidates else []
         return {"code": "sql_column_unknown", "got": column[1], "candidates": names}
+    if "Max expression depth" in text:
+        return {"code": "sql_too_deep"}
+    first = text.splitlines()[0]
     line = re.search(r"^LINE (\d+): ", text, re.MULTILINE)
     return {
         "code": "sql_failed",
-        "detail": text.splitlines()[0][:300],
+        "detail": (first.partition(": ")[2] or first)[:300],
         "line": max(int(line[1]) - lines_above, 1) if line else 0,
     }
 

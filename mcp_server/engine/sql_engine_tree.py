@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mcp_server.engine.sql_walk import PREFIXES
-from mcp_server.engine.sql_words import ENGINE_EXPRESSIONS, ENGINE_FUNCTIONS, ENGINE_NODES
+from mcp_server.engine.sql_words import ENGINE_EXPRESSIONS, ENGINE_FUNCTIONS, ENGINE_NODES, PREFIXES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -24,6 +24,7 @@ from mcp_server.engine.sql_parameters import (
 from mcp_server.engine.sql_parse import MOST_LEVELS, Command, TooEntangled, Unreadable, levels, tree_of, words_of
 from mcp_server.engine.sql_reading import clusters_named, lacks_part_date
 from mcp_server.engine.sql_walk import Found, count_tables, result_columns, walk
+from mcp_server.engine.sql_words import table_names
 from mcp_server.errors import InvalidDefinition, Problem
 from mcp_server.qp.problems import blocking, finding, warnings_of
 from mcp_server.text import Text
@@ -112,7 +113,7 @@ def _unfit(sql: str, path: str) -> Iterator[Problem]:
         yield finding("sql_too_long", path, got=f"{len(sql):,}", limit=f"{LONGEST:,}")
     for offset, character in enumerate(sql[:LONGEST]):
         if (character < " " and character not in "\t\n\r") or "\ud800" <= character <= "\udfff":
-            detail = Text(f"the character U+{ord(character):04X}", f"字符 U+{ord(character):04X}")
+            detail = Text(f"it holds the character U+{ord(character):04X}", f"含有字符 U+{ord(character):04X}")
             yield at(finding("sql_invalid", path, detail=detail), place_in(sql, offset))
             break
 
@@ -159,7 +160,7 @@ class _Check:
             yield self._problem("sql_too_deep", limit=MOST_LEVELS)
 
     def _of_tree(self, root: "exp.Expr", text: str) -> list[Problem]:
-        tables = {f"{kind}_{self.project_id}" for kind in ("v_event", "v_user", "user_result_cluster")}
+        tables = table_names(self.project_id)
         if count_tables(root) > MOST_TABLES:
             return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
         found = sorted(
@@ -195,11 +196,12 @@ class _Check:
 
     def _of_data(self, root: "exp.Expr") -> Iterator[Problem]:
         """Warnings about the reading of events and clusters; notes the clusters that are named."""
-        for offset, written in lacks_part_date(root, f"v_event_{self.project_id}"):
+        for offset, written in lacks_part_date(root, f"v_event_{self.project_id}".lower()):
             yield self._problem("sql_no_part_date", offset, got=written)
-        self.clusters, unclear = clusters_named(root, f"user_result_cluster_{self.project_id}")
+        results = f"user_result_cluster_{self.project_id}".lower()
+        self.clusters, unclear = clusters_named(root, results)
         if self.clusters is None:
-            yield self._problem("sql_all_clusters", unclear, got=f"user_result_cluster_{self.project_id}")
+            yield self._problem("sql_all_clusters", unclear, got=results)
 
     def _problem(
         self,

@@ -25,6 +25,8 @@ _STEPS = 10_000
 
 _OPEN = Text("a quote or a comment is left open", "引号或注释没有闭合")
 
+_NO_WORD = Text("the name of a type or a column is written in a way that means nothing", "类型名或列名的写法无法识别")
+
 
 class Unreadable(Exception):
     """The text is no SQL: why, and where (offset)."""
@@ -74,7 +76,7 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
     """The tree of one statement. Unreadable, Command, TooEntangled: there is none."""
     from sqlglot import exp
     from sqlglot.dialects.duckdb import DuckDB
-    from sqlglot.errors import ErrorLevel, ParseError
+    from sqlglot.errors import ErrorLevel, SqlglotError
 
     dialect = DuckDB()
     budget = _STEPS + _STEPS_PER_WORD * len(words)
@@ -107,7 +109,7 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
         found: list[exp.Expr | None] = Bounded(dialect=dialect, error_level=ErrorLevel.IMMEDIATE).parse(
             list(words), sql
         )
-    except ParseError as error:
+    except SqlglotError as error:  # also where it takes a part of the text apart once more
         raise Unreadable(*_described(error, sql)) from None
     except RecursionError:
         raise TooEntangled from None
@@ -116,19 +118,21 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
     return found[0]
 
 
-def _described(error: Exception, sql: str) -> tuple[Text, int]:
+def _described(error: Exception, sql: str) -> tuple[Text, int | None]:
     """What the parser says and where it belongs; its columns count to the end of a word."""
-    details = (getattr(error, "errors", None) or [{}])[0]
-    line, column = details.get("line") or 1, details.get("col") or 1
+    found = getattr(error, "errors", None)
+    if not found:
+        return _NO_WORD, None
+    line, column, said = found[0].get("line") or 1, found[0].get("col") or 1, found[0].get("description") or ""
     before = sum(len(text) + 1 for text in sql.split("\n")[: line - 1])
-    said = details.get("description") or ""
     known = next((text for start, text in _SAID.items() if said.startswith(start)), None)
-    return known or same(said or "?"), max(before + column - len(details.get("highlight") or ""), 0)
+    return known or same(said), max(before + column - len(found[0].get("highlight") or ""), 0)
 
 
 _SAID = {
     "Required keyword": Text("something is missing here", "此处缺少内容"),
     "Invalid expression": Text("this word does not fit here", "此处的词不符合语法"),
+    "Unsupported syntax": Text("this is not supported", "不支持此写法"),
     "Expecting )": Text("a closing bracket is missing before this", "此处之前缺少右括号"),
 }
 """The parser's own words, by how they begin."""

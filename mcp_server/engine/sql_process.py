@@ -109,14 +109,17 @@ def _started() -> Iterator[subprocess.Popen[bytes]]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # The same modules as here, wherever they come from; -P keeps the current folder from being one of the places.
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-B", "-m", "mcp_server.engine.sql_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-B", "-m", "mcp_server.engine.sql_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise failure({"kind": "start", "detail": str(error)}, DEFAULT_LIMITS) from error
     try:
         yield process
     finally:
@@ -208,6 +211,10 @@ _FAILURES: Mapping[str, tuple[Text, Text]] = {
     "engine": (
         Text("The engine could not run the SQL: {detail}", "引擎无法执行该 SQL：{detail}"),
         Text("Load the data again; if it stays, report it.", "请重新加载数据；若仍出现，请反馈。"),
+    ),
+    "start": (
+        Text("The process for the SQL could not be started: {detail}", "无法启动执行 SQL 的进程：{detail}"),
+        Text("Close other programs and call again.", "请关闭其他程序后重新调用。"),
     ),
     "broken": (
         Text("The engine broke off while it ran the SQL.", "引擎在执行 SQL 时异常退出。"),

@@ -13,10 +13,11 @@ from mcp_server.engine.connection import connect, one
 from mcp_server.engine.duck import Control, DataFile
 from mcp_server.engine.quoting import literal
 from mcp_server.engine.sql_guard import CheckedSql, result_words
+from mcp_server.engine.sql_parse import MOST_LEVELS
 from mcp_server.engine.sql_pipe import Request
 from mcp_server.engine.sql_process import DEFAULT_LIMITS, Answer, SqlLimits, exchange, failure
 from mcp_server.engine.sql_result import Finding
-from mcp_server.engine.sql_views import table_names
+from mcp_server.engine.sql_words import table_names
 from mcp_server.errors import DiskFull, InvalidDefinition, Problem
 from mcp_server.qp.metadata import ValueType
 from mcp_server.qp.problems import finding
@@ -67,6 +68,7 @@ def run_sql(
 
     `clusters` are the members files (same columns) of clusters and tags by name; those that `checked` names are opened, all
     of them where it may read any. Blocks until the end; `control` gets progress, and interrupts at once.
+    `out` is a new file, in a folder where more may be written meanwhile.
     InvalidDefinition: the engine finds something wrong with the SQL, or a user has two values. QueryFailed: a limit was
     reached. Interrupted. Nothing is left behind by any of them.
     """
@@ -191,7 +193,9 @@ def _problem(checked: CheckedSql, item: Finding) -> Problem:
         expected=_expected(checked, code, candidates),
         suggestion='AS "#user_id"' if code == "sql_id_column" else nearest(str(got), candidates),
         hint="",
-        **{key: item.get(key, "") for key in ("detail", "count", "limit")},
+        detail=item.get("detail", ""),
+        count=item.get("count", ""),
+        limit=item.get("limit", MOST_LEVELS),
     )
     line = item.get("line")
     if not line:

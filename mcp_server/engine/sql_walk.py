@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mcp_server.engine.sql_words import CONSTRUCTS, FUNCTIONS, HINTS, PADDING, WIDTH_LIMIT
+from mcp_server.engine.sql_words import CONSTRUCTS, FUNCTIONS, HINTS, PADDING, PREFIXES, WIDTH_LIMIT
 from mcp_server.qp.suggest import nearest
 from mcp_server.text import NOTHING, Text, same
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-PREFIXES = frozenset({("", ""), ("", "ta"), ("hive", "ta")})
-"""Catalogue and schema that may stand before a table of the project, as on the vendor's platform."""
 _KEYWORDS = {"historicaldata": "AT", "lock": "FOR UPDATE"}
 _SESSION = frozenset(
     {"current_catalog", "current_database", "current_role", "current_schema", "current_time", "session_user"}

@@ -91,6 +91,15 @@ CONSTRUCTS = _set(
 )
 """Kinds of nodes of the parsed tree that are no function, or are written in a form of their own."""
 
+PREFIXES = frozenset({("", ""), ("", "ta"), ("hive", "ta")})
+"""Catalogue and schema that may stand before a table of the project, as on the vendor's platform."""
+
+
+def table_names(project_id: str) -> frozenset[str]:
+    """The tables of a project, in lower case: names of tables ignore case."""
+    return frozenset(f"{kind}_{project_id}".lower() for kind in ("v_event", "v_user", "user_result_cluster"))
+
+
 ENGINE_FUNCTIONS = FUNCTIONS | _set(
     """
     + - * / // % ** ^ || ~~ !~~ ~~* !~~* ~~~ @ & | << >> ~ ! ^@ && @> <@ -> ->> count_star like_escape not_like_escape

@@ -211,7 +211,7 @@ CODES: Mapping[str, Code] = {
     "sql_value_long": _problem(
         "A tag's value has at most {limit} characters; here one has {got}.", "标签值最多 {limit} 个字符；这里出现了 {got} 个字符的值。"),
     "sql_two_values": _problem(
-        'A tag gives a user one value; {count} users have several, such as {got}. Aggregate: GROUP BY "#user_id".',
+        'A tag gives a user one value. Users with several: {count}, such as {got}. Aggregate: GROUP BY "#user_id".',
         "标签对每个用户只能有一个值；有 {count} 个用户出现多个值，如 {got}。请按 \"#user_id\" 分组汇总。"),
     "sql_column_unknown": _problem(
         "No column {got} exists here. Columns such as #user_id stand in double quotes.",

@@ -130,6 +130,7 @@ GUARDED: list[tuple[str, str]] = [
     ("SELECT \"#user_id\" FROM v_user_1 WHERE city = 'a", "sql_invalid"),
     ('SELECT "#user_id" FROM v_user_1 WHERE /* level = 1', "sql_invalid"),
     ('SELECT "#user_id" FROM v_user_1\uff1b DROP TABLE users', "sql_invalid"),
+    ('SELECT CAST(level AS "b""c" 1) AS "#user_id" FROM v_user_1', "sql_invalid"),
     ('SELECT\0 "#user_id" FROM v_user_1', "sql_invalid"),
     ('SELECT "#user_id" FROM v_user_1\0; DROP TABLE users', "sql_invalid"),
     ("SELECT \ud800 FROM v_user_1", "sql_invalid"),

@@ -12,7 +12,8 @@ from mcp_server.engine.sql_engine_tree import refusals
 from mcp_server.engine.sql_guard import CheckedSql, check_sql
 from mcp_server.engine.sql_pipe import Request
 from mcp_server.engine.sql_result import collect, reduce, shape_of
-from mcp_server.engine.sql_views import open_project, table_names
+from mcp_server.engine.sql_views import open_project
+from mcp_server.engine.sql_words import table_names
 
 ZONE = "Asia/Shanghai"
 TODAY = date(2026, 7, 4)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
+from mcp_server.engine import naming
 from mcp_server.engine.quoting import literal
 from tests.engine.sql_kit import Desk, make
 
@@ -132,6 +133,13 @@ def test_a_date_as_a_value_is_its_local_midnight(desk: Desk) -> None:
     assert str(members[0][1]) == "2026-07-03 16:00:00"
 
 
+def test_a_value_with_a_zone_is_its_instant(desk: Desk) -> None:
+    members, _ = desk.select('SELECT "#user_id", to_timestamp(0) FROM v_user_1 WHERE level = 7', columns=2)
+    assert members == [(5, datetime(1970, 1, 1))]
+    late = 'SELECT "#user_id" FROM v_user_1 WHERE reg >= to_timestamp(1783094400)'  # 2026-07-03 16:00 UTC
+    assert desk.select(late)[0] == [(5,)]
+
+
 def test_every_row_is_counted_once(desk: Desk) -> None:
     _, counts = desk.select(
         'SELECT "#user_id" FROM v_event_1 UNION ALL SELECT NULL UNION ALL SELECT 170141183460469231731687303715884105727'
@@ -172,3 +180,4 @@ def test_days_and_times_are_those_of_pythons_zone_data(tmp_path: Path, zone: str
 def test_events_show_no_load_number(desk: Desk) -> None:
     names = [row[0] for row in desk.rows("DESCRIBE FROM v_event_1")]
     assert names == ["#user_id", "#event_name", "#event_time", "price", "item", "attrs", "$part_date", "$part_event"]
+    assert naming.ROW == "$row"

@@ -26,3 +26,9 @@ def root(made_once: Path, tmp_path: Path) -> Path:
 def desk(root: Path) -> Iterator[Desk]:
     """A process on the small workspace."""
     yield from opened(root)
+
+
+@pytest.fixture(scope="module")
+def shared(made_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same for tests that only ask: one process for all of a file."""
+    yield from opened(shutil.copytree(made_once, tmp_path_factory.mktemp("shared") / "workspace"))

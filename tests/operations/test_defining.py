@@ -35,38 +35,38 @@ def selected_by(desk: Desk, sql: str) -> list[int]:
 
 
 @pytest.mark.parametrize("sent", [BOTH_SIDES, json.dumps(BOTH_SIDES), json.dumps(BOTH_SIDES, indent=2)])
-def test_a_definition_is_understood_as_an_object_and_as_text(desk: Desk, sent: object) -> None:
-    found = desk("validate_definition", qp=sent)
+def test_a_definition_is_understood_as_an_object_and_as_text(shared: Desk, sent: object) -> None:
+    found = shared("validate_definition", qp=sent)
     assert found.valid
     assert found.problems == ()
     assert found.definition["events"][0]["num"] == "0"
     assert [r.path for r in found.repairs][-3:] == [f"/qp/events/{n}/num" for n in range(3)]
 
 
-def test_the_normalised_definition_needs_no_repair_and_selects_the_same(desk: Desk) -> None:
+def test_the_normalised_definition_needs_no_repair_and_selects_the_same(shared: Desk) -> None:
     messy = {
         "events": [{"event_name": " buy ", "uceCalcuSymbol": "GREATER", "num": 1, "taPropQuota": {"analysis": "times"}}]
     }
-    first = desk("validate_definition", qp={"events": [messy["events"][0] | {"eventName": " buy "}]} | {"x": 1})
+    first = shared("validate_definition", qp={"events": [messy["events"][0] | {"eventName": " buy "}]} | {"x": 1})
     assert not first.valid
     del messy["events"][0]["event_name"]
     messy["events"][0]["eventName"] = " buy "
-    first = desk("validate_definition", qp=messy)
+    first = shared("validate_definition", qp=messy)
     assert first.valid
     assert first.repairs
     assert first.definition == small.BUYERS
-    again = desk("validate_definition", qp=first.definition)
+    again = shared("validate_definition", qp=first.definition)
     assert again.repairs == ()
     assert again.definition == first.definition
 
 
-def test_all_problems_come_at_once_each_with_path_and_suggestion(desk: Desk) -> None:
+def test_all_problems_come_at_once_each_with_path_and_suggestion(shared: Desk) -> None:
     wrong = {
         "events": [times("greatr", "x", "by"), times("equal", "1", filts=[of_user("pric", "equal", "1")])],
         "filts": [of_user("levl", "equal", "a"), of_user("city", "greater", "a")],
         "relatoin": "and",
     }
-    found = desk("validate_definition", qp=wrong)
+    found = shared("validate_definition", qp=wrong)
     assert (found.valid, found.definition, found.explanation) == (False, {}, None)
     said = {p.path: (p.code, p.suggestion) for p in found.problems}
     assert said["/qp/events/0/comparator"] == ("comparator_unknown", "greater")
@@ -78,8 +78,8 @@ def test_all_problems_come_at_once_each_with_path_and_suggestion(desk: Desk) -> 
     assert "validate_definition" in found.next
 
 
-def test_it_is_explained_in_both_languages_whichever_is_spoken(desk: Desk) -> None:
-    en, zh = (desk.speaking(language)("validate_definition", qp=BOTH_SIDES) for language in ("en", "zh"))  # type: ignore[arg-type]
+def test_it_is_explained_in_both_languages_whichever_is_spoken(shared: Desk) -> None:
+    en, zh = (shared.speaking(language)("validate_definition", qp=BOTH_SIDES) for language in ("en", "zh"))  # type: ignore[arg-type]
     assert en.explanation == zh.explanation
     assert "never" in en.explanation.en or "0 times" in en.explanation.en
     assert "购买" in en.explanation.zh
@@ -87,9 +87,9 @@ def test_it_is_explained_in_both_languages_whichever_is_spoken(desk: Desk) -> No
     assert en.message != zh.message
 
 
-def test_the_cost_is_estimated_from_events_and_windows(desk: Desk) -> None:
+def test_the_cost_is_estimated_from_events_and_windows(shared: Desk) -> None:
     def cost(**window: str) -> int:
-        found = desk("validate_definition", qp={"events": [times("greater", "0", **window)]})
+        found = shared("validate_definition", qp={"events": [times("greater", "0", **window)]})
         assert found.event_rows == 6
         estimated: int = found.rows_to_read
         return estimated
@@ -97,12 +97,12 @@ def test_the_cost_is_estimated_from_events_and_windows(desk: Desk) -> None:
     assert cost() == 5
     assert cost(recentDay="100-200") == 0
     assert 0 < cost(startTime="2026-07-02 12:00:00") < 5
-    assert desk("validate_definition", qp={"events": [times("greater", "0", "anyEvent")]}).rows_to_read == 6
-    assert desk("validate_definition", qp={"filts": [of_user("level", "notNull")]}).rows_to_read == 0
+    assert shared("validate_definition", qp={"events": [times("greater", "0", "anyEvent")]}).rows_to_read == 6
+    assert shared("validate_definition", qp={"filts": [of_user("level", "notNull")]}).rows_to_read == 0
 
 
-def test_warnings_do_not_make_a_definition_invalid(desk: Desk) -> None:
-    found = desk(
+def test_warnings_do_not_make_a_definition_invalid(shared: Desk) -> None:
+    found = shared(
         "validate_definition",
         qp={"events": [times("greater", "1.5", recentDay="0-6")], "filts": [of_user("city", "equal", "深圳")]},
     )
@@ -121,86 +121,86 @@ def test_checking_and_sizing_change_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("tool", ["validate_definition", "preview_definition"])
-def test_a_missing_definition_is_a_missing_argument(desk: Desk, tool: str) -> None:
+def test_a_missing_definition_is_a_missing_argument(shared: Desk, tool: str) -> None:
     if tool == "validate_definition":
-        problems = desk.refused(tool).problems
+        problems = shared.refused(tool).problems
         assert [(p.path, p.code) for p in problems] == [("/qp", "argument_missing")]
     else:
-        assert desk.refused(tool).problems[0].path == "/qp"
+        assert shared.refused(tool).problems[0].path == "/qp"
 
 
 @pytest.mark.parametrize(
     "sent", ["{", "nope", "[1]", [], 7, {}, {"events": []}, {"events": [], "filts": []}, '{"events": [NaN]}', "null"]
 )
-def test_what_is_no_definition_is_a_problem_in_both_languages(desk: Desk, sent: object) -> None:
+def test_what_is_no_definition_is_a_problem_in_both_languages(shared: Desk, sent: object) -> None:
     for language in ("en", "zh"):
-        found = desk.speaking(language)("validate_definition", qp=sent)  # type: ignore[arg-type]
+        found = shared.speaking(language)("validate_definition", qp=sent)  # type: ignore[arg-type]
         assert not found.valid
         assert found.problems
-        assert desk.refused("preview_definition", qp=sent).code == "invalid_definition"
+        assert shared.refused("preview_definition", qp=sent).code == "invalid_definition"
 
 
 # preview
 
 
-def test_the_funnel_has_each_condition_alone_and_what_is_left_events_first_then_both_sides(desk: Desk) -> None:
-    found = desk("preview_definition", qp=BOTH_SIDES)
+def test_the_funnel_has_each_condition_alone_and_what_is_left_events_first_then_both_sides(shared: Desk) -> None:
+    found = shared("preview_definition", qp=BOTH_SIDES)
     assert [(row.alone, row.left) for row in found.funnel] == [(3, 3), (2, 2), (3, 2), (2, 2), (3, 2), (3, 3)]
     assert (found.users_num, found.all_users, found.share) == (3, 4, "75.0%")
     assert [row.condition[:3] for row in found.funnel[:5]] == ["(1)", "(2)", "(3)", "(4)", "(5)"]
 
 
-def test_a_side_is_joined_by_its_own_relation(desk: Desk) -> None:
+def test_a_side_is_joined_by_its_own_relation(shared: Desk) -> None:
     either = {"events": [times("greater", "1"), times("greater", "0", "login")], "event_relation": "or"}
-    assert [(r.alone, r.left) for r in desk("preview_definition", qp=either).funnel] == [(2, 2), (1, 3)]
+    assert [(r.alone, r.left) for r in shared("preview_definition", qp=either).funnel] == [(2, 2), (1, 3)]
     both = either | {"event_relation": "and"}
-    assert [(r.alone, r.left) for r in desk("preview_definition", qp=both).funnel] == [(2, 2), (1, 0)]
+    assert [(r.alone, r.left) for r in shared("preview_definition", qp=both).funnel] == [(2, 2), (1, 0)]
     levels = {"filts": [of_user("level", "equal", "3"), of_user("level", "equal", "5")], "relation": "or"}
-    assert [(r.alone, r.left) for r in desk("preview_definition", qp=levels).funnel] == [(2, 2), (1, 3)]
+    assert [(r.alone, r.left) for r in shared("preview_definition", qp=levels).funnel] == [(2, 2), (1, 3)]
 
 
-def test_one_side_alone_has_no_row_for_both(desk: Desk) -> None:
-    (row,) = desk("preview_definition", qp=small.BUYERS).funnel
+def test_one_side_alone_has_no_row_for_both(shared: Desk) -> None:
+    (row,) = shared("preview_definition", qp=small.BUYERS).funnel
     assert (row.alone, row.left) == (2, 2)
     assert not row.condition.startswith("(")
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "Purchase"), ("zh", "购买")])
-def test_the_funnel_reads_in_the_language_of_the_server(desk: Desk, language: str, word: str) -> None:
-    found = desk.speaking(language)("preview_definition", qp=BOTH_SIDES)  # type: ignore[arg-type]
+def test_the_funnel_reads_in_the_language_of_the_server(shared: Desk, language: str, word: str) -> None:
+    found = shared.speaking(language)("preview_definition", qp=BOTH_SIDES)  # type: ignore[arg-type]
     assert word in found.funnel[0].condition
 
 
-def test_the_sample_shows_the_properties_that_were_asked_for_as_text(desk: Desk) -> None:
+def test_the_sample_shows_the_properties_that_were_asked_for_as_text(shared: Desk) -> None:
     everybody = {"filts": [of_user("level", "notNull")]}
-    assert desk("preview_definition", qp=everybody, properties=["CITY", "level"]).sample == (
+    assert shared("preview_definition", qp=everybody, properties=["CITY", "level"]).sample == (
         {"#user_id": "1", "city": "上海", "level": "3"},
         {"#user_id": "2", "level": "5"},
         {"#user_id": "3", "city": "a|b", "level": "3"},
     )
-    assert len(desk("preview_definition", qp=everybody, sample=2).sample) == 2
-    assert desk("preview_definition", qp=everybody, sample=0).sample == ()
+    assert len(shared("preview_definition", qp=everybody, sample=2).sample) == 2
+    assert shared("preview_definition", qp=everybody, sample=0).sample == ()
 
 
-def test_an_empty_text_is_a_value_of_the_sample_and_a_missing_one_is_left_out(desk: Desk) -> None:
+def test_an_empty_text_is_a_value_of_the_sample_and_a_missing_one_is_left_out(shared: Desk) -> None:
     nobody_levelled = {"filts": [of_user("level", "isNull")]}
-    assert desk("preview_definition", qp=nobody_levelled, properties=["city", "level"]).sample == (
+    assert shared("preview_definition", qp=nobody_levelled, properties=["city", "level"]).sample == (
         {"#user_id": "4", "city": ""},
     )
 
 
 @pytest.mark.parametrize("sample", [-1, 21])
-def test_a_sample_is_small(desk: Desk, sample: int) -> None:
-    (problem,) = desk.refused("preview_definition", qp=small.BUYERS, sample=sample).problems
+def test_a_sample_is_small(shared: Desk, sample: int) -> None:
+    (problem,) = shared.refused("preview_definition", qp=small.BUYERS, sample=sample).problems
     assert problem.path == "/sample"
 
 
-def test_wrong_properties_are_told_together_with_the_problems_of_the_definition(desk: Desk) -> None:
-    error = desk.refused("preview_definition", qp={"events": [times("more", "1")]}, properties=["level", "cty"])
+def test_wrong_properties_are_told_together_with_the_problems_of_the_definition(shared: Desk) -> None:
+    error = shared.refused("preview_definition", qp={"events": [times("more", "1")]}, properties=["level", "cty"])
     said = {p.path: p for p in error.problems}
     assert set(said) == {"/properties/1", "/qp/events/0/comparator"}
     assert said["/properties/1"].suggestion == "city"
-    alone = desk.refused("preview_definition", qp=small.BUYERS, properties=["price"])
+    alone = shared.refused("preview_definition", qp=small.BUYERS, properties=["price"])
     assert [p.path for p in alone.problems] == ["/properties/0"]
     assert alone.next_step.en
 
@@ -219,17 +219,17 @@ def test_wrong_properties_are_told_together_with_the_problems_of_the_definition(
     ],
 )
 def test_the_sql_on_request_runs_as_it_is_and_selects_the_same_users(
-    desk: Desk, definition: dict[str, Any], users: list[int]
+    shared: Desk, definition: dict[str, Any], users: list[int]
 ) -> None:
-    found = desk("preview_definition", qp=definition, include_sql=True, sample=20)
-    assert selected_by(desk, found.sql) == users
+    found = shared("preview_definition", qp=definition, include_sql=True, sample=20)
+    assert selected_by(shared, found.sql) == users
     assert [int(row["#user_id"]) for row in found.sample] == users
     assert found.users_num == len(users)
-    assert desk("preview_definition", qp=definition).sql == ""
+    assert shared("preview_definition", qp=definition).sql == ""
 
 
-def test_conditions_that_select_nobody_or_everybody_are_warned_of(desk: Desk) -> None:
-    found = desk(
+def test_conditions_that_select_nobody_or_everybody_are_warned_of(shared: Desk) -> None:
+    found = shared(
         "preview_definition",
         qp={
             "events": [times("greater", "99"), times("greater", "0", "anyEvent")],
@@ -253,7 +253,7 @@ def test_rules_that_are_the_projects_own_are_noted(desk: Desk) -> None:
     assert desk("preview_definition", qp=small.BUYERS).notes == ()
 
 
-def test_a_share_is_never_shown_as_nothing_where_it_is_something(desk: Desk) -> None:
+def test_a_share_is_never_shown_as_nothing_where_it_is_something(shared: Desk) -> None:
     from mcp_server.operations.definitions import share
 
     assert [share(*n) for n in ((0, 9), (0, 0), (1, 3), (3, 3), (1, 100_000), (1, 7_000_000))] == [

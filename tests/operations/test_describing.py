@@ -10,15 +10,15 @@ def names(found: object) -> list[str]:
     return [row.event for row in found.events] + [row.property for row in found.properties]  # type: ignore[attr-defined]
 
 
-def test_without_words_everything_is_listed_events_by_count_first(desk: Desk) -> None:
-    found = desk("describe_data")
+def test_without_words_everything_is_listed_events_by_count_first(shared: Desk) -> None:
+    found = shared("describe_data")
     assert names(found) == ["buy", "login", "level", "city", "price"]
     assert (found.project_id, found.today, found.time_zone) == ("1", "2026-07-04", "Asia/Shanghai")
     assert (found.users, found.event_rows, found.total, found.left_out) == (4, 6, 5, 0)
 
 
-def test_types_values_ranges_and_missing_values_are_told(desk: Desk) -> None:
-    found = desk("describe_data")
+def test_types_values_ranges_and_missing_values_are_told(shared: Desk) -> None:
+    found = shared("describe_data")
     level, city, price = found.properties
     assert (level.table, level.type, level.low, level.high) == ("user", "number", "3", "5")
     assert (city.type, city.values, city.more_values) == ("string", ("上海", "a|b", ""), 0)
@@ -28,8 +28,8 @@ def test_types_values_ranges_and_missing_values_are_told(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "Purchase"), ("zh", "购买")])
-def test_display_names_are_in_the_language_of_the_server(desk: Desk, language: str, name: str) -> None:
-    assert desk.speaking(language)("describe_data", search="buy").events[0].display_name == name  # type: ignore[arg-type]
+def test_display_names_are_in_the_language_of_the_server(shared: Desk, language: str, name: str) -> None:
+    assert shared.speaking(language)("describe_data", search="buy").events[0].display_name == name  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -40,54 +40,54 @@ def test_display_names_are_in_the_language_of_the_server(desk: Desk, language: s
         ("上海", "city"), ("user level", "level"), ("A|B", "city"),
     ],
 )  # fmt: skip
-def test_words_of_either_language_find_with_typos_and_by_value(desk: Desk, words: str, first: str) -> None:
-    assert names(desk("describe_data", search=words))[0] == first
+def test_words_of_either_language_find_with_typos_and_by_value(shared: Desk, words: str, first: str) -> None:
+    assert names(shared("describe_data", search=words))[0] == first
 
 
 @pytest.mark.parametrize("words", ["zzzzqqq", "天气预报", "😀"])
-def test_what_is_not_there_is_said_to_be_so(desk: Desk, words: str) -> None:
+def test_what_is_not_there_is_said_to_be_so(shared: Desk, words: str) -> None:
     for language in ("en", "zh"):
-        found = desk.speaking(language)("describe_data", search=words)  # type: ignore[arg-type]
+        found = shared.speaking(language)("describe_data", search=words)  # type: ignore[arg-type]
         assert (found.total, found.left_out, names(found)) == (0, 0, [])
         assert words in found.message
         assert found.next
 
 
-def test_pages_cover_everything_once_and_say_what_they_leave_out(desk: Desk) -> None:
-    pages = [desk("describe_data", limit=2, offset=offset) for offset in (0, 2, 4, 6)]
-    assert [name for page in pages for name in names(page)] == names(desk("describe_data"))
+def test_pages_cover_everything_once_and_say_what_they_leave_out(shared: Desk) -> None:
+    pages = [shared("describe_data", limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+    assert [name for page in pages for name in names(page)] == names(shared("describe_data"))
     assert [(page.total, page.left_out) for page in pages] == [(5, 3), (5, 1), (5, 0), (5, 0)]
     assert "offset 2" in pages[0].next
     assert "3 more" in pages[0].message
 
 
-def test_an_event_is_shown_with_what_it_carries_and_nothing_else(desk: Desk) -> None:
-    found = desk("describe_data", event="buy")
+def test_an_event_is_shown_with_what_it_carries_and_nothing_else(shared: Desk) -> None:
+    found = shared("describe_data", event="buy")
     assert names(found) == ["buy", "price"]
     assert found.properties[0].events == ()
-    assert names(desk("describe_data", event="login")) == ["login"]
-    assert names(desk("describe_data", event="buy", search="price")) == ["price"]
+    assert names(shared("describe_data", event="login")) == ["login"]
+    assert names(shared("describe_data", event="buy", search="price")) == ["price"]
 
 
 @pytest.mark.parametrize(
     ("asked", "near"), [("by", "buy"), ("Purchase", "buy"), ("logins", "login"), ("登录了", "login")]
 )
-def test_an_unknown_event_names_the_nearest(desk: Desk, asked: str, near: str) -> None:
-    error = desk.refused("describe_data", event=asked)
+def test_an_unknown_event_names_the_nearest(shared: Desk, asked: str, near: str) -> None:
+    error = shared.refused("describe_data", event=asked)
     assert error.code == "not_found"
     assert near in error.message.en
     assert near in error.message.zh
 
 
-def test_an_event_name_is_quoted_briefly_and_cleaned(desk: Desk) -> None:
-    error = desk.refused("describe_data", event="x\u202e\n" * 5000)
+def test_an_event_name_is_quoted_briefly_and_cleaned(shared: Desk) -> None:
+    error = shared.refused("describe_data", event="x\u202e\n" * 5000)
     assert len(error.message.en) < 300
     assert error.message.en.isprintable()
 
 
-def test_a_search_is_short_and_a_long_one_is_refused_at_once(desk: Desk) -> None:
-    desk("describe_data", search="购" * 200)
-    (problem,) = desk.refused("describe_data", search="ab " * 67).problems
+def test_a_search_is_short_and_a_long_one_is_refused_at_once(shared: Desk) -> None:
+    shared("describe_data", search="购" * 200)
+    (problem,) = shared.refused("describe_data", search="ab " * 67).problems
     assert (problem.path, problem.code) == ("/search", "argument_value")
     assert "200" in problem.expected.en
 
@@ -121,7 +121,7 @@ def test_a_workspace_without_data_says_how_to_load_some(tmp_path_factory: pytest
         assert "fenqun load" in error.message.en
 
 
-def test_an_unknown_project_names_those_there_are(desk: Desk) -> None:
-    error = desk.refused("describe_data", project_id="7")
+def test_an_unknown_project_names_those_there_are(shared: Desk) -> None:
+    error = shared.refused("describe_data", project_id="7")
     assert error.code == "not_found"
     assert "There are: 1" in error.message.en

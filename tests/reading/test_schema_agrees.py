@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from mcp_server.qp import vocabulary as words
@@ -14,8 +13,9 @@ from mcp_server.qp.examples import EXAMPLE
 from mcp_server.qp.model import Qp
 from mcp_server.qp.schema import complete, outline, shown
 from tests.reading import strategies
-from tests.reading.agreeing import CALM, both
+from tests.reading.agreeing import both
 from tests.reading.malformed import broken
+from tests.reading.rounds import in_rounds
 from tests.reading.worlds import still_world
 
 VALIDATOR = Draft202012Validator(complete())
@@ -133,21 +133,16 @@ def test_every_comparator_takes_its_number_of_values_and_no_other() -> None:
             assert both_say(whole) is (row.values[0] <= count <= row.values[1]), (row.word, count)
 
 
-@settings(CALM, max_examples=100)
-@given(strategies.definitions(still_world()))
-def test_generated_definitions_are_accepted(definition: Any) -> None:
-    assert both_say(definition)
+def test_generated_definitions_are_accepted() -> None:
+    def accepted(definition: Any) -> None:
+        assert both_say(definition)
+
+    in_rounds(10, strategies.definitions(still_world()), accepted)
 
 
 def test_broken_definitions_are_read_alike() -> None:
-    said = []
-
-    @settings(CALM, max_examples=300)
-    @given(broken())
-    def read_alike(value: Any) -> None:
-        said.append(both_say(value))
-
-    read_alike()
+    said: list[bool] = []
+    in_rounds(30, broken(), lambda value: said.append(both_say(value)))
     assert min(said.count(True), said.count(False)) >= 40, "both kinds have to come up"
 
 
@@ -178,11 +173,13 @@ def test_the_forms_for_tools_have_no_references_and_no_combinators(schema: dict[
     assert not re.findall(r'"(\$ref|\$defs|anyOf|oneOf|allOf|not|if|then|else)":', json.dumps(schema))
 
 
-@settings(CALM, max_examples=50)
-@given(strategies.definitions(still_world()))
-def test_the_forms_for_tools_accept_definitions_of_their_depth(definition: Any) -> None:
-    assert Draft202012Validator(shown(3)).is_valid(definition)
-    assert Draft202012Validator(outline()).is_valid(definition)
+def test_the_forms_for_tools_accept_definitions_of_their_depth() -> None:
+    validators = [Draft202012Validator(form) for form in (shown(3), outline())]
+
+    def accepted(definition: Any) -> None:
+        assert all(validator.is_valid(definition) for validator in validators)
+
+    in_rounds(5, strategies.definitions(still_world()), accepted)
 
 
 def test_the_form_for_a_language_model_is_small() -> None:
