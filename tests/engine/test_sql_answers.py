@@ -1,5 +1,6 @@
 """SQL as analysts write it passes every layer and selects the right users."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -97,8 +98,10 @@ ANALYSTS: list[tuple[str, list[int]]] = [
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(make(tmp_path_factory.mktemp("project")))
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    made = Desk(make(tmp_path_factory.mktemp("project")))
+    yield made
+    made.connection.close()
 
 
 @pytest.mark.parametrize(("sql", "users"), ANALYSTS)

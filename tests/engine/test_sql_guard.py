@@ -1,6 +1,7 @@
 """The check of users' SQL: everything off the lists is refused with its name and place, in time."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -30,8 +31,10 @@ def warnings_of(sql: str, **parameters: str | tuple[str, str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(make(tmp_path_factory.mktemp("project")))
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    made = Desk(make(tmp_path_factory.mktemp("project")))
+    yield made
+    made.connection.close()
 
 
 # -- attacks --------------------------------------------------------------------------------------------------------------
