@@ -72,7 +72,7 @@ def wide(plan: Plan) -> str:
     """The textbook alternative: one scan, one wide aggregation with a FILTER per condition."""
     tests = []
     for e in plan.events:
-        rows = f"\"#event_name\" = '{e.event}' AND \"#event_time\" >= TIMESTAMP '{e.span.start}' AND \"#event_time\" < TIMESTAMP '{e.span.end}'"
+        rows = f"\"#event_name\" = '{e.rows.event}' AND \"#event_time\" >= TIMESTAMP '{e.rows.span.start}' AND \"#event_time\" < TIMESTAMP '{e.rows.span.end}'"
         column = f'"{e.measured.column.name}"' if e.measured.column else "*"
         value = {"TIMES": f"count({column})", "SUM": f"round(sum({column})", "DISTINCT": f"count(DISTINCT {column})"}[
             e.measured.word
@@ -88,8 +88,8 @@ def floor(plan: Plan) -> str:
     columns = {'"#user_id"', '"#event_name"', '"#event_time"'} | {
         f'"{e.measured.column.name}"' for e in plan.events if e.measured.column
     }
-    first = min(e.span.start for e in plan.events if e.span.start)
-    names = ", ".join(f"'{e.event}'" for e in plan.events)
+    first = min(e.rows.span.start for e in plan.events if e.rows.span.start)
+    names = ", ".join(f"'{e.rows.event}'" for e in plan.events)
     counted = ", ".join(f"count({c})" for c in sorted(columns))
     return f'SELECT {counted} FROM events WHERE "#event_name" IN ({names}) AND "#event_time" >= TIMESTAMP \'{first}\''
 
