@@ -21,13 +21,14 @@ from tests.reading.worlds import CLOCKS, STRINGS, Column, World, worlds
 Json = dict[str, Any]
 
 NUMBER_WORDS = ("greater", "less", "equal", "notEqual", "range")
+CURRENT_WORDS = ("relativeCurrentBetween", "relativeCurrentBefore")
 WORDS = {
     "string": ("equal", "notEqual", "include", "notInclude", "regexMatch", "notRegexMatch"),
     "whole": NUMBER_WORDS,
     "double": NUMBER_WORDS,
     "decimal": NUMBER_WORDS,
     "bool": ("isTrue", "isFalse"),
-    "time": (*NUMBER_WORDS, "range", "relativeCurrentBetween", "relativeCurrentBefore"),
+    "time": (*NUMBER_WORDS, "range", *CURRENT_WORDS, *CURRENT_WORDS),
     "list": ("arrayIncludeItem", "arrayNotIncludeItem", "arrayItemPos", "arrayIsNull", "arrayNotNull"),
 }
 NULL_WORDS = ("isNull", "notNull")
@@ -172,9 +173,10 @@ def filters_of(draw: st.DrawFn, world: World, *, inside: bool, depth: int) -> Js
     if not inside and world.crowds and draw(st.booleans()):
         return draw(crowd_conditions(world))
     table = draw(st.sampled_from(("event", "event", "user"))) if inside else "user"
-    column = draw(st.sampled_from(world.columns[table]))
+    times = [column for column in world.columns[table] if column.kind == "time"]
+    column = draw(st.sampled_from([*world.columns[table], *times]))
     legal = WORDS[column.kind] * 3 + NULL_WORDS
-    word = draw(st.sampled_from(legal + EVENT_WORDS * 5 if inside and column.kind == "time" else legal))
+    word = draw(st.sampled_from(legal + EVENT_WORDS * 7 if inside and column.kind == "time" else legal))
     condition: Json = {"tableType": table, "columnName": column.name, "comparator": word}
     if word in EVENT_WORDS:
         return condition | draw(_spans(world, column))
@@ -268,7 +270,7 @@ def time_texts(draw: st.DrawFn, world: World, values: Sequence[datetime] = ()) -
     """A time at or near a moment in the data, as the project's clocks show it."""
     known = (*values, *(e["#event_time"] for e in world.events), datetime.combine(world.today, time(12)))
     moment = draw(st.sampled_from(known)).replace(tzinfo=UTC).astimezone(ZoneInfo(world.zone)).replace(tzinfo=None)
-    form = draw(st.sampled_from(("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%d 00:00:00", "ms")))
+    form = draw(st.sampled_from(("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d 00:00:00", "ms")))
     if form == "ms":
         return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
     return moment.strftime(form)

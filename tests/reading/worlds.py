@@ -122,7 +122,7 @@ STRANGER = 77
 """An id that no user has."""
 
 STRINGS = (
-    "a", "b", "A", "ab", "abc", "", " ", "a%c", "a_c", "%", "it's", 'a"b', "a\\b", "a\\", "a\nb", "a\n", "-- x", "/* x",
+    "a", "A", "Ab", "ab", "abc", "b", "", " ", "a%c", "a_c", "%", "it's", 'a"b', "a\\b", "a\\", "a\nb", "a\n", "-- x", "/* x",
     "分群", "分", "\u00e9", "e\u0301", "😀", "3", "3.0", "null", "true", '["a"]', "{0}", "$1", "?", "a\x00b", "ſ", "a\r\nb", "\u2028", "a\x85",
 )  # fmt: skip
 WHOLES = (0, 1, 2, 3, 5, 10, -1, 100, 2**53, 2**53 + 1, 2**63 - 1, -(2**63))
@@ -248,10 +248,17 @@ def _columns(draw: st.DrawFn, kinds: Sequence[Column], instants: Sequence[dateti
     columns = []
     for place, kind in enumerate(kinds):
         pool = kind.values or instants
-        few = draw(st.lists(st.sampled_from(range(len(pool))), min_size=1, max_size=4, unique=True))
+        few = draw(_some_of(len(pool)))
         name = NAMES[(first + place) % len(NAMES)]
         columns.append(Column(name, kind.kind, kind.sql, tuple(pool[i] for i in few), kind.rough))
     return columns
+
+
+def _some_of(size: int) -> st.SearchStrategy[list[int]]:
+    """A few places in a pool: any, or neighbours, which are the ones that are easily confused."""
+    anywhere = st.lists(st.integers(0, size - 1), min_size=1, max_size=4, unique=True)
+    together = st.integers(0, size - 1).map(lambda first: list(range(first, min(first + 4, size))))
+    return st.one_of(anywhere, together)
 
 
 def _cells(columns: Sequence[Column]) -> st.SearchStrategy[Row]:
