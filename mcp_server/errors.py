@@ -89,6 +89,12 @@ class NotFound(InputError):
     code = "not_found"
 
 
+class NoProject(InputError):
+    """Nothing was ever loaded into this project."""
+
+    code = "no_project"
+
+
 class NameTaken(InputError):
     """The cluster name is in use, for something else."""
 
@@ -121,6 +127,12 @@ class LoadRefused(InputError):
 
 class RefusedError(FenqunError):
     """A person has to decide."""
+
+
+class NotAllowed(RefusedError):
+    """The caller's access does not reach that far: a scope or a project is missing."""
+
+    code = "not_allowed"
 
 
 class ReadOnlyMode(RefusedError):

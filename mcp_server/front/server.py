@@ -21,6 +21,7 @@ from mcp_server.front.instructions import instructions
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.calling import call, find, internal_error
 from mcp_server.operations.operation import Deps, Operation
+from mcp_server.qp.problems import shorten
 from mcp_server.text import Language, Text
 
 AnyContext = Context[Any, Any]
@@ -57,13 +58,22 @@ class FenqunServer(MCPServer[Any]):
         self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
     ) -> CallToolResult:
         """Run one operation. Whatever goes wrong is a tool error that says what to do next."""
-        deps = replace(self._deps, report=_Progress(context, self._deps.language)) if context else self._deps
+        deps = self._deps_of(context) if context else self._deps
         try:
             return results.success(await call(find(self._operations, name), arguments, deps), deps.language)
         except FenqunError as error:
             return results.failure(error, deps.language)
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
             return results.failure(internal_error(name), deps.language)
+
+    def _deps_of(self, context: AnyContext) -> Deps:
+        """What one call works with: its own progress, and the client as it introduced itself."""
+        about = context.session.client_params
+        who = self._deps.who
+        if about is not None:
+            client, version = shorten(about.client_info.name), shorten(about.client_info.version)
+            who = replace(who, client=client, client_version=version)
+        return replace(self._deps, report=_Progress(context, self._deps.language), who=who)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from mcp_server.errors import FenqunError, InternalError, ReadOnlyMode, UnknownTool
+from mcp_server.errors import FenqunError, InternalError, NoProject, NotAllowed, ReadOnlyMode, UnknownTool
 from mcp_server.operations.operation import Deps, Operation, Params, Result
 from mcp_server.operations.reading import read_arguments, shown
 from mcp_server.qp.suggest import nearest
@@ -15,6 +15,25 @@ P = TypeVar("P", bound=Params)
 R = TypeVar("R", bound=Result)
 
 _log = logging.getLogger("fenqun")
+
+_READ_ONLY = Text(
+    "{tool} changes something, and this server is read-only.", "{tool} 会改动数据，而本服务处于只读模式。"
+)
+_RESTART = Text(
+    "Tell the user: whoever runs the server can start it without --read-only (and without FENQUN_READ_ONLY).",
+    "请告知用户：由服务的运行者去掉 --read-only（以及 FENQUN_READ_ONLY）后重启。",
+)
+_ONLY_READING = Text(
+    "{tool} changes something, and this access may only read.", "{tool} 会改动数据，而当前的访问权限仅限读取。"
+)
+_ASK_FOR_WRITING = Text(
+    "Tell the user: whoever runs the server can give access that may write.",
+    "请告知用户：可由服务的运行者授予写入权限。",
+)
+_NOT_LOADED = Text(
+    "There is no such project yet. Tell the user: whoever runs the server can load data into it.",
+    "该项目尚不存在。请告知用户：可由服务的运行者为其加载数据。",
+)
 
 
 async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps: Deps) -> R:
@@ -29,6 +48,8 @@ async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps
         return await operation.run(params, deps)
     except Exception as error:
         known = _known(error)
+        if isinstance(known, NoProject) and deps.who.projects is not None:
+            raise NoProject(_NOT_LOADED) from known  # the error names all projects, and this caller may not know them
         if known is not None:
             raise known from known.__cause__
         raise internal_error(operation.name) from error
@@ -62,16 +83,13 @@ def internal_error(where: str) -> InternalError:
 
 
 def _may_run(operation: Operation[P, R], deps: Deps) -> None:
-    if deps.read_only and operation.effect.writes:
-        raise ReadOnlyMode(
-            Text(
-                "{tool} changes something, and this server is read-only.", "{tool} 会改动数据，而本服务处于只读模式。"
-            ).format(tool=operation.name),
-            next_step=Text(
-                "Tell the user: whoever runs the server can start it without --read-only (and without FENQUN_READ_ONLY).",
-                "请告知用户：由服务的运行者去掉 --read-only（以及 FENQUN_READ_ONLY）后重启。",
-            ),
-        )
+    """What changes something needs a server that lets it and a caller who may."""
+    if not operation.effect.writes:
+        return
+    if deps.read_only:
+        raise ReadOnlyMode(_READ_ONLY.format(tool=operation.name), next_step=_RESTART)
+    if not deps.who.may_write:
+        raise NotAllowed(_ONLY_READING.format(tool=operation.name), next_step=_ASK_FOR_WRITING)
 
 
 def _known(error: BaseException) -> FenqunError | None:

@@ -13,9 +13,22 @@ from typing import Any, Generic, Protocol, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict
 
 from mcp_server.effect import Effect
+from mcp_server.errors import NotAllowed
+from mcp_server.operations.identity import Identity
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
+from mcp_server.qp.problems import shorten
 from mcp_server.text import Language, Text
+
+_NOT_YOURS = Text("This access does not reach project {project}.", "当前的访问权限不包括项目 {project}。")
+_USE_YOURS = Text(
+    "Give one of these as project_id: {projects}. For others, the user asks whoever runs the server.",
+    "请将 project_id 设为以下之一：{projects}。如需访问其他项目，请由用户联系服务的运行者。",
+)
+_ASK_OPERATOR = Text(
+    "It reaches no project at all. Tell the user to ask whoever runs the server.",
+    "该权限不包括任何项目。请告知用户联系服务的运行者。",
+)
 
 
 class Params(BaseModel):
@@ -64,10 +77,26 @@ class Deps:
     read_only: bool = False
     limits: NameLimits = field(default_factory=NameLimits)
     report: Report = field(default=_silent)
+    who: Identity = field(default_factory=Identity)
+    """Who makes the call."""
 
     def project(self, named: str) -> str:
-        """The project of a call: the one it names, else the server's own."""
-        return named or self.project_id
+        """The project of a call: the one it names, else the server's own, else the only one of the caller.
+
+        Raises NotAllowed for a project that the caller may not use; it names only those that he may, and does
+        not tell whether the other exists.
+        """
+        allowed = self.who.projects
+        if not named and allowed and len(allowed) == 1:
+            return next(iter(allowed))
+        project = named or self.project_id
+        if allowed is None or project in allowed:
+            return project
+        mine = ", ".join(sorted(allowed, key=lambda p: (len(p), p)))
+        raise NotAllowed(
+            _NOT_YOURS.format(project=shorten(project)),
+            next_step=_USE_YOURS.format(projects=mine) if mine else _ASK_OPERATOR,
+        )
 
     def say(self, text: Text) -> str:
         """A sentence in the language of the call."""

@@ -12,6 +12,7 @@ from mcp_server.errors import (
     DiskFull,
     FenqunError,
     NoData,
+    NoProject,
     NotFound,
     QueryFailed,
 )
@@ -180,7 +181,7 @@ def test_no_data_at_all_says_how_to_load(tmp_path: Path) -> None:
 
 
 def test_an_unknown_project_names_those_there_are(catalog: Catalog) -> None:
-    with pytest.raises(NotFound, match=r"no project 7.*There are: 1\."):
+    with pytest.raises(NoProject, match=r"no project 7.*There are: 1\."):
         catalog.metadata("7")
 
 

@@ -123,5 +123,5 @@ def test_a_workspace_without_data_says_how_to_load_some(tmp_path_factory: pytest
 
 def test_an_unknown_project_names_those_there_are(shared: Desk) -> None:
     error = shared.refused("describe_data", project_id="7")
-    assert error.code == "not_found"
+    assert error.code == "no_project"
     assert "There are: 1" in error.message.en

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NoData, NotFound, QueryFailed
+from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NoData, NoProject, NotFound, QueryFailed
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.database import Database, Value
 from mcp_server.platforms.local.records import (
@@ -108,13 +108,13 @@ class Catalog:
         return rows.project(found) if found else None
 
     def project(self, project_id: str) -> ProjectRecord:
-        """The project. NotFound names those there are; NoData where there is none at all."""
+        """The project. NoProject names those there are; NoData where there is none at all."""
         found = self.find_project(project_id)
         if found is not None:
             return found
         known = [same(p.id) for p in self.projects()]
         if known:
-            raise NotFound(_NO_PROJECT.format(project=rows.shown(project_id), known=listed(known)))
+            raise NoProject(_NO_PROJECT.format(project=rows.shown(project_id), known=listed(known)))
         raise NoData(_NO_DATA.format(project=rows.shown(project_id)))
 
     def today(self, project: ProjectRecord) -> date:
