@@ -12,10 +12,8 @@ from typing import Any
 import duckdb
 
 from mcp_server.errors import Problem, Repair
-from mcp_server.qp.check import read_tag
 from mcp_server.qp.problems import CODES
-from tests.cases.data import METADATA, OWN
-from tests.cases.running import as_json, definition, read_case
+from tests.cases.running import as_json, definition, read_case, read_tag_case
 
 CASES = Path(__file__).parent
 GENERATED = ("problems.json", "repairs.json", "normalised.json")
@@ -24,7 +22,7 @@ GENERATED = ("problems.json", "repairs.json", "normalised.json")
 def files(name: str, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The generated files of a case; those with nothing in them are left out."""
     sent = definition(name, CASES)
-    reading = read_tag(sent, METADATA, own=OWN) if name.startswith("tag_") else read_case(sent, connection)
+    reading = (read_tag_case if name.startswith("tag_") else read_case)(sent, connection)
     content: Mapping[str, Any] = {
         "problems.json": [_finding(found) for found in (*reading.problems, *reading.warnings)],
         "repairs.json": [_repair(made) for made in reading.repairs],

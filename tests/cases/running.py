@@ -1,23 +1,32 @@
 """What the code makes of one case: everything that stands in its folder beside the definition.
 
 `definition.json` is written by hand; `python -m tests.cases.write` writes the rest from the code, for a
-person to read before it is committed.
+person to read before it is committed. A definition with a key of a tag is a tag's.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from mcp_server.engine.compile import compile_definition
+from mcp_server.engine.compile_tag import compile_tag
 from mcp_server.engine.dialect import DUCKDB, Tables
 from mcp_server.engine.emit import selection_sql
+from mcp_server.engine.emit_tag import tag_sql
+from mcp_server.engine.plan import ClusterSource, ValuesTag
 from mcp_server.engine.quoting import identifier
-from mcp_server.qp.check import Reading, read
+from mcp_server.qp.check import Reading, TagReading, read, read_tag
 from mcp_server.qp.explain import explain
+from mcp_server.qp.explain_tag import explain_tag
+from mcp_server.qp.keys import TAG_KEYS
+from mcp_server.qp.window import local, show_time
 from tests.cases.data import METADATA, OWN, WORLD
 from tests.reading.tables import fill
 
@@ -32,7 +41,8 @@ class Outcome(NamedTuple):
     en: str
     zh: str
     sql: str
-    users: list[int]
+    found: list[int] | dict[int, Any]
+    """The users, of a tag with their values."""
 
     def files(self) -> dict[str, str]:
         """By name; every text ends in a line break."""
@@ -41,8 +51,24 @@ class Outcome(NamedTuple):
             "en.txt": self.en + "\n",
             "zh.txt": self.zh + "\n",
             "query.sql": self.sql + "\n",
-            "users.json": json.dumps(self.users) + "\n",
-        }
+        } | self._result()
+
+    def _result(self) -> dict[str, str]:
+        if isinstance(self.found, list):
+            return {"users.json": json.dumps(self.found) + "\n"}
+        return {"values.json": as_json({str(user): _shown(value) for user, value in self.found.items()})}
+
+
+def _shown(value: object) -> object:
+    """Times in local time and decimals in all their places as text, everything else as JSON has it."""
+    if isinstance(value, datetime):
+        return show_time(local(value, ZoneInfo(WORLD.zone)))
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def is_tag(sent: Any) -> bool:
+    """A definition in the form of a tag's."""
+    return isinstance(sent, dict) and any(key in sent for key in TAG_KEYS)
 
 
 def names(folder: Path = CASES) -> list[str]:
@@ -78,26 +104,54 @@ def project() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def read_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> Reading:
     """Read a definition against the project."""
+    return read(sent, METADATA, regex_fault=_regex_fault(connection), own=OWN)
 
-    def regex_fault(pattern: str) -> str:
+
+def read_tag_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> TagReading:
+    """Read a tag against the project."""
+    return read_tag(sent, METADATA, regex_fault=_regex_fault(connection), own=OWN)
+
+
+def _regex_fault(connection: duckdb.DuckDBPyConnection) -> Callable[[str], str]:
+    def fault(pattern: str) -> str:
         try:
             connection.execute("SELECT regexp_matches('', ?)", [pattern])
         except duckdb.Error as error:
             return str(error).partition(": ")[2]
         return ""
 
-    return read(sent, METADATA, regex_fault=regex_fault, own=OWN)
+    return fault
 
 
 def run(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
     """Read, explain, compile, write as SQL and run a definition."""
+    return _run_tag(sent, connection) if is_tag(sent) else _run_cluster(sent, connection)
+
+
+def _run_cluster(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
     reading = read_case(sent, connection)
     checked = reading.must()
     said = explain(checked, METADATA).summary
     plan = compile_definition(checked, METADATA)
-    sql = selection_sql(plan, DUCKDB, Tables(members=tuple(members(c.name, c.day) for c in plan.clusters)))
+    sql = selection_sql(plan, DUCKDB, _tables(plan.clusters))
     users = sorted(number for (number,) in connection.execute(sql).fetchall())
     return Outcome(reading.normalised, said.en, said.zh, sql, users)
+
+
+def _run_tag(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
+    reading = read_tag_case(sent, connection)
+    checked = reading.must()
+    said = explain_tag(checked, METADATA).summary
+    plan = compile_tag(checked, METADATA)
+    sql = tag_sql(plan, DUCKDB, _tables(plan.clusters if isinstance(plan, ValuesTag) else ()))
+    rows = sorted(connection.execute(sql).fetchall())
+    values = dict(rows)
+    assert len(values) == len(rows), "a user has one value"
+    return Outcome(reading.normalised, said.en, said.zh, sql, values)
+
+
+def _tables(clusters: Sequence[ClusterSource]) -> Tables:
+    return Tables(members=tuple(members(c.name, c.day) for c in clusters))
 
 
 def members(cluster: str, day: str) -> str:

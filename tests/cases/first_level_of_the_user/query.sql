@@ -1,0 +1,11 @@
+SELECT user_id, value
+FROM (
+  SELECT e."#user_id" AS user_id, u."level" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time", e."$row") AS n
+  FROM events AS e
+  JOIN users AS u ON u."#user_id" = e."#user_id"
+  WHERE e."#event_name" = 'login'
+    AND e."#event_time" >= TIMESTAMP '2026-07-08 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
+    AND e."#user_id" IN (SELECT "#user_id" FROM users)
+) AS valued
+WHERE n = 1 AND value IS NOT NULL

@@ -1,0 +1,8 @@
+SELECT user_id, value
+FROM (
+  SELECT e."#user_id" AS user_id, e."#event_name" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time" DESC, e."$row" DESC) AS n
+  FROM events AS e
+  WHERE e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
+    AND e."#user_id" IN (SELECT "#user_id" FROM users)
+) AS valued
+WHERE n = 1 AND value IS NOT NULL

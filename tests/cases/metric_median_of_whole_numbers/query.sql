@@ -1,0 +1,11 @@
+SELECT user_id, value
+FROM (
+  SELECT e."#user_id" AS user_id, CAST(CAST((quantile_disc(CAST(e."count" AS HUGEINT), 0.5) - quantile_disc(-CAST(e."count" AS HUGEINT), 0.5)) AS DECIMAL(38, 0)) * 0.5 AS DECIMAL(38, 1)) AS value
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+    AND e."#event_time" >= TIMESTAMP '2026-07-07 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-14 16:00:00.000000'
+    AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
+) AS valued
+WHERE value IS NOT NULL

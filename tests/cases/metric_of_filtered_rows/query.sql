@@ -1,0 +1,13 @@
+SELECT user_id, value
+FROM (
+  SELECT e."#user_id" AS user_id, sum(e."amount") AS value
+  FROM events AS e
+  JOIN users AS u ON u."#user_id" = e."#user_id"
+  WHERE e."#event_name" = 'pay'
+    AND e."#event_time" >= TIMESTAMP '2026-07-07 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
+    AND (e."item" IN ('book', 'game') OR u."registered" BETWEEN e."#event_time" - to_seconds(604800) AND e."#event_time" + to_seconds(0))
+    AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
+) AS valued
+WHERE value IS NOT NULL

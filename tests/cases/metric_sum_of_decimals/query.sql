@@ -1,0 +1,9 @@
+SELECT user_id, value
+FROM (
+  SELECT e."#user_id" AS user_id, sum(e."amount") AS value
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+    AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
+) AS valued
+WHERE value IS NOT NULL

@@ -1,0 +1,29 @@
+WITH bits AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'login'
+    AND e."#event_time" >= TIMESTAMP '2026-07-14 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT e."#user_id" AS user_id, 2 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'login'
+    AND e."#event_time" >= TIMESTAMP '2026-07-07 16:00:00.000000'
+    AND e."#event_time" < TIMESTAMP '2026-07-14 16:00:00.000000'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT e."#user_id" AS user_id, 4 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'login'
+    AND e."#event_time" < TIMESTAMP '2026-07-07 16:00:00.000000'
+  GROUP BY e."#user_id"
+), masks AS (
+  SELECT user_id, bit_or(m0) AS m0
+  FROM bits
+  GROUP BY user_id
+)
+SELECT user_id, CASE WHEN (m0 & 1) <> 0 THEN 'today' WHEN (m0 & 2) <> 0 THEN 'this week' WHEN (m0 & 4) <> 0 THEN 'earlier' END AS value
+FROM masks
+WHERE ((m0 & 1) <> 0 OR (m0 & 2) <> 0 OR (m0 & 4) <> 0)
+  AND user_id IN (SELECT "#user_id" FROM users)

@@ -1,0 +1,25 @@
+WITH bits AS (
+  SELECT e."#user_id" AS user_id, 1 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'login'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT e."#user_id" AS user_id, 2 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+  GROUP BY e."#user_id"
+  UNION ALL
+  SELECT e."#user_id" AS user_id, 4 AS m0
+  FROM events AS e
+  WHERE e."#event_name" = 'pay'
+  GROUP BY e."#user_id"
+  HAVING sum(e."amount") > CAST('100.00' AS DECIMAL(5, 2))
+), masks AS (
+  SELECT user_id, bit_or(m0) AS m0
+  FROM bits
+  GROUP BY user_id
+)
+SELECT user_id, CASE WHEN (m0 & 1) <> 0 THEN 'visitor' WHEN (m0 & 2) <> 0 THEN 'payer' WHEN (m0 & 4) <> 0 THEN 'whale' END AS value
+FROM masks
+WHERE ((m0 & 1) <> 0 OR (m0 & 2) <> 0 OR (m0 & 4) <> 0)
+  AND user_id IN (SELECT "#user_id" FROM users)
