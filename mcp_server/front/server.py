@@ -5,18 +5,30 @@ that would hurt here: it drops unknown arguments without a word, answers wrong o
 English, and prints results with indentation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mcp.server import MCPServer
+from mcp.server import MCPServer, ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult, Tool
+from mcp_types import (
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    GetPromptResult,
+    Prompt,
+    Resource,
+    ResourceTemplate,
+    Tool,
+)
+from pydantic import AnyUrl
 
 from mcp_server import __version__
 from mcp_server.errors import FenqunError
-from mcp_server.front import results
+from mcp_server.front import completions, prompts, resources, results
 from mcp_server.front.instructions import instructions
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.calling import call, find, internal_error
@@ -40,6 +52,8 @@ class FenqunServer(MCPServer[Any]):
         )
         self._operations = tuple(operations)
         self._deps = deps
+        # The SDK's decorator for completions does not hand on who asks.
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
@@ -58,7 +72,7 @@ class FenqunServer(MCPServer[Any]):
         self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
     ) -> CallToolResult:
         """Run one operation. Whatever goes wrong is a tool error that says what to do next."""
-        deps = self._deps_of(context) if context else self._deps
+        deps = self._deps_of(context)
         try:
             return results.success(await call(find(self._operations, name), arguments, deps), deps.language)
         except FenqunError as error:
@@ -66,14 +80,50 @@ class FenqunServer(MCPServer[Any]):
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
             return results.failure(internal_error(name), deps.language)
 
-    def _deps_of(self, context: AnyContext) -> Deps:
+    def _deps_of(self, context: AnyContext | None) -> Deps:
         """What one call works with: its own progress, and the client as it introduced itself."""
+        if context is None:
+            return self._deps
         about = context.session.client_params
         who = self._deps.who
         if about is not None:
             client, version = shorten(about.client_info.name), shorten(about.client_info.version)
             who = replace(who, client=client, client_version=version)
         return replace(self._deps, report=_Progress(context, self._deps.language), who=who)
+
+    # what a person picks from a menu, and what a client attaches
+
+    async def list_prompts(self) -> list[Prompt]:
+        """All prompts."""
+        return prompts.listed_prompts()
+
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, Any] | None = None, context: AnyContext | None = None
+    ) -> GetPromptResult:
+        """A prompt, filled. MCPError where it or its arguments are not legal."""
+        return prompts.filled_prompt(name, arguments or {}, self._deps_of(context).language)
+
+    async def list_resources(self) -> list[Resource]:
+        """Resources of a fixed address."""
+        return resources.listed_resources()
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """Resources that are addressed by a name."""
+        return resources.listed_templates()
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: AnyContext | None = None
+    ) -> Iterable[ReadResourceContents]:
+        """What stands at an address."""
+        return [await resources.read(str(uri), self._deps_of(context))]
+
+    async def _complete(self, asked: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        deps = self._deps_of(Context(request_context=asked, mcp_server=self))
+        try:
+            found = await completions.complete(params.ref, params.argument.name, params.argument.value, deps)
+        except FenqunError:  # a completion is a convenience: what cannot be looked up has none
+            found = Completion(values=[])
+        return CompleteResult(completion=found)
 
 
 @dataclass(slots=True)

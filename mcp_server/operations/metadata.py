@@ -1,5 +1,7 @@
 """What exists: events and properties, found by words in either language."""
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from mcp_server.effect import Effect
@@ -10,7 +12,7 @@ from mcp_server.operations.searching import Hit, search
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.problems import shorten
 from mcp_server.qp.suggest import nearest_named
-from mcp_server.text import Text
+from mcp_server.text import NOTHING, Text
 
 VALUES_SHOWN = 8
 
@@ -80,6 +82,13 @@ async def describe_data(params: DescribeData, deps: Deps) -> Described:
     hits = search(metadata, params.search, _event(metadata, params.event))
     page = hits[params.offset : params.offset + params.limit]
     left = max(0, len(hits) - params.offset - len(page))
+    return _described(hits, left, params, project, metadata, deps)
+
+
+def _described(
+    hits: list[Hit], left: int, params: DescribeData, project: str, metadata: Metadata, deps: Deps
+) -> Described:
+    page = hits[params.offset : params.offset + params.limit]
     return Described(
         message=deps.say(_message(hits, left, params)),
         next=deps.say(_next(hits, left, params)),
@@ -95,20 +104,35 @@ async def describe_data(params: DescribeData, deps: Deps) -> Described:
     )
 
 
+async def describe_property(name: str, deps: Deps) -> Described:
+    """The property of this name: the user's, the events', or both. NotFound names the nearest."""
+    project = deps.project("")
+    metadata = await deps.segments.metadata(project)
+    found = [p for table in ("user", "event") if (p := metadata.property(table, name))]
+    if not found:
+        known = {p.name: (p.names.en, p.names.zh) for p in metadata.properties if p.table != "cluster"}
+        raise _no_such(Text('There is no property "{name}".{hint}', "没有属性“{name}”。{hint}"), name, known)
+    hits = [Hit(p, 1.0) for p in found]
+    return _described(hits, 0, DescribeData(), project, metadata, deps)
+
+
 def _event(metadata: Metadata, name: str) -> Event | None:
     if not name:
         return None
     found = metadata.event_by_name.get(name)
     if found is None:
-        near = nearest_named(name, {e.name: (e.names.en, e.names.zh) for e in metadata.events})
-        hint = Text(" Did you mean {near}?", "是否指 {near}？").format(near=near) if near else Text("", "")
-        raise NotFound(
-            Text('There is no event "{name}".{hint}', "没有事件“{name}”。{hint}").format(
-                name=shorten(name, 80), hint=hint
-            ),
-            next_step=Text("Call describe_data with search instead.", "请改用 search 参数查找。"),
-        )
+        known = {e.name: (e.names.en, e.names.zh) for e in metadata.events}
+        raise _no_such(Text('There is no event "{name}".{hint}', "没有事件“{name}”。{hint}"), name, known)
     return found
+
+
+def _no_such(text: Text, name: str, known: Mapping[str, tuple[str, str]]) -> NotFound:
+    near = nearest_named(name, dict(known))
+    hint = Text(" Did you mean {near}?", "是否指 {near}？").format(near=near) if near else NOTHING
+    return NotFound(
+        text.format(name=shorten(name, 80), hint=hint),
+        next_step=Text("Call describe_data with search instead.", "请改用 search 参数查找。"),
+    )
 
 
 def _message(hits: list[Hit], left: int, params: DescribeData) -> Text:
