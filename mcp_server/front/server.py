@@ -28,7 +28,7 @@ from pydantic import AnyUrl
 
 from mcp_server import __version__
 from mcp_server.errors import FenqunError
-from mcp_server.front import completions, prompts, resources, results
+from mcp_server.front import completions, prompts, resources, results, tracing
 from mcp_server.front.instructions import instructions
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.calling import call, find, internal_error
@@ -74,11 +74,18 @@ class FenqunServer(MCPServer[Any]):
         """Run one operation. Whatever goes wrong is a tool error that says what to do next."""
         deps = self._deps_of(context)
         try:
-            return results.success(await call(find(self._operations, name), arguments, deps), deps.language)
+            operation = find(self._operations, name)
+            tracing.began(operation, deps)
+            answer = results.success(await call(operation, arguments, deps), deps.language)
         except FenqunError as error:
+            tracing.ended(error.code)
             return results.failure(error, deps.language)
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
-            return results.failure(internal_error(name), deps.language)
+            broken = internal_error(name)
+            tracing.ended(broken.code)
+            return results.failure(broken, deps.language)
+        tracing.ended("done")
+        return answer
 
     def _deps_of(self, context: AnyContext | None) -> Deps:
         """What one call works with: its own progress, and the client as it introduced itself."""
