@@ -38,6 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httpx": ("platforms.transport",),
     "mcp": ("front", "demo"),
     "mcp_types": ("front",),
+    "opentelemetry": ("front",),
     "platformdirs": ("settings",),
     "pydantic": ("qp", "engine", "platforms", "operations", "front"),
     "pydantic_core": ("qp", "operations"),
