@@ -58,14 +58,15 @@ def _row(code: str, row: Code, example: Example | None) -> str:
 
 
 def _examples(folder: Path) -> dict[str, Example]:
-    """For each code the case with the fewest findings; of those, the first by name."""
-    best: dict[str, tuple[int, Example]] = {}
+    """For each code the case with the fewest findings; of those, the one that shows most; of those, the first by name."""
+    best: dict[str, tuple[tuple[int, int], Example]] = {}
     for path in sorted(folder.glob("*/problems.json")):
         findings = json.loads(path.read_text(encoding="utf-8"))
         for one in findings:
             example = Example(path.parent.name, one["path"], one["got"], one["suggestion"])
-            if one["code"] not in best or len(findings) < best[one["code"]][0]:
-                best[one["code"]] = (len(findings), example)
+            rank = len(findings), -bool(one["got"]) - bool(one["suggestion"])
+            if one["code"] not in best or rank < best[one["code"]][0]:
+                best[one["code"]] = (rank, example)
     return {code: example for code, (_, example) in best.items()}
 
 

@@ -20,7 +20,7 @@ from mcp_server.operations.params import (
 )
 from mcp_server.operations.tag_values import ValueRow, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
-from mcp_server.qp.bodies import Opened, body_of, contradictions, opened
+from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
 from mcp_server.qp.either import AnyReading, explain_any
 from mcp_server.qp.estimate import assumptions, rows_to_read
 from mcp_server.qp.explain import Explanation
@@ -73,7 +73,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     body = opened(raw, (kind.root,))
     kind = TAGS if body.is_tag else kind
     reading = await read_definition(body.definition, metadata, deps, kind=kind, root=body.root)
-    reading = _with_body(reading, body, deps)
+    reading = _with_body(reading, body, deps, project)
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
@@ -98,9 +98,9 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     )
 
 
-def _with_body(reading: AnyReading, body: Opened, deps: Deps) -> AnyReading:
+def _with_body(reading: AnyReading, body: Opened, deps: Deps, project: str) -> AnyReading:
     """A reading with what was found in the body around the definition."""
-    found = [*body.problems]
+    found = [*body.problems, *other_project(body, project)]
     if reading.definition is not None:
         found += contradictions(body, reading.definition)
     if "clusterName" in body.fields:

@@ -32,6 +32,9 @@ READ_BACK = frozenset({
 })  # fmt: skip
 """Keys that the server adds when it reads a cluster back; they say nothing about the definition."""
 
+_REPLY = frozenset({"data", "return_code", "return_message"})
+"""Keys of a whole reply of the server; the cluster lies in `data`."""
+
 MOST_COMMAS = 10
 _COMMA_ADDED = Text("a comma was missing in line {line}", "第 {line} 行缺少逗号")
 _COMMA_TAKEN = Text("a comma was too many in line {line}", "第 {line} 行多了一个逗号")
@@ -54,6 +57,7 @@ def opened(raw: object, root: Path) -> Opened:
     value, repairs = _parsed(raw, root)
     if not isinstance(value, Mapping):
         return Opened(raw, root, is_tag=False)
+    value, root = _without_envelope(value, root)
     inside = [key for key in INSIDE if key in value]
     if not inside or _is_definition(value):
         bare = value if repairs else raw
@@ -63,6 +67,23 @@ def opened(raw: object, root: Path) -> Opened:
     problems += [_unknown(k, root) for k in value if k not in (*FIELDS, *READ_BACK, *INSIDE)]
     fields = {k: str(value[k]) for k in FIELDS if value.get(k) not in (None, "")}
     return Opened(value[key], (*root, key), INSIDE[key], fields, repairs, tuple(problems))
+
+
+def _without_envelope(value: Mapping[Any, Any], root: Path) -> tuple[Mapping[Any, Any], Path]:
+    """The cluster inside a whole reply, and where it stands."""
+    inner = value.get("data")
+    if set(value) <= _REPLY and isinstance(inner, Mapping) and any(key in inner for key in INSIDE):
+        return inner, (*root, "data")
+    return value, root
+
+
+def other_project(found: Opened, project_id: str) -> tuple[Problem, ...]:
+    """A warning where the body names another project than the one whose data it is checked against."""
+    named = found.fields.get("projectId", project_id)
+    if named == project_id:
+        return ()
+    at = pointer((*found.root[:-1], "projectId"))
+    return (finding("body_other_project", at, got=named, expected=project_id),)
 
 
 def body_of(

@@ -50,11 +50,16 @@ class _Read(Generic[D]):
         """The documented form; empty where there are problems."""
         return normalised(self.definition) if self.definition else {}
 
-    def within(self, problems: Sequence[Problem], repairs: Sequence[Repair]) -> Self:
-        """The same, with what was found in the body around the definition."""
-        definition = None if problems else self.definition
-        found, made = (*problems, *self.problems), (*repairs, *self.repairs)
-        return replace(self, definition=definition, problems=found, repairs=made)
+    def within(self, findings: Sequence[Problem], repairs: Sequence[Repair]) -> Self:
+        """The same, with what was found in the body around the definition, problems and warnings."""
+        problems = blocking(findings)
+        return replace(
+            self,
+            definition=None if problems else self.definition,
+            problems=(*problems, *self.problems),
+            warnings=(*warnings_of(findings), *self.warnings),
+            repairs=(*repairs, *self.repairs),
+        )
 
     def must(self) -> D:
         """The definition, or InvalidDefinition with all its problems."""

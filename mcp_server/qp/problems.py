@@ -242,6 +242,9 @@ CODES: Mapping[str, Code] = {
         "No user gets this value: nobody fits it, or earlier values come first.",
         "没有用户得到该标签值：没有人符合，或已先取了前面的值。"),
     "selects_everybody": _warning("This condition selects every user.", "该条件选中全部用户。"),
+    "body_other_project": _warning(
+        "The body is of project {got}; it was checked against project {expected}, the one that is open.",
+        "请求体属于项目 {got}；这里是按当前项目 {expected} 检查的。"),
     "condition_twice": _warning("The same condition stands at {other} as well.", "同样的条件在 {other} 已出现。"),
     "sql_no_part_date": _warning(
         '{got} is read without a condition on "$part_date"; ThinkingData refuses that. Write ${{PartDate:name}}, or '

@@ -41,6 +41,7 @@ def test_there_are_sixty_bad_cases() -> None:
 
 _NOT_OF_A_DEFINITION = {
     "body_contradiction": "of a vendor's request body",
+    "body_other_project": "of a vendor's request body",
     "body_two_definitions": "of a vendor's request body",
     "cluster_type_unknown": "of the arguments of a tool",
     "display_name_invalid": "of the arguments of a tool",

@@ -1,0 +1,8 @@
+WITH masks AS (
+  SELECT u."#user_id" AS user_id, CASE WHEN (contains(u."city", '''') OR contains(u."city", '_') OR contains(u."city", '\')) THEN 1 ELSE 0 END AS m0
+  FROM users AS u
+  WHERE (contains(u."city", '''') OR contains(u."city", '_') OR contains(u."city", '\'))
+)
+SELECT user_id
+FROM masks
+WHERE (m0 & 1) <> 0
