@@ -2,17 +2,11 @@
 
 from typing import cast
 
-from mcp_server.engine.compile import Scope, compile_definition
-from mcp_server.engine.plan import Column, MeasureTag, MeasureWord, Plan, TagPlan, TakenTag, ValuesTag, join
+from mcp_server.engine.compile import Scope
+from mcp_server.engine.plan import Column, MeasureTag, MeasureWord, TagPlan, TakenTag, ValuesTag, join
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp
-from mcp_server.qp.tags import Definition, FirstLastEvent, QuotaEvent, TagQp
-
-
-def compile_any(definition: Definition, metadata: Metadata) -> Plan | TagPlan:
-    """The plan of a cluster's or a tag's definition that was read without problems."""
-    return compile_definition(definition, metadata) if isinstance(definition, Qp) else compile_tag(definition, metadata)
+from mcp_server.qp.tags import FirstLastEvent, QuotaEvent, TagQp
 
 
 def compile_tag(tag: TagQp, metadata: Metadata) -> TagPlan:

@@ -25,8 +25,12 @@ from mcp_server.text import Text
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from mcp_server.engine.sql_process import SqlLimits
+
 _POLL_SECONDS = 0.05
 _PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
+Query = Callable[[Tables], str]
+"""A query over the tables of a data file."""
 MOST_VALUES = 20
 """Values of a tag that a preview counts one by one."""
 
@@ -48,6 +52,9 @@ class Limits:
 
     threads: int | None = None
     memory_limit: str | None = None
+    sql_seconds: float | None = None
+    """For SQL of users; None is the default of `sql_process.SqlLimits`."""
+    sql_memory: int | None = None
 
 
 class Counts(NamedTuple):
@@ -89,6 +96,18 @@ class Engine:
         self._changed = threading.Condition()
         self._running: list[DuckDBPyConnection] = []
 
+    @property
+    def sql_limits(self) -> "SqlLimits":
+        """What one run of users' SQL may use."""
+        from mcp_server.engine.sql_process import DEFAULT_LIMITS, SqlLimits
+
+        limits = self._limits
+        return SqlLimits(
+            seconds=limits.sql_seconds or DEFAULT_LIMITS.seconds,
+            memory=limits.sql_memory or DEFAULT_LIMITS.memory,
+            threads=min(limits.threads or DEFAULT_LIMITS.threads, DEFAULT_LIMITS.threads),
+        )
+
     def close(self, patience: float = 5.0) -> None:
         """Interrupt what runs, wait up to `patience` seconds for it, and let go of all files."""
         import duckdb
@@ -127,13 +146,21 @@ class Engine:
             chosen = chosen_sql(plan, DUCKDB, "preview_masks")
             return Counts(pairs, int(row[-1])), _sample(own, chosen, tables, sample, _of_user(columns))
 
-    def preview_values(
-        self, data: DataFile, plan: TagPlan, *, spread: bool, sample: int, columns: Sequence[str], control: Control
-    ) -> tuple[ValueCounts, list[tuple[Any, ...]]]:
-        """How the values of a tag are spread, and the first `sample` users that have one: `columns`, then the value."""
+    def sample(
+        self, data: DataFile, chosen: str, *, sample: int, columns: Sequence[str], control: Control
+    ) -> list[tuple[Any, ...]]:
+        """The first `sample` users of a query (`user_id`) by id with some of their columns."""
         tables = self._tables(data)
         with self._task(control) as own:
-            own.execute(f"CREATE TEMP TABLE preview_values AS\n{tag_sql(plan, DUCKDB, tables)}")
+            return _sample(own, chosen, tables, sample, _of_user(columns))
+
+    def preview_values(
+        self, data: DataFile, query: Query, *, spread: bool, sample: int, columns: Sequence[str], control: Control
+    ) -> tuple[ValueCounts, list[tuple[Any, ...]]]:
+        """How values (`user_id`, `value`) are spread, and the first `sample` users that have one: `columns`, then the value."""
+        tables = self._tables(data)
+        with self._task(control) as own:
+            own.execute(f"CREATE TEMP TABLE preview_values AS\n{query(tables)}")
             row = own.execute("SELECT count(*), count(DISTINCT value) FROM preview_values").fetchone() or (0, 0)
             top = own.execute(
                 "SELECT value, count(*) AS n FROM preview_values GROUP BY value ORDER BY n DESC, value"
@@ -146,7 +173,7 @@ class Engine:
             shown = [*_of_user(columns), "s.value"]
             return counts, _sample(own, "SELECT * FROM preview_values", tables, sample, shown)
 
-    def copy(self, data: DataFile, query: Callable[[Tables], str], out: Path, options: str, control: Control) -> int:
+    def copy(self, data: DataFile, query: Query, out: Path, options: str, control: Control) -> int:
         """Write the rows of a query to a file; their number."""
         with self._task(control) as own:
             return _one(own.execute(f"COPY (\n{query(self._tables(data))}\n) TO {literal(str(out))} ({options})"))

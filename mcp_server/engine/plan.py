@@ -232,6 +232,8 @@ class ClusterSource:
 
     name: str
     day: str = ""
+    as_it_stands: bool = False
+    """True where it is one of all there are: it is neither computed first, nor does a change of it count as one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from mcp_server.engine.sql_parameters import (
-    DayRange,
     Template,
     at,
     days_of,
@@ -22,11 +21,12 @@ from mcp_server.engine.sql_parameters import (
     read_template,
 )
 from mcp_server.engine.sql_parse import MOST_LEVELS, Command, TooEntangled, Unreadable, levels, tree_of, words_of
-from mcp_server.engine.sql_reading import clusters_named, lacks_part_date
+from mcp_server.engine.sql_reading import clusters_named, columns_named, lacks_part_date, tables_named
 from mcp_server.engine.sql_walk import Found, count_tables, result_columns, walk
 from mcp_server.engine.sql_words import table_names
 from mcp_server.errors import InvalidDefinition, Problem
 from mcp_server.qp.problems import blocking, finding, warnings_of
+from mcp_server.qp.sql import DayRange
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ class CheckedSql:
     clusters: frozenset[str] | None
     """Clusters and tags that it reads by name, exactly as written; None where it may read any of them."""
     parameters: Mapping[str, DayRange]
+    tables: tuple[str, ...]
+    """The project's tables that it reads, by their short names in lower case."""
+    columns_read: tuple[str, ...]
+    """Every name of a column in it, of tables or not; `*` where it takes all of them."""
     warnings: tuple[Problem, ...]
     path: str
     """JSON Pointer of the SQL, for findings while it runs."""
@@ -93,7 +97,16 @@ def check_sql(
     if blocking(problems):
         raise _refused(problems)
     return CheckedSql(
-        sql, project_id, columns, check.clusters, given, tuple(warnings_of(problems)), path, check.statement
+        sql,
+        project_id,
+        columns,
+        check.clusters,
+        given,
+        check.tables,
+        check.columns_read,
+        tuple(warnings_of(problems)),
+        path,
+        check.statement,
     )
 
 
@@ -127,6 +140,8 @@ class _Check:
     path: str
     statement: Template
     clusters: frozenset[str] | None = frozenset()
+    tables: tuple[str, ...] = ()
+    columns_read: tuple[str, ...] = ()
 
     def run(self) -> list[Problem]:
         text = self.statement.filled({})
@@ -195,7 +210,8 @@ class _Check:
             yield self._problem("sql_id_column", columns[0][1], got=columns[0][0], suggestion='AS "#user_id"')
 
     def _of_data(self, root: "exp.Expr") -> Iterator[Problem]:
-        """Warnings about the reading of events and clusters; notes the clusters that are named."""
+        """Warnings about the reading of events and clusters; notes the tables, columns and clusters that are named."""
+        self.tables, self.columns_read = tables_named(root, table_names(self.project_id)), columns_named(root)
         for offset, written in lacks_part_date(root, f"v_event_{self.project_id}".lower()):
             yield self._problem("sql_no_part_date", offset, got=written)
         results = f"user_result_cluster_{self.project_id}".lower()

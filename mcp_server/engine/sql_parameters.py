@@ -11,12 +11,10 @@ from datetime import date
 
 from mcp_server.errors import Problem
 from mcp_server.qp.problems import finding, shorten
+from mcp_server.qp.sql import DayRange
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.window import Days, recent_days
 from mcp_server.text import Text
-
-DayRange = str | tuple[str, str]
-"""`recentDay` "A-B", or the first and the last day as `yyyy-MM-dd`, both included."""
 
 _PIECES = re.compile(
     r"""

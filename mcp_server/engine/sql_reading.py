@@ -1,6 +1,6 @@
 """What a checked statement reads: events without a filter on their day, and clusters by name."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from mcp_server.engine.sql_walk import is_own_table, offset_of
@@ -38,6 +38,25 @@ def clusters_named(root: "exp.Expr", table: str) -> tuple[frozenset[str] | None,
             return None, offset_of(found)
         names.update(*sets)
     return frozenset(names), None
+
+
+def tables_named(root: "exp.Expr", tables: Collection[str]) -> tuple[str, ...]:
+    """Those of the project's tables that a statement reads, sorted."""
+    from sqlglot import exp
+
+    return tuple(sorted({t.name.lower() for t in root.find_all(exp.Table) if is_own_table(t, tables)}))
+
+
+def columns_named(root: "exp.Expr") -> tuple[str, ...]:
+    """The names of columns in a statement, in the order in which they stand; `*` where it takes all of a table."""
+    from sqlglot import exp
+
+    found = [(offset_of(c) or 0, c.name) for c in root.find_all(exp.Column) if c.name]
+    stars = root.find_all(exp.Star)
+    found += [
+        (offset_of(s) or 0, "*") for s in stars if not isinstance(s.find_ancestor(exp.Count, exp.Query), exp.Count)
+    ]
+    return tuple(dict.fromkeys(name for _, name in sorted(found, key=lambda one: one[0])))
 
 
 def _conditions(table: "exp.Table") -> Iterator["exp.Expr"]:

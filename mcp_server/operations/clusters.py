@@ -30,7 +30,6 @@ from mcp_server.operations.params import (
 )
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN, Change, Wish, create, update
 from mcp_server.qp.either import explain_any
-from mcp_server.qp.model import normalised
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
 from mcp_server.text import NOTHING, Text
@@ -93,7 +92,7 @@ async def get_cluster(params: GetCluster, deps: Deps) -> ClusterState:
         found,
         named_state(found),
         deps,
-        definition=normalised(found.definition),
+        definition=found.definition.wire(),
         explanation=deps.say(explain_any(found.definition, metadata).summary),
     )
 

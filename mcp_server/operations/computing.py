@@ -19,7 +19,7 @@ from mcp_server.operations.definitions import property_problems, user_properties
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
-from mcp_server.qp.estimate import rows_to_read
+from mcp_server.qp.either import rows_any
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import NOTHING, Text
 
@@ -41,7 +41,7 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
     found = await deps.segments.get(project, params.cluster)
     if params.dry_run:
         metadata = await deps.segments.metadata(project)
-        rows = rows_to_read(found.definition, metadata)
+        rows = rows_any(found.definition, metadata)
         cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
         said = Text("Would refresh {noun} {name}", "将刷新{noun} {name}").format(
             noun=kind_of(found).noun, name=found.cluster_name

@@ -21,14 +21,14 @@ from mcp_server.operations.params import (
 from mcp_server.operations.tag_values import ValueRow, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
 from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
-from mcp_server.qp.either import AnyReading, explain_any
-from mcp_server.qp.estimate import assumptions, rows_to_read
+from mcp_server.qp.definition import Definition as AnyDefinition
+from mcp_server.qp.either import assumptions_any, explain_any, rows_any
 from mcp_server.qp.explain import Explanation
+from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.suggest import nearest_named
-from mcp_server.qp.tags import Definition as AnyDefinition
 from mcp_server.text import Text
 
 
@@ -93,7 +93,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
         definition=reading.normalised,
         vendor_body=body_of(reading.definition, reading.normalised, body.fields, project),
         explanation=Explained(en=summary.en, zh=summary.zh),
-        rows_to_read=rows_to_read(reading.definition, metadata),
+        rows_to_read=rows_any(reading.definition, metadata),
         event_rows=metadata.rows,
     )
 
@@ -200,7 +200,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         sample=seen.sample,
         warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
-        notes=tuple(deps.say(note) for note in assumptions(definition, metadata)),
+        notes=tuple(deps.say(note) for note in assumptions_any(definition, metadata)),
         sql=seen.sql,
     )
 

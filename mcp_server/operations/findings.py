@@ -9,7 +9,8 @@ from mcp_server.errors import Problem, Repair
 from mcp_server.operations.kinds import CLUSTERS, Kind
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.qp.check import Path
-from mcp_server.qp.either import AnyReading, read_any
+from mcp_server.qp.either import read_any
+from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import Text
 
@@ -79,6 +80,7 @@ async def read_definition(
             catalog=kind.catalog,
             root=root or (kind.root,),
             regex_fault=deps.segments.regex_fault,
+            sql_look=deps.segments.sql_look,
             own=own,
         )
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.platforms.ports import Cluster
-from mcp_server.qp.either import CLUSTER, TAG
-from mcp_server.qp.model import Filter, Qp, leaves
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.forms import form_of
+from mcp_server.qp.model import CLUSTER, TAG, Filter, Qp, leaves
 from mcp_server.qp.problems import finding
-from mcp_server.qp.tags import Definition
 from mcp_server.qp.vocabulary import COMPARATORS
 from mcp_server.text import Text
 
@@ -33,7 +33,13 @@ class Kind:
 CLUSTERS = Kind(
     CLUSTER,
     Text("cluster", "分群"),
-    ("cluster_by_static_condition", "cluster_by_dynamic_condition", RESULT),
+    (
+        "cluster_by_static_condition",
+        "cluster_by_dynamic_condition",
+        RESULT,
+        "cluster_by_static_sql",
+        "cluster_by_dynamic_sql",
+    ),
     "qp",
     "create_cluster",
     "update_cluster",
@@ -41,7 +47,7 @@ CLUSTERS = Kind(
 TAGS = Kind(
     TAG,
     Text("tag", "标签"),
-    ("tag_by_static_condition", "tag_by_dynamic_condition"),
+    ("tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql"),
     "tag_qp",
     "create_tag",
     "update_tag",
@@ -76,7 +82,24 @@ def must_be(kind: Kind, found: Cluster) -> None:
         raise InvalidArguments(said, next_step=_CALL_IT.format(tool=own.update))
 
 
-def only_clusters(definition: Definition | None, cluster_type: str) -> list[Problem]:
+def type_findings(definition: Definition | None, kind: Kind, cluster_type: str, path: str) -> list[Problem]:
+    """What does not fit between a definition and the type it is to have; `path` is that of whichever can be changed."""
+    if definition is None:
+        return []
+    form = form_of(definition)
+    if cluster_type.endswith(form.types_end):
+        return _only_clusters(definition, cluster_type)
+    fitting = [name for name in kind.types if name.endswith(form.types_end) and name != RESULT]
+    moving = "_dynamic_" in cluster_type
+    close = next(name for name in fitting if ("_dynamic_" in name) is moving)
+    return [
+        finding(
+            "cluster_type_form", path, got=cluster_type, form=form.noun, expected=" / ".join(fitting), suggestion=close
+        )
+    ]
+
+
+def _only_clusters(definition: Definition, cluster_type: str) -> list[Problem]:
     """What a result cluster may not hold: anything but membership of clusters."""
     if cluster_type != RESULT or not isinstance(definition, Qp):
         return []

@@ -8,14 +8,14 @@ from mcp_server.errors import InvalidArguments, NameTaken
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import Kind, kind_of, must_be, only_clusters
+from mcp_server.operations.kinds import Kind, kind_of, must_be, type_findings
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
-from mcp_server.qp.either import AnyReading, compare_any, explain_any, hash_any
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.either import compare_any, explain_any, hash_any
+from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import normalised
 from mcp_server.qp.names import display_name_findings, name_findings
-from mcp_server.qp.tags import Definition
 from mcp_server.text import NOTHING, Text
 
 SHORT_WAIT = 5.0
@@ -80,7 +80,7 @@ async def create(wish: Wish, deps: Deps) -> ClusterState:
         [
             *name_findings(wish.cluster_name, deps.limits),
             *display_name_findings(wish.display_name, deps.limits),
-            *only_clusters(reading.definition, wish.cluster_type),
+            *type_findings(reading.definition, wish.kind, wish.cluster_type, "/cluster_type"),
         ],
     )
     taken = await deps.segments.find_name(wish.project, wish.cluster_name)
@@ -179,7 +179,10 @@ async def update(change: Change, deps: Deps) -> ClusterState:
 def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:
     problems = [*display_name_findings(change.display_name, deps.limits)] if change.display_name else []
     if reading is not None:
-        return all_good(reading, [*problems, *only_clusters(reading.definition, found.cluster_type)])
+        return all_good(
+            reading,
+            [*problems, *type_findings(reading.definition, change.kind, found.cluster_type, f"/{change.kind.root}")],
+        )
     if problems:
         raise InvalidArguments(
             Text("The display name can't be used; nothing was changed.", "显示名称不可用；未做任何更改。"),
@@ -232,6 +235,6 @@ _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more
 
 async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> int | None:
     """What the saved definition selects now; None where the data no longer has what it names."""
-    saved = normalised(found.definition)
+    saved = found.definition.wire()
     reading = await read_definition(saved, metadata, deps, kind=kind_of(found), own=found.cluster_name)
     return await _size(reading.definition, found.project_id, deps) if reading.definition else None

@@ -3,8 +3,9 @@
 from mcp_server.errors import Problem
 from mcp_server.operations.operation import Result
 from mcp_server.platforms.ports import Preview
+from mcp_server.qp.definition import Definition
 from mcp_server.qp.problems import finding
-from mcp_server.qp.tags import Definition, TagQp
+from mcp_server.qp.tags import TagQp
 from mcp_server.text import NOTHING, Text
 
 

@@ -5,13 +5,14 @@ for every platform; what a platform cannot tell is left at its empty default. Ti
 `yyyy-MM-dd HH:mm:ss`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mcp_server.qp.definition import Definition
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.tags import Definition
+from mcp_server.qp.sql_reading import SqlLook
 from mcp_server.text import NOTHING, Text
 
 OnProgress = Callable[[float, Text], Awaitable[None]]
@@ -110,6 +111,8 @@ class Preview:
     """Of a tag."""
     sample: tuple[dict[str, str], ...] = ()
     sql: str = ""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Of SQL: rows that it returned and that count for nobody, by reason (null_ids, null_values, unknown_ids, repeated_ids)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,11 @@ class SegmentPlatform(Protocol):
 
     def regex_fault(self, pattern: str) -> str:
         """Why a pattern is not valid here; "" where it is. May take a moment: call it in a worker thread."""
+        ...
+
+    @property
+    def sql_look(self) -> SqlLook:
+        """Finds what is wrong with SQL, and what it reads. Takes a moment, as `regex_fault` does."""
         ...
 
     async def get(self, project_id: str, cluster: str) -> Cluster:

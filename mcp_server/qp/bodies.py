@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_server.errors import Problem, Repair
+from mcp_server.qp.definition import Definition
 from mcp_server.qp.keys import QP_KEYS, TAG_KEYS
+from mcp_server.qp.model import TAG
 from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sent import from_json
 from mcp_server.qp.suggest import nearest
-from mcp_server.qp.tags import Definition, TagQp
+from mcp_server.qp.tags import TagQp
 from mcp_server.text import Text
 
 Path = tuple[str | int, ...]
@@ -90,7 +92,7 @@ def body_of(
     definition: Definition, wire: Mapping[str, Any], fields: Mapping[str, str], project_id: str
 ) -> dict[str, Any]:
     """The body that creates this definition on the vendor's platform; names that are not known are left out."""
-    is_tag = isinstance(definition, TagQp)
+    is_tag = definition.catalog == TAG
     head: dict[str, Any] = {"projectId": int(project_id)}
     head |= {"clusterName": fields["clusterName"]} if "clusterName" in fields else {}
     head |= {"clusterCatalog": "catalog_tag" if is_tag else "catalog_cluster"}
@@ -102,7 +104,7 @@ def body_of(
 
 def contradictions(found: Opened, definition: Definition) -> tuple[Problem, ...]:
     """Keys of the body that say something else than the definition inside it."""
-    is_tag = isinstance(definition, TagQp)
+    is_tag = definition.catalog == TAG
     kind = definition.kind if isinstance(definition, TagQp) else ""
     says = {
         "clusterCatalog": "catalog_tag" if is_tag else "catalog_cluster",

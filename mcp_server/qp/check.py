@@ -8,7 +8,7 @@ wrong key in one condition does not hide an unknown event in the next.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,12 +18,13 @@ from mcp_server.qp.keys import QP_KEYS, TAG_KEYS, Keys
 from mcp_server.qp.meaning import Finder
 from mcp_server.qp.meaning_tag import TagFinder
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Part, Qp, normalised
+from mcp_server.qp.model import Part, Qp
 from mcp_server.qp.problems import blocking, finding, pointer, warnings_of
 from mcp_server.qp.repair import repair
 from mcp_server.qp.repair_tag import repair_tag
 from mcp_server.qp.sent import Repaired, from_json, too_deep
 from mcp_server.qp.shape import shape_problems
+from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
 from mcp_server.text import Text
 
@@ -32,14 +33,21 @@ RegexFault = Callable[[str], str]
 """Why a pattern is not valid RE2; "" where it is. Only an engine knows."""
 
 
+class Wired(Protocol):
+    """A definition that has a documented form."""
+
+    def wire(self) -> dict[str, Any]: ...
+
+
+W = TypeVar("W", bound=Wired)
 D = TypeVar("D", bound=Part)
 
 
 @dataclass(frozen=True, slots=True)
-class _Read(Generic[D]):
+class _Read(Generic[W]):
     """What came of reading a definition."""
 
-    definition: D | None
+    definition: W | None
     """None where there are problems."""
     repairs: tuple[Repair, ...]
     problems: tuple[Problem, ...]
@@ -48,7 +56,7 @@ class _Read(Generic[D]):
     @property
     def normalised(self) -> dict[str, Any]:
         """The documented form; empty where there are problems."""
-        return normalised(self.definition) if self.definition else {}
+        return self.definition.wire() if self.definition else {}
 
     def within(self, findings: Sequence[Problem], repairs: Sequence[Repair]) -> Self:
         """The same, with what was found in the body around the definition, problems and warnings."""
@@ -61,7 +69,7 @@ class _Read(Generic[D]):
             repairs=(*repairs, *self.repairs),
         )
 
-    def must(self) -> D:
+    def must(self) -> W:
         """The definition, or InvalidDefinition with all its problems."""
         if self.definition is None:
             raise InvalidDefinition(
@@ -86,9 +94,13 @@ class TagReading(_Read[TagQp]):
     """What came of reading the definition of a tag, a `tagQp`."""
 
 
+class SqlReading(_Read[Sql]):
+    """What came of reading a definition that is SQL."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Form(Generic[D]):
-    """A kind of definition: how it is read."""
+class _Words(Generic[D]):
+    """How a definition by conditions is read, of a cluster or of a tag."""
 
     keys: Keys
     model: type[D]
@@ -98,8 +110,8 @@ class _Form(Generic[D]):
     """The keys of the other kind, and the problem where that was sent instead."""
 
 
-_CLUSTER = _Form(QP_KEYS, Qp, repair, Finder, (TAG_KEYS, "tag_given"))
-_TAG = _Form(TAG_KEYS, TagQp, repair_tag, TagFinder, (QP_KEYS, "cluster_given"))
+_CLUSTER = _Words(QP_KEYS, Qp, repair, Finder, (TAG_KEYS, "tag_given"))
+_TAG = _Words(TAG_KEYS, TagQp, repair_tag, TagFinder, (QP_KEYS, "cluster_given"))
 
 
 def read(
@@ -120,7 +132,7 @@ def read_tag(
 
 
 def _read(
-    raw: object, form: _Form[D], metadata: Metadata, root: Path, regex_fault: RegexFault | None, own: str
+    raw: object, form: _Words[D], metadata: Metadata, root: Path, regex_fault: RegexFault | None, own: str
 ) -> tuple[D | None, tuple[Repair, ...], tuple[Problem, ...], tuple[Problem, ...]]:
     """The definition, the repairs, the problems and the warnings."""
     refused = _refused(raw, root, form)
@@ -147,7 +159,7 @@ def _validated(done: Repaired, model: type[D]) -> D | ValidationError:
         return error
 
 
-def _refused(raw: object, root: Path, form: _Form[D]) -> Problem | None:
+def _refused(raw: object, root: Path, form: _Words[D]) -> Problem | None:
     """Input that is not walked at all: no JSON, nested without end, not Unicode, or the other kind of definition."""
     path = pointer(root)
     if isinstance(raw, str):
@@ -155,6 +167,18 @@ def _refused(raw: object, root: Path, form: _Form[D]) -> Problem | None:
             raw = from_json(raw)
         except ValueError as error:
             return finding("json_invalid", path, got=raw, detail=_json_fault(error))
+    fault = unreadable(raw, root)
+    if fault or not isinstance(raw, Mapping):
+        return fault
+    other, code = form.other
+    if _has_any(raw, other) and not _has_any(raw, form.keys):
+        return finding(code, path, got=", ".join(map(str, raw)), expected=" / ".join(form.keys))
+    return None
+
+
+def unreadable(raw: object, root: Path) -> Problem | None:
+    """Why a value is not walked at all: nested without end, no object, not Unicode."""
+    path = pointer(root)
     if too_deep(raw):
         limit = Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH)
         return finding("definition_too_large", path, limit=limit)
@@ -163,9 +187,6 @@ def _refused(raw: object, root: Path, form: _Form[D]) -> Problem | None:
     for text, at in _texts(raw, root):
         if any("\ud800" <= c <= "\udfff" for c in text):
             return finding("text_invalid", pointer(at))
-    other, code = form.other
-    if _has_any(raw, other) and not _has_any(raw, form.keys):
-        return finding(code, path, got=", ".join(map(str, raw)), expected=" / ".join(form.keys))
     return None
 
 

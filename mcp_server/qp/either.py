@@ -1,24 +1,21 @@
-"""What can be done with a definition whichever of the two it is: a cluster's (qp) or a tag's (tagQp)."""
+"""What can be done with a definition whichever form it has (`forms.py`), of a cluster or of a tag."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 
 from mcp_server.errors import Problem
-from mcp_server.qp.check import Path, Reading, RegexFault, TagReading, read, read_tag
-from mcp_server.qp.compare import compare, compare_tags
-from mcp_server.qp.explain import Explanation, explain
-from mcp_server.qp.explain_tag import explain_tag
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp, meaning_hash, normalised
+from mcp_server.qp.check import Path, RegexFault
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.explain import Explanation
+from mcp_server.qp.forms import AnyReading, Sent, form_in, form_of
+from mcp_server.qp.metadata import Metadata, ValueType
+from mcp_server.qp.model import TAG
 from mcp_server.qp.problems import finding, pointer
-from mcp_server.qp.tags import Definition, TagQp, tag_meaning_hash
+from mcp_server.qp.sql_reading import SqlLook
 from mcp_server.text import Text
 
-CLUSTER, TAG = "catalog_cluster", "catalog_tag"
-"""The vendor's names of the two."""
-
-AnyReading = Reading | TagReading
+_OTHER_FORM = Text("it is defined by {old}, no longer by {new}", "由{new}定义改为由{old}定义")
 
 
 def read_any(
@@ -28,14 +25,11 @@ def read_any(
     catalog: str,
     root: Path,
     regex_fault: RegexFault | None = None,
+    sql_look: SqlLook | None = None,
     own: str = "",
 ) -> AnyReading:
-    """Read a definition of a cluster or of a tag, as `check.read` and `check.read_tag` do."""
-    reading: AnyReading
-    if catalog == TAG:
-        reading = read_tag(raw, metadata, root=root, regex_fault=regex_fault, own=own)
-    else:
-        reading = read(raw, metadata, root=root, regex_fault=regex_fault, own=own)
+    """Read a definition of a cluster or of a tag, as `check.read` does, whichever form was sent."""
+    reading = form_in(raw, catalog).read(Sent(raw, metadata, catalog, root, regex_fault, sql_look, own))
     return replace(reading, warnings=(*reading.warnings, *_same_meaning(reading, metadata, root, own)))
 
 
@@ -43,36 +37,52 @@ def _same_meaning(reading: AnyReading, metadata: Metadata, root: Path, own: str)
     """Clusters or tags that mean the same already; another one is hardly ever wanted."""
     if reading.definition is None:
         return
-    meaning, is_cluster = hash_any(reading.definition), isinstance(reading.definition, Qp)
+    meaning, is_tag = hash_any(reading.definition), reading.definition.catalog == TAG
     for known in metadata.properties_of("cluster"):
-        alike = known.meaning == meaning and (known.type == "cluster") is is_cluster
+        alike = known.meaning == meaning and (known.type != "cluster") is is_tag
         if alike and known.name.casefold() != own.casefold():
             yield finding("same_meaning", pointer(root), name=known.name)
 
 
 def explain_any(definition: Definition, metadata: Metadata) -> Explanation:
-    return explain(definition, metadata) if isinstance(definition, Qp) else explain_tag(definition, metadata)
+    return form_of(definition).explain(definition, metadata)
 
 
 def compare_any(old: Definition, new: Definition, metadata: Metadata) -> tuple[Text, ...]:
     """What changes from one definition to another of the same kind, in words."""
-    if isinstance(old, Qp) and isinstance(new, Qp):
-        return compare(old, new, metadata)
-    if isinstance(old, TagQp) and isinstance(new, TagQp):
-        return compare_tags(old, new, metadata)
-    raise ValueError("a cluster and a tag are not compared")
+    form, other = form_of(old), form_of(new)
+    if form is not other:
+        return (_OTHER_FORM.format(old=other.noun, new=form.noun),)
+    return tuple(form.compare(old, new, metadata))
 
 
 def hash_any(definition: Definition) -> str:
     """The hash of a definition's meaning."""
-    return meaning_hash(definition) if isinstance(definition, Qp) else tag_meaning_hash(definition)
+    return form_of(definition).meaning(definition)
+
+
+def value_type_any(definition: Definition, metadata: Metadata) -> tuple[ValueType, int | None] | None:
+    """Type and scale of a tag's values, as far as they are known before they are computed; None for a cluster."""
+    return form_of(definition).value_type(definition, metadata)
+
+
+def rows_any(definition: Definition, metadata: Metadata) -> int:
+    """About how many event rows a computation reads."""
+    return form_of(definition).rows(definition, metadata)
+
+
+def assumptions_any(definition: Definition, metadata: Metadata) -> tuple[Text, ...]:
+    """Rules marked P in qp.md that the size of a definition rests on."""
+    return form_of(definition).assumptions(definition, metadata)
 
 
 def written(definition: Definition) -> str:
-    """The documented form as JSON text, as it is kept."""
-    return json.dumps(normalised(definition), ensure_ascii=False, separators=(",", ":"))
+    """The definition as JSON text, as it is kept: the documented form, and of SQL what it reads."""
+    return json.dumps(form_of(definition).keep(definition), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_written(text: str, catalog: str) -> Definition:
     """A definition that was kept by `written`."""
-    return (TagQp if catalog == TAG else Qp).model_validate(json.loads(text))
+    kept = json.loads(text)
+    found: Definition = form_in(kept, catalog).restore(kept, catalog)
+    return found

@@ -1,4 +1,4 @@
-"""What can be told of a definition from the metadata alone: what it costs, and what it takes for granted."""
+"""What can be told of a definition by conditions from the metadata alone: what it costs, and what it takes for granted."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,7 +8,7 @@ from mcp_server.qp.explain_tag import event_of
 from mcp_server.qp.metadata import Event, Metadata
 from mcp_server.qp.model import EventCondition, Filter, Qp, leaves
 from mcp_server.qp.numbers import parse_numbers
-from mcp_server.qp.tags import Definition, EventRows, TagQp
+from mcp_server.qp.tags import EventRows, TagQp
 from mcp_server.qp.window import instant, parse_time, recent_days, span_between, span_of_days
 from mcp_server.text import Text
 
@@ -22,12 +22,12 @@ _NO_VALUE = Text(
 )
 
 
-def rows_to_read(definition: Definition, metadata: Metadata) -> int:
+def rows_to_read(definition: Qp | TagQp, metadata: Metadata) -> int:
     """About how many event rows a computation reads: each event's rows, spread evenly over its time, inside the window."""
     return sum(_rows(part, metadata) for part in _events(definition))
 
 
-def _events(definition: Definition) -> Iterator[EventCondition | EventRows]:
+def _events(definition: Qp | TagQp) -> Iterator[EventCondition | EventRows]:
     """Everything in a definition that reads event rows."""
     event = event_of(definition) if isinstance(definition, TagQp) else None
     if event is not None:
@@ -36,7 +36,7 @@ def _events(definition: Definition) -> Iterator[EventCondition | EventRows]:
         yield from part.events
 
 
-def _clusters(definition: Definition) -> tuple[Qp, ...]:
+def _clusters(definition: Qp | TagQp) -> tuple[Qp, ...]:
     """A cluster's definition itself, or those of the values of a tag."""
     return (definition,) if isinstance(definition, Qp) else tuple(v.definition for v in definition.values)
 
@@ -72,13 +72,13 @@ def _moment(text: str, metadata: Metadata) -> datetime | None:
     return instant(written.moment, metadata.tz) if written else None
 
 
-def assumptions(definition: Definition, metadata: Metadata) -> tuple[Text, ...]:
+def assumptions(definition: Qp | TagQp, metadata: Metadata) -> tuple[Text, ...]:
     """Rules marked P in qp.md that the size of this definition rests on: there the vendor's size may differ."""
     found = [*_about_events(definition), *_about_values(definition, metadata)]
     return tuple(dict.fromkeys(found))
 
 
-def _about_events(definition: Definition) -> Iterator[Text]:
+def _about_events(definition: Qp | TagQp) -> Iterator[Text]:
     for condition in (e for part in _clusters(definition) for e in part.events):
         if condition.measure.analysis == "TIMES" and _passes_zero(condition):
             yield _NEVER_DID.format(event=condition.event_name)
@@ -96,7 +96,7 @@ def _passes_zero(condition: EventCondition) -> bool:
     return bool(numbers) and passed[row.test]() is not row.negated
 
 
-def _about_values(definition: Definition, metadata: Metadata) -> Iterator[Text]:
+def _about_values(definition: Qp | TagQp, metadata: Metadata) -> Iterator[Text]:
     everywhere: list[Filter] = [f for part in _clusters(definition) for f in leaves(part.filts)]
     everywhere += [f for rows in _events(definition) for f in leaves(rows.filts)]
     for part in everywhere:

@@ -12,6 +12,7 @@ from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import DAY
 from mcp_server.qp.numbers import parse_numbers, tidy_number
 from mcp_server.qp.problems import finding
+from mcp_server.qp.references import rests_on
 from mcp_server.qp.sent import Repaired
 from mcp_server.qp.shape import TYPE_NAMES, types_named
 from mcp_server.qp.suggest import nearest_named
@@ -272,10 +273,7 @@ class Finder:
     def _cluster(self, part: Part, found: Property) -> Iterator[Problem]:
         """A cluster or tag that is named: it has members, does not rest on the definition itself, and has that day."""
         at = self._at(*part.path, "columnName")
-        if self.own in (found.name.casefold(), *(name.casefold() for name in found.uses)):
-            yield finding("cluster_cycle", at, got=found.name, name=found.name, own=self.own)
-        elif not found.ready:
-            yield finding("cluster_not_ready", at, got=found.name, name=found.name)
+        yield from rests_on(found, self.own, at)
         day = part.node.get("specifiedClusterDate")
         if isinstance(day, str) and day not in found.dates and re.fullmatch(DAY, day):
             kept = sorted(found.dates, key=lambda d: (abs(_ordinal(d) - _ordinal(day)), d))

@@ -61,6 +61,9 @@ RecentDay = Annotated[StrictStr, _shaped(_RECENT_DAY, "window_invalid")]
 Time = Annotated[StrictStr, _shaped(_TIME, "window_invalid")]
 
 
+CLUSTER, TAG = "catalog_cluster", "catalog_tag"
+"""The vendor's names of the two kinds of things that are defined."""
+
 P = TypeVar("P", bound="Part")
 
 
@@ -68,6 +71,10 @@ class Part(BaseModel):
     """A part of a definition: unknown keys are refused, nothing is converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    def wire(self) -> dict[str, Any]:
+        """The part in the documented wire form, with the keys that were written and no others."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class Measure(Part):
@@ -182,6 +189,7 @@ class EventCondition(Part):
 class Qp(Part):
     """A whole definition of a cluster."""
 
+    catalog: ClassVar[str] = CLUSTER
     events: Annotated[tuple[EventCondition, ...], Field(max_length=words.MAX_EVENTS)] = ()
     event_relation: Relation = "and"
     filts: tuple[UserFilter, ...] = ()
@@ -222,11 +230,6 @@ def leaves(filts: Sequence[Filter]) -> Iterator[Filter]:
             yield from leaves(f.children)
         else:
             yield f
-
-
-def normalised(definition: Part) -> dict[str, Any]:
-    """The definition in the documented wire form, with the keys that were written and no others."""
-    return definition.model_dump(mode="json", exclude_unset=True)
 
 
 def meaning_hash(definition: Qp) -> str:

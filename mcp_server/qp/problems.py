@@ -156,6 +156,12 @@ CODES: Mapping[str, Code] = {
         "No version of {name} is kept for that day. Kept: {expected}.", "{name} 没有保留该日的版本。现有：{expected}。"),
     "cluster_date_unexpected": _problem(
         "specifiedClusterDate belongs only to clusters and tags; remove it.", "specifiedClusterDate 只用于分群和标签；请删除。"),
+    "definition_two_forms": _problem(
+        "A definition is either conditions or sql, not both; remove {got}, or remove sql.",
+        "定义要么用条件，要么用 sql，不能并用；请删除 {got}，或删除 sql。"),
+    "cluster_type_form": _problem(
+        "{got} does not fit a definition by {form}; those are of type {expected}.",
+        "{got} 与由{form}给出的定义不符；这类定义的类型为 {expected}。"),
     # SQL
     "sql_empty": _problem(
         'The SQL is empty. Write one SELECT that returns "#user_id".', "SQL 为空。请写一条返回 \"#user_id\" 的 SELECT。"),

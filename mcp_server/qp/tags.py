@@ -5,13 +5,14 @@ As in `model.py`, what these models accept is what the published schema accepts,
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictStr, StringConstraints, model_validator
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.metadata import Metadata, ValueType
 from mcp_server.qp.model import (
+    TAG,
     EventFilter,
     Measure,
     Name,
@@ -121,6 +122,7 @@ class Quota(Part):
 class TagQp(Part):
     """A whole definition of a tag: exactly one of the three."""
 
+    catalog: ClassVar[str] = TAG
     values: Annotated[tuple[TagValue, ...], Field(max_length=MAX_VALUES)] = Field((), alias="userTagValueDefs")
     first_last: FirstLast | None = Field(None, alias="userTagConFirstLastEventDef")
     quota: Quota | None = Field(None, alias="userTagConQuotaDef")
@@ -140,10 +142,6 @@ class TagQp(Part):
         if sum(map(bool, (self.values, self.first_last, self.quota))) != 1:
             raise fault("tag_kind")
         return self
-
-
-Definition = Qp | TagQp
-"""What a cluster or tag is defined by."""
 
 
 def tag_value_type(tag: TagQp, metadata: Metadata) -> tuple[ValueType, int | None]:

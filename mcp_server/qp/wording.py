@@ -72,10 +72,10 @@ _WHOLE_SECOND = Text("to the second, the last second included", "精确到秒，
 
 def quoted(text: str) -> str:
     """A text value in JSON quotes."""
-    return '"' + _visible(text, '"') + '"'
+    return '"' + visible(text, '"') + '"'
 
 
-def _visible(text: str, quote: str) -> str:
+def visible(text: str, quote: str) -> str:
     """A text with escapes for the quote, the backslash and whatever a reader could not see or tell apart."""
     composed = unicodedata.is_normalized("NFC", text)
 
@@ -90,11 +90,11 @@ def _visible(text: str, quote: str) -> str:
 
 def _named(name: str, names: Names | None) -> Text:
     """A real name in backticks, its display name beside it; what follows in Chinese needs no blank of its own."""
-    code = f"`{_visible(name, '`')}`"
+    code = f"`{visible(name, '`')}`"
     english, chinese = (names.en or names.zh, names.zh or names.en) if names else ("", "")
     return Text(
-        f"{code} ({_visible(english, '`')})" if english not in ("", name) else code,
-        f"{code}（{_visible(chinese, '`')}）" if chinese not in ("", name) else f"{code} ",
+        f"{code} ({visible(english, '`')})" if english not in ("", name) else code,
+        f"{code}（{visible(chinese, '`')}）" if chinese not in ("", name) else f"{code} ",
     )
 
 
@@ -143,14 +143,19 @@ def plural(number: str) -> str:
 
 def window(event: EventCondition | EventRows, metadata: Metadata) -> Text:
     """When an event must have happened: dates, and in parentheses whether they move with today (qp.md section 2)."""
-    if event.recent_day:
-        days = recent_days(event.recent_day, metadata.today)
+    return span_of(event.recent_day, event.start_time, event.end_time, metadata)
+
+
+def span_of(recent_day: str, start_time: str, end_time: str, metadata: Metadata) -> Text:
+    """A window by its parts; what is empty is not given."""
+    if recent_day:
+        days = recent_days(recent_day, metadata.today)
         alone = days is not None and days.first == days.last
-        return (_ON if alone else _FROM).format(days=_recent(event.recent_day, metadata))
-    if not event.start_time and not event.end_time:
+        return (_ON if alone else _FROM).format(days=_recent(recent_day, metadata))
+    if not start_time and not end_time:
         return _ANY_TIME
-    start, whole_start = _bound(event.start_time)
-    end, whole_end = _bound(event.end_time)
+    start, whole_start = _bound(start_time)
+    end, whole_end = _bound(end_time)
     last = _WHOLE_DAY if whole_end else _WHOLE_SECOND
     if not end:
         return _SINCE.format(start=start)

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from pydantic import ValidationError
 
-from mcp_server.qp.model import Qp, meaning_hash, normalised
+from mcp_server.qp.model import Qp, meaning_hash
 from tests.qp.projects import event, user
 
 
@@ -67,7 +67,7 @@ def test_what_changes_the_meaning_changes_the_hash():
 
 def test_the_normalised_form_keeps_the_keys_that_were_written():
     raw = {"events": [event(relation="and")], "filts": [user("city", "isNull")]}
-    assert normalised(Qp.model_validate(raw)) == raw
+    assert Qp.model_validate(raw).wire() == raw
 
 
 @pytest.mark.parametrize(

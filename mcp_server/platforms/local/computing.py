@@ -1,20 +1,20 @@
 """What jobs run: the members of a cluster, from its definition, the data and the clusters it rests on."""
 
-import json
 from collections.abc import Mapping, Sequence
 
-from mcp_server.engine.compile_tag import compile_any
+from mcp_server.engine.answering import AnyPlan, Written, compile_any, followed, write
 from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.plan import Plan, TagPlan
+from mcp_server.engine.sql_plan import look_at
 from mcp_server.errors import InvalidDefinition
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.jobs import Compute, Computed
 from mcp_server.platforms.local.known import KnownClusters, moves
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
-from mcp_server.qp.either import TAG, read_any
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.either import from_written, read_any, value_type_any
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.tags import Definition, TagQp, tag_value_type
+from mcp_server.qp.model import TAG
 from mcp_server.text import Text
 
 _OUTDATED = Text(
@@ -36,22 +36,24 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         used = versions_of(catalog, known, project, plan)
         out = control.temp_path(".parquet")
         data = data_file(catalog, generation, used)
-        if isinstance(plan, Plan):
-            users_num = engine.write_members(data, plan, out, control)
-        else:
-            users_num = engine.write_values(data, plan, out, control)
-        uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if not s.day}
-        return Computed(users_num, out, {"uses": uses, **_value_facts(definition, generation.metadata)})
+        done = write(engine, data, plan, out, control)
+        uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if s in followed(plan)}
+        facts = {"uses": uses, "dropped": done.dropped, **_value_facts(definition, generation.metadata, done)}
+        return Computed(done.users_num, out, facts)
 
-    def planned(
-        job: JobRecord, cluster: ClusterRecord, generation: GenerationRecord
-    ) -> tuple[Definition, Plan | TagPlan]:
+    def planned(job: JobRecord, cluster: ClusterRecord, generation: GenerationRecord) -> tuple[Definition, AnyPlan]:
         """Data and other clusters may have changed since the definition was saved: its names are checked again."""
         clusters = known.metadata(cluster.project).properties_of("cluster")
         metadata = generation.metadata.with_clusters(tuple(clusters))
         reading = read_any(
-            json.loads(job.definition), metadata, catalog=cluster.catalog, root=(), regex_fault=engine.regex_fault, own=cluster.name
-        )  # fmt: skip
+            from_written(job.definition, cluster.catalog).wire(),
+            metadata,
+            catalog=cluster.catalog,
+            root=(),
+            regex_fault=engine.regex_fault,
+            sql_look=look_at,
+            own=cluster.name,
+        )
         if reading.problems:
             first, update = reading.problems[0], "update_tag" if cluster.catalog == TAG else "update_cluster"
             raise InvalidDefinition(
@@ -59,7 +61,7 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
             )
         return reading.must(), compile_any(reading.must(), metadata)
 
-    def brought_up_to_date(project: str, plan: Plan | TagPlan, generation: GenerationRecord, control: Control) -> bool:
+    def brought_up_to_date(project: str, plan: AnyPlan, generation: GenerationRecord, control: Control) -> bool:
         """Compute first what the plan reads and what moved on since; whether there was any."""
         old = [r for r in parts_of(catalog, project, plan) if moves(r.cluster_type) and any(known.stale(r, generation))]
         for record in old:
@@ -69,22 +71,18 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
     return compute
 
 
-def _value_facts(definition: Definition, metadata: Metadata) -> Mapping[str, object]:
+def _value_facts(definition: Definition, metadata: Metadata, done: Written) -> Mapping[str, object]:
     """The type of the values that a version holds, whatever becomes of the definition later."""
-    if not isinstance(definition, TagQp):
-        return {}
-    value_type, scale = tag_value_type(definition, metadata)
-    return {"value_type": value_type, "value_scale": scale}
+    told = done.value_type or value_type_any(definition, metadata)
+    return {"value_type": told[0], "value_scale": told[1]} if told else {}
 
 
-def parts_of(catalog: Catalog, project: str, plan: Plan | TagPlan) -> list[ClusterRecord]:
-    """The clusters that a plan reads in their current version."""
-    return [catalog.find(project, source.name) for source in plan.clusters if not source.day]
+def parts_of(catalog: Catalog, project: str, plan: AnyPlan) -> list[ClusterRecord]:
+    """The clusters that a plan follows: it reads their current version."""
+    return [catalog.find(project, source.name) for source in followed(plan)]
 
 
-def versions_of(
-    catalog: Catalog, known: KnownClusters, project: str, plan: Plan | TagPlan
-) -> tuple[VersionRecord, ...]:
+def versions_of(catalog: Catalog, known: KnownClusters, project: str, plan: AnyPlan) -> tuple[VersionRecord, ...]:
     """The versions that a plan reads, in the order of its clusters. NotComputed where one has none."""
     return tuple(known.version(catalog.find(project, source.name), source.day) for source in plan.clusters)
 

@@ -8,10 +8,10 @@ from mcp_server.errors import NotComputed
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, VersionRecord
-from mcp_server.qp.either import TAG
+from mcp_server.qp.either import from_written, value_type_any
 from mcp_server.qp.metadata import Metadata, Names, Property
+from mcp_server.qp.model import TAG
 from mcp_server.qp.references import named_clusters, reached
-from mcp_server.qp.tags import TagQp, tag_value_type
 from mcp_server.text import NOTHING, Text
 
 _NEW_DEFINITION = Text("the definition changed after the last computation", "上次计算之后定义有改动")
@@ -160,7 +160,8 @@ def value_property(record: ClusterRecord, metadata: Metadata) -> Property | None
     facts = record.current.facts if record.current else {}
     value_type, scale = facts.get("value_type"), facts.get("value_scale")
     if value_type is None:
-        value_type, scale = tag_value_type(TagQp.model_validate(json.loads(record.definition)), metadata)
+        told = value_type_any(from_written(record.definition, record.catalog), metadata)
+        value_type, scale = told or ("string", None)
     return Property.model_validate({"table": "cluster", "name": record.name, "type": value_type, "scale": scale})
 
 

@@ -1,24 +1,22 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from mcp_server.engine.compile_tag import compile_any
-from mcp_server.engine.dialect import DUCKDB
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.engine.plan import Plan, TagPlan
-from mcp_server.errors import ClusterInUse, NotRefreshable
+from mcp_server.engine.answering import AnyPlan, compile_any
+from mcp_server.engine.duck import Engine
+from mcp_server.engine.sql_guard import CheckedSql
+from mcp_server.engine.sql_plan import look_at
+from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
 from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.export import export_members, exported_columns, shown_value
+from mcp_server.platforms.local.export import export_members, exported_columns
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
+from mcp_server.platforms.local.previewing import Look, Previewer
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.platforms.ports import (
@@ -29,13 +27,13 @@ from mcp_server.platforms.ports import (
     OnProgress,
     Page,
     Preview,
-    Step,
-    TagValues,
 )
-from mcp_server.qp.either import CLUSTER, TAG, from_written, hash_any, written
+from mcp_server.qp.check import Path
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.either import from_written, hash_any, value_type_any, written
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp
-from mcp_server.qp.tags import Definition, TagQp, tag_value_type
+from mcp_server.qp.sql import Sql
+from mcp_server.qp.sql_reading import SqlSeen
 from mcp_server.text import NOTHING, Text, listed, same
 
 COUNTING = Text("Counting users", "正在统计用户")
@@ -50,16 +48,6 @@ _CHANGE_FIRST = Text(
 )
 _FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
 _MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前的分群另建一个。")
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a preview is asked for."""
-
-    data: DataFile
-    sample: int
-    columns: Sequence[str]
-    want_sql: bool
 
 
 class LocalSegments:
@@ -85,6 +73,22 @@ class LocalSegments:
     def regex_fault(self, pattern: str) -> str:
         return self._engine.regex_fault(pattern)
 
+    def sql_look(self, definition: Sql, metadata: Metadata, at: Path) -> SqlSeen:
+        def bound(checked: CheckedSql) -> Sequence[Problem]:
+            from mcp_server.engine.sql_run import bind_sql
+
+            generation = self._catalog.generation(metadata.project_id)
+            return bind_sql(
+                checked,
+                data_file(self._catalog, generation),
+                zone=metadata.zone,
+                today=metadata.today,
+                limits=self._engine.sql_limits,
+                control=Control(self._catalog.workspace),
+            )
+
+        return look_at(definition, metadata, at, bound)
+
     async def preview(
         self,
         project_id: str,
@@ -100,44 +104,14 @@ class LocalSegments:
             plan = compile_any(definition, self._known.metadata(project_id))
         used = versions_of(self._catalog, self._known, project_id, plan)
         data = data_file(self._catalog, self._catalog.generation(project_id), used)
-        look = _Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
+        look = Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
         metadata = self._known.metadata(project_id)
+        value_type = value_type_any(definition, metadata)
         return await self._tasks.run(
-            lambda control: self._looked(definition, plan, look, metadata, control), on_progress, COUNTING
+            lambda control: Previewer(self._engine, metadata, look, control).of(plan, value_type), on_progress, COUNTING
         )
 
-    def _looked(
-        self, definition: Definition, plan: Plan | TagPlan, look: "_Look", metadata: Metadata, control: Control
-    ) -> Preview:
-        """Ask the engine; in a worker thread."""
-        if isinstance(plan, Plan):
-            counts, rows = self._engine.preview(
-                look.data, plan, sample=look.sample, columns=look.columns, control=control
-            )
-            steps = zip(plan.funnel, counts.steps, strict=True)
-            return Preview(
-                users_num=counts.selected,
-                all_users=metadata.users,
-                funnel=tuple(Step(s.path, alone, left) for s, (alone, left) in steps),
-                sample=_shown_rows(rows, look.columns, metadata.tz),
-                sql=selection_sql(plan, DUCKDB) if look.want_sql else "",
-            )
-        spread = isinstance(definition, TagQp) and tag_value_type(definition, metadata)[0] in ("number", "time")
-        values, rows = self._engine.preview_values(
-            look.data, plan, spread=spread, sample=look.sample, columns=look.columns, control=control
-        )
-        low, median, high = (shown_value(v, metadata.tz) if v is not None else "" for v in values.spread or ("",) * 3)
-        return Preview(
-            users_num=values.users,
-            all_users=metadata.users,
-            values=TagValues(
-                values.distinct, tuple((shown_value(v, metadata.tz), n) for v, n in values.top), low, median, high
-            ),
-            sample=_shown_rows(rows, [*look.columns, "tag_value"], metadata.tz),
-            sql=tag_sql(plan, DUCKDB) if look.want_sql else "",
-        )
-
-    async def _bring_up_to_date(self, project_id: str, plan: Plan | TagPlan, on_progress: OnProgress) -> bool:
+    async def _bring_up_to_date(self, project_id: str, plan: AnyPlan, on_progress: OnProgress) -> bool:
         """Compute first what a plan reads and what moved on since; whether there was any."""
         generation, found = self._catalog.generation(project_id), False
         for record in parts_of(self._catalog, project_id, plan):
@@ -175,7 +149,7 @@ class LocalSegments:
                 definition=written(draft.definition),
                 definition_hash=hash_any(draft.definition),
                 remarks=draft.remarks,
-                catalog=CLUSTER if isinstance(draft.definition, Qp) else TAG,
+                catalog=draft.definition.catalog,
             ),
         )
         self._jobs.start_background(made.id)
@@ -300,10 +274,6 @@ class LocalSegments:
             created_at=local_time(record.created_at, generation.metadata),
             revision=record.revision,
         )
-
-
-def _shown_rows(rows: Sequence[tuple[Any, ...]], columns: Sequence[str], zone: ZoneInfo) -> tuple[dict[str, str], ...]:
-    return tuple({c: shown_value(v, zone) for c, v in zip(columns, row, strict=True) if v is not None} for row in rows)
 
 
 def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobRecord | None) -> bool:
