@@ -13,7 +13,7 @@ import duckdb
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.qp.problems import CODES
-from tests.cases.running import as_json, definition, read_case, read_tag_case
+from tests.cases.running import as_json, definition, read_sent
 
 CASES = Path(__file__).parent
 GENERATED = ("problems.json", "repairs.json", "normalised.json")
@@ -22,7 +22,7 @@ GENERATED = ("problems.json", "repairs.json", "normalised.json")
 def files(name: str, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """The generated files of a case; those with nothing in them are left out."""
     sent = definition(name, CASES)
-    reading = (read_tag_case if name.startswith("tag_") else read_case)(sent, connection)
+    reading = read_sent(sent, connection, tag=name.startswith("tag_"))
     content: Mapping[str, Any] = {
         "problems.json": [_finding(found) for found in (*reading.problems, *reading.warnings)],
         "repairs.json": [_repair(made) for made in reading.repairs],

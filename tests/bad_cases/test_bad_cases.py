@@ -43,6 +43,7 @@ _NOT_OF_A_DEFINITION = {
     "body_contradiction": "of a vendor's request body",
     "body_other_project": "of a vendor's request body",
     "body_two_definitions": "of a vendor's request body",
+    "cluster_type_form": "of the arguments of a tool",
     "cluster_type_unknown": "of the arguments of a tool",
     "display_name_invalid": "of the arguments of a tool",
     "name_invalid": "of the arguments of a tool",

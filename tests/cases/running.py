@@ -22,10 +22,14 @@ from mcp_server.engine.emit import selection_sql
 from mcp_server.engine.emit_tag import tag_sql
 from mcp_server.engine.plan import ClusterSource, ValuesTag
 from mcp_server.engine.quoting import identifier
+from mcp_server.engine.sql_plan import look_at
 from mcp_server.qp.check import Reading, TagReading, read, read_tag
+from mcp_server.qp.either import read_any
 from mcp_server.qp.explain import explain
 from mcp_server.qp.explain_tag import explain_tag
+from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.keys import TAG_KEYS
+from mcp_server.qp.model import CLUSTER, TAG
 from mcp_server.qp.window import local, show_time
 from tests.cases.data import METADATA, OWN, WORLD
 from tests.reading.tables import fill
@@ -100,6 +104,12 @@ def project() -> Iterator[duckdb.DuckDBPyConnection]:
                         f"INSERT INTO {members(crowd.name, day)} VALUES ({', '.join('?' * len(row))})", row
                     )
         yield connection
+
+
+def read_sent(sent: Any, connection: duckdb.DuckDBPyConnection, *, tag: bool) -> AnyReading:
+    """Read what was sent as a definition of a cluster or of a tag, whichever form it has."""
+    fault, catalog, root = _regex_fault(connection), TAG if tag else CLUSTER, "tag_qp" if tag else "qp"
+    return read_any(sent, METADATA, catalog=catalog, root=(root,), regex_fault=fault, sql_look=look_at, own=OWN)
 
 
 def read_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> Reading:
