@@ -21,7 +21,7 @@ import pytest
 
 from mcp_server import demo
 from mcp_server.cli import main
-from mcp_server.demo import story
+from mcp_server.demo import steps, story
 from mcp_server.demo.screen import WIDTH, Screen, blocks, cells, cut, wrap
 from mcp_server.platforms.local.loading import load
 from mcp_server.text import Text, same
@@ -103,6 +103,16 @@ def counted(days: int) -> tuple[list[int], set[int]]:
     return [len({user for user, _, _ in rows}), len(often), len(good), len(good - recent)], good - recent
 
 
+@cache
+def totals() -> dict[int, Decimal]:
+    """What each customer spent in all, in plain Python."""
+    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    spent: dict[int, Decimal] = defaultdict(Decimal)
+    for user, amount in duckdb.execute('SELECT "#user_id", amount FROM read_parquet(?)', [file]).fetchall():
+        spent[user] += Decimal(str(amount))
+    return spent
+
+
 def test_the_demo_ends_well_and_says_nothing_else(told: Told) -> None:
     assert told.status == 0, told.err
     assert told.err == ""
@@ -118,9 +128,22 @@ def test_the_size_is_what_plain_counting_gives(language: str, request: pytest.Fi
 
 
 def test_the_funnel_and_the_tried_change_are_what_plain_counting_gives(told: Told) -> None:
-    left = re.findall(r" ([0-9,]+)  [█▏▎▍▌▋▊▉]+$", told.out, re.MULTILINE)
+    funnel = told.out[: told.out.index("→ create_cluster")]
+    left = re.findall(r" ([0-9,]+)  [█▏▎▍▌▋▊▉]+$", funnel, re.MULTILINE)
     assert [int(n.replace(",", "")) for n in left] == counted(90)[0]
     assert f"{len(counted(90)[1])} → {len(counted(180)[1])}" in told.out
+
+
+def test_the_tag_and_its_use_as_a_condition_are_what_plain_counting_gives(told: Told) -> None:
+    gold, silver = (
+        sum(low < amount <= high for amount in totals().values()) for low, high in ((500, 10**9), (100, 500))
+    )
+    shown = told.out[told.out.index('{"tag_qp":{…}}') : told.out.index("→ update_cluster")]
+    counted_users = [int(n.replace(",", "")) for n in re.findall(r" ([0-9,]+)  [█▏▎▍▌▋▊▉]+$", shown, re.MULTILINE)]
+    assert counted_users == sorted((gold, silver, len(totals()) - gold - silver), reverse=True)
+    best = sum(totals()[user] > 500 for user in counted(90)[1])
+    last = shown[shown.index('→ preview_definition {"qp"') :]
+    assert re.search(rf"\b{best}\b", last)
 
 
 def test_the_exported_list_holds_exactly_these_customers(told: Told) -> None:
@@ -136,9 +159,15 @@ def test_every_part_of_the_job_is_a_call_in_sight(told: Told) -> None:
     called = re.findall(r"^  → (\S+)", told.out, re.MULTILINE)
     assert [tool for tool in called if tool != "delete_cluster"] == [
         "tools/list", "describe_data", "describe_data", "validate_definition", "validate_definition",
-        "preview_definition", "create_cluster", "create_cluster", "refresh_cluster", "update_cluster",
+        "preview_definition", "create_cluster", "create_cluster", "refresh_cluster",
+        "preview_definition", "create_tag", "preview_definition", "update_cluster",
         "list_clusters", "export_users", "get_cluster",
     ]  # fmt: skip
+
+
+def test_every_scene_of_the_story_is_a_step() -> None:
+    scenes = [value for value in vars(story).values() if isinstance(value, story.Scene)]
+    assert sorted(step.scene.heading.en for step in steps.STEPS) == sorted(scene.heading.en for scene in scenes)
 
 
 def test_a_file_gets_plain_text_of_80_columns(told: Told, home: Path) -> None:
@@ -171,13 +200,12 @@ def test_progress_comes_from_the_server(told: Told) -> None:
     assert refreshed[-1] == 100
 
 
-def test_a_second_run_makes_only_its_own_cluster_anew(
-    chinese: Told, home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "→ delete_cluster" in chinese.out
+def test_a_second_run_makes_only_its_own_anew(chinese: Told, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chinese.out.count("→ delete_cluster") == 2
+    assert chinese.out.count(story.AGAIN.zh) == 1
     assert main(["call", "list_clusters", "--json", "--workspace", str(home / "demo")]) == 0
     found = json.loads(capsys.readouterr().out)["clusters"]
-    assert sorted(cluster["cluster_name"] for cluster in found) == ["lapsed_regulars", "mine"]
+    assert sorted(cluster["cluster_name"] for cluster in found) == ["lapsed_regulars", "mine", "spending_tier"]
     assert sorted(path.name for path in home.iterdir()) == ["demo"]
 
 

@@ -1,7 +1,7 @@
 """The demo: the whole job on the bundled data, by a real MCP client that talks to a server in a process of its own.
 
 It lives in a workspace of its own below the given one. Running it again loads the data anew and makes its own
-cluster anew; clusters that somebody else made there stay, and so do exported files.
+cluster and tag anew; what somebody else made there stays, and so do exported files.
 """
 
 import os
@@ -15,7 +15,7 @@ import anyio
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
-from mcp_server.demo import story
+from mcp_server.demo import steps, story
 from mcp_server.demo.screen import Screen
 from mcp_server.demo.talk import Halted, Talk
 from mcp_server.platforms.local.workspace import explained
@@ -30,8 +30,8 @@ MARK = "made-by-fenqun-demo.txt"
 """The file by which the demo knows its own folder again."""
 
 _MARK_TEXT = Text(
-    "This workspace belongs to `fenqun demo`: each run loads its data anew and makes the cluster {cluster} anew.",
-    "此工作区属于 `fenqun demo`：每次运行都会重新载入数据，并重建分群 {cluster}。",
+    "This workspace belongs to `fenqun demo`: each run loads its data anew and makes {made} anew.",
+    "此工作区属于 `fenqun demo`：每次运行都会重新载入数据，并重建 {made}。",
 )
 _LOADED = Text("{rows} events of {users} users, in {seconds} s", "{users} 名用户的 {rows} 条事件，用时 {seconds} 秒")
 _NO_ANSWER = Text("The server did not answer: {why}.", "服务没有应答：{why}。")
@@ -80,7 +80,7 @@ def _home(workspace: Path) -> Path:
             if (folder / MARK).is_file() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
         )
         home.mkdir(mode=0o700, exist_ok=True)
-        said = _MARK_TEXT.format(cluster=story.CLUSTER)
+        said = _MARK_TEXT.format(made=", ".join(story.MADE))
         (home / MARK).write_text(f"{said.en}\n{said.zh}\n", encoding="utf-8")
     return home
 
@@ -116,4 +116,4 @@ async def _talk(settings: Settings, screen: Screen) -> None:
         command=sys.executable, args=["-m", "mcp_server", "serve", *options], env=environment
     )
     async with Client(server, read_timeout_seconds=PATIENCE) as client:
-        await Talk(client, settings, screen).tell()
+        await steps.tell(Talk(client, settings, screen))

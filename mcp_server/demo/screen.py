@@ -58,7 +58,7 @@ class Screen:
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> None:
         """A tool that is called, with its arguments on the same line as far as they fit."""
-        brief = {name: value if name != "qp" else _ABBREVIATED for name, value in arguments.items()}
+        brief = {name: value if name not in _LONG else _ABBREVIATED for name, value in arguments.items()}
         said = json.dumps(brief, ensure_ascii=False, separators=(",", ":")) if brief else ""
         line = f"→ {tool} {said.replace(json.dumps(_ABBREVIATED), '{…}')}".rstrip()
         self._line(MARGIN + cut(line, self._width - len(MARGIN)), "green")
@@ -126,6 +126,8 @@ class Screen:
         sys.stdout.flush()
 
 
+_LONG = ("qp", "tag_qp")
+"""Arguments that are not shown in a call: definitions, which are shown in words."""
 _ABBREVIATED = "\0"
 _NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9,]*)(?:\.[0-9]+)?%?)?")
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Language, Text
 
 Data = dict[str, Any]
 
-CLUSTER = "lapsed_regulars"
+CLUSTER, TAG = MADE = "lapsed_regulars", "spending_tier"
+"""What the demo makes; what the last run made of it is removed first."""
 DISPLAY_NAME = Text("Lapsed regulars of 1997", "1997 年的流失老客")
 CLUSTER_TYPE = "cluster_by_dynamic_condition"
+TAG_DISPLAY_NAME = Text("Spending tier", "消费层级")
+TAG_TYPE = "tag_by_dynamic_condition"
 AS_OF = "1998-07-01"
 """The demo's today: the day after the last purchase in the data."""
 
@@ -30,13 +33,13 @@ DATA_SET = Text(
 
 
 class Scene(NamedTuple):
-    """One step: its heading, and what the person says."""
+    """One step: its heading, and what the person says, where it begins with that."""
 
     heading: Text
-    person: Text
+    person: Text = NOTHING
 
 
-CONNECT = Text("What the server can do", "服务提供哪些工具")
+CONNECT = Scene(Text("What the server can do", "服务提供哪些工具"))
 LOOK = Scene(
     Text("Look up what the data knows", "查找数据中有什么"),
     Text("What do we know about purchases, and how much was spent?", "购买和消费金额，我们有哪些数据？"),
@@ -59,6 +62,13 @@ CREATE = Scene(
 REFRESH = Scene(
     Text("Refresh it, with progress", "刷新分群并显示进度"),
     Text("Compute it again, please.", "请重新计算一次。"),
+)
+MARK_THEM = Scene(
+    Text("Give every customer a value: a tag", "给每位客户一个值：标签"),
+    Text(
+        "There will be three letters. Mark who spent more than 500 dollars in all, who more than 100, and the rest.",
+        "信有三种写法。请标出累计消费超过 500 美元的、超过 100 美元的，以及其余的客户。",
+    ),
 )
 CHANGE = Scene(
     Text("Try a change without making it", "试算修改的影响"),
@@ -85,6 +95,17 @@ DRAFT: Mapping[str, Any] = {
 """A first try with mistakes that models make: an event that does not exist, a misspelt property, a window turned
 round, which are problems; and "at least", which the language does not have and which is repaired."""
 
+
+class Tier(NamedTuple):
+    """A value of the tag, and what somebody must have spent in all for it: more than this many dollars."""
+
+    value: Text
+    above: int
+
+
+TIERS = (Tier(Text("gold", "金牌"), 500), Tier(Text("silver", "银牌"), 100), Tier(Text("bronze", "铜牌"), -1))
+"""In order: the first that fits counts. Nobody spent less than nothing, so the last is for the rest."""
+
 MOST_FOUND = 6
 PROPERTIES = ("#account_id", "last_purchase", "total_amount")
 """What the assistant wants to see of each customer, having looked at the data."""
@@ -93,7 +114,7 @@ PROPERTIES = ("#account_id", "last_purchase", "total_amount")
 CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
 )
-AGAIN = Text("The cluster of the last run is removed first:", "先删除上次演示留下的分群：")
+AGAIN = Text("What the last run made is removed first:", "先删除上次演示留下的内容：")
 OTHER_LANGUAGE = Text("Chinese words find it, too:", "用英文词也能找到：")
 FOUND_HEAD = (
     Text("name", "名称"),
@@ -105,6 +126,11 @@ DRAFTED = Text("The assistant's first draft, one condition each:", "助手写出
 MENDED = Text("The suggestions are put in their places, and it is checked again:", "按建议修正后，再检查一次：")
 EVERYBODY = Text("all users", "全部用户")
 FUNNEL_HEAD = (Text("condition", "条件"), Text("alone", "单独满足"), Text("left", "剩余"), NOTHING)
+VALUES_HEAD = (Text("value", "标签值"), Text("users", "人数"), NOTHING)
+AS_A_CONDITION = Text(
+    "A tag is a condition like any other: the lapsed regulars who are {value}:",
+    "标签可以作为条件使用：流失老客中的{value}客户：",
+)
 QUIET = Text(
     "Of the {good} good customers of 1997, {quiet} have gone quiet: {share}.",
     "1997 年的 {good} 名优质客户中，有 {quiet} 名已久未光顾，占 {share}。",
@@ -115,7 +141,7 @@ ONLY_TRIED = Text("It was only tried out; the cluster is as it was:", "以上只
 EXPORTED = Text(
     "{rows} rows, {size} bytes; only the path goes into the chat:", "共 {rows} 行、{size} 字节；对话中只传递文件路径："
 )
-END = Text("What there is now", "成果与后续")
+END = Scene(Text("What there is now", "成果与后续"))
 SIZE_AT_END = Text(
     "{users} customers are in the cluster {name} (id {id}).", "分群 {name}（id {id}）中现有 {users} 名客户。"
 )
@@ -147,6 +173,31 @@ def mended(arguments: Data, problems: list[Data]) -> Data:
                 spot = spot[int(name) if isinstance(spot, list) else name]
             spot[int(last) if isinstance(spot, list) else last] = problem["suggestion"]
     return better
+
+
+def tiers(language: Language) -> Data:
+    """The tag: who spent how much gets which value, in the person's language."""
+    spent = {"analysis": "SUM", "quota": "amount"}
+    return {
+        "userTagValueDefs": [
+            {
+                "tagValue": tier.value.say(language),
+                "userClusterDef": {
+                    "events": [
+                        {"eventName": "purchase", "comparator": "greater", "num": str(tier.above), "taPropQuota": spent}
+                    ]
+                },
+            }
+            for tier in TIERS
+        ]
+    }
+
+
+def members_with(value: str) -> Data:
+    """The members of the cluster whose tag has a value."""
+    member = {"tableType": "cluster", "columnName": CLUSTER, "comparator": "belongToCluster", "ftv": []}
+    marked = {"tableType": "cluster", "columnName": TAG, "comparator": "equal", "ftv": [value]}
+    return {"filts": [member, marked], "relation": "and"}
 
 
 def with_longer_silence(definition: Data) -> Data:
