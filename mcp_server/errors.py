@@ -2,6 +2,7 @@
 
 * `InputError`: mend the arguments and call again.
 * `RefusedError`: a person has to decide.
+* `VendorError`: a remote platform did not do it, or may have done it; the text says which.
 * `EngineError`: the local engine could not finish; the text says whether trying again helps.
 * `ConfigurationError`: the operator has to change a setting; raised at start.
 
@@ -139,6 +140,48 @@ class ReadOnlyMode(RefusedError):
     """The server was started with --read-only."""
 
     code = "read_only"
+
+
+class VendorError(FenqunError):
+    """A remote platform is concerned."""
+
+
+class VendorUnreachable(VendorError):
+    """The platform could not be reached, or gave no answer to a question. Nothing was changed."""
+
+    code = "vendor_unreachable"
+    retryable = True
+
+
+class VendorBusy(VendorError):
+    """The platform refused for now: too many calls. Nothing was changed; the text says how long to wait, where it is known."""
+
+    code = "vendor_busy"
+    retryable = True
+
+
+class VendorRejected(VendorError):
+    """The platform refused the request; its own code and words are quoted. Nothing was changed."""
+
+    code = "vendor_rejected"
+
+
+class VendorDenied(VendorError):
+    """The platform does not accept the credentials, or they do not reach that far. Nothing was changed."""
+
+    code = "vendor_denied"
+
+
+class VendorUnreadable(VendorError):
+    """The platform answered a question with something that is not its documented form."""
+
+    code = "vendor_unreadable"
+
+
+class OutcomeUnknown(VendorError):
+    """A change was sent and its answer lost or unreadable: it may have happened. The text names the read that settles it."""
+
+    code = "outcome_unknown"
 
 
 class EngineError(FenqunError):

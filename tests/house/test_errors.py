@@ -10,7 +10,7 @@ from mcp_server.front.published import error_classes, errors_page
 from mcp_server.qp.problems import CODES
 from tests.house.source import ROOT, modules
 
-GROUPS = {"FenqunError", "InputError", "RefusedError", "EngineError"}
+GROUPS = {"FenqunError", "InputError", "RefusedError", "VendorError", "EngineError"}
 
 
 def test_codes_are_unique_words() -> None:

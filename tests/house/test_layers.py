@@ -44,11 +44,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic_core": ("qp", "operations"),
     "rich": ("terminal", "cli", "demo"),
     "sqlglot": ("engine",),
+    "stamina": ("platforms.transport",),
     "starlette": ("front", "gateway"),
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 
-LATE = {"duckdb", "sqlglot", "httpx", "rich", "platformdirs"}
+LATE = {"duckdb", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
 """Imported inside functions, so that a server starts quickly without them."""
 
 

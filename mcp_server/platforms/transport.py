@@ -1,0 +1,346 @@
+"""HTTP to a vendor: the one place that imports httpx, and the one policy of what may be sent twice.
+
+* A request that was never sent (no connection) may always be tried again.
+* A question may be asked again, and so may a change that states an absolute value (`Repeat.AGAIN`).
+* Any other change is sent once. When its answer is lost, `AnswerLost` says so, and the client that knows the
+  vendor settles what happened by reading.
+
+Addresses, headers and bodies never get into an error or a log line: one vendor's token stands in the query.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+
+from mcp_server.errors import ConfigurationError, VendorUnreachable, VendorUnreadable
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    import httpx
+
+CHUNK = 64 * 1024
+BUSY = frozenset({429, 500, 502, 503, 504})
+"""Statuses after which a request that may be repeated is repeated."""
+
+
+class Repeat(Enum):
+    """Whether a request may be sent more than once."""
+
+    READ = "a question"
+    AGAIN = "a change whose repetition changes nothing more"
+    ONCE = "a change that would happen twice"
+
+
+class AnswerLost(Exception):
+    """A change was sent, and no answer came: it may have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits of the talk with one vendor. Seconds, bytes, requests."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    attempts: int = 4
+    first_wait: float = 0.3
+    longest_wait: float = 20.0
+    """A vendor that asks for a longer pause gets none: the caller is told."""
+    at_once: int = 4
+    per_second: float = 10.0
+    most_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request. `path` begins with / and holds the encoded query; a body may be a file, which is streamed."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Path = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whatever its status. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Wait = Callable[[Reply], "float | None"]
+"""Seconds after which the same request may be sent again; None where the answer stands."""
+
+
+def by_status(reply: Reply) -> float | None:
+    """The wait that HTTP itself asks for; 0 where it leaves that to us."""
+    if reply.status not in BUSY:
+        return None
+    said = reply.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdigit() else 0.0
+
+
+class _NotSent(Exception):
+    """No connection: the vendor saw nothing."""
+
+
+class _Lost(Exception):
+    """Sent, or partly; no answer."""
+
+
+class _Busy(Exception):
+    """An answer that asks for another try."""
+
+    def __init__(self, reply: Reply, wait: float) -> None:
+        super().__init__()
+        self.reply = reply
+        self.wait = wait
+
+
+class Transport:
+    """The talk with one vendor's host; connections are kept. Close it at the end."""
+
+    def __init__(self, base: str, policy: Policy = Policy(), *, plain_private: bool = False) -> None:
+        """`base` is scheme, host and port. ConfigurationError where it would send secrets in the clear.
+
+        `plain_private` allows http to a private address, besides loopback.
+        """
+        self.base = checked_base(base, plain_private=plain_private)
+        self.host = urlsplit(self.base).hostname or ""
+        self._policy = policy
+        self._made: httpx.AsyncClient | None = None
+        self._room = anyio.Semaphore(policy.at_once)
+        self._pace = _Pace(policy.per_second)
+
+    async def send(self, make: Callable[[], Outgoing], repeat: Repeat, wait: Wait = by_status) -> Reply:
+        """The vendor's answer. `make` is called for every attempt, so that each is signed anew.
+
+        Raises VendorUnreachable (nothing was changed), AnswerLost (a change may have happened), VendorUnreadable
+        (an answer beyond the limit).
+        """
+        import stamina
+
+        policy, lost = self._policy, False
+
+        def again(error: Exception) -> bool | timedelta:
+            if isinstance(error, _Busy) and repeat is not Repeat.ONCE:
+                if error.wait > policy.longest_wait:
+                    return False
+                return timedelta(seconds=error.wait) if error.wait else True
+            return isinstance(error, _NotSent) or (isinstance(error, _Lost) and repeat is not Repeat.ONCE)
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=again, attempts=policy.attempts, timeout=None, wait_initial=policy.first_wait, wait_max=policy.longest_wait, wait_jitter=policy.first_wait
+            ):  # fmt: skip
+                with attempt:
+                    try:
+                        return await self._once(make(), wait)
+                    except (_Lost, _Busy):
+                        lost = True
+                        raise
+        except _Busy as busy:
+            return busy.reply
+        except (_Lost, _NotSent):
+            if lost and repeat is not Repeat.READ:
+                raise AnswerLost from None
+        raise self._unreachable()
+
+    async def download(self, make: Callable[[], Outgoing]) -> AsyncIterator[bytes]:
+        """The body of an answer piece by piece, for files larger than memory. Not repeated. VendorUnreachable."""
+        try:
+            async with self._opened(make()) as response:
+                async for piece in response.aiter_bytes(CHUNK):
+                    yield piece
+        except (_NotSent, _Lost):
+            raise self._unreachable() from None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._made is not None:
+            await self._made.aclose()
+
+    async def _once(self, out: Outgoing, wait: Wait) -> Reply:
+        async with self._opened(out) as response:
+            body = bytearray()
+            async for piece in response.aiter_bytes(CHUNK):
+                body += piece
+                if len(body) > self._policy.most_bytes:
+                    raise self._too_long()
+            reply = Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        seconds = wait(reply)
+        if seconds is not None:
+            raise _Busy(reply, seconds)
+        return reply
+
+    def _opened(self, out: Outgoing) -> "_Opened":
+        return _Opened(self._client(), out, self._room, self._pace)
+
+    def _client(self) -> "httpx.AsyncClient":
+        if self._made is None:
+            import httpx
+
+            _silence()
+            limits = self._policy
+            self._made = httpx.AsyncClient(
+                base_url=self.base,
+                timeout=httpx.Timeout(limits.read, connect=limits.connect),
+                limits=httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once),
+                follow_redirects=False,  # a signed request is meant for one host
+                trust_env=not is_loopback(self.host),  # a proxy of the environment has no business on this machine
+            )
+        return self._made
+
+    def _unreachable(self) -> VendorUnreachable:
+        return VendorUnreachable(
+            Text("{host} can't be reached, or does not answer.", "无法连接 {host}，或其没有响应。").format(
+                host=self.host
+            ),
+            next_step=Text(
+                "Nothing was changed. Try again later; `fenqun doctor` looks at the connection.",
+                "未做任何更改。请稍后重试；`fenqun doctor` 可检查连接。",
+            ),
+        )
+
+    def _too_long(self) -> VendorUnreadable:
+        limit = self._policy.most_bytes // (1024 * 1024)
+        text = Text("{host} answered with more than {n} MB.", "{host} 的响应超过 {n} MB。")
+        return VendorUnreadable(
+            text.format(host=self.host, n=limit), next_step=Text("Ask for less at a time.", "请减少单次查询的数据量。")
+        )
+
+
+class _Opened:
+    """One request under way, as a context; httpx's exceptions become ours."""
+
+    def __init__(self, client: "httpx.AsyncClient", out: Outgoing, room: anyio.Semaphore, pace: "_Pace") -> None:
+        self._client, self._out, self._room, self._pace = client, out, room, pace
+        self._response: httpx.Response | None = None
+
+    async def __aenter__(self) -> "httpx.Response":
+        import httpx
+
+        await self._room.acquire()
+        try:
+            await self._pace.turn()
+            request = self._client.build_request(
+                self._out.method, self._out.path, headers=self._headers(), content=self._content()
+            )
+            self._response = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            self._room.release()
+            raise _NotSent from None
+        except httpx.HTTPError:
+            self._room.release()
+            raise _Lost from None
+        except BaseException:
+            self._room.release()
+            raise
+        return self._response
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import httpx
+
+        try:
+            if self._response is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._response.aclose()
+        finally:
+            self._room.release()
+        if isinstance(error, httpx.HTTPError | httpx.StreamError):
+            raise _Lost from None
+
+    def _headers(self) -> dict[str, str]:
+        headers = dict(self._out.headers)
+        if isinstance(self._out.body, Path):
+            headers["Content-Length"] = str(self._out.body.stat().st_size)  # else it would be sent chunked
+        return headers
+
+    def _content(self) -> "bytes | AsyncIterator[bytes]":
+        return self._out.body if isinstance(self._out.body, bytes) else _pieces(self._out.body)
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as file:
+        while piece := await file.read(CHUNK):
+            yield piece
+
+
+class _Pace:
+    """At most so many requests a second, evenly spaced."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap = 1 / per_second
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for one's turn. (No lock: nothing is awaited between reading the time and taking it.)"""
+        now = anyio.current_time()
+        mine = max(now, self._next)
+        self._next = mine + self._gap
+        if mine > now:
+            await anyio.sleep(mine - now)
+
+
+def checked_base(base: str, *, plain_private: bool = False) -> str:
+    """The address without a path. ConfigurationError where it is none, or http beyond what is allowed."""
+    try:
+        parts = urlsplit(base.strip())
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
+        raise ConfigurationError(
+            Text("The address of a platform is not one.", "平台地址无效。"),
+            next_step=Text(
+                "Give it as https://host or https://host:port.", "请写成 https://主机 或 https://主机:端口。"
+            ),
+        )
+    if parts.scheme == "http" and not (is_loopback(host) or (plain_private and is_private(host))):
+        raise ConfigurationError(
+            Text("{host} is addressed without encryption (http).", "{host} 使用了未加密的 http 地址。").format(
+                host=host
+            ),
+            next_step=Text(
+                "Use https. Only this machine, and for ThinkingData a private address with its setting, may be plain.",
+                "请改用 https。仅本机地址可用 http；ThinkingData 的内网地址须另行设置后方可使用。",
+            ),
+        )
+    return base.strip().rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is a private address; a name is not one, since who knows where it leads."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def _silence() -> None:
+    """httpx logs whole addresses at INFO, and one vendor's token stands in there; httpcore logs headers at DEBUG."""
+    for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.http2"):
+        logger = logging.getLogger(name)
+        if not any(f is _only_warnings for f in logger.filters):
+            logger.addFilter(_only_warnings)
+
+
+def _only_warnings(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
