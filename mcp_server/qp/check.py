@@ -26,6 +26,7 @@ from mcp_server.qp.sent import Repaired, from_json, too_deep
 from mcp_server.qp.shape import shape_problems
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
+from mcp_server.qp.wrapped import elsewhere, has_any
 from mcp_server.text import Text
 
 Path = tuple[str | int, ...]
@@ -142,6 +143,8 @@ def _read(
     shaped = _validated(done, form.model)
     found = [*shape_problems(shaped, done, metadata, form.keys)] if isinstance(shaped, ValidationError) else []
     found += form.finder(done, metadata, regex_fault or _unchecked, own).findings()
+    if isinstance(shaped, ValidationError) and not blocking(found):  # nothing may be refused without a word
+        found += shape_problems(shaped, done, metadata, form.keys, all_of_them=True)
     found = _once(found)
     problems = tuple(blocking(found))
     definition = None if isinstance(shaped, ValidationError) or problems else shaped
@@ -170,10 +173,7 @@ def _refused(raw: object, root: Path, form: _Words[D]) -> Problem | None:
     fault = unreadable(raw, root)
     if fault or not isinstance(raw, Mapping):
         return fault
-    other, code = form.other
-    if _has_any(raw, other) and not _has_any(raw, form.keys):
-        return finding(code, path, got=", ".join(map(str, raw)), expected=" / ".join(form.keys))
-    return None
+    return None if has_any(raw, form.keys) else elsewhere(raw, root, form.keys, *form.other)
 
 
 def unreadable(raw: object, root: Path) -> Problem | None:
@@ -188,11 +188,6 @@ def unreadable(raw: object, root: Path) -> Problem | None:
         if any("\ud800" <= c <= "\udfff" for c in text):
             return finding("text_invalid", pointer(at))
     return None
-
-
-def _has_any(raw: Mapping[Any, object], legal: Keys) -> bool:
-    """Whether one of these keys was sent, in any spelling that is read."""
-    return bool({str(key).strip().casefold() for key in raw} & {key.casefold() for key in legal})
 
 
 def _json_fault(error: ValueError) -> Text:

@@ -83,11 +83,14 @@ class EventWords:
     when: Text
     only: Text
     """Which rows count; empty where all of them do."""
+    is_range: bool = False
+    """The measure lies between two numbers; in English a window "from … to …" behind it needs a comma."""
 
     @property
     def sentence(self) -> Text:
         only = Text(f", {self.only.en}", f"，{self.only.zh}") if self.only.en else NOTHING
-        return Text(f"{self.head.en} {self.when.en}{only.en}", f"{self.when.zh}，{self.head.zh}{only.zh}")
+        apart = "," if self.is_range and self.when.en.startswith("from ") else ""
+        return Text(f"{self.head.en}{apart} {self.when.en}{only.en}", f"{self.when.zh}，{self.head.zh}{only.zh}")
 
 
 def explain(definition: Qp, metadata: Metadata) -> Explanation:
@@ -134,7 +137,10 @@ def _sides(definition: Qp, items: Sequence[Text]) -> tuple[str, Sequence[Text]]:
 
 def event_words(event: EventCondition, metadata: Metadata) -> EventWords:
     """Say an event condition (qp.md section 3)."""
-    return EventWords(_head(event, metadata), window(event, metadata), only_rows(event, metadata))
+    is_range = words.NUMBER_COMPARATORS[event.comparator].test is Test.BETWEEN and not (
+        _is_open(event) or _never(event)
+    )
+    return EventWords(_head(event, metadata), window(event, metadata), only_rows(event, metadata), is_range)
 
 
 def only_rows(event: EventCondition | EventRows, metadata: Metadata) -> Text:
@@ -150,7 +156,7 @@ def _head(event: EventCondition, metadata: Metadata) -> Text:
     name = event_name(event.event_name, metadata)
     numbers = parse_numbers(event.num)
     times = event.measure.analysis == "TIMES"
-    if times and numbers and _only_zero(event.comparator, numbers):
+    if _never(event):
         return _NEVER_ANY if event.event_name == words.ANY_EVENT else _NEVER.format(event=name)
     compared = noted(_compared(event), _notes(event, numbers) if numbers else [])
     if times:
@@ -158,6 +164,12 @@ def _head(event: EventCondition, metadata: Metadata) -> Text:
     quota = property_name("event", event.measure.quota, metadata)
     measure = words.MEASURES[event.measure.analysis].text.format(quota=quota)
     return _MEASURED.format(event=name, measure=measure, compared=compared)
+
+
+def _never(event: EventCondition) -> bool:
+    """True of a number of times that can only be none."""
+    numbers = parse_numbers(event.num)
+    return event.measure.analysis == "TIMES" and bool(numbers) and _only_zero(event.comparator, numbers or ())
 
 
 def _compared(event: EventCondition) -> Text:
@@ -210,7 +222,10 @@ def _notes(event: EventCondition, numbers: tuple[Decimal, ...]) -> list[Text]:
     notes = [_BOTH_INCLUDED] if between and not _is_open(event) else []
     if row.counts:
         notes += _whole(event, numbers)
-    if _holds(event.comparator, numbers, 0):
+    other_than = words.NUMBER_COMPARATORS[event.comparator].negated
+    if other_than and not row.counts:
+        notes.append(_WITHOUT_ROWS)  # "not 0" sounds as if it held for users without any
+    elif _holds(event.comparator, numbers, 0):
         if row.without_rows == "zero":
             notes.append(_WITH_NEVER)
         else:

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.meant import likely_time
+from mcp_server.qp.likely import TURNED, bound_fault
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import DAY
-from mcp_server.qp.numbers import parse_numbers, tidy_number
+from mcp_server.qp.numbers import is_too_long, parse_numbers, tidy_number
 from mcp_server.qp.problems import finding
 from mcp_server.qp.references import rests_on
 from mcp_server.qp.sent import Repaired
-from mcp_server.qp.shape import TYPE_NAMES, types_named
+from mcp_server.qp.shape import ONE_NUMBER, TYPE_NAMES, types_named
 from mcp_server.qp.suggest import nearest_named
+from mcp_server.qp.synonyms import bound_side
 from mcp_server.qp.values import Values, recent_findings, value_findings
 from mcp_server.qp.window import Span, instant, local, parse_time, recent_days, show_time, span_between, span_of_days
 from mcp_server.text import Text
@@ -42,7 +43,7 @@ class Finder:
         self.done = done
         self.metadata = metadata
         self.regex_fault = regex_fault
-        self.own = own.casefold()
+        self.own = own
         self.count = 0
 
     def findings(self) -> list[Problem]:
@@ -116,13 +117,20 @@ class Finder:
             yield from self._carried(found, event, (*path, "quota"))
 
     def _num(self, node: Dict, path: Path) -> Iterator[Problem]:
-        text, row = node.get("num"), words.NUMBER_COMPARATORS.get(str(node.get("comparator")))
-        if not isinstance(text, str) or row is None or len(text.split(",")) != row.values:
+        text, word = node.get("num"), node.get("comparator")
+        row, bound = words.NUMBER_COMPARATORS.get(str(word)), bound_side(word)
+        if not isinstance(text, str) or not (row or bound):
             return
-        at = self._at(*path, "num")
-        numbers = parse_numbers(text)
+        at, numbers = self._at(*path, "num"), parse_numbers(text)
+        if len(text.split(",")) != (row.values if row else 1):
+            if bound and not tidy_number(text):  # of the other words the models say it
+                yield finding("num_count", at, got=text, expected=ONE_NUMBER, word=word)
+                return
+            if not bound:
+                return
         if numbers is None:
-            yield finding("num_invalid", at, got=text, suggestion=tidy_number(text))
+            code = "num_too_long" if is_too_long(text) else "num_invalid"
+            yield finding(code, at, got=text, suggestion=tidy_number(text))
         elif len(numbers) == 2 and numbers[0] > numbers[1]:
             low, high = text.split(",")
             yield finding("range_invalid", at, got=text, suggestion=f"{high},{low}")
@@ -152,15 +160,16 @@ class Finder:
             yield from faults
             span = None if faults or not (start or end) else span_between(start, end, self.metadata.tz)
             if span and span.empty:
-                yield finding("window_invalid", self._at(*path, "startTime"), got=f"{start} – {end}")
+                got = f"{start} – {end}"
+                yield finding("window_invalid", self._at(*path, "startTime"), got=got, why=TURNED.why)
                 return
         if span and event:
             yield from self._outside(span, event, path, recent or f"{start} – {end}")
 
     def _written(self, text: str, path: Path) -> list[Problem]:
-        written = parse_time(text) if text else None
-        readable = not text or (written is not None and written.plain)
-        return [] if readable else [finding("window_invalid", self._at(*path), got=text, suggestion=likely_time(text))]
+        fault = bound_fault(str(path[-1]), text) if text else None
+        at = self._at(*path)
+        return [finding("window_invalid", at, got=text, suggestion=fault.suggestion, why=fault.why)] if fault else []
 
     def _outside(self, span: Span, event: Event, path: Path, written: str) -> Iterator[Problem]:
         first, last = parse_time(event.first), parse_time(event.last)

@@ -5,12 +5,10 @@ sometimes misleads (`mean` is like `MEDIAN`, `xor` like `or`). These tables come
 without a replacement gets none.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.suggest import fold, nearest
-from mcp_server.qp.window import parse_time
 
 Table = Mapping[str, tuple[str, ...]]
 """Folded word to what it may mean, the likeliest first; the first that is legal there is suggested."""
@@ -79,16 +77,3 @@ def meant(word: str, table: Table, legal: Iterable[str]) -> str:
         if spelling in table:
             return next((candidate for candidate in table[spelling] if candidate in known), "")
     return nearest(word, known)
-
-
-_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
-
-
-def likely_time(text: str) -> str:
-    """A time in the documented form for one that leaves no doubt, `2026/7/8` or `2026-07-08 12:30`; "" for others."""
-    match = _DATE.fullmatch(text.strip())
-    if not match:
-        return ""
-    year, month, day, hour, minute, second = match.groups()
-    written = f"{year}-{month:0>2}-{day:0>2}" + (f" {hour:0>2}:{minute}:{second or '00'}" if hour else "")
-    return written if written != text and parse_time(written) else ""

@@ -36,6 +36,12 @@ def parse_numbers(text: str) -> tuple[Decimal, ...] | None:
     return numbers if len(numbers) == len(found) else None
 
 
+def is_too_long(text: str) -> bool:
+    """True of numbers, one or "low,high", of which one goes beyond MAX_DIGITS and MAX_PLACES."""
+    parts = text.split(",")
+    return len(parts) <= 2 and all(map(_NUMBER.fullmatch, parts)) and parse_numbers(text) is None
+
+
 def plain(number: Decimal) -> str:
     """A number without an exponent and without idle zeros."""
     text = f"{number:f}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mcp_server.errors import Problem
+from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES
 from mcp_server.text import Text, same
 
 
@@ -40,6 +41,8 @@ CODES: Mapping[str, Code] = {
         "The text holds characters that are not valid Unicode; send it again as plain text.",
         "文本中含有非法的 Unicode 字符；请重新以普通文本传入。"),
     "name_empty": _problem("The name is empty. Use describe_data to find names.", "名称为空。可用 describe_data 查找名称。"),
+    "definition_wrapped": _problem(
+        "The definition stands one level too deep: send what is under {key} itself.", "定义外面多套了一层：请直接传入 {key} 里面的内容。"),
     "definition_empty": _problem(
         "The definition has no condition. Give at least one entry in events or filts.",
         "定义中没有任何条件。请在 events 或 filts 中至少给出一项。"),
@@ -88,12 +91,10 @@ CODES: Mapping[str, Code] = {
         "该正则不符合 RE2 语法（{detail}）。RE2 不支持环视和反向引用。"),
     "num_invalid": _problem(
         'num is a number as text, such as "4", or "low,high" for range.', "num 是文本形式的数字，如 \"4\"；range 时写成 \"下限,上限\"。"),
+    "num_too_long": _problem(
+        f"A number has at most {MAX_DIGITS} digits, {MAX_PLACES} of them after the point.", f"数字最多 {MAX_DIGITS} 位，其中小数最多 {MAX_PLACES} 位。"),
     "num_count": _problem("{word} takes {expected} in num.", "{word} 的 num 应为{expected}。"),
-    "window_invalid": _problem(
-        'Not a window. recentDay is "A-B" in days back: "1-7" the past seven days without today, "0-7" seven days with '
-        'today, "0-1" today. startTime and endTime are yyyy-MM-dd or yyyy-MM-dd HH:mm:ss, start before end.',
-        "时间窗无效。recentDay 形如 \"A-B\"（往前数的天数）：\"1-7\" 为过去 7 天不含今天，\"0-7\" 为含今天的 7 天，\"0-1\" 为今天。"
-        "startTime、endTime 写成 yyyy-MM-dd 或 yyyy-MM-dd HH:mm:ss，且起点不晚于终点。"),
+    "window_invalid": _problem("Not a window: {why}.", "时间窗无效：{why}。"),
     "quota_missing": _problem(
         "{word} needs quota: the event property to compute over.", "{word} 需要 quota，即要统计的事件属性。"),
     "quota_unexpected": _problem("TIMES counts rows and takes no quota; remove it.", "TIMES 统计次数，不带 quota；请删除。"),
@@ -226,8 +227,8 @@ CODES: Mapping[str, Code] = {
     "sql_cluster_unknown": _problem("There is no cluster or tag {got} that could be read.", "没有可读取的分群或标签 {got}。"),
     # warnings
     "recent_day_six": _warning(
-        '"{got}" is {days} days with today; {full} days with today would be "{suggestion}".',
-        "\"{got}\" 是含今天的 {days} 天。含今天的 {full} 天应写 \"{suggestion}\"。"),
+        '"{got}" is {days} days with today; {full} days with today would be "{better}".',
+        "\"{got}\" 是含今天的 {days} 天。含今天的 {full} 天应写 \"{better}\"。"),
     "window_both": _warning(
         "recentDay and dates are both given; recentDay counts and the dates are ignored.",
         "同时给出了 recentDay 和起止时间；以 recentDay 为准，忽略起止时间。"),

@@ -31,8 +31,8 @@ def _named(node: Any) -> Iterator[str]:
 
 
 def rests_on(found: Property, own: str, at: str) -> Iterator[Problem]:
-    """Why the cluster `own` (without case) cannot read this one: it rests on `own` itself, or has no members yet."""
-    if own in (found.name.casefold(), *(name.casefold() for name in found.uses)):
+    """Why the cluster `own` cannot read this one: it rests on `own` itself, or has no members yet."""
+    if own.casefold() in (found.name.casefold(), *(name.casefold() for name in found.uses)):
         yield finding("cluster_cycle", at, got=found.name, name=found.name, own=own)
     elif not found.ready:
         yield finding("cluster_not_ready", at, got=found.name, name=found.name)

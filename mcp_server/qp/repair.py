@@ -13,6 +13,7 @@ from mcp_server.qp.keys import EVENT_KEYS, FILTER_KEYS, MEASURE_KEYS, QP_KEYS, K
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.numbers import parse_number, plain
 from mcp_server.qp.sent import ABSENT, MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
+from mcp_server.qp.synonyms import bound_side, contains_side, synonyms_of
 from mcp_server.qp.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
 
@@ -22,6 +23,7 @@ _AS_TEXT = Text("values are text on the wire", "线上格式中的值一律为�
 _AS_LIST = Text("a list is expected here", "此处应为列表")
 _AS_JSON = Text("was JSON sent as text", "原为文本形式的 JSON")
 _SPELLING = Text("the documented spelling", "按文档写法")
+_SYNONYM = Text("the documented word with the same meaning", "同义词，改用文档中的词")
 _BLANKS = Text("blanks around it removed", "去掉了首尾空白")
 _DISPLAY = Text("only for display; dropped", "仅用于展示，已略去")
 _ABSENT = Text("an empty optional key is absent", "可选项为空，视为未填")
@@ -69,7 +71,7 @@ class Repairer:
         self._rows(out, places)
         self._measure(out, place, places)
         self._num(out, places)
-        self._word(out, "comparator", places, words.NUMBER_COMPARATORS, _synonyms(words.NUMBER_COMPARATORS.values()))
+        self._word(out, "comparator", places, words.NUMBER_COMPARATORS, synonyms_of(words.NUMBER_COMPARATORS.values()))
         self._count_bounds(out, places)
         return out
 
@@ -77,6 +79,8 @@ class Repairer:
         """What says which rows of an event count."""
         self._strip(out, "eventName", places)
         self._word(out, "relation", places, words.RELATIONS)
+        if (text := as_wire_text(out.get("recentDay"))) is not None:
+            self._set(out, "recentDay", places, text, _AS_TEXT)
         self._strip(out, "recentDay", places)
         for key in ("startTime", "endTime"):
             self._time(out, key, places)
@@ -103,7 +107,7 @@ class Repairer:
         self._strip(out, "columnName", places)
         found = self._property(out, places, out.get("tableType"), "columnName")
         self._values(out, places, found)
-        self._word(out, "comparator", places, words.COMPARATORS, _synonyms(words.COMPARATORS.values()))
+        self._word(out, "comparator", places, words.COMPARATORS, synonyms_of(words.COMPARATORS.values()))
         self._word(out, "timeUnit", places, words.TIME_UNITS)
         if found:
             self._words_by_type(out, places, found)
@@ -185,9 +189,13 @@ class Repairer:
         if not isinstance(written, str) or written in (known := tuple(legal)):
             return
         folded = written.strip().casefold()
-        table = {**{s.casefold(): w for s, w in (synonyms or {}).items()}, **{w.casefold(): w for w in known}}
-        if folded in table:
-            self._set(out, key, places, table[folded], _SPELLING)
+        spelt, meant = (
+            {s.casefold(): w for s, w in rows} for rows in (zip(known, known, strict=True), (synonyms or {}).items())
+        )
+        if folded in spelt:
+            self._set(out, key, places, spelt[folded], _SPELLING)
+        elif folded in meant:
+            self._set(out, key, places, meant[folded], _SYNONYM)
 
     def _strip(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
         written = out.get(key)
@@ -227,7 +235,7 @@ class Repairer:
         self._quota(measure, inner)
 
     def _analysis(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        self._word(out, "analysis", places, words.MEASURES, _synonyms(words.MEASURES.values()))
+        self._word(out, "analysis", places, words.MEASURES, synonyms_of(words.MEASURES.values()))
 
     def _quota(self, out: dict[str, Any], places: dict[str, Place]) -> None:
         self._strip(out, "quota", places)
@@ -248,7 +256,7 @@ class Repairer:
 
     def _count_bounds(self, out: dict[str, Any], places: dict[str, Place]) -> None:
         """`gte 5` on a count becomes `greater 4`; on another measure a range up to the vendor's limit."""
-        side, number = _bound(out.get("comparator")), parse_number(out.get("num"))
+        side, number = bound_side(out.get("comparator")), parse_number(out.get("num"))
         measure = out.get("taPropQuota")
         row = words.MEASURES.get(str(measure.get("analysis"))) if isinstance(measure, dict) else None
         if not side or number is None or row is None:
@@ -319,18 +327,16 @@ class Repairer:
         word, ftv = out.get("comparator"), out.get("ftv")
         if not isinstance(word, str):
             return
-        folded = word.strip().casefold()
-        contains = {**dict.fromkeys(words.CONTAINS_BY_TYPE, 0), **dict.fromkeys(words.NOT_CONTAINS_BY_TYPE, 1)}
-        negated = {k.casefold(): v for k, v in contains.items()}.get(folded)
-        if negated is not None and found.type in ("string", "list"):
+        contains = contains_side(word)
+        if contains and found.type in ("string", "list"):
             pair = ("include", "notInclude") if found.type == "string" else ("arrayIncludeItem", "arrayNotIncludeItem")
-            self._set(out, "comparator", places, pair[negated], _BY_TYPE)
-        elif found.type == "bool" and word in ("equal", "notEqual") and ftv in (["true"], ["false"]):
-            self._set(
-                out, "comparator", places, "isTrue" if (ftv == ["true"]) == (word == "equal") else "isFalse", _BY_TYPE
-            )
+            self._set(out, "comparator", places, pair[contains == "none"], _BY_TYPE)
+        elif found.type == "bool" and word in ("equal", "notEqual") and (truth := _truth(ftv)) is not None:
+            self._set(out, "comparator", places, "isTrue" if truth == (word == "equal") else "isFalse", _BY_TYPE)
             self._set(out, "ftv", places, [], _BY_TYPE)
-        elif (side := _bound(word)) and isinstance(ftv, list) and len(ftv) == 1 and found.type in ("number", "time"):
+        elif (
+            (side := bound_side(word)) and isinstance(ftv, list) and len(ftv) == 1 and found.type in ("number", "time")
+        ):
             low, high = (
                 (words.NUMBER_MIN, words.NUMBER_MAX) if found.type == "number" else (words.TIME_MIN, words.TIME_MAX)
             )
@@ -340,11 +346,10 @@ class Repairer:
                 self.done.moved[(*places["ftv"].now, 1)] = (*places["ftv"].sent, 0)
 
 
-def _bound(word: object) -> str:
-    folded = word.strip().casefold() if isinstance(word, str) else ""
-    if folded in {w.casefold() for w in words.AT_LEAST}:
-        return "least"
-    return "most" if folded in {w.casefold() for w in words.AT_MOST} else ""
+def _truth(ftv: object) -> bool | None:
+    """The yes or no that a list of one value says, in any letter case."""
+    said = ftv[0].strip().casefold() if isinstance(ftv, list) and len(ftv) == 1 and isinstance(ftv[0], str) else ""
+    return {"true": True, "false": False}.get(said)
 
 
 def _legal_key(key: str, legal: tuple[str, ...]) -> str:
@@ -355,9 +360,3 @@ def _legal_key(key: str, legal: tuple[str, ...]) -> str:
         return words.OLD_KEYS[bare]
     folded = {k.casefold(): k for k in legal}
     return folded.get(bare.casefold(), key)
-
-
-def _synonyms(
-    rows: Iterable[words.Comparator] | Iterable[words.NumberComparator] | Iterable[words.Measure],
-) -> dict[str, str]:
-    return {synonym: row.word for row in rows for synonym in row.synonyms}

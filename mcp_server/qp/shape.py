@@ -15,13 +15,15 @@ from pydantic_core import ErrorDetails
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.keys import QP_KEYS, Keys, Path, legal_keys, tables_at
-from mcp_server.qp.meant import ANALYSES, COMPARATORS, KEYS, RELATIONS, likely_time, meant
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.numbers import tidy_number
+from mcp_server.qp.likely import WindowFault, bound_fault, recent_fault
+from mcp_server.qp.meant import ANALYSES, COMPARATORS, KEYS, RELATIONS, meant
+from mcp_server.qp.metadata import Metadata, Property
+from mcp_server.qp.numbers import is_too_long, tidy_number
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
+from mcp_server.qp.synonyms import bound_side, contains_side
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
-from mcp_server.text import Text, listed, same
+from mcp_server.text import NOTHING, Text, listed, same
 
 _CODE_OF = {
     "missing": "key_missing",
@@ -69,14 +71,20 @@ class Fault(NamedTuple):
 
 
 def shape_problems(
-    error: ValidationError, done: Repaired, metadata: Metadata, root: Keys = QP_KEYS
+    error: ValidationError, done: Repaired, metadata: Metadata, root: Keys = QP_KEYS, *, all_of_them: bool = False
 ) -> Iterator[Problem]:
-    """Every shape problem of one definition, whose own keys are `root`."""
+    """The shape problems of one definition, whose own keys are `root`.
+
+    A word that is only unknown because of another fault is left out, unless `all_of_them` are asked for.
+    """
     for detail in error.errors(include_url=False):
-        yield _problem(detail, done, metadata, root)
+        problem = _problem(detail, done, metadata, root)
+        if problem or all_of_them:
+            yield problem or finding("comparator_unknown", done.as_sent(tuple(detail["loc"])))
 
 
-def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Keys) -> Problem:
+def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Keys) -> Problem | None:
+    """The problem of one refusal; None where another one says it."""
     code = _CODE_OF.get(detail["type"], detail["type"])
     at = detail.get("ctx", {}).get("at", "")
     path: Path = (*detail["loc"], at) if at else tuple(detail["loc"])
@@ -86,8 +94,8 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Key
     key = str(path[-1]) if path else ""
     if code == "type_wrong" and got is None and "ftv" in path:
         return finding("ftv_null", sent, got="null", suggestion="isNull")
-    if key == "recentDay" and isinstance(got, int) and not isinstance(got, bool):
-        return finding("window_invalid", sent, got=got, suggestion=likely_window(str(got)))
+    if code == "type_wrong" and key in ("recentDay", "startTime", "endTime"):
+        code = "window_invalid"
     if code not in CODES:
         return finding("type_wrong", sent, got=_quoted(got), expected=_OBJECT)
     make = _SPECIAL.get(code)
@@ -155,7 +163,52 @@ def _too_large(f: Fault) -> Problem:
     return finding("definition_too_large", f.sent, got="", limit=limits.get(f.key, text))
 
 
-def _comparator_unknown(f: Fault) -> Problem:
+def _comparator_unknown(f: Fault) -> Problem | None:
+    """A word that does not exist; or one that would be read, were there not something else wrong, which alone is told."""
+    bound, contains = bound_side(f.got), contains_side(f.got)
+    if not bound and not contains:
+        return _no_such_comparator(f)
+    if "filts" not in f.path:
+        return None if bound else _no_such_comparator(f)  # the number or the measure is at fault
+    node = f.node if isinstance(f.node, Mapping) else {}
+    found = f.metadata.property(str(node.get("tableType")), str(node.get("columnName")))
+    if found is None:
+        return _part_at_fault(f, node)
+    if contains or found.type not in ("number", "time"):
+        return _not_for_type(f, found)
+    ftv = node.get("ftv", [])
+    if not isinstance(ftv, list) or len(ftv) == 1:
+        return None
+    return finding(
+        "ftv_count", f.sent.rpartition("/")[0] + "/ftv", got=ftv, expected=ONE_VALUE, word=f.got, count=len(ftv)
+    )
+
+
+def _part_at_fault(f: Fault, node: Mapping[str, Any]) -> Problem | None:
+    """What hides the property that a condition is about; None where that is told elsewhere (a name that is unknown)."""
+    for key in ("tableType", "columnName"):
+        here = f._replace(
+            path=(*f.path[:-1], key), key=key, got=node.get(key), sent=f"{f.sent.rpartition('/')[0]}/{key}"
+        )
+        if key not in node:
+            return _key_missing(here)
+        if key == "tableType" and isinstance(here.got, str) and here.got not in tables_at(f.path):
+            return _table_unknown(here)
+    return None
+
+
+def _not_for_type(f: Fault, found: Property) -> Problem:
+    legal = ", ".join(comparators_at(f.path[:-1], f.node, f.metadata))
+    hint = _CONTAINS_ON.get(found.type, ("", ""))[contains_side(f.got) == "none"] if contains_side(f.got) else ""
+    return finding("comparator_not_for_type", f.sent, got=f.got, expected=legal, suggestion=hint,
+                   word=f.got, name=found.name, type=TYPE_NAMES[found.type])  # fmt: skip
+
+
+_CONTAINS_ON = {"number": ("equal", "notEqual"), "time": ("equal", "notEqual"), "bool": ("isTrue", "isFalse")}
+"""What comes nearest to "contains" where nothing is contained: (positive, negated)."""
+
+
+def _no_such_comparator(f: Fault) -> Problem:
     legal = list(comparators_at(f.path[:-1], f.node, f.metadata))
     return finding(
         "comparator_unknown",
@@ -189,6 +242,9 @@ def _analysis_unknown(f: Fault) -> Problem:
     return finding(code, f.sent, got=_quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
 
 
+ONE_VALUE = Text("exactly one value in ftv", "有 1 个值")
+
+
 def _ftv_count(f: Fault) -> Problem:
     row = words.COMPARATORS[f.node["comparator"]]
     low, high = row.values
@@ -196,7 +252,7 @@ def _ftv_count(f: Fault) -> Problem:
         expected = Text("no value (ftv: [])", "为空（[]）")
     elif low == high:
         several = Text("exactly {n} values in ftv", "有 {n} 个值").format(n=low)
-        expected = Text("exactly one value in ftv", "有 1 个值") if low == 1 else several
+        expected = ONE_VALUE if low == 1 else several
     else:
         expected = Text("at least one value in ftv", "至少有 1 个值")
     given = f.got if isinstance(f.got, list) else []
@@ -227,13 +283,18 @@ def _only_of_cluster(f: Fault) -> Problem:
     return finding("comparator_only_of_cluster", at, got=got, expected="cluster", suggestion="cluster")
 
 
+ONE_NUMBER = Text("one number", "一个数")
+
+
 def _num_count(f: Fault) -> Problem:
     one = words.NUMBER_COMPARATORS[f.node["comparator"]].values == 1
-    expected = Text("one number", "一个数") if one else Text('two numbers, "low,high"', "两个数“下限,上限”")
+    expected = ONE_NUMBER if one else Text('two numbers, "low,high"', "两个数“下限,上限”")
     return finding("num_count", f.sent, got=_quoted(f.got), expected=expected, word=f.node["comparator"])
 
 
 def _num_invalid(f: Fault) -> Problem:
+    if isinstance(f.got, str) and is_too_long(f.got):
+        return finding("num_too_long", f.sent, got=f.got)
     hint = tidy_number(f.got) if isinstance(f.got, str) else ""
     return finding("num_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
 
@@ -254,34 +315,18 @@ def _table_unknown(f: Fault) -> Problem:
     return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion=hint)
 
 
-_DAYS = re.compile(r"(?:last|past|最近|过去|近)?\s*(\d{1,5})\s*(?:d|day|days|天|日)?", re.IGNORECASE)
-_NAMED_DAYS = {
-    "today": "0-1",
-    "今天": "0-1",
-    "今日": "0-1",
-    "yesterday": "1-1",
-    "昨天": "1-1",
-    "昨日": "1-1",
-    "0-0": "0-1",
-}
-
-
-def likely_window(text: str) -> str:
-    """The window that somebody probably meant; "" where that would be a guess."""
-    bare = text.strip().casefold()
-    if bare in _NAMED_DAYS:
-        return _NAMED_DAYS[bare]
-    turned = re.fullmatch(r"(\d{1,5})-(\d{1,5})", bare)
-    if turned and int(turned[1]) > int(turned[2]):
-        return f"{int(turned[2])}-{int(turned[1])}"
-    days = _DAYS.fullmatch(bare)
-    return f"1-{int(days[1])}" if days and int(days[1]) else ""
-
-
 def _window_invalid(f: Fault) -> Problem:
-    likely = likely_window if f.key == "recentDay" else likely_time
-    hint = likely(f.got) if isinstance(f.got, str) else ""
-    return finding("window_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
+    text = _as_window(f.got)
+    at_all = recent_fault(text, f.metadata.today) if f.key == "recentDay" else bound_fault(f.key, text)
+    fault = at_all or WindowFault(NOTHING)  # never: what the models refuse is no window
+    return finding("window_invalid", f.sent, got=_quoted(f.got), suggestion=fault.suggestion, why=fault.why)
+
+
+def _as_window(got: object) -> str:
+    """What was sent as a window, as text; `[1, 7]` as "1,7"."""
+    if isinstance(got, list):
+        return ",".join(map(str, got[:3]))
+    return got if isinstance(got, str) else ""
 
 
 _SPECIAL = {

@@ -70,8 +70,8 @@ def read_sql(
     definition = Sql(catalog, values[SQL], tuple(_days(values)))
     seen = look(definition, metadata, root) if look else SqlSeen()
     found += seen.findings
-    found += _clusters(seen.reads, metadata, own.casefold(), pointer((*root, SQL)))
-    known = replace(definition, reads=_resolved(seen.reads, metadata, own.casefold()))
+    found += _clusters(seen.reads, metadata, own, pointer((*root, SQL)))
+    known = replace(definition, reads=_resolved(seen.reads, metadata, own))
     problems = tuple(blocking(found))
     return SqlReading(None if problems else known, tuple(repairs), problems, tuple(warnings_of(found)))
 

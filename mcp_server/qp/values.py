@@ -1,5 +1,6 @@
 """Problems and warnings of the values of one filter, by what its comparator asks (qp.md section 4)."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -7,13 +8,13 @@ from typing import NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.meant import likely_time
+from mcp_server.qp.likely import likely_time, recent_fault
 from mcp_server.qp.metadata import Property
 from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_number
 from mcp_server.qp.problems import finding
-from mcp_server.qp.shape import TYPE_NAMES, likely_window
+from mcp_server.qp.shape import TYPE_NAMES
 from mcp_server.qp.suggest import nearest
-from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days
+from mcp_server.qp.window import MAX_DAYS_BACK, parse_time
 from mcp_server.text import Text
 
 _FULL_PERIODS = (7, 14, 30, 60, 90, 180, 365)
@@ -56,14 +57,22 @@ def value_findings(values: Values) -> Iterator[Problem]:
         yield from _unseen(values)
 
 
-def recent_findings(text: str, at: str, today: date) -> Iterator[Problem]:
-    """Problems and warnings of a window "A-B" (qp.md section 2)."""
-    if recent_days(text, today) is None:
-        yield finding("window_invalid", at, got=text, suggestion=likely_window(text))
+def recent_findings(text: str, at: str, today: date, *, as_values: bool = False) -> Iterator[Problem]:
+    """Problems and warnings of a window "A-B" (qp.md section 2), or of one that was sent as two values of a filter."""
+    shown = _as_two if as_values else str
+    fault = recent_fault(text, today, as_values=as_values)
+    if fault:
+        yield finding("window_invalid", at, got=text, suggestion=shown(fault.suggestion), why=fault.why)
         return
     near, far = (int(n) for n in text.split("-"))
     if near == 0 and far + 1 in _FULL_PERIODS:
-        yield finding("recent_day_six", at, got=text, suggestion=f"0-{far + 1}", days=far, full=far + 1)
+        better = f"0-{far + 1}"
+        yield finding("recent_day_six", at, got=text, suggestion=shown(better), better=better, days=far, full=far + 1)
+
+
+def _as_two(window: str) -> str:
+    """A window as the list of its two ends."""
+    return json.dumps(window.split("-")) if window else ""
 
 
 def _numbers(values: Values) -> Iterator[Problem]:
@@ -115,7 +124,7 @@ def _position(values: Values) -> Iterator[Problem]:
 
 
 def _recent(values: Values) -> Iterator[Problem]:
-    yield from recent_findings("-".join(values.ftv), values.at(), values.today)
+    yield from recent_findings("-".join(values.ftv), values.at(), values.today, as_values=True)
 
 
 def _days_back(values: Values) -> Iterator[Problem]:

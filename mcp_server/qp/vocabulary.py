@@ -158,7 +158,8 @@ class NumberComparator:
 
 _NUMBER_COMPARATORS = (
     NumberComparator("greater", 1, Test.ABOVE, "D", Text("more than {a}", "大于 {a}"), synonyms=("gt", ">")),
-    NumberComparator("less", 1, Test.BELOW, "U", Text("less than {a}", "小于 {a}"), synonyms=("lt", "<")),
+    NumberComparator("less", 1, Test.BELOW, "U", Text("less than {a}", "小于 {a}"),
+                     Text("fewer than {a}", "小于 {a}"), synonyms=("lt", "<")),
     NumberComparator("equal", 1, Test.ONE_OF, "U", Text("exactly {a}", "等于 {a}"), synonyms=("eq", "=", "==")),
     NumberComparator("notEqual", 1, Test.ONE_OF, "U", Text("not {a}", "不等于 {a}"),
                      Text("a number of times other than {n}", "不等于 {a}"), negated=True, synonyms=("ne", "!=", "<>")),

@@ -217,7 +217,8 @@ def filter_text(part: Filter, metadata: Metadata) -> Text:
     known = metadata.property(part.table_type, part.column_name)
     row = words.COMPARATORS[part.comparator]
     if row.test is Test.MEMBER:
-        return noted(row.text.format(name=_cluster_name(part, metadata)), _version(part))
+        said = row.text.format(name=_cluster_name(part, metadata))
+        return noted(Text(said.en, said.zh.rstrip()), _version(part))
     name = property_name(part.table_type, part.column_name, metadata)
     said, notes = _predicate(part, known.type if known else None, metadata)
     return noted(Text(f"{name.en} {said.en}", f"{name.zh}{said.zh}"), [*_version(part), *notes])

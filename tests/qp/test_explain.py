@@ -76,7 +76,7 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         event("less", "3", recentDay="1-1"),
-        "did `purchase` (Purchase) less than 3 times (at most 2; includes users who never did it) on 1998-06-30 (yesterday)",
+        "did `purchase` (Purchase) fewer than 3 times (at most 2; includes users who never did it) on 1998-06-30 (yesterday)",
         "1998-06-30（昨天），`purchase`（购买）的次数小于 3 次（即至多 2 次，含从未做过的用户）",
     ),
     (
@@ -92,7 +92,7 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         event("range", "2,5", name="anyEvent", startTime="1998-01-01", endTime="1998-01-31"),
-        "did any event from 2 to 5 times (both included) from 1998-01-01 to 1998-01-31 "
+        "did any event from 2 to 5 times (both included), from 1998-01-01 to 1998-01-31 "
         "(fixed dates, the whole last day included)",
         "1998-01-01 至 1998-01-31（固定日期，含最后一天全天），任意事件的次数为 2 至 5 次（含两端）",
     ),
@@ -162,6 +162,24 @@ EVENTS: list[tuple[dict[str, Any], str, str]] = [
         measured("SUM", "amount", "greater", "100.50", startTime="1998-01-01", endTime="1998-01-01"),
         "the sum of `amount` (Amount) over `purchase` (Purchase) is more than 100.50 on 1998-01-01 (fixed date, the whole day)",
         "1998-01-01（固定日期，全天），`purchase`（购买）中 `amount`（金额）的总和大于 100.50",
+    ),
+    *(
+        (
+            measured(analysis, "amount", "notEqual", "0"),
+            f"the {word_en} `amount` (Amount) over `purchase` (Purchase) is not 0 "
+            f"(users without such an event or without a value are not included) {EVER_EN}",
+            f"{EVER_ZH}，`purchase`（购买）中 `amount`（金额）的{word_zh}不等于 0（不含没有该事件或没有值的用户）",
+        )
+        for analysis, word_en, word_zh in (
+            ("MIN", "smallest", "最小值"),
+            ("MAX", "largest", "最大值"),
+            ("AVG", "average of", "平均值"),
+        )
+    ),
+    (
+        measured("SUM", "amount", "range", "0.1,1", recentDay="1-7"),
+        f"the sum of `amount` (Amount) over `purchase` (Purchase) is from 0.1 to 1 (both included), {WEEK_EN}",
+        f"{WEEK_ZH}，`purchase`（购买）中 `amount`（金额）的总和为 0.1 至 1（含两端）",
     ),
     (
         measured("AVG", "amount", "less", "20", endTime="1998-01-31"),
@@ -395,3 +413,11 @@ def test_every_word_reads_well_in_both_languages(word: str, count: int) -> None:
 )
 def test_a_definition_that_was_not_checked_is_explained_too(definition: dict[str, Any]) -> None:
     assert said(**definition).summary.en
+
+
+def test_a_cluster_without_a_display_name_stands_close_to_what_follows() -> None:
+    condition = having("nobody", "belongToCluster", table="cluster")
+    explained = said(filts=[condition, having("nobody", "notBelongToCluster", table="cluster")])
+    assert explained.parts[0].text.zh == "属于分群 `nobody`"
+    assert " ；" not in explained.summary.zh
+    assert " 。" not in explained.summary.zh
