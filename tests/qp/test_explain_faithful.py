@@ -2,9 +2,8 @@
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 from itertools import combinations, permutations, product
 from typing import Any
 
@@ -13,12 +12,11 @@ from hypothesis import strategies as st
 
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.explain import explain
-from mcp_server.qp.metadata import Event, Metadata, Names, Property, ValueType
-from mcp_server.qp.model import Qp, meaning_hash
+from mcp_server.qp.metadata import Event, Metadata, Names, Property
+from mcp_server.qp.model import Qp
+from tests.qp.meanings import Raw, collisions, meaning
 from tests.reading.strategies import Case, cases
-from tests.reading.worlds import World
-
-Raw = dict[str, Any]
+from tests.reading.tables import metadata_of
 
 METADATA = Metadata(
     project_id="1",
@@ -41,6 +39,12 @@ METADATA = Metadata(
         Property(table="user", name="born", type="time"),
         Property(table="user", name="vip", type="bool"),
         Property(table="user", name="tags", type="list"),
+        Property(table="cluster", name="whales", type="cluster", names=Names(en="Big", zh="大户")),
+        Property(table="cluster", name="big", type="cluster", names=Names(en="Big", zh="大户")),
+        Property(table="cluster", name="level", type="string", names=Names(en="Level", zh="等级")),
+        Property(table="cluster", name="spent", type="number"),
+        Property(table="cluster", name="seen", type="time"),
+        Property(table="cluster", name="vip", type="bool"),
     ),
 )
 
@@ -109,6 +113,23 @@ def conditions() -> Iterator[Raw]:
             having(column, word) for word in ("isNull", "notNull", "isTrue", "isFalse", "arrayIsNull", "arrayNotNull")
         )
     yield from groups()
+    yield from clusters()
+
+
+def clusters() -> Iterator[Raw]:
+    """Conditions on clusters and on the values of tags, of now and of two days."""
+    days: tuple[Raw, ...] = ({}, {"specifiedClusterDate": "2024-02-28"}, {"specifiedClusterDate": "2024-02-29"})
+    for name, day in product(("whales", "big", "gone", *filter(None, HOSTILE)), days):
+        for word in ("belongToCluster", "notBelongToCluster", "isNull", "notNull"):
+            yield having(name, word, table="cluster", **day)
+    for day in days:
+        for word, values in product(("equal", "notEqual", "include", "notInclude"), VALUES):
+            yield having("level", word, *values, table="cluster", **day)
+        for word, ends in NUMBERS:
+            yield having("spent", word, *(ends.split(",") if word == "range" else [ends]), table="cluster", **day)
+        for column, word in product(("level", "spent", "seen", "vip"), ("isNull", "notNull", "isTrue", "isFalse")):
+            yield having(column, word, table="cluster", **day)
+        yield from (part | {"tableType": "cluster", "columnName": "seen"} | day for part in times())
 
 
 def times() -> Iterator[Raw]:
@@ -192,70 +213,11 @@ def definitions() -> Iterator[Raw]:
                     yield {"events": some[:n], "filts": users[:m]} | joins
 
 
-def meaning(raw: Raw, metadata: Metadata = METADATA) -> str:
-    """The meaning, where `meaning_hash` also tells apart what qp.md says is the same."""
-    plainest = copy.deepcopy(raw)
-    for event in plainest.get("events", []):
-        _plain_event(event, metadata)
-    if "filts" in plainest:
-        plainest["filts"] = [_plain_filter(f, metadata) for f in plainest["filts"]]
-    return meaning_hash(Qp.model_validate(plainest))
-
-
-def _plain_event(event: Raw, metadata: Metadata) -> None:
-    """A count of nothing is "never" in whatever way it is written; windows have one spelling."""
-    low, high = ([*map(Decimal, event["num"].split(","))] * 2)[:2]
-    never = {"less": 0 < low <= 1, "equal": low == 0, "range": low <= 0 <= high < 1}
-    if event["taPropQuota"]["analysis"] == "TIMES" and never.get(event["comparator"]):
-        event |= {"comparator": "equal", "num": "0"}
-    if "recentDay" in event:
-        event["recentDay"] = "-".join(map(_plain_days, event["recentDay"].split("-")))
-    event |= {key: _plain_time(event[key]) for key in ("startTime", "endTime") if key in event}
-    if "filts" in event:
-        event["filts"] = [_plain_filter(f, metadata) for f in event["filts"]]
-
-
-def _plain_filter(part: Raw, metadata: Metadata) -> Raw:
-    """A group of one is what it holds; a time has one spelling, but for the upper end of a range."""
-    if "filts" in part:
-        inner = [_plain_filter(f, metadata) for f in part["filts"]]
-        return inner[0] if len(inner) == 1 else part | {"filts": inner}
-    known = metadata.property(part["tableType"], part["columnName"])
-    if known is None or known.type != "time" or "ftv" not in part:
-        return part
-    plain = _plain_days if part["comparator"].startswith("relative") else _plain_time
-    ftv = [plain(v) for v in part["ftv"]]
-    if part["comparator"] == "range" and len(part["ftv"][1]) == len("2024-01-01"):
-        ftv[1] = part["ftv"][1]
-    return part | {"ftv": ftv}
-
-
-def _plain_days(text: str) -> str:
-    return str(int(text)) if text.isdecimal() else text
-
-
-def _plain_time(text: str) -> str:
-    return (f"{text} 00:00:00" if len(text) == len("2024-01-01") else text).removesuffix(".000")[:23]
-
-
-def collisions(raws: Iterable[Raw], metadata: Metadata = METADATA) -> list[tuple[Raw, Raw, str]]:
-    """Pairs of different meaning that read the same in a language."""
-    seen: tuple[dict[str, tuple[str, Raw]], ...] = ({}, {})
-    found = []
-    for raw in raws:
-        mine = meaning(raw, metadata)
-        for text, known in zip(explain(Qp.model_validate(raw), metadata).summary, seen, strict=True):
-            other = known.setdefault(text, (mine, raw))
-            if other[0] != mine:
-                found.append((raw, other[1], text))
-    return found
-
-
 def test_thousands_of_near_definitions_never_read_the_same() -> None:
     raws = list(definitions())
 
-    assert len({meaning(raw) for raw in raws}) > 3000
-    assert collisions(raws) == []
+    assert len({meaning(raw, METADATA) for raw in raws}) > 3000
+    assert collisions(raws, METADATA) == []
 
 
 def test_never_reads_the_same_however_it_is_written() -> None:
@@ -347,17 +309,7 @@ def test_one_change_anywhere_is_seen(data: st.DataObject) -> None:
     raw = data.draw(_DEFINITIONS)
     others = [_mutated(raw, data.draw) for _ in range(3)]
 
-    assert collisions([raw, *others]) == []
-
-
-def _metadata_of(world: World) -> Metadata:
-    kinds: dict[str, ValueType] = dict.fromkeys(("whole", "double", "decimal"), "number")
-    properties = tuple(
-        Property.model_validate({"table": table, "name": c.name, "type": kinds.get(c.kind, c.kind)})
-        for table, columns in world.columns.items()
-        for c in columns
-    )
-    return Metadata(project_id="1", zone=world.zone, today=world.today, properties=properties)
+    assert collisions([raw, *others], METADATA) == []
 
 
 def _crossed(raws: Sequence[Raw]) -> Iterator[Raw]:
@@ -382,4 +334,4 @@ def _crossed(raws: Sequence[Raw]) -> Iterator[Raw]:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(most=5))
 def test_generated_definitions_and_their_crossings_never_read_the_same(case: Case) -> None:
-    assert collisions(_crossed(case.definitions), _metadata_of(case.world)) == []
+    assert collisions(_crossed(case.definitions), metadata_of(case.world)) == []

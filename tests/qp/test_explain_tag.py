@@ -1,9 +1,7 @@
 """Tags in words: snapshots in both languages, who has no value, and that two meanings never read the same."""
 
-import copy
-from collections.abc import Iterable, Iterator
-from itertools import combinations, permutations
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise, permutations
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,15 +10,15 @@ from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.compare import compare_tags
 from mcp_server.qp.explain_tag import explain_tag
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.tags import TagQp, tag_meaning_hash
+from mcp_server.qp.tags import TagQp
+from tests.qp.meanings import Raw, collisions, meaning
 from tests.qp.projects import GAME, event, user
 from tests.qp.tags import FIRST_LAST, QUOTA, first_tag, metric_tag, taken, value, values_tag
 from tests.qp.test_explain_faithful import HOSTILE, METADATA, WINDOWS, having
+from tests.reading.tables import metadata_of
 from tests.reading.tag_strategies import tags
 from tests.reading.worlds import still_world
 
-Raw = dict[str, Any]
 AS_OF = ("As of 2024-07-01, Asia/Shanghai: ", "以 2024-07-01（Asia/Shanghai）为准，")
 WEEK = (
     "from 2024-06-24 to 2024-06-30 (the past 7 days, without today)",
@@ -164,33 +162,9 @@ def value_lists() -> Iterator[Raw]:
                 yield values_tag(*(value(t, c) for t, c in zip(texts, chosen, strict=True)))
 
 
-def plainest(raw: Raw) -> str:
-    """The meaning, where `tag_meaning_hash` also tells apart what qp.md says is the same: a day and its midnight."""
-    changed = copy.deepcopy(raw)
-    for holder, key in ((keys.FIRST_LAST, keys.FIRST_LAST_EVENT), (keys.QUOTA, keys.QUOTA_EVENT)):
-        rows = changed.get(holder, {}).get(key, {})
-        for end in ("startTime", "endTime"):
-            if len(rows.get(end, "")) == len("2024-01-01"):
-                rows[end] += " 00:00:00"
-    return tag_meaning_hash(TagQp.model_validate(changed))
-
-
-def collisions(raws: Iterable[Raw], metadata: Metadata) -> list[tuple[Raw, Raw]]:
-    """Pairs of different meaning that read the same in a language."""
-    seen: tuple[dict[str, tuple[str, Raw]], ...] = ({}, {})
-    found = []
-    for raw in raws:
-        mine = plainest(raw)
-        for text, known in zip(explain_tag(TagQp.model_validate(raw), metadata).summary, seen, strict=True):
-            other = known.setdefault(text, (mine, raw))
-            if other[0] != mine:
-                found.append((raw, other[1]))
-    return found
-
-
 def test_thousands_of_near_tags_never_read_the_same() -> None:
     raws = list(near_tags())
-    assert len({plainest(raw) for raw in raws}) > 2000
+    assert len({meaning(raw, METADATA) for raw in raws}) > 2000
     assert collisions(raws, METADATA) == []
 
 
@@ -210,9 +184,34 @@ def test_generated_tags_never_read_the_same() -> None:
         drawn.append(raw)
 
     draw()
-    events = [t for t in drawn if keys.VALUES not in t]
-    assert len(events) > 30
-    assert collisions(events, METADATA) == []
+    assert sum(keys.VALUES in t for t in drawn) > 20
+    assert sum(keys.VALUES not in t for t in drawn) > 30
+    assert collisions([*drawn, *exchanged(drawn)], metadata_of(still_world())) == []
+
+
+def exchanged(raws: Sequence[Raw]) -> Iterator[Raw]:
+    """Tags next to those they were made of: another event, window, filters, measure or property; values in another order."""
+    for one, other in pairwise(raws):
+        if keys.VALUES in one:
+            yield {keys.VALUES: one[keys.VALUES][::-1]}
+            yield {keys.VALUES: one[keys.VALUES][:1]}
+            if keys.VALUES in other:
+                taken_over = {"userClusterDef": other[keys.VALUES][0]["userClusterDef"]}
+                yield {keys.VALUES: [one[keys.VALUES][0] | taken_over, *one[keys.VALUES][1:]]}
+            continue
+        for holder, key in ((keys.FIRST_LAST, keys.FIRST_LAST_EVENT), (keys.QUOTA, keys.QUOTA_EVENT)):
+            if holder in one and holder in other:
+                mine, theirs = one[holder][key], other[holder][key]
+                for part in (
+                    {"eventName"},
+                    {"recentDay", "startTime", "endTime"},
+                    {"filts", "relation"},
+                    {"isFirstEvent"},
+                    {"calcPropVo"},
+                    {"analysis", "quota"},
+                ):
+                    kept = {k: v for k, v in mine.items() if k not in part}
+                    yield {holder: {key: kept | {k: theirs[k] for k in part if k in theirs}}}
 
 
 # What changes
