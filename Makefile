@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCHMARKS := start call plan
 
 .PHONY: help demo test check sweep schemas bench lock
 .DELETE_ON_ERROR:
@@ -36,7 +37,7 @@ schemas: $(VENV)/.runtime
 	$(BIN)/python -m mcp_server schemas --write
 
 bench: $(VENV)/.dev
-	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+	@for name in $(BENCHMARKS); do echo "$$name"; $(BIN)/python "benchmarks/$$name.py" || exit 1; done
 
 lock: $(VENV)/.uv
 	$(VENV)/uv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock
