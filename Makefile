@@ -37,7 +37,7 @@ schemas: $(VENV)/.runtime
 	$(BIN)/python -m mcp_server schemas --write
 
 bench: $(VENV)/.dev
-	@for name in $(BENCHMARKS); do echo "$$name"; $(BIN)/python "benchmarks/$$name.py" || exit 1; done
+	@for name in $(BENCHMARKS); do echo "$$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
 
 lock: $(VENV)/.uv
 	$(VENV)/uv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock

@@ -2,7 +2,7 @@
 
 Runs alternate; medians and their ratio. Aim: at most 1.3.
 
-    python benchmarks/call.py [calls]
+    python -m benchmarks.call [calls]
 """
 
 import statistics
@@ -10,10 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-
-from wire import bare, ours, started, timed
-
+from benchmarks.wire import bare, ours, started, timed
 from mcp_server.operations.registry import OPERATIONS
 from tests import small
 

@@ -3,7 +3,7 @@
 Prints medians as ratios to the floor; absolute seconds depend on the machine. The data is made here (power-law users,
 twelve kinds of events, ninety days); all plans must select the same users.
 
-    python benchmarks/plan.py [millions of events]
+    python -m benchmarks.plan [millions of events]
 """
 
 import statistics

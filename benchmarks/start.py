@@ -2,7 +2,7 @@
 
 Runs alternate; medians and their ratio. Aim: at most 1.3.
 
-    python benchmarks/start.py [runs]
+    python -m benchmarks.start [runs]
 """
 
 import statistics
@@ -10,10 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-
-from wire import bare, ours, started, timed
-
+from benchmarks.wire import bare, ours, started, timed
 from mcp_server.operations.registry import OPERATIONS
 
 
@@ -36,7 +33,9 @@ def main(runs: int) -> None:
     medians = {name: statistics.median(seconds) for name, seconds in found.items()}
     for name, seconds in medians.items():
         print(f"{name:<8} {seconds * 1000:7.0f} ms  ({min(found[name]) * 1000:.0f} at best)")
-    print(f"ratio    {medians['fenqun'] / medians['bare']:7.2f}  ({min(found['fenqun']) / min(found['bare']):.2f} at best)")
+    print(
+        f"ratio    {medians['fenqun'] / medians['bare']:7.2f}  ({min(found['fenqun']) / min(found['bare']):.2f} at best)"
+    )
 
 
 if __name__ == "__main__":

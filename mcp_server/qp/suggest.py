@@ -1,8 +1,8 @@
 """The nearest legal word or name for one that was not found."""
 
 import re
-from collections.abc import Iterable, Mapping
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 
