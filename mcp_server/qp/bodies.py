@@ -18,6 +18,7 @@ from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sent import from_json
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.tags import TagQp
+from mcp_server.qp.vocabulary import MAX_CHARACTERS
 from mcp_server.text import Text
 
 Path = tuple[str | int, ...]
@@ -140,7 +141,7 @@ def _unknown(key: object, root: Path) -> Problem:
 
 def _parsed(raw: object, root: Path) -> tuple[object, tuple[Repair, ...]]:
     """JSON text as a value, commas mended; anything else, and text that stays unreadable, as it is."""
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or len(raw) > MAX_CHARACTERS:
         return raw, ()
     text = raw
     repairs: list[Repair] = []

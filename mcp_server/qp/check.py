@@ -6,6 +6,7 @@ wrong key in one condition does not hide an unknown event in the next.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -24,6 +25,7 @@ from mcp_server.qp.repair import repair
 from mcp_server.qp.repair_tag import repair_tag
 from mcp_server.qp.sent import Repaired, from_json, too_deep
 from mcp_server.qp.shape import shape_problems
+from mcp_server.qp.sizes import oversized
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
 from mcp_server.qp.wrapped import elsewhere, has_any
@@ -109,10 +111,11 @@ class _Words(Generic[D]):
     finder: type[Finder]
     other: tuple[Keys, str]
     """The keys of the other kind, and the problem where that was sent instead."""
+    most_objects: int
 
 
-_CLUSTER = _Words(QP_KEYS, Qp, repair, Finder, (TAG_KEYS, "tag_given"))
-_TAG = _Words(TAG_KEYS, TagQp, repair_tag, TagFinder, (QP_KEYS, "cluster_given"))
+_CLUSTER = _Words(QP_KEYS, Qp, repair, Finder, (TAG_KEYS, "tag_given"), words.MAX_OBJECTS)
+_TAG = _Words(TAG_KEYS, TagQp, repair_tag, TagFinder, (QP_KEYS, "cluster_given"), words.MAX_TAG_OBJECTS)
 
 
 def read(
@@ -164,13 +167,12 @@ def _validated(done: Repaired, model: type[D]) -> D | ValidationError:
 
 def _refused(raw: object, root: Path, form: _Words[D]) -> Problem | None:
     """Input that is not walked at all: no JSON, nested without end, not Unicode, or the other kind of definition."""
-    path = pointer(root)
-    if isinstance(raw, str):
+    if isinstance(raw, str) and len(raw) <= words.MAX_CHARACTERS:
         try:
             raw = from_json(raw)
         except ValueError as error:
-            return finding("json_invalid", path, got=raw, detail=_json_fault(error))
-    fault = unreadable(raw, root)
+            return finding("json_invalid", pointer(root), got=raw, detail=_json_fault(error))
+    fault = oversized(raw, root, most_objects=form.most_objects) or unreadable(raw, root)
     if fault or not isinstance(raw, Mapping):
         return fault
     return None if has_any(raw, form.keys) else elsewhere(raw, root, form.keys, *form.other)
@@ -185,7 +187,7 @@ def unreadable(raw: object, root: Path) -> Problem | None:
     if not isinstance(raw, Mapping):
         return finding("type_wrong", path, got=raw, expected=Text("an object", "对象"))
     for text, at in _texts(raw, root):
-        if any("\ud800" <= c <= "\udfff" for c in text):
+        if _HALF.search(text):
             return finding("text_invalid", pointer(at))
     return None
 
@@ -196,6 +198,9 @@ def _json_fault(error: ValueError) -> Text:
         line, column = error.lineno, error.colno
         return Text(f"{error.msg}, line {line}, column {column}", f"第 {line} 行第 {column} 列")
     return Text(str(error)[:120], "嵌套过深，或含有 NaN 之类的非法数值")
+
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def _texts(node: object, at: Path) -> Iterator[tuple[str, Path]]:

@@ -119,7 +119,7 @@ class Finder:
     def _num(self, node: Dict, path: Path) -> Iterator[Problem]:
         text, word = node.get("num"), node.get("comparator")
         row, bound = words.NUMBER_COMPARATORS.get(str(word)), bound_side(word)
-        if not isinstance(text, str) or not (row or bound):
+        if not isinstance(text, str) or len(text) > words.MAX_TEXT or not (row or bound):
             return
         at, numbers = self._at(*path, "num"), parse_numbers(text)
         if len(text.split(",")) != (row.values if row else 1):

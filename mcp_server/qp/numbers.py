@@ -39,7 +39,7 @@ def parse_numbers(text: str) -> tuple[Decimal, ...] | None:
 def is_too_long(text: str) -> bool:
     """True of numbers, one or "low,high", of which one goes beyond MAX_DIGITS and MAX_PLACES."""
     parts = text.split(",")
-    return len(parts) <= 2 and all(map(_NUMBER.fullmatch, parts)) and parse_numbers(text) is None
+    return len(text) <= 2000 and len(parts) <= 2 and all(map(_NUMBER.fullmatch, parts)) and parse_numbers(text) is None
 
 
 def plain(number: Decimal) -> str:

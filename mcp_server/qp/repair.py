@@ -13,6 +13,7 @@ from mcp_server.qp.keys import EVENT_KEYS, FILTER_KEYS, MEASURE_KEYS, QP_KEYS, K
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.numbers import parse_number, plain
 from mcp_server.qp.sent import ABSENT, MAX_NESTING, Place, Repaired, as_wire_text, from_json, too_deep
+from mcp_server.qp.sizes import oversized
 from mcp_server.qp.synonyms import bound_side, contains_side, synonyms_of
 from mcp_server.qp.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
@@ -136,7 +137,11 @@ class Repairer:
             value = from_json(raw)
         except ValueError:
             return raw
-        if not isinstance(value, kind) or too_deep(value):
+        if (
+            not isinstance(value, kind)
+            or too_deep(value)
+            or oversized(value, place.now, most_objects=words.MAX_OBJECTS)
+        ):
             return raw
         self.done.note(place, raw, value, _AS_JSON)
         return value

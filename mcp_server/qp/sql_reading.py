@@ -19,6 +19,7 @@ from mcp_server.qp.references import rests_on
 from mcp_server.qp.sent import from_json
 from mcp_server.qp.sql import PARAMETERS, SQL, SQL_KEYS, DayRange, Sql, SqlReads
 from mcp_server.qp.suggest import nearest
+from mcp_server.qp.vocabulary import MAX_CHARACTERS
 from mcp_server.text import Text
 
 _STATEMENT = re.compile(r"\s*\(?\s*(?:select|with)\s", re.IGNORECASE)
@@ -43,6 +44,8 @@ def is_sql(raw: object) -> bool:
     if isinstance(raw, str):
         if _STATEMENT.match(raw):
             return True
+        if len(raw) > MAX_CHARACTERS:
+            return False
         try:
             raw = from_json(raw)
         except ValueError:

@@ -102,14 +102,25 @@ def _turned(values: Values) -> Problem:
     return finding("range_invalid", values.at(), got=f"{low}, {high}", suggestion=f'["{high}", "{low}"]')
 
 
+MOST_UNSEEN = 20
+"""Values of one filter that no user has and that are each told by themselves; the others are told together."""
+
+
 def _unseen(values: Values) -> Iterator[Problem]:
     if not values.found.values_known:
         return
-    known = [v.value for v in values.found.top]
-    for i, text in enumerate(values.ftv):
-        if text not in known:
-            yield finding("value_unseen", values.at(i), got=text, expected=", ".join(known[:10]), name=values.found.name,
-                          suggestion=nearest(text, known, least=0.5), table=words.TABLES[values.found.table])  # fmt: skip
+    known = {v.value: None for v in values.found.top}
+    unseen = [(i, text) for i, text in enumerate(values.ftv) if text not in known]
+    name, table = values.found.name, words.TABLES[values.found.table]
+    listed = ", ".join(list(known)[:10])
+    for i, text in unseen[:MOST_UNSEEN]:
+        near = nearest(text, known, least=0.5)
+        yield finding("value_unseen", values.at(i), got=text, expected=listed, suggestion=near, name=name, table=table)
+    more = unseen[MOST_UNSEEN:]
+    if more:
+        few = ", ".join(text for _, text in more[:3])
+        got = f"{few}, … ({len(more)})" if len(more) > 3 else few
+        yield finding("value_unseen", values.at(), got=got, expected=listed, name=name, table=table)
 
 
 def _pattern(values: Values) -> Iterator[Problem]:

@@ -265,3 +265,11 @@ MAX_FILTERS = 200
 MAX_DEPTH = 3
 MAX_TEXT = 2000
 """Limits of one definition (qp.md section 1)."""
+
+MAX_OBJECTS = 1000
+"""Objects in the definition of a cluster that is read at all: 32 events with their measures, 200 filters, each in up to
+three groups of its own, are 865."""
+MAX_TAG_OBJECTS = 5000
+"""The same of a tag, whose values share them: more would take seconds to read (P)."""
+MAX_CHARACTERS = 4_000_000
+"""Characters of one definition in all (P): two thousand texts of the longest kind."""
