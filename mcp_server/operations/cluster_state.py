@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from mcp_server.errors import Problem, Repair
+from mcp_server.operations.dropped import left_out
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
 from mcp_server.operations.kinds import TAGS, kind_of
 from mcp_server.operations.operation import Deps, Result
@@ -66,13 +67,13 @@ def named_state(cluster: Cluster) -> Text:
 
 
 def standing_note(cluster: Cluster) -> Text:
-    """Why the last computation failed, or why the last version is out of date."""
+    """Why the last computation failed, or why the last version is out of date; else what was left out of it."""
     if cluster.progress < 0:
         kept = Text("{why} The last good version stays readable", "{why}上一个可用版本仍可读取").format(
             why=cluster.failure
         )
         return kept if cluster.users_num is not None else cluster.failure
-    return NOTHING if cluster.fresh else cluster.stale_because
+    return left_out(cluster.dropped) if cluster.fresh else cluster.stale_because
 
 
 def cluster_state(

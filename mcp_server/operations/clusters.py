@@ -43,7 +43,13 @@ class CreateCluster(Params):
     cluster_name: ClusterName
     display_name: DisplayName
     cluster_type: Annotated[
-        Literal["cluster_by_static_condition", "cluster_by_dynamic_condition", "cluster_by_result"],
+        Literal[
+            "cluster_by_static_condition",
+            "cluster_by_dynamic_condition",
+            "cluster_by_result",
+            "cluster_by_static_sql",
+            "cluster_by_dynamic_sql",
+        ],
         BeforeValidator(not_of(TAGS)),
     ]
     qp: Definition
@@ -55,8 +61,8 @@ class CreateCluster(Params):
 @operation(title=Text("Create a cluster", "创建分群"), effect=Effect.CREATE)
 async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
     """Save a definition as a cluster and compute it. Static: computed now and on refresh; dynamic: also follows each
-    new day and new data; result: a fixed list worked out once from other clusters. Validate and preview first. Calling again with the same name and definition returns the
-    existing cluster; the same name with another definition is refused."""
+    new day and new data; result: a fixed list from other clusters. Validate and preview first. The same name and
+    definition again returns the existing cluster; with another definition it is refused."""
     return await create(
         Wish(
             CLUSTERS,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
+from mcp_server.operations.dropped import left_out
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, read_definition, repair_rows
 from mcp_server.operations.kinds import CLUSTERS, TAGS, Kind
 from mcp_server.operations.operation import Deps, Params, Result, operation
@@ -24,7 +25,7 @@ from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_
 from mcp_server.qp.definition import Definition as AnyDefinition
 from mcp_server.qp.either import assumptions_any, explain_any, rows_any
 from mcp_server.qp.explain import Explanation
-from mcp_server.qp.forms import AnyReading
+from mcp_server.qp.forms import AnyReading, form_of
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding, pointer
@@ -103,12 +104,11 @@ def _with_body(reading: AnyReading, body: Opened, deps: Deps, project: str) -> A
     found = [*body.problems, *other_project(body, project)]
     if reading.definition is not None:
         found += contradictions(body, reading.definition)
+        found += [] if form_of(reading.definition).body_key else [finding("sql_local_only", pointer(body.root))]
     if "clusterName" in body.fields:
-        found += name_findings(body.fields["clusterName"], deps.limits, pointer((*body.root[:-1], "clusterName")))
+        found += name_findings(body.fields["clusterName"], deps.limits, pointer((*body.around, "clusterName")))
     if "displayName" in body.fields:
-        found += display_name_findings(
-            body.fields["displayName"], deps.limits, pointer((*body.root[:-1], "displayName"))
-        )
+        found += display_name_findings(body.fields["displayName"], deps.limits, pointer((*body.around, "displayName")))
     return reading.within(found, body.repairs)
 
 
@@ -200,7 +200,9 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         sample=seen.sample,
         warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
-        notes=tuple(deps.say(note) for note in assumptions_any(definition, metadata)),
+        notes=tuple(
+            deps.say(note) for note in (*assumptions_any(definition, metadata), left_out(seen.dropped)) if any(note)
+        ),
         sql=seen.sql,
     )
 
@@ -277,6 +279,8 @@ def _size(seen: Preview) -> Text:
 def _next(seen: Preview, kind: Kind) -> Text:
     if not seen.users_num and kind is TAGS:
         return Text("Nobody gets a value: loosen the definition.", "没有用户得到标签值：请放宽定义。")
+    if not seen.users_num and not seen.funnel:
+        return Text("Nobody is selected: loosen the SQL.", "没有选中任何用户：请放宽 SQL 的条件。")
     if not seen.users_num:
         return Text(
             "Nobody is selected: see in the funnel where users are lost, and loosen that condition.",

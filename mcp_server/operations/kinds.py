@@ -83,7 +83,10 @@ def must_be(kind: Kind, found: Cluster) -> None:
 
 
 def type_findings(definition: Definition | None, kind: Kind, cluster_type: str, path: str) -> list[Problem]:
-    """What does not fit between a definition and the type it is to have; `path` is that of whichever can be changed."""
+    """What does not fit between a definition and the type it is to have.
+
+    `path` is that of whichever can be changed: `/cluster_type` before it is created, the definition afterwards.
+    """
     if definition is None:
         return []
     form = form_of(definition)
@@ -91,7 +94,7 @@ def type_findings(definition: Definition | None, kind: Kind, cluster_type: str, 
         return _only_clusters(definition, cluster_type)
     fitting = [name for name in kind.types if name.endswith(form.types_end) and name != RESULT]
     moving = "_dynamic_" in cluster_type
-    close = next(name for name in fitting if ("_dynamic_" in name) is moving)
+    close = next(name for name in fitting if ("_dynamic_" in name) is moving) if path == "/cluster_type" else ""
     return [
         finding(
             "cluster_type_form", path, got=cluster_type, form=form.noun, expected=" / ".join(fitting), suggestion=close

@@ -19,7 +19,8 @@ class CreateTag(Params):
     cluster_name: ClusterName
     display_name: DisplayName
     cluster_type: Annotated[
-        Literal["tag_by_static_condition", "tag_by_dynamic_condition"], BeforeValidator(not_of(CLUSTERS))
+        Literal["tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql"],
+        BeforeValidator(not_of(CLUSTERS)),
     ]
     tag_qp: TagDefinition
     remarks: str = ""

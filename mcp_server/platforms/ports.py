@@ -41,6 +41,8 @@ class Cluster:
     fresh: bool = False
     """True where the last version was computed after the last change of definition, data and (dynamic) day."""
     stale_because: Text = NOTHING
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Of the last version by SQL, as in `Preview.dropped`."""
     created_at: str = ""
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""

@@ -6,16 +6,19 @@ example) is mended and the repair reported.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.qp.definition import Definition
+from mcp_server.qp.forms import form_of
 from mcp_server.qp.keys import QP_KEYS, TAG_KEYS
 from mcp_server.qp.model import TAG
 from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sent import from_json
+from mcp_server.qp.sql_reading import is_sql
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.tags import TagQp
 from mcp_server.qp.vocabulary import MAX_CHARACTERS
@@ -38,6 +41,7 @@ READ_BACK = frozenset({
 _REPLY = frozenset({"data", "return_code", "return_message"})
 """Keys of a whole reply of the server; the cluster lies in `data`."""
 
+_FORM_IN_TYPE = re.compile(r"_[a-z]+$")
 MOST_COMMAS = 10
 _COMMA_ADDED = Text("a comma was missing in line {line}", "第 {line} 行缺少逗号")
 _COMMA_TAKEN = Text("a comma was too many in line {line}", "第 {line} 行多了一个逗号")
@@ -50,6 +54,8 @@ class Opened:
     definition: object
     root: Path
     is_tag: bool
+    around: Path = ()
+    """Where the keys beside the definition stand."""
     fields: Mapping[str, str] = field(default_factory=dict)
     repairs: tuple[Repair, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -61,6 +67,8 @@ def opened(raw: object, root: Path) -> Opened:
     if not isinstance(value, Mapping):
         return Opened(raw, root, is_tag=False)
     value, root = _without_envelope(value, root)
+    if is_sql(value):
+        return _sql_body(value, root, repairs)
     inside = [key for key in INSIDE if key in value]
     if not inside or _is_definition(value):
         bare = value if repairs else raw
@@ -68,8 +76,19 @@ def opened(raw: object, root: Path) -> Opened:
     key, *others = inside
     problems = [finding("body_two_definitions", pointer((*root, k)), got=k, expected=key) for k in others]
     problems += [_unknown(k, root) for k in value if k not in (*FIELDS, *READ_BACK, *INSIDE)]
-    fields = {k: str(value[k]) for k in FIELDS if value.get(k) not in (None, "")}
-    return Opened(value[key], (*root, key), INSIDE[key], fields, repairs, tuple(problems))
+    return Opened(value[key], (*root, key), INSIDE[key], root, _fields(value), repairs, tuple(problems))
+
+
+def _sql_body(value: Mapping[Any, Any], root: Path, repairs: tuple[Repair, ...]) -> Opened:
+    """SQL with a cluster's names beside it: no body of the vendor's, but what its types ask for."""
+    definition = {key: part for key, part in value.items() if key not in (*FIELDS, *READ_BACK)}
+    fields = _fields(value)
+    is_tag = fields.get("clusterCatalog") == TAG or fields.get("clusterType", "").startswith("tag_")
+    return Opened(definition, root, is_tag, root, fields, repairs)
+
+
+def _fields(value: Mapping[Any, Any]) -> dict[str, str]:
+    return {k: str(value[k]) for k in FIELDS if value.get(k) not in (None, "")}
 
 
 def _without_envelope(value: Mapping[Any, Any], root: Path) -> tuple[Mapping[Any, Any], Path]:
@@ -85,14 +104,20 @@ def other_project(found: Opened, project_id: str) -> tuple[Problem, ...]:
     named = found.fields.get("projectId", project_id)
     if named == project_id:
         return ()
-    at = pointer((*found.root[:-1], "projectId"))
+    at = pointer((*found.around, "projectId"))
     return (finding("body_other_project", at, got=named, expected=project_id),)
 
 
 def body_of(
     definition: Definition, wire: Mapping[str, Any], fields: Mapping[str, str], project_id: str
 ) -> dict[str, Any]:
-    """The body that creates this definition on the vendor's platform; names that are not known are left out."""
+    """The body that creates this definition on the vendor's platform; names that are not known are left out.
+
+    Empty where the vendor publishes none for this form of definitions.
+    """
+    key = form_of(definition).body_key
+    if not key:
+        return {}
     is_tag = definition.catalog == TAG
     head: dict[str, Any] = {"projectId": int(project_id)}
     head |= {"clusterName": fields["clusterName"]} if "clusterName" in fields else {}
@@ -100,7 +125,7 @@ def body_of(
     head |= {"clusterType": fields["clusterType"]} if "clusterType" in fields else {}
     head |= {"subConditionTabType": definition.kind} if isinstance(definition, TagQp) else {}
     head |= {"displayName": fields["displayName"]} if "displayName" in fields else {}
-    return head | {"tagQp" if is_tag else "qp": dict(wire)}
+    return head | {key: dict(wire)}
 
 
 def contradictions(found: Opened, definition: Definition) -> tuple[Problem, ...]:
@@ -110,13 +135,21 @@ def contradictions(found: Opened, definition: Definition) -> tuple[Problem, ...]
     says = {
         "clusterCatalog": "catalog_tag" if is_tag else "catalog_cluster",
         "subConditionTabType": kind,
-        "clusterType": found.fields.get("clusterType", "").replace("cluster_by_" if is_tag else "tag_by_", "tag_by_" if is_tag else "cluster_by_"),
+        "clusterType": _fitting(found.fields.get("clusterType", ""), definition),
     }  # fmt: skip
     return tuple(
-        finding("body_contradiction", pointer((*found.root[:-1], key)), got=found.fields[key], expected=expected or "–", suggestion=expected)
+        finding("body_contradiction", pointer((*found.around, key)), got=found.fields[key], expected=expected or "–", suggestion=expected)
         for key, expected in says.items()
         if key in found.fields and found.fields[key] != expected
     )  # fmt: skip
+
+
+def _fitting(cluster_type: str, definition: Definition) -> str:
+    """The type nearest to this one that fits the definition."""
+    ends = form_of(definition).types_end
+    other, own = ("cluster_by_", "tag_by_") if definition.catalog == TAG else ("tag_by_", "cluster_by_")
+    fitting = cluster_type.replace(other, own)
+    return fitting if fitting.endswith(ends) else _FORM_IN_TYPE.sub(ends[0], fitting)
 
 
 def _is_definition(value: Mapping[Any, object]) -> bool:

@@ -15,7 +15,7 @@ from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sql_reading import SqlLook
 from mcp_server.text import Text
 
-_OTHER_FORM = Text("it is defined by {old}, no longer by {new}", "由{new}定义改为由{old}定义")
+_OTHER_FORM = Text("it is defined by {new}, no longer by {old}", "定义方式由“{old}”改为“{new}”")
 
 
 def read_any(
@@ -50,9 +50,9 @@ def explain_any(definition: Definition, metadata: Metadata) -> Explanation:
 
 def compare_any(old: Definition, new: Definition, metadata: Metadata) -> tuple[Text, ...]:
     """What changes from one definition to another of the same kind, in words."""
-    form, other = form_of(old), form_of(new)
-    if form is not other:
-        return (_OTHER_FORM.format(old=other.noun, new=form.noun),)
+    form, after = form_of(old), form_of(new)
+    if form is not after:
+        return (_OTHER_FORM.format(old=form.noun, new=after.noun),)
     return tuple(form.compare(old, new, metadata))
 
 

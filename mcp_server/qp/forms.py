@@ -52,6 +52,8 @@ class Form(Generic[D]):
     """What may be defined by it."""
     types_end: tuple[str, ...]
     """How the `clusterType` of such clusters and tags ends."""
+    body_key: str
+    """The key of the vendor's request body that carries it; "" where the vendor publishes no body for it."""
     is_it: Callable[[object], bool]
     """Whether this form was sent, or is kept; the first row that says so counts."""
     read: Callable[[Sent], AnyReading]
@@ -91,6 +93,9 @@ def _sql_rows(definition: Sql, metadata: Metadata) -> int:
 
 
 _CONDITIONS = Text("conditions", "条件")
+_LOCAL_ONLY = Text(
+    "SQL is computed on the local platform only (a rule of this project)", "SQL 只能在本地平台计算（本项目的规则）"
+)
 
 FORMS: tuple[Form[Any], ...] = (
     Form(
@@ -98,6 +103,7 @@ FORMS: tuple[Form[Any], ...] = (
         kind=Sql,
         catalogs=(CLUSTER, TAG),
         types_end=("_sql",),
+        body_key="",
         is_it=is_sql,
         read=_read_sql,
         explain=explain_sql,
@@ -105,7 +111,7 @@ FORMS: tuple[Form[Any], ...] = (
         meaning=sql_meaning_hash,
         value_type=lambda definition, _: ("string", None) if definition.catalog == TAG else None,
         rows=_sql_rows,
-        assumptions=lambda *_: (),
+        assumptions=lambda *_: (_LOCAL_ONLY,),
         keep=Sql.kept,
         restore=restored,
     ),
@@ -114,6 +120,7 @@ FORMS: tuple[Form[Any], ...] = (
         kind=Qp,
         catalogs=(CLUSTER,),
         types_end=("_condition", "_result"),
+        body_key="qp",
         is_it=lambda _: True,
         read=_read,
         explain=explain,
@@ -130,6 +137,7 @@ FORMS: tuple[Form[Any], ...] = (
         kind=TagQp,
         catalogs=(TAG,),
         types_end=("_condition",),
+        body_key="tagQp",
         is_it=lambda _: True,
         read=_read_tag,
         explain=explain_tag,

@@ -161,8 +161,8 @@ CODES: Mapping[str, Code] = {
         "A definition is either conditions or sql, not both; remove {got}, or remove sql.",
         "定义要么用条件，要么用 sql，不能并用；请删除 {got}，或删除 sql。"),
     "cluster_type_form": _problem(
-        "{got} does not fit a definition by {form}; those are of type {expected}.",
-        "{got} 与由{form}给出的定义不符；这类定义的类型为 {expected}。"),
+        "{got} does not fit a definition by {form}: those are of type {expected}, and a type never changes.",
+        "{got} 与定义方式（{form}）不符：其类型应为 {expected}，且创建后不能更改。"),
     # SQL
     "sql_empty": _problem(
         'The SQL is empty. Write one SELECT that returns "#user_id".', "SQL 为空。请写一条返回 \"#user_id\" 的 SELECT。"),
@@ -259,8 +259,12 @@ CODES: Mapping[str, Code] = {
         "读取 {got} 时没有限定 \"$part_date\"，ThinkingData 会拒绝这种 SQL。请加上 ${{PartDate:名称}}，或 \"$part_date\" BETWEEN 'yyyy-MM-dd' "
         "AND 'yyyy-MM-dd'。"),
     "sql_all_clusters": _warning(
-        "{got} is read without cluster_name = 'name' or cluster_name IN (…), so every cluster and tag is loaded for it.",
-        "读取 {got} 时没有用 cluster_name = '名称' 或 cluster_name IN (…) 限定，因此要载入全部分群和标签。"),
+        "{got} is read without cluster_name = 'name' or cluster_name IN (…), so every cluster and tag is loaded for it, "
+        "as it stands then; a later change of one of them does not make this definition out of date.",
+        "读取 {got} 时没有用 cluster_name = '名称' 或 cluster_name IN (…) 限定，因此要载入计算时的全部分群和标签；此后它们有变化，本定义不会因此视为过期。"),
+    "sql_local_only": _warning(
+        "SQL is computed on the local platform only: ThinkingData publishes no request body for it.",
+        "SQL 只能在本地平台计算：ThinkingData 没有公开相应的请求体。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
 }

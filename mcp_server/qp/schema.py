@@ -17,10 +17,15 @@ from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
 from mcp_server.qp.json_schema import Schema
 from mcp_server.qp.model import DAY, RECENT_DAY, TIME
 from mcp_server.qp.numbers import NUMBER
+from mcp_server.qp.sql import PARAMETERS, SQL
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_PART: Schema = {"type": "object"}
+_PARTS: Schema = {"type": "array", "items": _PART}
+_SQL_PARTS: Schema = {SQL: {"type": "string"}}
 
 
 # --- the complete form ---------------------------------------------------------------------------
@@ -221,6 +226,8 @@ def shown(depth: int = 2) -> Schema:
             "filts": _shown_filters(words.TABLES_AT_TOP, depth),
             "relation": relation | {"description": "joins filts"},
             "event_user_relation": relation,
+            SQL: {"type": "string", "description": 'or SELECT "#user_id" from v_event_<project>, v_user_<project>'},
+            PARAMETERS: _PART | {"description": '{"d": "1-7"} for ${PartDate:d}'},
         },
     }
 
@@ -301,10 +308,6 @@ def _plain(values: Iterable[str]) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
-_PART: Schema = {"type": "object"}
-_PARTS: Schema = {"type": "array", "items": _PART}
-
-
 def outline() -> Schema:
     """A definition in the schema of a tool that only passes it on: the first-level keys."""
     return {
@@ -316,13 +319,14 @@ def outline() -> Schema:
             "filts": _PARTS,
             "relation": _plain(RELATIONS),
             "event_user_relation": _plain(RELATIONS),
+            **_SQL_PARTS,
         },
     }
 
 
 def tag_keys() -> Schema:
     """A tag's definition in the schema of a tool that only passes it on: the three kinds."""
-    kinds = {keys.VALUES: _PARTS, keys.FIRST_LAST: {"type": "object"}, keys.QUOTA: {"type": "object"}}
+    kinds = {keys.VALUES: _PARTS, keys.FIRST_LAST: {"type": "object"}, keys.QUOTA: {"type": "object"}} | _SQL_PARTS
     return {
         "type": "object",
         "description": "A tag definition as validate_definition describes it.",
@@ -343,11 +347,12 @@ def tag_outline() -> Schema:
     measured = {"analysis": _plain(MEASURES), "quota": text}
     return {
         "type": "object",
-        "description": "Exactly one of the three; windows and filts as in a qp, which validate_definition describes.",
+        "description": "Exactly one; windows and filts as in a qp, which validate_definition describes.",
         "properties": {
             keys.VALUES: {"type": "array", "items": value, "description": "in order; the first that fits wins"},
             keys.FIRST_LAST: _holding(keys.FIRST_LAST_EVENT, rows | first_last),
             keys.QUOTA: _holding(keys.QUOTA_EVENT, rows | measured),
+            SQL: text,
         },
     }
 

@@ -51,6 +51,7 @@ _NOT_OF_A_DEFINITION = {
     "same_meaning": "of the catalog",
     "selects_everybody": "of a preview",
     "selects_nobody": "of a preview",
+    "sql_local_only": "of a check",
     "value_for_nobody": "of a preview",
 }
 

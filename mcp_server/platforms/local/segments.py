@@ -1,6 +1,6 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from mcp_server.platforms.local.export import export_members, exported_columns
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
 from mcp_server.platforms.local.previewing import Look, Previewer
-from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord
+from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.platforms.ports import (
     Cluster,
@@ -271,9 +271,16 @@ class LocalSegments:
             refresh_time=local_time(current.computed_at, generation.metadata) if current else "",
             fresh=not any(stale),
             stale_because=stale,
+            dropped=_dropped(current),
             created_at=local_time(record.created_at, generation.metadata),
             revision=record.revision,
         )
+
+
+def _dropped(current: VersionRecord | None) -> Mapping[str, int]:
+    """The rows of SQL that a version left out, by reason."""
+    counts = current.facts.get("dropped") if current else None
+    return {str(name): int(n) for name, n in counts.items()} if isinstance(counts, Mapping) else {}
 
 
 def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobRecord | None) -> bool:
