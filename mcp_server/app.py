@@ -78,7 +78,10 @@ def _open_local(settings: Settings) -> _Local:
         opened.callback(workspace.close)
         catalog = Catalog(workspace)
         opened.callback(catalog.close)
-        engine = Engine(workspace.temp_path(".spill"), Limits(settings.threads, settings.memory_limit))
+        engine = Engine(
+            workspace.temp_path(".spill"),
+            Limits(settings.threads, settings.memory_limit, settings.sql_seconds, settings.sql_memory),
+        )
         opened.callback(engine.close)
         known = KnownClusters(catalog)
         jobs = JobRunner(catalog, computing(catalog, engine, known))

@@ -25,6 +25,10 @@ VARIABLES: Mapping[str, Text] = {
     "FENQUN_CLUSTER_NAME_LIMIT": Text("most characters of a cluster name", "分群名的最大字符数"),
     "FENQUN_DISPLAY_NAME_LIMIT": Text("most characters of a display name", "显示名的最大字符数"),
     "FENQUN_MEMORY_LIMIT": Text("memory that the engine may use, such as 2GB", "引擎可用的内存，例如 2GB"),
+    "FENQUN_SQL_MEMORY": Text(
+        "memory that one SQL definition may use, such as 4GB", "一条 SQL 定义可用的内存，例如 4GB"
+    ),
+    "FENQUN_SQL_SECONDS": Text("seconds that one SQL definition may run", "一条 SQL 定义可运行的秒数"),
     "FENQUN_THREADS": Text("threads that the engine may use", "引擎可用的线程数"),
 }
 """Every variable that is read, and what it sets."""
@@ -32,6 +36,10 @@ VARIABLES: Mapping[str, Text] = {
 MOST_NAME = 80
 """No deployment accepts longer names (qp.md section 6)."""
 MOST_THREADS = 1024
+MOST_SECONDS = 3600
+"""Longer than an hour is no query that somebody waits for."""
+LEAST_SQL_MEMORY = 64 * 1024**2
+"""With less hardly any statement comes to its end."""
 
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}")
 _MEMORY = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)", re.IGNORECASE)
@@ -60,6 +68,9 @@ class Settings:
     cluster_name_limit: int = 24
     display_name_limit: int = 50
     memory_limit: str | None = None
+    sql_memory: int | None = None
+    """Bytes; None and None below: the defaults of docs/sql-clusters.md."""
+    sql_seconds: int | None = None
     threads: int | None = None
     """None: what the engine takes by itself."""
 
@@ -79,6 +90,8 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
         cluster_name_limit=variable("FENQUN_CLUSTER_NAME_LIMIT", _whole(MOST_NAME), 24),
         display_name_limit=variable("FENQUN_DISPLAY_NAME_LIMIT", _whole(MOST_NAME), 50),
         memory_limit=variable("FENQUN_MEMORY_LIMIT", _memory, None),
+        sql_memory=variable("FENQUN_SQL_MEMORY", _sql_memory, None),
+        sql_seconds=variable("FENQUN_SQL_SECONDS", _whole(MOST_SECONDS), None),
         threads=variable("FENQUN_THREADS", _whole(MOST_THREADS), None),
     )
 
@@ -144,6 +157,15 @@ def _memory(said: str, name: str) -> str:
     if not _MEMORY.fullmatch(said):
         raise _wrong(name, said, Text("a size such as 512MB or 2GB", "大小，例如 512MB 或 2GB"))
     return said
+
+
+def _sql_memory(said: str, name: str) -> int:
+    """A size in bytes; as for the engine, MB is a million and MiB is 2^20."""
+    number, unit = re.fullmatch(r"([0-9.]+) ?([A-Z]+)", _memory(said, name).upper()).groups()  # type: ignore[union-attr]  # _memory has looked
+    size = int(float(number) * (1024 if "I" in unit else 1000) ** ("KMGT".index(unit[0]) + 1))
+    if size < LEAST_SQL_MEMORY:
+        raise _wrong(name, said, Text("a size from 64MiB", "不小于 64MiB 的大小"))
+    return size
 
 
 def _wrong(name: str, said: str, legal: Text) -> ConfigurationError:

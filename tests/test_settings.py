@@ -27,10 +27,14 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "FENQUN_CLUSTER_NAME_LIMIT": "80",
         "FENQUN_DISPLAY_NAME_LIMIT": "60",
         "FENQUN_MEMORY_LIMIT": "1.5 GB",
+        "FENQUN_SQL_MEMORY": "1.5 GiB",
+        "FENQUN_SQL_SECONDS": "600",
         "FENQUN_THREADS": "3",
     }
     assert set(environment) == set(VARIABLES)
-    assert read_settings(environment) == Settings(tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3)
+    assert read_settings(environment) == Settings(
+        tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3
+    )
 
 
 def test_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:
@@ -67,6 +71,11 @@ def test_a_home_folder_is_understood_and_a_blank_value_is_none(monkeypatch: pyte
         ("FENQUN_DISPLAY_NAME_LIMIT", "5.5"),
         ("FENQUN_MEMORY_LIMIT", "lots"),
         ("FENQUN_MEMORY_LIMIT", "2GB'; DROP"),
+        ("FENQUN_SQL_MEMORY", "lots"),
+        ("FENQUN_SQL_MEMORY", "63MiB"),
+        ("FENQUN_SQL_MEMORY", "1.2.3GB"),
+        ("FENQUN_SQL_SECONDS", "0"),
+        ("FENQUN_SQL_SECONDS", "3601"),
         ("FENQUN_THREADS", "²"),
         ("FENQUN_THREADS", "9" * 5000),
     ],
@@ -80,6 +89,13 @@ def test_a_wrong_value_names_the_variable_and_what_is_legal(name: str, value: st
         assert name in said.zh
         assert len(said.en) < 500
     assert caught.value.message.en != caught.value.message.zh
+
+
+@pytest.mark.parametrize(
+    ("said", "size"), [("64MiB", 64 * 2**20), ("64 mib", 64 * 2**20), ("70MB", 70_000_000), ("1.5GB", 1_500_000_000)]
+)
+def test_memory_for_sql_is_read_in_bytes(said: str, size: int) -> None:
+    assert read_settings({"FENQUN_SQL_MEMORY": said}).sql_memory == size
 
 
 def test_a_misspelt_variable_draws_a_warning_with_the_nearest_name() -> None:

@@ -185,10 +185,11 @@ def failure(failed: Mapping[str, str], limits: SqlLimits) -> QueryFailed:
 
 _FAILURES: Mapping[str, tuple[Text, Text]] = {
     "time": (
-        Text("The SQL was stopped: it took longer than {seconds} seconds.", "SQL 运行超过 {seconds} 秒，已被中止。"),
+        Text("The SQL was stopped: it took longer than {seconds} s.", "SQL 运行超过 {seconds} 秒，已被中止。"),
         Text(
-            'Read fewer days of events ("$part_date"), aggregate before joining, and give every JOIN its ON.',
-            '请缩小事件的日期范围（"$part_date"），先汇总再连接，并为每个 JOIN 写上 ON。',
+            'Read fewer days of events ("$part_date"), aggregate before joining, and give every JOIN its ON; or raise '
+            "FENQUN_SQL_SECONDS.",
+            '请缩小事件的日期范围（"$part_date"），先汇总再连接，并为每个 JOIN 写上 ON；也可调高 FENQUN_SQL_SECONDS。',
         ),
     ),
     "memory": (
@@ -197,8 +198,9 @@ _FAILURES: Mapping[str, tuple[Text, Text]] = {
             "SQL 所需内存超过 {memory} GiB，已被中止。",
         ),
         Text(
-            "Read fewer columns and days, aggregate before joining, and avoid lists and long texts.",
-            "请减少读取的列和日期，先汇总再连接，避免构造列表和长文本。",
+            "Read fewer columns and days, aggregate before joining, and avoid lists and long texts; or raise "
+            "FENQUN_SQL_MEMORY.",
+            "请减少读取的列和日期，先汇总再连接，避免构造列表和长文本；也可调高 FENQUN_SQL_MEMORY。",
         ),
     ),
     "rows": (

@@ -21,6 +21,7 @@ _OUTDATED = Text(
     "The definition does not fit the data any more, at {path}: {got}. {problem} Change it with {update}.",
     "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 {update} 修改。",
 )
+_CHANGE_IT = Text("Change it with {update}.", "请用 {update} 修改。")
 
 
 def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute:
@@ -36,7 +37,10 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         used = versions_of(catalog, known, project, plan)
         out = control.temp_path(".parquet")
         data = data_file(catalog, generation, used)
-        done = write(engine, data, plan, out, control)
+        try:
+            done = write(engine, data, plan, out, control)
+        except InvalidDefinition as error:  # SQL whose result does not fit: only running it shows that
+            raise _unfit(error, cluster) from error
         uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if s in followed(plan)}
         facts = {"uses": uses, "dropped": done.dropped, **_value_facts(definition, generation.metadata, done)}
         return Computed(done.users_num, out, facts)
@@ -55,7 +59,7 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
             own=cluster.name,
         )
         if reading.problems:
-            first, update = reading.problems[0], "update_tag" if cluster.catalog == TAG else "update_cluster"
+            first, update = reading.problems[0], _update_of(cluster)
             raise InvalidDefinition(
                 _OUTDATED.format(path=first.path, got=first.got or "–", problem=first.message, update=update)
             )
@@ -69,6 +73,16 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         return bool(old)
 
     return compute
+
+
+def _unfit(error: InvalidDefinition, cluster: ClusterRecord) -> InvalidDefinition:
+    """The error with its first problem in its message: that is what is kept of a job."""
+    said = error.problems[0].message if error.problems else error.message
+    return InvalidDefinition(said, next_step=_CHANGE_IT.format(update=_update_of(cluster)), problems=error.problems)
+
+
+def _update_of(cluster: ClusterRecord) -> str:
+    return "update_tag" if cluster.catalog == TAG else "update_cluster"
 
 
 def _value_facts(definition: Definition, metadata: Metadata, done: Written) -> Mapping[str, object]:
