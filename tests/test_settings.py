@@ -32,9 +32,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "FENQUN_THREADS": "3",
     }
     assert set(environment) == set(VARIABLES)
-    assert read_settings(environment) == Settings(
-        tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3
-    )
+    assert read_settings(environment) == Settings(tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3)
 
 
 def test_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:
