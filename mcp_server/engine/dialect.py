@@ -55,6 +55,10 @@ DUCKDB = Dialect(
         "MIN": "min({column})",
         "AVG": "avg({column})",
         "MEDIAN": "median({column})",
+        # one number by which rows of equal times keep the order of their load; exact up to the calendar's ends
+        "turn": "CAST(epoch_us({time}) AS HUGEINT) * 1000000000000 + {row}",
+        "first": "arg_min_null({column}, {turn})",
+        "last": "arg_max_null({column}, {turn})",
         "rounded": "round({value}, 9)",
         # twice the median, exact: the lower plus the upper of the middle two
         "twice_median": "(quantile_disc({wide}, 0.5) - quantile_disc(-{wide}, 0.5))",

@@ -26,26 +26,28 @@ def _values(plan: ValuesTag, dialect: Dialect, tables: Tables) -> str:
 
 
 def _taken(plan: TakenTag, writer: RowWriter) -> str:
-    """Rows numbered per user by time and, of equal times, by load number; a missing value in the one row is no value."""
-    user_id, time, row = (f"e.{writer.dialect.identifier(n)}" for n in ("#user_id", "#event_time", "$row"))
-    turn = "" if plan.first else " DESC"
-    number = f"row_number() OVER (PARTITION BY {user_id} ORDER BY {time}{turn}, {row}{turn})"
-    inner = [
-        f"SELECT {user_id} AS user_id, {writer.column(plan.column)} AS value, {number} AS n",
-        *_known_rows(plan.rows, writer, with_user=plan.column.table == "user"),
-    ]
-    return _outer(inner, "n = 1 AND value IS NOT NULL")
+    """The value of one row per user, the first or last by time and load number; a missing value in it is no value."""
+    time, row = (f"e.{writer.dialect.identifier(name)}" for name in ("#event_time", "$row"))
+    turn = writer.dialect.call("turn", time=time, row=row)
+    value = writer.dialect.call("first" if plan.first else "last", column=writer.column(plan.column), turn=turn)
+    return _grouped(value, plan.rows, writer, with_user=plan.column.table == "user")
 
 
 def _measured(plan: MeasureTag, writer: RowWriter) -> str:
-    """One group per user; a measure without any value is no value."""
+    """A measure per user; one without any value is no value."""
+    return _grouped(_measure(plan, writer), plan.rows, writer, with_user=False)
+
+
+def _grouped(value: str, rows: EventRows, writer: RowWriter, *, with_user: bool) -> str:
+    """One group per user of the user table."""
     user_id = f"e.{writer.user_id}"
     inner = [
-        f"SELECT {user_id} AS user_id, {_measure(plan, writer)} AS value",
-        *_known_rows(plan.rows, writer, with_user=False),
+        f"SELECT {user_id} AS user_id, {value} AS value",
+        *_known_rows(rows, writer, with_user=with_user),
         f"GROUP BY {user_id}",
     ]
-    return _outer(inner, "value IS NOT NULL")
+    lines = "\n".join("  " + line for line in inner)
+    return f"SELECT user_id, value\nFROM (\n{lines}\n) AS valued\nWHERE value IS NOT NULL"
 
 
 def _known_rows(rows: EventRows, writer: RowWriter, *, with_user: bool) -> list[str]:
@@ -67,8 +69,3 @@ def _measure(plan: MeasureTag, writer: RowWriter) -> str:
         return value
     exact = call("exact", value=value) if plan.scale == 0 else value
     return exact if plan.word == "SUM" else call("half", value=exact, scale=plan.scale + 1)
-
-
-def _outer(inner: list[str], where: str) -> str:
-    lines = "\n".join("  " + line for line in inner)
-    return f"SELECT user_id, value\nFROM (\n{lines}\n) AS valued\nWHERE {where}"

@@ -1,8 +1,9 @@
 SELECT user_id, value
 FROM (
-  SELECT e."#user_id" AS user_id, e."amount" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time", e."$row") AS n
+  SELECT e."#user_id" AS user_id, arg_min_null(e."amount", CAST(epoch_us(e."#event_time") AS HUGEINT) * 1000000000000 + e."$row") AS value
   FROM events AS e
   WHERE e."#event_name" = 'pay'
     AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
 ) AS valued
-WHERE n = 1 AND value IS NOT NULL
+WHERE value IS NOT NULL

@@ -1,10 +1,11 @@
 SELECT user_id, value
 FROM (
-  SELECT e."#user_id" AS user_id, e."level" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time" DESC, e."$row" DESC) AS n
+  SELECT e."#user_id" AS user_id, arg_max_null(e."level", CAST(epoch_us(e."#event_time") AS HUGEINT) * 1000000000000 + e."$row") AS value
   FROM events AS e
   WHERE e."#event_name" = 'login'
     AND e."#event_time" >= TIMESTAMP '2026-07-08 16:00:00.000000'
     AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
     AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
 ) AS valued
-WHERE n = 1 AND value IS NOT NULL
+WHERE value IS NOT NULL

@@ -1,6 +1,6 @@
 SELECT user_id, value
 FROM (
-  SELECT e."#user_id" AS user_id, e."amount" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time" DESC, e."$row" DESC) AS n
+  SELECT e."#user_id" AS user_id, arg_max_null(e."amount", CAST(epoch_us(e."#event_time") AS HUGEINT) * 1000000000000 + e."$row") AS value
   FROM events AS e
   JOIN users AS u ON u."#user_id" = e."#user_id"
   WHERE e."#event_name" = 'pay'
@@ -8,5 +8,6 @@ FROM (
     AND e."#event_time" < TIMESTAMP '2026-07-15 16:00:00.000000'
     AND (u."vip" AND (e."item" IN ('food', 'game') OR list_has_any(e."perks", ['vip'])))
     AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
 ) AS valued
-WHERE n = 1 AND value IS NOT NULL
+WHERE value IS NOT NULL

@@ -1,11 +1,12 @@
 SELECT user_id, value
 FROM (
-  SELECT e."#user_id" AS user_id, e."#event_name" AS value, row_number() OVER (PARTITION BY e."#user_id" ORDER BY e."#event_time" DESC, e."$row" DESC) AS n
+  SELECT e."#user_id" AS user_id, arg_max_null(e."#event_name", CAST(epoch_us(e."#event_time") AS HUGEINT) * 1000000000000 + e."$row") AS value
   FROM events AS e
   JOIN users AS u ON u."#user_id" = e."#user_id"
   WHERE e."#event_time" >= TIMESTAMP '2026-07-13 16:00:00.000000'
     AND e."#event_time" < TIMESTAMP '2026-07-14 16:00:00.000000'
     AND u."city" = ''
     AND e."#user_id" IN (SELECT "#user_id" FROM users)
+  GROUP BY e."#user_id"
 ) AS valued
-WHERE n = 1 AND value IS NOT NULL
+WHERE value IS NOT NULL
