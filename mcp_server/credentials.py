@@ -88,8 +88,8 @@ TAOBAO = System(
     "taobao",
     Text("Taobao Open Platform", "淘宝开放平台"),
     (
-        Field("app_key", Text("app key", "App Key")),
-        Field("app_secret", Text("app secret", "App Secret"), secret=True),
+        Field("app_key", Text("app key", "应用的 App Key")),
+        Field("app_secret", Text("app secret", "应用的 App Secret"), secret=True),
         Field("session", Text("session of the merchant", "商家授权的 session"), secret=True),
         Field("url", Text("gateway", "网关地址"), needed=False, default="https://gw.api.taobao.com"),
         Field("sign_method", Text("hmac-sha256, hmac or md5", "hmac-sha256、hmac 或 md5"), needed=False, default="hmac-sha256"),
@@ -99,8 +99,8 @@ VOLCENGINE = System(
     "volcengine",
     Text("Volcengine voice service", "火山引擎语音服务"),
     (
-        Field("access_key", Text("access key", "Access Key")),
-        Field("secret_key", Text("secret key", "Secret Key"), secret=True),
+        Field("access_key", Text("access key", "账号的 Access Key")),
+        Field("secret_key", Text("secret key", "账号的 Secret Key"), secret=True),
         Field("session_token", Text("session token, of temporary credentials", "临时凭证的 Session Token"), secret=True, needed=False),
         Field("region", Text("region that requests are signed for", "签名所用地域"), needed=False, default="cn-north-1"),
         Field("url", Text("address", "地址"), needed=False, default="https://cloud-vms.volcengineapi.com"),
