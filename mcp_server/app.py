@@ -15,7 +15,13 @@ from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
 
 if TYPE_CHECKING:
+    from mcp_server.front.http.access import Verify
+    from mcp_server.front.http.gate import Gate
+    from mcp_server.front.http.limits import Limits
     from mcp_server.front.server import FenqunServer
+    from mcp_server.http_settings import HttpSettings
+    from mcp_server.platforms.local.handed import HandedFiles
+    from mcp_server.platforms.local.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,12 @@ class App:
     """Waits for the computations that this process has started and that still run; how many there were."""
     tidy: Callable[[], None]
     """Removes what dead processes left in the workspace."""
+    tokens: "Tokens"
+    """Who may come over HTTP."""
+    handed: "HandedFiles"
+    """Files that come and go over HTTP."""
+    alive: Callable[[], object]
+    """Raises FenqunError where the workspace can no longer be used."""
     close: Callable[[], None]
     """Stops what runs and lets go of the workspace."""
 
@@ -37,6 +49,29 @@ class App:
         from mcp_server.operations.registry import OPERATIONS
 
         return FenqunServer(OPERATIONS, self.deps)
+
+    def http(self, settings: "HttpSettings", limits: "Limits") -> "Gate":
+        """The same server as an ASGI application, with files beside it and the gate around it."""
+        from mcp_server.front.http.asgi import Door, Resource, application
+        from mcp_server.operations.registry import OPERATIONS
+
+        oauth = settings.oauth
+        door = Door(
+            names=settings.names,
+            verify=self._verify(settings),
+            resource=Resource(f"{settings.public_url}/mcp", oauth.issuer) if oauth else None,
+            public_url=settings.public_url,
+            limits=limits,
+        )
+        return application(OPERATIONS, self.deps, self.handed, door, alive=self.alive)
+
+    def _verify(self, settings: "HttpSettings") -> "Verify | None":
+        from mcp_server.front.http.oauth import JwtVerifier, Keys
+
+        if settings.oauth:
+            oauth = settings.oauth
+            return JwtVerifier(issuer=oauth.issuer, audience=oauth.audience, keys=Keys(oauth.jwks))
+        return _static(self.tokens) if settings.auth == "token" else None
 
 
 def build(settings: Settings) -> App:
@@ -49,7 +84,22 @@ def build(settings: Settings) -> App:
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )
-    return App(settings, deps, local.finish, local.tidy, local.close)
+    return App(settings, deps, local.finish, local.tidy, local.tokens, local.handed, local.catalog_answers, local.close)
+
+
+def _static(tokens: "Tokens") -> "Verify":
+    """What a token of this workspace proves."""
+    from mcp_server.front.http.access import Caller
+    from mcp_server.operations.identity import Identity
+
+    async def verify(token: str) -> Caller | None:
+        found = tokens.find(token)
+        if found is None:
+            return None
+        who = Identity(found.name, "token", may_write=found.scope == "write", projects=found.projects)
+        return Caller(who, f"token:{found.id}")
+
+    return verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +109,9 @@ class _Local:
     segments: SegmentPlatform
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
+    tokens: "Tokens"
+    handed: "HandedFiles"
+    catalog_answers: Callable[[], object]
     close: Callable[[], None]
 
 
@@ -67,10 +120,12 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.computing import computing
+    from mcp_server.platforms.local.handed import HandedFiles
     from mcp_server.platforms.local.housekeeping import sweep
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.segments import COMPUTING, LocalSegments
+    from mcp_server.platforms.local.tokens import Tokens
     from mcp_server.platforms.local.workspace import Workspace
 
     with ExitStack() as opened:
@@ -97,4 +152,8 @@ def _open_local(settings: Settings) -> _Local:
     def tidy() -> None:
         sweep(catalog, jobs.store)
 
-    return _Local(LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only), finish, tidy, close)
+    def catalog_answers() -> object:
+        return catalog.database.row("SELECT 1 FROM project")
+
+    segments = LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only)
+    return _Local(segments, finish, tidy, Tokens(catalog), HandedFiles(catalog), catalog_answers, close)

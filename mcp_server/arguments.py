@@ -40,7 +40,26 @@ COMMON = (
 _READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
 
 COMMANDS: Mapping[str, Command] = {
-    "serve": Command(Text("Serve MCP over stdin and stdout.", "通过 stdin 和 stdout 提供 MCP 服务。"), (_READ_ONLY,)),
+    "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
+        _READ_ONLY,
+        _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
+        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
+        _value("--port", "PORT", "8000 by default", "默认为 8000"),
+        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
+               action="append", default=[]),
+        _value("--public-url", "URL", "its address as clients see it, behind a proxy", "经代理时客户端看到的地址"),
+        _value("--auth", "none|token|oauth", "how callers prove who they are", "调用方的认证方式"),
+        _flag("--legacy-stdio", "for clients that discover and then initialize", "用于先 discover 再 initialize 的客户端"),
+    )),
+    "token": Command(Text("Access tokens for HTTP.", "HTTP 访问令牌。"), (
+        Option("action", Text("add, list or revoke", "add（创建）、list（列出）或 revoke（吊销）"),
+               {"choices": ("add", "list", "revoke")}),
+        _value("name", "NAME", "whose token it is", "令牌属于谁", nargs="?"),
+        _value("--scope", "read|write", "how far it reaches", "权限范围"),
+        _value("--project", "ID", "a project that it reaches, or all; may be repeated", "可访问的项目编号，或 all；可重复",
+               action="append", default=[]),
+        _value("--days", "N", "it ends after so many days; left out: never", "有效天数；省略则长期有效"),
+    )),
     "call": Command(Text("Call one tool without MCP.", "不经 MCP 直接调用一个工具。"), (
         Option("tool", Text("name of the tool", "工具名"), {}),
         _value("arguments", "JSON|@FILE|-", "arguments as JSON: as text, from a file, or from stdin",
@@ -78,7 +97,8 @@ def parser(language: Language) -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         words = command.text.say(language)
         sub = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-        for option in (*command.options, *COMMON):
+        own = {option.name for option in command.options}
+        for option in (*command.options, *(o for o in COMMON if o.name not in own)):
             sub.add_argument(option.name, help=option.text.say(language), **option.more)
     return top
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mcp_server.arguments import language_in, parser
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front import rendering
-from mcp_server.settings import Given, Settings, language_of, read_settings, unknown_variables
+from mcp_server.http_commands import http_settings, serve_http, token
+from mcp_server.http_settings import HTTP_VARIABLES
+from mcp_server.settings import VARIABLES, Given, Settings, language_of, read_settings, unknown_variables
 from mcp_server.terminal import Bar
 from mcp_server.text import Language, Text
 
@@ -82,9 +84,10 @@ def _survive_odd_terminals() -> None:
 
 def _settings(arguments: Arguments) -> Settings:
     read_only = getattr(arguments, "read_only", False)  # only serve and call take it
-    given = Given(arguments.workspace, arguments.project, arguments.language, read_only)
+    project = arguments.project if isinstance(arguments.project, str) else ""  # token takes several
+    given = Given(arguments.workspace, project, arguments.language, read_only)
     settings = read_settings(os.environ, given)
-    for warning in unknown_variables(os.environ):
+    for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES}):
         _complain(warning.say(settings.language))
     return settings
 
@@ -94,13 +97,28 @@ def _serve(arguments: Arguments) -> int:
     from mcp_server.front.stdio import log_to_stderr, serve
 
     settings = _settings(arguments)
-    log_to_stderr()
+    http = http_settings(os.environ, arguments) if arguments.http else None
+    log_to_stderr(access=arguments.http)
     app = build(settings)
     try:
+        app.tidy()
+        if http is not None:
+            serve_http(app, http, _complain)
+            return 0
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
-        app.tidy()
-        serve(app.server(), app.close)
+        serve(app.server(), app.close, discover=not arguments.legacy_stdio)
+    finally:
+        app.close()
+    return 0
+
+
+def _token(arguments: Arguments) -> int:
+    from mcp_server.app import build
+
+    app = build(_settings(arguments))
+    try:
+        token(app, arguments, print)
     finally:
         app.close()
     return 0
@@ -245,6 +263,7 @@ def _schemas(arguments: Arguments) -> int:
 
 _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "serve": _serve,
+    "token": _token,
     "call": _call,
     "load": _load,
     "demo": _demo,

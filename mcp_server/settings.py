@@ -5,7 +5,7 @@ variable that looks like one of ours but is not draws a warning.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -96,12 +96,12 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
     )
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[Text]:
-    """One warning for each variable that is named like ours and is none."""
+def unknown_variables(environment: Mapping[str, str], known: Collection[str] = VARIABLES) -> list[Text]:
+    """One warning for each variable that is named like ours and is not among those known."""
     warnings = []
     for name in sorted(environment):
-        if name.startswith("FENQUN_") and name not in VARIABLES:
-            close = nearest(name.removeprefix("FENQUN_"), [known.removeprefix("FENQUN_") for known in VARIABLES])
+        if name.startswith("FENQUN_") and name not in known:
+            close = nearest(name.removeprefix("FENQUN_"), [word.removeprefix("FENQUN_") for word in known])
             hint = Text("; did you mean FENQUN_{close}?", "；是否想用 FENQUN_{close}？") if close else Text(".", "。")
             said = Text("Nothing reads the variable {name}", "没有名为 {name} 的环境变量设置")
             filled = said.format(name=shorten(name)), hint.format(close=close)

@@ -1,6 +1,6 @@
 """The only place where a result or an error becomes MCP content."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
@@ -14,12 +14,14 @@ _MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.p
 
 
 def success(result: Result, language: Language) -> CallToolResult:
-    """Text and structured content, each complete; a result with a `path` also links to that file."""
+    """Text and structured content, each complete; a result with a `path` or a `url` also links to that file."""
     data = rendering.structured(result)
     content: list[ContentBlock] = [TextContent(type="text", text=rendering.text(data, language))]
     path = Path(data.get("path", ""))
     if path.is_absolute():
-        content.append(_link(path))
+        content.append(_link(path.as_uri(), path.name))
+    elif data.get("url"):
+        content.append(_link(data["url"], PurePosixPath(data["url"]).name))
     return CallToolResult(content=content, structured_content=data)
 
 
@@ -30,6 +32,6 @@ def failure(error: FenqunError, language: Language) -> CallToolResult:
     return CallToolResult(content=[block], structured_content=data, is_error=True)
 
 
-def _link(path: Path) -> ResourceLink:
-    media = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
-    return ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=media)
+def _link(address: str, name: str) -> ResourceLink:
+    media = _MEDIA_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+    return ResourceLink(type="resource_link", uri=address, name=name, mime_type=media)

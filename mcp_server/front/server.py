@@ -5,12 +5,12 @@ that would hurt here: it drops unknown arguments without a word, answers wrong o
 English, and prints results with indentation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mcp.server import MCPServer, ServerRequestContext
+from mcp.server import MCPServer, Server, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp_types import (
@@ -25,13 +25,16 @@ from mcp_types import (
     Tool,
 )
 from pydantic import AnyUrl
+from starlette.requests import Request
 
 from mcp_server import __version__
 from mcp_server.errors import FenqunError
 from mcp_server.front import completions, prompts, resources, results, tracing
+from mcp_server.front.http.access import identity_of
 from mcp_server.front.instructions import instructions
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.calling import call, find, internal_error
+from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps, Operation
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Language, Text
@@ -42,7 +45,13 @@ AnyContext = Context[Any, Any]
 class FenqunServer(MCPServer[Any]):
     """Serves the given operations."""
 
-    def __init__(self, operations: Sequence[Operation[Any, Any]], deps: Deps) -> None:
+    def __init__(
+        self,
+        operations: Sequence[Operation[Any, Any]],
+        deps: Deps,
+        files_of: Callable[[Request], Files] | None = None,
+    ) -> None:
+        """`files_of` makes it a server for HTTP: it says how files travel for whoever makes a request."""
         super().__init__(
             "fenqun",
             title="fenqun · 分群",
@@ -52,8 +61,14 @@ class FenqunServer(MCPServer[Any]):
         )
         self._operations = tuple(operations)
         self._deps = deps
+        self._files_of = files_of
         # The SDK's decorator for completions does not hand on who asks.
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+
+    @property
+    def lowlevel(self) -> Server[Any]:
+        """The server below, which the transports drive."""
+        return self._lowlevel_server
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
@@ -88,15 +103,19 @@ class FenqunServer(MCPServer[Any]):
         return answer
 
     def _deps_of(self, context: AnyContext | None) -> Deps:
-        """What one call works with: its own progress, and the client as it introduced itself."""
+        """What one call works with: who makes it and with which client, its files, its own progress."""
+        deps = self._deps
+        if self._files_of is not None:  # over HTTP; a call without a request that has passed the gate fails here
+            request = context.request_context.request if context else None
+            assert isinstance(request, Request)  # noqa: S101
+            deps = replace(deps.seen_by(identity_of(request.scope)), files=self._files_of(request))
         if context is None:
-            return self._deps
-        about = context.session.client_params
-        who = self._deps.who
+            return deps
+        about, who = context.session.client_params, deps.who
         if about is not None:
             client, version = shorten(about.client_info.name), shorten(about.client_info.version)
             who = replace(who, client=client, client_version=version)
-        return replace(self._deps, report=_Progress(context, self._deps.language), who=who)
+        return replace(deps, report=_Progress(context, deps.language), who=who)
 
     # what a person picks from a menu, and what a client attaches
 

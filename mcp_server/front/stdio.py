@@ -7,30 +7,36 @@ import sys
 from collections.abc import Callable
 
 import anyio
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCRequest
 
 from mcp_server.front.server import FenqunServer
 
 
-def serve(server: FenqunServer, close: Callable[[], None]) -> None:
+def serve(server: FenqunServer, close: Callable[[], None], *, discover: bool = True) -> None:
     """Serve until the client closes our standard input, then cancel the calls that are under way.
 
-    SIGINT and SIGTERM end the process, after `close`. (`close` is not called when this returns.)
+    SIGINT and SIGTERM end the process, after `close`. (`close` is not called when this returns.) Without
+    `discover` every client is led to the handshake.
     """
-    anyio.run(_serve, server, close)
+    anyio.run(_serve, server, close, discover)
 
 
-def log_to_stderr() -> None:
-    """Send the log to stderr, before the SDK sets up a log of its own."""
+def log_to_stderr(*, access: bool = False) -> None:
+    """Send the log to stderr, before the SDK sets up a log of its own; with `access` each HTTP request too."""
+    if access:
+        logging.getLogger("fenqun.access").setLevel(logging.INFO)
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
 
 
-async def _serve(server: FenqunServer, close: Callable[[], None]) -> None:
+async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool) -> None:
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(_end_on_signal, close)
-            await server.run_stdio_async()
+            await (server.run_stdio_async() if discover else _run_without_discover(server))
             group.cancel_scope.cancel()
     except* BrokenPipeError:  # the client is gone; nobody is left to tell
         pass
@@ -44,3 +50,37 @@ async def _end_on_signal(close: Callable[[], None]) -> None:
         async for number in signals:
             close()
             os._exit(128 + number)
+
+
+async def _run_without_discover(server: FenqunServer) -> None:
+    """Serve clients that ask `server/discover` and then shake hands all the same.
+
+    The SDK takes the first request to decide the protocol of the whole connection, and refuses the handshake
+    after a discovery. Told that there is no such method, every client falls back to the handshake.
+    """
+    lowlevel = server.lowlevel
+    ours, theirs = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    async with stdio_server() as (read, write), anyio.create_task_group() as group:
+
+        async def relay() -> None:
+            async with ours:
+                async for message in read:
+                    refusal = _refusal(message)
+                    if refusal is None:
+                        await ours.send(message)
+                    else:
+                        await write.send(refusal)
+
+        group.start_soon(relay)
+        await lowlevel.run(theirs, write, lowlevel.create_initialization_options())
+        group.cancel_scope.cancel()
+
+
+def _refusal(message: SessionMessage | Exception) -> SessionMessage | None:
+    if isinstance(message, Exception):
+        return None
+    asked = message.message
+    if not isinstance(asked, JSONRPCRequest) or asked.method != "server/discover":
+        return None
+    error = ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=asked.id, error=error))

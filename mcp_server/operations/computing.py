@@ -104,10 +104,18 @@ def _can_be_exported(params: ExportUsers, metadata: Metadata) -> None:
         )
 
 
+_WROTE = Text("Wrote {users} of {name} to {path}.", "已将 {name} 的 {users}写入 {path}。")
+_OFFERED = Text(
+    "Wrote {users} of {name}. The file is at {path}: GET it with the same access token.",
+    "已导出 {name} 的 {users}。文件位于 {path}，请用同一访问令牌以 GET 方式获取。",
+)
+
+
 class Exported(Result):
     """Answer of export_users."""
 
-    path: str = Field(description="Absolute path of the file")
+    path: str = Field(default="", description="Absolute path of the file")
+    url: str = Field(default="", description="Over HTTP, instead of path: GET it with the same token")
     rows: int
     size_bytes: int
     columns: tuple[str, ...]
@@ -133,12 +141,14 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         on_progress=deps.report,
     )
     after = await deps.segments.get(project, found.cluster_id)
-    said = Text("Wrote {users} of {name} to {path}.", "已将 {name} 的 {users}写入 {path}。")
+    url = deps.files.offer(made.path, project) if deps.files else ""
+    said = _OFFERED if url else _WROTE
     note = standing_note(after)
     return Exported(
-        message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=made.path)),
+        message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=url or made.path)),
         next=deps.say(Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING),
-        path=str(made.path),
+        path="" if url else str(made.path),
+        url=url,
         rows=made.rows,
         size_bytes=made.size_bytes,
         columns=made.columns,

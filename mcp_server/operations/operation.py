@@ -7,13 +7,14 @@ does, when to use it, the one trap.
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
 from mcp_server.effect import Effect
 from mcp_server.errors import NotAllowed
+from mcp_server.operations.handing import Files
 from mcp_server.operations.identity import Identity
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
@@ -79,6 +80,12 @@ class Deps:
     report: Report = field(default=_silent)
     who: Identity = field(default_factory=Identity)
     """Who makes the call."""
+    files: Files | None = None
+    """How files travel; None where the caller shares this machine's files."""
+
+    def seen_by(self, who: Identity) -> "Deps":
+        """The same for this caller. One who may only read starts no computation either."""
+        return replace(self, who=who, segments=self.segments if who.may_write else self.segments.only_reading())
 
     def project(self, named: str) -> str:
         """The project of a call: the one it names, else the server's own, else the only one of the caller.

@@ -135,6 +135,10 @@ class SegmentPlatform(Protocol):
         """`local` or the vendor's name."""
         ...
 
+    def only_reading(self) -> "SegmentPlatform":
+        """The same, but what is out of date is not brought up to date on the way."""
+        ...
+
     async def metadata(self, project_id: str) -> Metadata: ...
 
     async def preview(

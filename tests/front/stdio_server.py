@@ -1,6 +1,7 @@
 """A small server for the tests of the wire: run as a script, it serves three operations over stdio."""
 
 import sys
+from types import SimpleNamespace
 from typing import cast
 
 import anyio
@@ -51,4 +52,7 @@ async def wait(params: Params, deps: Deps) -> Result:
 
 if __name__ == "__main__":
     log_to_stderr()
-    serve(FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, None))), lambda: None)
+    serve(
+        FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, SimpleNamespace(name="nowhere")))),
+        lambda: None,
+    )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -24,6 +25,7 @@ from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Language, Text
 
 MODES = ("legacy", "auto")
+NOWHERE = cast(SegmentPlatform, SimpleNamespace(name="nowhere"))
 
 
 class Look(Params):
@@ -102,7 +104,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
 def made(
     language: Language = "en", *, read_only: bool = False, operations: tuple[Operation[Any, Any], ...] = OPERATIONS
 ) -> FenqunServer:
-    return FenqunServer(operations, Deps(segments=cast(SegmentPlatform, None), language=language, read_only=read_only))
+    return FenqunServer(operations, Deps(segments=NOWHERE, language=language, read_only=read_only))
 
 
 @asynccontextmanager

@@ -23,11 +23,15 @@ BELOW: dict[str, set[str]] = {
     "data": {"engine"},
     "credentials": BASE,
     "settings": BASE | {"qp", "credentials"},
+    "http_settings": BASE | {"qp"},
+    "http_commands": BASE | {"app", "front", "platforms", "http_settings"},
     "arguments": {"", "text"},
     "terminal": {"text"},
-    "app": BASE | {"qp", "engine", "platforms", "operations", "front", "settings", "credentials"},
+    "app": BASE | {"qp", "engine", "platforms", "operations", "front", "settings", "credentials", "http_settings"},
     "demo": BASE | {"", "qp", "front", "settings", "app", "terminal", "data", "platforms"},
-    "cli": BASE | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"},
+    "cli": BASE
+    | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"}
+    | {"http_settings", "http_commands"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""
@@ -37,6 +41,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "duckdb": ("engine",),
     "filelock": ("platforms.local",),
     "httpx": ("platforms.transport",),
+    "jwt": ("front",),
     "mcp": ("front", "demo"),
     "mcp_types": ("front",),
     "opentelemetry": ("front",),
@@ -47,6 +52,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlglot": ("engine",),
     "stamina": ("platforms.transport",),
     "starlette": ("front", "gateway"),
+    "uvicorn": ("front", "gateway"),
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 

@@ -98,5 +98,31 @@ CREATE TABLE job_waiter (
 );
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+_ACCESS = """
+-- Who may come over HTTP. digest: SHA-256 of the token. projects: JSON, a list of ids or "all".
+CREATE TABLE access_token (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'write')),
+    projects TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    revoked_at TEXT
+);
+CREATE UNIQUE INDEX access_token_name ON access_token(name) WHERE revoked_at IS NULL;
+
+-- Files that come in or go out over HTTP. file: relative to the workspace.
+CREATE TABLE handed_file (
+    id TEXT PRIMARY KEY,
+    direction TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+    project TEXT NOT NULL,
+    file TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    made_by TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS)
 """STEPS[n] leads from schema version n to n + 1."""

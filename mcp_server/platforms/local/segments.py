@@ -65,6 +65,9 @@ class LocalSegments:
         self._tasks = Tasks(catalog.workspace)
         self._read_only = read_only
 
+    def only_reading(self) -> "LocalSegments":
+        return LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
+
     # data
 
     async def metadata(self, project_id: str) -> Metadata:

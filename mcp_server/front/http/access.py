@@ -1,0 +1,96 @@
+"""Who calls: the bearer token of a request, what it proves, and how a refusal is said (RFC 6750)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.requests import HTTPConnection
+
+from mcp_server.operations.identity import Identity
+from mcp_server.text import Text
+
+IDENTITY: Final = "fenqun.identity"
+"""Where the gate leaves the caller's identity in the ASGI scope."""
+MOST_TOKEN: Final = 8192
+"""Characters of a token that are looked at at all."""
+
+_NO_TOKEN = Text("This server wants an access token.", "本服务需要访问令牌。")
+_BAD_TOKEN = Text(
+    "The access token is not valid: it is wrong, revoked or expired, or was made for another server.",
+    "访问令牌无效：令牌错误、已吊销、已过期，或并非为本服务签发。",
+)
+_SEND_TOKEN = Text(
+    'Send it in the header "Authorization: Bearer …". Whoever runs the server hands tokens out.',
+    "请在请求头中携带“Authorization: Bearer …”。令牌由服务的运行者发放。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a token proves."""
+
+    who: Identity
+    credential: str
+    """Tells credentials apart: a session that one has opened is closed to every other."""
+    issuer: str = ""
+
+
+class Refused(Exception):
+    """A request that does not pass, in the words of RFC 6750."""
+
+    def __init__(self, status: int, error: str, message: Text, next_step: Text, *, scope: str = "") -> None:
+        super().__init__(message.en)
+        self.status, self.error, self.message, self.next_step, self.scope = status, error, message, next_step, scope
+
+
+Verify = Callable[[str], Awaitable[Caller | None]]
+"""What a token proves; None where it proves nothing."""
+
+
+def bearer(request: HTTPConnection) -> str:
+    """The token of a request; Refused where there is none, or more than one."""
+    headers = request.headers.getlist("authorization")
+    scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Refused(401, "", _NO_TOKEN, _SEND_TOKEN)
+    if len(token) > MOST_TOKEN or not token.isascii():
+        raise invalid_token()
+    return token
+
+
+def invalid_token() -> Refused:
+    """The refusal of a token that proves nothing. It does not say which of the reasons it was."""
+    return Refused(401, "invalid_token", _BAD_TOKEN, _SEND_TOKEN)
+
+
+def challenge(refused: Refused, metadata_url: str) -> str:
+    """The header `WWW-Authenticate`; without an error where no token was sent (RFC 6750 section 3.1)."""
+    said = {
+        "error": refused.error,
+        "error_description": refused.message.en if refused.error else "",
+        "scope": refused.scope,
+        "resource_metadata": metadata_url,
+    }
+    return f"Bearer {', '.join(_pair(name, value) for name, value in said.items() if value)}".strip()
+
+
+def _pair(name: str, value: str) -> str:
+    return f'{name}="{value}"'
+
+
+def sdk_user(caller: Caller) -> AuthenticatedUser:
+    """The caller as the SDK wants it, which binds sessions and request states to him. The token itself stays out."""
+    token = AccessToken(
+        token="", client_id=caller.credential, scopes=[], subject=caller.who.name, claims={"iss": caller.issuer}
+    )
+    return AuthenticatedUser(token)
+
+
+def identity_of(scope: Mapping[str, Any]) -> Identity:
+    """Who makes a request that has passed the gate. A request that has not is a bug, and ends as one."""
+    who = scope[IDENTITY]
+    assert isinstance(who, Identity)  # noqa: S101 - the gate is the only writer
+    return who

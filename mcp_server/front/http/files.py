@@ -1,0 +1,172 @@
+"""Files over HTTP: uploads that an import takes, exports that a result names. The gate has let the caller in."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from mcp_server.errors import InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
+from mcp_server.front.http.access import Refused, identity_of
+from mcp_server.front.http.limits import Limits
+from mcp_server.operations.handing import Files
+from mcp_server.operations.operation import Deps
+from mcp_server.qp.problems import shorten
+from mcp_server.text import Text
+
+_MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+
+_READ_ONLY = Text("This server is read-only and takes no files.", "本服务处于只读模式，不接收文件。")
+_MAY_NOT = Text("This access may only read, and takes no files in.", "当前的访问权限仅限读取，不能上传文件。")
+_TOO_BIG = Text("The file is larger than {most} MB.", "文件超过 {most} MB。")
+_SPLIT = Text("Split it, or compress it as Parquet.", "请拆分文件，或改用 Parquet 格式。")
+_EMPTY = Text("The request carries no file.", "请求中没有文件内容。")
+_HOW = Text(
+    "Send the file itself as the body: curl --data-binary @ids.csv '{url}?name=ids.csv'",
+    "请直接以文件内容作为请求体：curl --data-binary @ids.csv '{url}?name=ids.csv'",
+)
+_ENCODED = Text("The file is sent with the encoding {got}.", "文件以 {got} 编码发送。")
+_PLAIN = Text("Send it as it is, without Content-Encoding.", "请直接发送原文件，不要使用 Content-Encoding。")
+_SLOW = Text("The file stopped arriving.", "文件传输中断。")
+_AGAIN = Text("Send it again.", "请重新发送。")
+_TAKEN = Text("Took {size} bytes. The file waits for a day.", "已接收 {size} 字节。文件将保留一天。")
+_IMPORT = Text("Call import_ids with this path.", "请用此 path 调用 import_ids。")
+
+
+class Upload(Protocol):
+    """A file that was taken."""
+
+    @property
+    def handle(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class Store(Protocol):
+    """Where handed files lie; the local platform's `HandedFiles`."""
+
+    def room(self, project_id: str) -> int: ...
+    def temp_path(self) -> Path: ...
+    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> Upload: ...
+    def uploaded(self, handle: str, project_id: str) -> Path: ...
+    def offer(self, path: Path, project_id: str, by: str) -> str: ...
+    def offered(self, name: str, may_use: Callable[[str], bool]) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFiles:
+    """How files travel for one caller (`operations.handing.Files`)."""
+
+    store: Store
+    base_url: str
+    by: str
+
+    @property
+    def upload_url(self) -> str:
+        return f"{self.base_url}/imports"
+
+    def offer(self, path: Path, project_id: str) -> str:
+        return f"{self.base_url}/exports/{self.store.offer(path, project_id, self.by)}"
+
+    def uploaded(self, handle: str, project_id: str) -> Path:
+        return self.store.uploaded(handle, project_id)
+
+
+class FileDesk:
+    """The two routes, and the same files as operations see them."""
+
+    def __init__(self, store: Store, deps: Deps, limits: Limits, *, public_url: str) -> None:
+        self._store = store
+        self._deps = deps
+        self._limits = limits
+        self._public_url = public_url
+
+    def files_of(self, request: Request) -> Files:
+        """How files travel for whoever makes this request; addresses are those by which he called us."""
+        return HttpFiles(self._store, self._base_url(request), identity_of(request.scope).name)
+
+    def _base_url(self, request: Request) -> str:
+        return self._public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+    # in
+
+    async def take(self, request: Request) -> Response:
+        """`POST /imports`: the body is the file. Answers with the path that import_ids takes."""
+        who = identity_of(request.scope)
+        if self._deps.read_only:
+            raise ReadOnlyMode(_READ_ONLY)
+        if not who.may_write:
+            raise NotAllowed(_MAY_NOT)
+        project = self._deps.seen_by(who).project(request.query_params.get("project_id", ""))
+        most = min(self._limits.upload, self._store.room(project))
+        self._check_head(request, most)
+        temp = self._store.temp_path()
+        try:
+            size = await self._write(request, temp, most)
+            if not size:
+                raise InvalidArguments(_EMPTY, next_step=_HOW.format(url=f"{self._base_url(request)}/imports"))
+            suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
+            made = await anyio.to_thread.run_sync(self._store.take, temp, project, suffix, who.name)
+        finally:
+            temp.unlink(missing_ok=True)
+        answer = {
+            "message": self._deps.say(_TAKEN.format(size=made.size_bytes)),
+            "next": self._deps.say(_IMPORT),
+            "path": made.handle,
+            "project_id": project,
+            "size_bytes": made.size_bytes,
+        }
+        return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
+
+    def _check_head(self, request: Request, most: int) -> None:
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            raise InvalidArguments(_ENCODED.format(got=shorten(encoding)), next_step=_PLAIN)
+        declared = request.headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > most:
+            raise _too_big(most)
+
+    async def _write(self, request: Request, temp: Path, most: int) -> int:
+        """Write the body piece by piece; its size. LoadRefused as soon as it is too large."""
+        size = 0
+        async with await anyio.open_file(temp, "wb", opener=_private) as file:
+            async for piece in self._pieces(request):
+                size += len(piece)
+                if size > most:
+                    raise _too_big(most)
+                await file.write(piece)
+        return size
+
+    async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
+        stream = request.stream()
+        while True:
+            try:
+                with anyio.fail_after(self._limits.upload_pause):
+                    piece = await anext(stream, None)
+            except (TimeoutError, ClientDisconnect) as error:
+                raise Refused(408, "timeout", _SLOW, _AGAIN) from error
+            if piece is None:
+                return
+            if piece:
+                yield piece
+
+    # out
+
+    async def give(self, request: Request) -> Response:
+        """`GET /exports/{id}`: a file that export_users wrote."""
+        path = self._store.offered(request.path_params["id"], identity_of(request.scope).may_use)
+        headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+        media = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+        return FileResponse(path, headers=headers, media_type=media, filename=path.name)
+
+
+def _too_big(most: int) -> LoadRefused:
+    return LoadRefused(_TOO_BIG.format(most=most >> 20), next_step=_SPLIT)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,112 @@
+"""Serving the application with uvicorn, from a bound socket to a graceful end."""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import anyio
+import uvicorn
+
+from mcp_server.errors import ConfigurationError
+from mcp_server.front.http.gate import Gate
+from mcp_server.front.http.limits import LIMITS, Limits
+from mcp_server.qp.problems import shorten
+from mcp_server.text import Text
+
+GRACE: Final = 10
+"""Seconds that calls under way are given to finish when the server is told to end."""
+
+_CANNOT = Text("{host}:{port} can't be listened on ({reason}).", "无法监听 {host}:{port}（{reason}）。")
+_OTHER_PORT = Text("Choose another one with --host and --port.", "请用 --host 和 --port 指定其他地址或端口。")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to us and ends streams that would never end by themselves."""
+
+    gate: Gate
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.gate.stop()
+        await super().shutdown(sockets)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there. ConfigurationError where that is not possible."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=512)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            _CANNOT.format(host=shorten(host), port=port, reason=reason), next_step=_OTHER_PORT
+        ) from error
+    made.setblocking(False)
+    return made
+
+
+def address_of(listening: socket.socket) -> str:
+    """The address of a socket that listens."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_of(gate: Gate, limits: Limits, *, grace: int = GRACE) -> _Server:
+    """The server, not yet started. It writes no access log: the gate does, without queries."""
+    config = uvicorn.Config(
+        gate,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=grace,
+    )
+    server = _Server(config)
+    server.gate = gate
+    return server
+
+
+def serve(gate: Gate, listening: socket.socket, limits: Limits, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; a second one does not wait for what is under way."""
+    anyio.run(_serve, server_of(gate, limits), listening, ready)
+
+
+async def _serve(server: _Server, listening: socket.socket, ready: Callable[[], None]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_end_on_signal, server)
+        ready()
+        await server.serve([listening])
+        group.cancel_scope.cancel()
+
+
+async def _end_on_signal(server: _Server) -> None:
+    if os.name == "nt":  # no such receiver there; Ctrl-C ends the process
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+
+@asynccontextmanager
+async def served(gate: Gate, limits: Limits = LIMITS) -> AsyncIterator[str]:
+    """A server on a free port of this machine, inside a running event loop; its address."""
+    listening = bound("127.0.0.1", 0)
+    server = server_of(gate, limits)
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve, [listening])
+        try:
+            yield address_of(listening)
+        finally:
+            server.should_exit = True

@@ -1,0 +1,138 @@
+"""Files that are handed over HTTP: uploads on their way into an import, exports on their way out.
+
+Each has a random id and belongs to one project; whoever may use the project may fetch or use it. An upload
+stays for a day. An export is a file in `exports/`, which belongs to people and stays until they remove it.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from mcp_server.errors import LoadRefused, NotFound
+from mcp_server.platforms.local import rows
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.workspace import explained
+from mcp_server.text import Text
+
+Direction = Literal["in", "out"]
+
+HANDLE: Final = "upload:"
+"""What the handle of an upload begins with; no path of a file that a person means does."""
+KEEP_UPLOADS: Final = timedelta(days=1)
+MOST_KEPT: Final = 2 << 30
+"""Bytes of uploads that one project may have waiting."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
+_NO_UPLOAD = Text("There is no upload {handle} in this project.", "该项目中没有上传文件 {handle}。")
+_UPLOAD_FIRST = Text(
+    "Uploads stay for a day. Send the file again (POST /imports), and give the path that the answer names.",
+    "上传的文件保留一天。请重新发送文件（POST /imports），并使用返回的 path。",
+)
+_NO_EXPORT = Text("There is no such file.", "没有这个文件。")
+_EXPORT_AGAIN = Text("Call export_users again.", "请重新调用 export_users。")
+_TOO_MUCH = Text(
+    "This project has {size} MB of uploads waiting, and no more fits.",
+    "该项目已有 {size} MB 上传文件待用，无法再接收。",
+)
+_USE_THEM = Text("Import them, or wait: each goes after a day.", "请先导入，或等待其在一天后自动清除。")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was sent to us and waits for its import."""
+
+    handle: str
+    path: Path
+    size_bytes: int
+
+
+class HandedFiles:
+    """The handed files of a workspace."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._database = catalog.database
+        self._workspace = catalog.workspace
+
+    # in
+
+    def room(self, project_id: str) -> int:
+        """Bytes that may still be uploaded into this project. LoadRefused where there is none."""
+        self._drop_old()
+        found = self._database.row(
+            "SELECT coalesce(sum(size_bytes), 0) AS size FROM handed_file WHERE direction = 'in' AND project = ?",
+            (project_id,),
+        )
+        used = int(found["size"]) if found else 0
+        if used >= MOST_KEPT:
+            raise LoadRefused(_TOO_MUCH.format(size=used >> 20), next_step=_USE_THEM)
+        return MOST_KEPT - used
+
+    def temp_path(self) -> Path:
+        """A new name to write an upload under."""
+        return self._workspace.temp_path(".upload")
+
+    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> Upload:
+        """Keep a finished upload. `suffix` is kept where it is a plain one, for the import reads the format by it."""
+        name = secrets.token_hex(16)
+        final = self._workspace.imports / (name + (suffix if _SUFFIX.fullmatch(suffix) else ""))
+        size = temp.stat().st_size
+        self._workspace.publish(temp, final)
+        self._note(name, "in", project_id, final, size, by)
+        return Upload(HANDLE + name, final, size)
+
+    def uploaded(self, handle: str, project_id: str) -> Path:
+        """The file behind a handle. NotFound, also for one of another project."""
+        path = self._found(handle.removeprefix(HANDLE), "in", lambda project: project == project_id)
+        if path is None:
+            raise NotFound(_NO_UPLOAD.format(handle=rows.shown(handle)), next_step=_UPLOAD_FIRST)
+        return path
+
+    def _drop_old(self) -> None:
+        before = rows.write_time(self._catalog.clock() - KEEP_UPLOADS)
+        with self._database.write() as db:
+            old = db.execute(
+                "SELECT * FROM handed_file WHERE direction = 'in' AND created_at < ?", (before,)
+            ).fetchall()
+            db.executemany("DELETE FROM handed_file WHERE id = ?", [(row["id"],) for row in old])
+        for row in old:
+            with explained(self._workspace.root):
+                self._workspace.absolute(row["file"]).unlink(missing_ok=True)
+
+    # out
+
+    def offer(self, path: Path, project_id: str, by: str) -> str:
+        """The name under which an exported file can be fetched: an id, with the file's suffix for people."""
+        name = secrets.token_hex(16)
+        self._note(name, "out", project_id, path, path.stat().st_size, by)
+        return name + path.suffix
+
+    def offered(self, name: str, may_use: Callable[[str], bool]) -> Path:
+        """The file of this name. NotFound, also where its project may not be used."""
+        path = self._found(name.partition(".")[0], "out", may_use)
+        if path is None:
+            raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
+        return path
+
+    # both
+
+    def _note(self, name: str, direction: Direction, project_id: str, path: Path, size: int, by: str) -> None:
+        with self._database.write() as db:
+            db.execute(
+                "INSERT INTO handed_file (id, direction, project, file, size_bytes, made_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (name, direction, project_id, self._workspace.relative(path), size, by, self._catalog.moment()),
+            )
+
+    def _found(self, name: str, direction: Direction, may_use: Callable[[str], bool]) -> Path | None:
+        if not _ID.fullmatch(name):
+            return None
+        row = self._database.row("SELECT * FROM handed_file WHERE id = ? AND direction = ?", (name, direction))
+        if row is None or not may_use(row["project"]):
+            return None
+        path = self._workspace.absolute(row["file"])
+        return path if path.is_file() else None
