@@ -6,18 +6,16 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engine.answering import AnyPlan, compile_any
 from mcp_server.engine.duck import Engine
-from mcp_server.engine.sql_guard import CheckedSql
-from mcp_server.engine.sql_plan import look_at
-from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
+from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
-from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.export import export_members, exported_columns
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
 from mcp_server.platforms.local.previewing import Look, Previewer
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
+from mcp_server.platforms.local.sql_looking import SqlLooker
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.platforms.ports import (
     Cluster,
@@ -28,12 +26,9 @@ from mcp_server.platforms.ports import (
     Page,
     Preview,
 )
-from mcp_server.qp.check import Path
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import from_written, hash_any, value_type_any, written
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.sql import Sql
-from mcp_server.qp.sql_reading import SqlSeen
 from mcp_server.text import NOTHING, Text, listed, same
 
 COUNTING = Text("Counting users", "正在统计用户")
@@ -64,6 +59,7 @@ class LocalSegments:
         self._jobs = jobs
         self._tasks = Tasks(catalog.workspace)
         self._read_only = read_only
+        self.sql_look = SqlLooker(catalog, engine)
 
     def only_reading(self) -> "LocalSegments":
         return LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
@@ -75,22 +71,6 @@ class LocalSegments:
 
     def regex_fault(self, pattern: str) -> str:
         return self._engine.regex_fault(pattern)
-
-    def sql_look(self, definition: Sql, metadata: Metadata, at: Path) -> SqlSeen:
-        def bound(checked: CheckedSql) -> Sequence[Problem]:
-            from mcp_server.engine.sql_run import bind_sql
-
-            generation = self._catalog.generation(metadata.project_id)
-            return bind_sql(
-                checked,
-                data_file(self._catalog, generation),
-                zone=metadata.zone,
-                today=metadata.today,
-                limits=self._engine.sql_limits,
-                control=Control(self._catalog.workspace),
-            )
-
-        return look_at(definition, metadata, at, bound)
 
     async def preview(
         self,
