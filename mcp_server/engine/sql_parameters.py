@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from mcp_server.errors import Problem
-from mcp_server.qp.problems import finding, shorten
+from mcp_server.qp.problems import finding, pointer, shorten
 from mcp_server.qp.sql import DayRange
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.window import Days, recent_days
@@ -116,9 +116,9 @@ def parameter_problems(names: tuple[str, ...], given: Mapping[str, DayRange], pa
             yield finding("sql_parameter_missing", path, got=name, suggestion=close)
     for name, value in given.items():
         if name not in names:
-            yield finding("sql_parameter_unused", path, got=name, suggestion=nearest(name, names))
+            yield finding("sql_parameter_unused", f"{path}{pointer([name])}", got=name, suggestion=nearest(name, names))
         elif days_of(value, date(2000, 1, 1)) is None:
-            yield finding("sql_parameter_value", path, got=_shown(value), name=shorten(name))
+            yield finding("sql_parameter_value", f"{path}{pointer([name])}", got=_shown(value), name=shorten(name))
 
 
 def days_of(value: DayRange, today: date) -> Days | None:

@@ -200,7 +200,7 @@ def test_parameters_and_values_must_meet() -> None:
     found = problems_of(EVENTS + "${PartDate:days} AND foo(1)", day="1-7")
     assert [(p.code, p.path, p.suggestion) for p in found] == [
         ("sql_parameter_missing", "/parameters", "day"),
-        ("sql_parameter_unused", "/parameters", "days"),
+        ("sql_parameter_unused", "/parameters/day", "days"),
         ("sql_function_refused", "/sql", ""),
     ]
 
