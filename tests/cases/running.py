@@ -1,7 +1,8 @@
 """What the code makes of one case: everything that stands in its folder beside the definition.
 
 `definition.json` is written by hand; `python -m tests.cases.write` writes the rest from the code, for a
-person to read before it is committed. A definition with a key of a tag is a tag's.
+person to read before it is committed. A definition with a key of a tag is a tag's. Beside SQL stands, by hand, a
+definition by conditions that says the same (`same.json`).
 """
 
 import json
@@ -22,16 +23,18 @@ from mcp_server.engine.emit import selection_sql
 from mcp_server.engine.emit_tag import tag_sql
 from mcp_server.engine.plan import ClusterSource, ValuesTag
 from mcp_server.engine.quoting import identifier
-from mcp_server.engine.sql_plan import look_at
+from mcp_server.engine.sql_plan import compile_sql, look_at
 from mcp_server.qp.check import Reading, TagReading, read, read_tag
 from mcp_server.qp.either import read_any
 from mcp_server.qp.explain import explain
+from mcp_server.qp.explain_sql import explain_sql
 from mcp_server.qp.explain_tag import explain_tag
 from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.keys import TAG_KEYS
 from mcp_server.qp.model import CLUSTER, TAG
 from mcp_server.qp.window import local, show_time
 from tests.cases.data import METADATA, OWN, WORLD
+from tests.cases.sql_running import read_sql_case, select
 from tests.reading.tables import fill
 
 CASES = Path(__file__).parent
@@ -71,8 +74,8 @@ def _shown(value: object) -> object:
 
 
 def is_tag(sent: Any) -> bool:
-    """A definition in the form of a tag's."""
-    return isinstance(sent, dict) and any(key in sent for key in TAG_KEYS)
+    """A definition in the form of a tag's; SQL is a tag's where it calls a column `value`."""
+    return isinstance(sent, dict) and (any(key in sent for key in TAG_KEYS) or " AS value" in sent.get("sql", ""))
 
 
 def names(folder: Path = CASES) -> list[str]:
@@ -135,6 +138,8 @@ def _regex_fault(connection: duckdb.DuckDBPyConnection) -> Callable[[str], str]:
 
 def run(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
     """Read, explain, compile, write as SQL and run a definition."""
+    if "sql" in sent:
+        return _run_sql(sent)
     return _run_tag(sent, connection) if is_tag(sent) else _run_cluster(sent, connection)
 
 
@@ -158,6 +163,17 @@ def _run_tag(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
     values = dict(rows)
     assert len(values) == len(rows), "a user has one value"
     return Outcome(reading.normalised, said.en, said.zh, sql, values)
+
+
+def _run_sql(sent: Any) -> Outcome:
+    tag = is_tag(sent)
+    reading = read_sql_case(sent, tag=tag)
+    checked = reading.must()
+    said = explain_sql(checked, METADATA).summary
+    plan = compile_sql(checked, METADATA)
+    rows = select(plan)
+    found = {user: value for user, value in rows} if tag else [user for (user,) in rows]  # noqa: C416 - pairs
+    return Outcome(reading.normalised, said.en, said.zh, plan.text, found)
 
 
 def _tables(clusters: Sequence[ClusterSource]) -> Tables:

@@ -1,6 +1,7 @@
 """Every case goes through all of the code, and comes out as its files say; together they use every word."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import duckdb
@@ -20,16 +21,18 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.mark.parametrize("name", names())
 def test_a_case_comes_out_as_its_files_say(name: str, connection: duckdb.DuckDBPyConnection) -> None:
-    outcome = run(definition(name), connection)
+    sent_value = definition(name)
+    outcome = run(sent_value, connection)
     written = {path.name: path.read_text(encoding="utf-8") for path in (CASES / name).iterdir()}
     sent = written.pop("definition.json")
     assert sent.endswith("\n")
+    same = json.loads(written.pop("same.json")) if "sql" in sent_value else outcome.normalised
     assert written == outcome.files()
-    _agrees_with_the_slow_reading(outcome)
+    _agrees_with_the_slow_reading(same, outcome)
 
 
-def _agrees_with_the_slow_reading(outcome: Outcome) -> None:
-    data = (outcome.normalised, WORLD.users, WORLD.events, WORLD.schema, WORLD.zone, WORLD.today, WORLD.clusters)
+def _agrees_with_the_slow_reading(same: Mapping[str, Any], outcome: Outcome) -> None:
+    data = (same, WORLD.users, WORLD.events, WORLD.schema, WORLD.zone, WORLD.today, WORLD.clusters)
     if isinstance(outcome.found, list):
         assert outcome.found == sorted(slow.select(*data)), "the second reading of qp.md selects others"
         return

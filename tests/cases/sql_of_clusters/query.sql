@@ -1,0 +1,1 @@
+SELECT c."#user_id" FROM user_result_cluster_1 AS c JOIN user_result_cluster_1 AS t ON t."#user_id" = c."#user_id" AND t.cluster_name = 'tier' WHERE c.cluster_name = 'whales' AND t.tag_value IS NOT NULL
