@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_server.operations.operation import Deps
+from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
@@ -79,6 +80,7 @@ def build(settings: Settings) -> App:
     local = _open_local(settings)
     deps = Deps(
         segments=local.segments,
+        crowds=local.crowds,
         language=settings.language,
         project_id=settings.project_id,
         read_only=settings.read_only,
@@ -107,6 +109,7 @@ class _Local:
     """The platform of this machine, open."""
 
     segments: SegmentPlatform
+    crowds: CrowdPlatform
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     tokens: "Tokens"
@@ -120,6 +123,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.computing import computing
+    from mcp_server.platforms.local.crowds import LocalCrowds
     from mcp_server.platforms.local.handed import HandedFiles
     from mcp_server.platforms.local.housekeeping import sweep
     from mcp_server.platforms.local.jobs import JobRunner
@@ -156,4 +160,5 @@ def _open_local(settings: Settings) -> _Local:
         return catalog.database.row("SELECT 1 FROM project")
 
     segments = LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only)
-    return _Local(segments, finish, tidy, Tokens(catalog), HandedFiles(catalog), catalog_answers, close)
+    crowds = LocalCrowds(catalog, engine, segments, read_only=settings.read_only)
+    return _Local(segments, crowds, finish, tidy, Tokens(catalog), HandedFiles(catalog), catalog_answers, close)

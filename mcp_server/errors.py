@@ -120,6 +120,12 @@ class NotRefreshable(InputError):
     code = "not_refreshable"
 
 
+class TaskEnded(InputError):
+    """The task's validity is over; it has to be extended first."""
+
+    code = "task_ended"
+
+
 class LoadRefused(InputError):
     """Files could not be loaded; nothing was changed. Carries the counts by reason and the first bad rows."""
 

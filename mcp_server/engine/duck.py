@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from mcp_server.engine.connection import connect, cursor
 from mcp_server.engine.dialect import DUCKDB, Tables
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from mcp_server.engine.sql_process import SqlLimits
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
 _PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
@@ -177,6 +179,11 @@ class Engine:
         """Write the rows of a query to a file; their number."""
         with self._task(control) as own:
             return _one(own.execute(f"COPY (\n{query(self._tables(data))}\n) TO {literal(str(out))} ({options})"))
+
+    def ask(self, data: DataFile, work: "Callable[[DuckDBPyConnection, Tables], T]", control: Control) -> T:
+        """What `work` finds out with a connection of its own; for small answers, not for members."""
+        with self._task(control) as own:
+            return work(own, self._tables(data))
 
     def regex_fault(self, pattern: str) -> str:
         """Why a pattern is not valid RE2; "" where it is."""

@@ -7,30 +7,31 @@ first; so it names the tools in the order of the work.
 from mcp_server.text import Language
 
 _INSTRUCTIONS = """\
-fenqun (分群) turns a sentence about users into a cluster: a named, refreshable set of users, defined by what they did (events) and who they are (properties).
+fenqun (分群) turns a sentence about users into a cluster: a named, refreshable set, defined by what they did (events) and who they are (properties).
 
 Work in this order:
 1. describe_data: find exact event names, properties and values, by English or Chinese words. Never guess names.
-2. validate_definition: checks a definition (qp), lists every problem with its path and a suggestion, and explains it in words. Mend until no problem is left; show the user the explanation.
-3. preview_definition: how many users it selects, and where each condition loses them.
-4. create_cluster when the user agrees (dry_run says what would happen). The computation starts by itself.
+2. validate_definition: lists every problem of a definition (qp) with path and suggestion, and explains it in words. Mend until none is left; show the user the explanation.
+3. preview_definition: its size, and where each condition loses users.
+4. create_cluster when the user agrees (dry_run: what would happen). It is computed at once.
 5. refresh_cluster, get_refresh_progress: progress 100 is done, -1 failed with the reason.
-6. export_users: writes the members to a file and returns its path; never paste ids into the chat.
+6. export_users: members to a file, whose path it returns; never paste ids into the chat.
 create_tag: a tag gives each user at most one value (tag_qp); update_tag changes it; all other tools serve tags too.
+Crowd analysis of a cluster: create_crowd_analysis, then get_crowd_analysis; list_crowd_analyses; update_crowd_analysis (times), reload_crowd_analysis (members), delete_crowd_analysis.
 list_clusters and get_cluster show what exists. update_cluster and delete_cluster change people's work: ask first.
 
 Traps:
 - greater and less are strict: "at least 5 times" is TIMES greater 4; "never did it" is TIMES less 1.
-- recentDay counts days back: 1-7 the past seven days without today, 0-7 seven days with today, 0-1 today. No window means all time.
+- recentDay, in days back: 1-7 the past seven without today, 0-7 seven with today, 0-1 today. No window: all time.
 - Values are texts: num "4", ftv ["3"].
 - A missing value matches only isNull, not notEqual.
-- A dynamic cluster is computed anew when the day or the data changes; a static one when it is refreshed. `fresh` says whether members are up to date.
+- A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: members are up to date.
 - Leave out what you don't need, instead of null or "".
-- An error lists problems with path, got, expected and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
+- An error lists problems with path and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
 
 Answer in the user's language."""
 
-_READ_ONLY = "This server is read-only: nothing can be created, changed, deleted or refreshed."
+_READ_ONLY = "This server is read-only: it refuses every change and refresh."
 _CHINESE = "Results are in Chinese."
 
 

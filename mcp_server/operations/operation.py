@@ -16,6 +16,7 @@ from mcp_server.effect import Effect
 from mcp_server.errors import NotAllowed
 from mcp_server.operations.handing import Files
 from mcp_server.operations.identity import Identity
+from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.qp.problems import shorten
@@ -72,6 +73,7 @@ class Deps:
     """What operations work with. One per server; `report` differs from call to call."""
 
     segments: SegmentPlatform
+    crowds: CrowdPlatform
     language: Language = "en"
     project_id: str = "1"
     """The project of a call that names none."""
@@ -85,7 +87,9 @@ class Deps:
 
     def seen_by(self, who: Identity) -> "Deps":
         """The same for this caller. One who may only read starts no computation either."""
-        return replace(self, who=who, segments=self.segments if who.may_write else self.segments.only_reading())
+        if who.may_write:
+            return replace(self, who=who)
+        return replace(self, who=who, segments=self.segments.only_reading(), crowds=self.crowds.only_reading())
 
     def project(self, named: str) -> str:
         """The project of a call: the one it names, else the server's own, else the only one of the caller.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp_server.operations import clusters, computing, definitions, metadata, tags
+from mcp_server.operations import clusters, computing, crowd_report, crowds, definitions, metadata, tags
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -19,4 +19,10 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     computing.refresh_cluster,
     computing.get_refresh_progress,
     computing.export_users,
+    crowds.create_crowd_analysis,
+    crowd_report.get_crowd_analysis,
+    crowds.list_crowd_analyses,
+    crowds.update_crowd_analysis,
+    crowds.reload_crowd_analysis,
+    crowds.delete_crowd_analysis,
 )

@@ -225,7 +225,18 @@ CODES: Mapping[str, Code] = {
         "此处没有列 {got}。#user_id 这类列名要放在双引号里。"),
     "sql_failed": _problem("The engine cannot run this SQL: {detail}", "引擎无法执行该 SQL：{detail}"),
     "sql_cluster_unknown": _problem("There is no cluster or tag {got} that could be read.", "没有可读取的分群或标签 {got}。"),
+    # crowd analysis tasks
+    "crowd_time_invalid": _problem(
+        "Not a time. Write yyyy-MM-dd HH:mm:ss, in Beijing time.", "不是合法的时间。请写成 yyyy-MM-dd HH:mm:ss（北京时间）。"),
+    "crowd_end_before_start": _problem(
+        "The end lies before the start, {start}.", "结束时间早于开始时间 {start}。"),
+    "crowd_end_not_later": _problem(
+        "The task has ended; only an end later than now ({now}) extends it.",
+        "任务已结束；只有晚于当前时间（{now}）的结束时间才能延长它。"),
     # warnings
+    "crowd_validity_over": _warning(
+        "The validity is over (now: {now}): the task counts as ended, and the crowd can't be loaded again unless it is extended.",
+        "有效期已过（当前时间：{now}）：任务视为已结束，延长有效期之前无法重新加载人群。"),
     "recent_day_six": _warning(
         '"{got}" is {days} days with today; {full} days with today would be "{better}".',
         "\"{got}\" 是含今天的 {days} 天。含今天的 {full} 天应写 \"{better}\"。"),

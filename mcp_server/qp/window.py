@@ -7,7 +7,7 @@ naive `datetime` in UTC; a `Span` is half-open, [start, end), None meaning open.
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 MAX_DAYS_BACK = 36500
@@ -57,7 +57,7 @@ def recent_days(text: str, today: date) -> Days | None:
         return None
 
 
-def instant(local: datetime, zone: ZoneInfo) -> datetime:
+def instant(local: datetime, zone: tzinfo) -> datetime:
     """A local time as an instant: in a repeated hour the first, in a skipped hour moved forward.
 
     An instant outside the years 1 to 9999 becomes the first or the last that can be held.
@@ -68,7 +68,7 @@ def instant(local: datetime, zone: ZoneInfo) -> datetime:
         return _nearest_end(local)
 
 
-def local(moment: datetime, zone: ZoneInfo) -> datetime:
+def local(moment: datetime, zone: tzinfo) -> datetime:
     """An instant as local time; at either end of the calendar the last time that can be held."""
     try:
         return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
@@ -137,7 +137,7 @@ def _offset(text: str | None) -> timedelta | None:
     return sign * timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
 
 
-def to_project_time(written: LocalTime, zone: ZoneInfo) -> datetime | None:
+def to_project_time(written: LocalTime, zone: tzinfo) -> datetime | None:
     """The local time of the project for a time that was written with an offset; None beyond the calendar."""
     if written.offset is None:
         return written.moment

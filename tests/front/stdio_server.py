@@ -10,8 +10,11 @@ from mcp_server.effect import Effect
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.stdio import log_to_stderr, serve
 from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Text
+
+NOWHERE = SimpleNamespace(name="nowhere")
 
 
 class Said(Params):
@@ -53,6 +56,8 @@ async def wait(params: Params, deps: Deps) -> Result:
 if __name__ == "__main__":
     log_to_stderr()
     serve(
-        FenqunServer((echo, work, wait), Deps(segments=cast(SegmentPlatform, SimpleNamespace(name="nowhere")))),
+        FenqunServer(
+            (echo, work, wait), Deps(segments=cast(SegmentPlatform, NOWHERE), crowds=cast(CrowdPlatform, NOWHERE))
+        ),
         lambda: None,
     )

@@ -21,11 +21,12 @@ from mcp_server.front.server import FenqunServer
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, Limit
+from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Language, Text
 
 MODES = ("legacy", "auto")
-NOWHERE = cast(SegmentPlatform, SimpleNamespace(name="nowhere"))
+NOWHERE = SimpleNamespace(name="nowhere")
 
 
 class Look(Params):
@@ -104,7 +105,15 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
 def made(
     language: Language = "en", *, read_only: bool = False, operations: tuple[Operation[Any, Any], ...] = OPERATIONS
 ) -> FenqunServer:
-    return FenqunServer(operations, Deps(segments=NOWHERE, language=language, read_only=read_only))
+    return FenqunServer(
+        operations,
+        Deps(
+            segments=cast(SegmentPlatform, NOWHERE),
+            crowds=cast(CrowdPlatform, NOWHERE),
+            language=language,
+            read_only=read_only,
+        ),
+    )
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from mcp_server.front.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 
 BASELINE = Path(__file__).with_name("budget.json")
-HARD_LIMIT = 4500
+HARD_LIMIT = 6000
 GROWTH = 1.05
 
 

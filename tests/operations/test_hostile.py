@@ -19,6 +19,8 @@ from tests import small
 
 TIERS = {"userTagValueDefs": [{"tagValue": "buyer", "userClusterDef": small.BUYERS}]}
 NAMES = [o.name for o in OPERATIONS]
+TASK = "the task"
+"""Stands for the id of a crowd analysis task of `buyers`: ids are never given twice."""
 
 VALID: dict[str, dict[str, Any]] = {
     "describe_data": {},
@@ -34,8 +36,14 @@ VALID: dict[str, dict[str, Any]] = {
     "refresh_cluster": {"cluster": "buyers"},
     "get_refresh_progress": {"cluster": "buyers"},
     "export_users": {"cluster": "buyers", "properties": ["level", "city"]},
+    "create_crowd_analysis": {"crowd_id": "buyers", "start_time": "2026-07-01 00:00:00", "end_time": "2026-07-31 23:59:59"},
+    "get_crowd_analysis": {"task_id": TASK},
+    "list_crowd_analyses": {"crowd_id": "buyers"},
+    "update_crowd_analysis": {"task_id": TASK, "end_time": "2026-08-31"},
+    "reload_crowd_analysis": {"task_id": TASK, "dry_run": True},
+    "delete_crowd_analysis": {"task_id": TASK, "dry_run": True},
 }  # fmt: skip
-"""Arguments that each tool accepts, once the cluster `buyers` and the tags `tiers` and `ranks` exist."""
+"""Arguments that each tool accepts, once the cluster `buyers`, the tags `tiers` and `ranks` and a task exist."""
 
 
 def deep(levels: int) -> list[Any]:
@@ -80,8 +88,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture
-def server(app: App) -> FenqunServer:
-    """The server, with `buyers`, `tiers` and `ranks` there (some hostile values of `dry_run` are plain false)."""
+def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
+    """The server, with `buyers`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
     made = app.server()
     for tool in ("create_cluster", "create_tag"):
         result = anyio.run(made.call_tool, tool, VALID[tool])
@@ -89,6 +97,10 @@ def server(app: App) -> FenqunServer:
     result = anyio.run(made.call_tool, "create_tag", VALID["create_tag"] | {"cluster_name": "ranks"})
     changed = (result.structured_content or {}).get("code") == "name_taken"  # some hostile definitions are legal
     assert changed or not result.is_error, result
+    result = anyio.run(made.call_tool, "create_crowd_analysis", VALID["create_crowd_analysis"])
+    task = (result.structured_content or {})["result"]["task_id"]
+    for tool in [tool for tool, arguments in VALID.items() if arguments.get("task_id") == TASK]:
+        monkeypatch.setitem(VALID, tool, VALID[tool] | {"task_id": task})
     return made
 
 

@@ -124,5 +124,26 @@ CREATE TABLE handed_file (
 );
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS)
+_CROWDS = """
+-- A crowd analysis task. Times of the validity as on the vendor's page: Beijing time, yyyy-MM-dd HH:mm:ss.
+-- version: the members that were loaded; it is kept for as long as the task names it. joined, gone: what the last reload changed.
+CREATE TABLE crowd_task (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster INTEGER NOT NULL REFERENCES cluster(id),
+    version INTEGER NOT NULL,
+    start_time TEXT NOT NULL,
+    end_time TEXT NOT NULL,
+    analysis TEXT NOT NULL,
+    loaded_at TEXT NOT NULL,
+    joined INTEGER,
+    gone INTEGER,
+    revision INTEGER NOT NULL,
+    FOREIGN KEY (cluster, version) REFERENCES version(cluster, number)
+);
+CREATE UNIQUE INDEX crowd_task_period ON crowd_task(cluster, start_time, end_time);
+-- Ids look like those of the page (100001), and unlike those of clusters, with which they would be mistaken.
+INSERT INTO sqlite_sequence (name, seq) VALUES ('crowd_task', 100000);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS)
 """STEPS[n] leads from schema version n to n + 1."""

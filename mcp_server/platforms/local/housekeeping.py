@@ -24,6 +24,8 @@ _OLD_VERSIONS = (
     " AND later.local_day = version.local_day AND later.number > version.number)"
     " AND (SELECT count(DISTINCT newer.local_day) FROM version newer WHERE newer.cluster = version.cluster"
     " AND newer.local_day > version.local_day) < ?)"
+    " AND NOT EXISTS (SELECT 1 FROM crowd_task WHERE crowd_task.cluster = version.cluster"
+    " AND crowd_task.version = version.number)"
 )
 _OLD_GENERATIONS = (
     "DELETE FROM generation WHERE EXISTS (SELECT 1 FROM generation newer WHERE newer.project = generation.project"

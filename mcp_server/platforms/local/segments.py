@@ -10,6 +10,7 @@ from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
+from mcp_server.platforms.local.crowd_store import CrowdStore
 from mcp_server.platforms.local.export import export_members, exported_columns
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
@@ -41,6 +42,11 @@ _CHANGE_FIRST = Text(
     "Change those with update_cluster or update_tag, or delete them, first.",
     "请先用 update_cluster 或 update_tag 修改它们，或先将其删除。",
 )
+_HAS_TASKS = Text(
+    "{name} can't be deleted: crowd analysis task(s) {ids} hold its members.",
+    "无法删除 {name}：人群分析任务 {ids} 使用其成员。",
+)
+_END_TASKS = Text("Delete those with delete_crowd_analysis first.", "请先用 delete_crowd_analysis 删除这些任务。")
 _FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
 _MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前的分群另建一个。")
 
@@ -63,6 +69,11 @@ class LocalSegments:
 
     def only_reading(self) -> "LocalSegments":
         return LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Runs the engine's work of calls, so many at a time; shared by all that use this engine."""
+        return self._tasks
 
     # data
 
@@ -162,6 +173,10 @@ class LocalSegments:
             if users:
                 named = listed([same(name) for name in users])
                 raise ClusterInUse(_IN_USE.format(name=record.name, users=named), next_step=_CHANGE_FIRST)
+            tasks = CrowdStore(self._catalog).using(record.id)
+            if tasks:
+                ids = listed([same(task) for task in tasks])
+                raise ClusterInUse(_HAS_TASKS.format(name=record.name, ids=ids), next_step=_END_TASKS)
 
         self._catalog.delete_cluster(record.id, cluster.revision, unused)
 

@@ -1,0 +1,187 @@
+"""How a crowd analysis task is told, and how its times are read."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from mcp_server.errors import InvalidArguments, Problem, Repair
+from mcp_server.operations.cluster_state import counted, sentence
+from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
+from mcp_server.operations.operation import Deps, Result
+from mcp_server.platforms.crowd_port import BEIJING, Crowd, CrowdTask, Drift, State, Validity
+from mcp_server.qp.problems import finding
+from mcp_server.qp.window import parse_time, show_time, to_project_time
+from mcp_server.text import NOTHING, Text
+
+OK = 0
+"""`code` of what succeeded. The page shows only the code of an error (99)."""
+
+
+class CrowdTaskRow(Result.Row):
+    """A task: the page's fields first; times are Beijing time."""
+
+    task_id: str = ""
+    crowd_id: str
+    start_time: str
+    end_time: str
+    crowd_name: str = ""
+    state: str = Field("", description="waiting, running or ended")
+    users_num: int | None = Field(None, description="Members loaded")
+    loaded_time: str = ""
+
+
+class CrowdTaskState(Result):
+    """Answer of everything that ends with one task."""
+
+    result: CrowdTaskRow | None = None
+    code: int | None = None
+    msg: str | None = None
+    success: bool | None = None
+    dry_run: bool = False
+    existed: bool = Field(False, description="True where the task was there already")
+    joined: int | None = Field(None, description="Users that a reload adds")
+    left: int | None = Field(None, description="Users that a reload removes")
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()
+    repairs: tuple[RepairRow, ...] = ()
+
+
+def task_row(task: CrowdTask) -> CrowdTaskRow:
+    return CrowdTaskRow(
+        task_id=task.task_id,
+        crowd_id=task.crowd_id,
+        start_time=show_time(task.validity.start),
+        end_time=show_time(task.validity.end),
+        crowd_name=task.crowd_name,
+        state=task.state,
+        users_num=task.users_num,
+        loaded_time=task.loaded_at,
+    )
+
+
+def draft_row(crowd: Crowd, validity: Validity) -> CrowdTaskRow:
+    """A task that is not there yet."""
+    return CrowdTaskRow(
+        crowd_id=crowd.crowd_id,
+        start_time=show_time(validity.start),
+        end_time=show_time(validity.end),
+        crowd_name=crowd.name,
+        users_num=crowd.users_num,
+    )
+
+
+def done(task: CrowdTask, said: Text, next_step: Text, deps: Deps, **more: Any) -> CrowdTaskState:
+    """An answer about a task as it stands; `said` may name it by {id}."""
+    named = said.format(id=task.task_id)
+    return CrowdTaskState(
+        message=deps.say(sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))),
+        next=deps.say(next_step),
+        result=task_row(task),
+        code=OK,
+        msg="OK",
+        success=True,
+        **more,
+    )
+
+
+_ABOUT = Text(
+    "crowd {name} (id {id}){users}, {period} Beijing time", "人群 {name}（id {id}）{users}，有效期为北京时间 {period}"
+)
+_PERIOD = Text("{start} to {end}", "{start} 至 {end}")
+STATES: dict[State, Text] = {
+    "waiting": Text("not begun", "未开始"),
+    "running": Text("running", "进行中"),
+    "ended": Text("ended", "已结束"),
+}
+
+
+def about(name: str, crowd_id: str, users_num: int | None, validity: Validity) -> Text:
+    """Crowd, size and validity as a clause."""
+    users = NOTHING if users_num is None else Text(", {n}", "，{n}").format(n=counted(users_num))
+    return _ABOUT.format(name=name, id=crowd_id, users=users, period=period(validity))
+
+
+def period(validity: Validity) -> Text:
+    return _PERIOD.format(start=show_time(validity.start), end=show_time(validity.end))
+
+
+def said_drift(drift: Drift, words: Text) -> Text:
+    """A sentence with the places {joined} and {left}."""
+    return words.format(joined=counted(drift.joined), left=counted(drift.left))
+
+
+# reading times
+
+
+class ReadPeriod(NamedTuple):
+    """The times of a call; one that is not given is None."""
+
+    start: datetime | None
+    end: datetime | None
+    repairs: tuple[Repair, ...] = ()
+
+
+_WHOLE_DAY = Text("a date alone is its whole day", "只写日期表示当天全天")
+_CONVERTED = Text("converted to Beijing time", "已换算为北京时间")
+_FORM = Text("written as yyyy-MM-dd HH:mm:ss", "按 yyyy-MM-dd HH:mm:ss 书写")
+_BAD_TIMES = Text("The validity can't be used; nothing was changed.", "有效期不可用；未做任何更改。")
+_MEND = Text("Mend it and call again.", "请修正后重新调用。")
+
+
+def read_period(start: str, end: str, *, both: bool) -> ReadPeriod:
+    """The start and the end as they were sent. InvalidArguments where one cannot be read, or (`both`) is missing."""
+    problems: list[Problem] = []
+    repairs: list[Repair] = []
+    moments = []
+    for name, text in (("start_time", start), ("end_time", end)):
+        moment = None
+        if text or both:
+            moment = _moment(text, f"/{name}", last=name == "end_time", repairs=repairs)
+            if moment is None:
+                problems.append(finding("crowd_time_invalid", f"/{name}", got=text))
+        moments.append(moment)
+    refuse(problems)
+    return ReadPeriod(moments[0], moments[1], tuple(repairs))
+
+
+def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datetime | None:
+    written = parse_time(text.strip())
+    moment = to_project_time(written, BEIJING) if written else None
+    if written is None or moment is None:
+        return None
+    moment = moment.replace(microsecond=0)
+    if written.bare_date and last:
+        moment = moment.replace(hour=23, minute=59, second=59)
+    shown = show_time(moment)
+    if shown != text:
+        reason = _WHOLE_DAY if written.bare_date else _CONVERTED if written.offset is not None else _FORM
+        repairs.append(Repair(path, text, shown, reason))
+    return moment
+
+
+def in_order(validity: Validity, path: str = "/end_time") -> None:
+    """InvalidArguments where the end lies before the start."""
+    if validity.end < validity.start:
+        start, end = show_time(validity.start), show_time(validity.end)
+        refuse([finding("crowd_end_before_start", path, got=end, start=start)])
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """InvalidArguments with these problems, where there are any."""
+    if problems:
+        raise InvalidArguments(_BAD_TIMES, next_step=_MEND, problems=problems)
+
+
+def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
+    """A validity that is over is allowed, and said."""
+    if validity.state(now) != "ended":
+        return []
+    return [finding("crowd_validity_over", "/end_time", got=show_time(validity.end), now=show_time(now))]
+
+
+def findings(warnings: Sequence[Problem], repairs: Sequence[Repair], deps: Deps) -> dict[str, Any]:
+    """Both as fields of an answer."""
+    return {"warnings": problem_rows(warnings, deps), "repairs": repair_rows(repairs, deps)}

@@ -1,0 +1,209 @@
+"""Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's versions.
+
+The version stays for as long as a task names it (housekeeping.py), so the members of a task are fixed until it is
+reloaded, whatever becomes of the cluster. What is known of them is kept with the task and worked out again once the
+data, the day or the validity is another one.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from mcp_server.engine.crowd import Stages, changes, look_at, told_properties
+from mcp_server.engine.duck import DataFile, Engine
+from mcp_server.errors import InvalidArguments
+from mcp_server.platforms.crowd_port import BEIJING, Crowd, CrowdAnalysis, CrowdTask, CrowdTaskPage, Drift, Validity
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.computing import data_file
+from mcp_server.platforms.local.control import Control
+from mcp_server.platforms.local.crowd_days import calendar
+from mcp_server.platforms.local.crowd_facts import analysis, facts
+from mcp_server.platforms.local.crowd_store import CrowdStore, TaskRecord
+from mcp_server.platforms.local.known import moves, not_ready
+from mcp_server.platforms.local.records import Facts, GenerationRecord, VersionRecord
+from mcp_server.platforms.local.segments import LocalSegments
+from mcp_server.platforms.ports import Cluster, OnProgress
+from mcp_server.qp.model import TAG
+from mcp_server.qp.window import day_start, local, show_time
+from mcp_server.text import NOTHING, Text
+
+ANALYSING = Text("Analysing the crowd", "正在分析人群")
+COMPARING = Text("Comparing the members", "正在比较成员")
+
+_FIRST = Text("{name} is out of date ({why}) and is computed first.", "{name} 已过期（{why}），会先重新计算。")
+_STALE = Text(
+    "{name} is out of date ({why}); refresh_cluster computes it again.",
+    "{name} 已过期（{why}）；可用 refresh_cluster 重新计算。",
+)
+_FAILED = Text(
+    "The last computation of {name} failed; its last good members are used. {why}",
+    "{name} 上次计算失败，使用的是上一个可用版本的成员。{why}",
+)
+_IS_TAG = Text("{name} is a tag; a crowd is a cluster.", "{name} 是标签；人群须为分群。")
+_MAKE_CLUSTER = Text(
+    "Create a cluster with the tag's value as its condition, and analyse that.",
+    "请以该标签的取值为条件创建分群，再对其分析。",
+)
+
+
+class LocalCrowds:
+    """The platform of crowd analysis tasks of this machine (`platforms.crowd_port.CrowdPlatform`)."""
+
+    name = "local"
+
+    def __init__(self, catalog: Catalog, engine: Engine, segments: LocalSegments, *, read_only: bool = False) -> None:
+        self._catalog = catalog
+        self._engine = engine
+        self._segments = segments
+        self._store = CrowdStore(catalog)
+        self._read_only = read_only
+
+    def only_reading(self) -> "LocalCrowds":
+        return LocalCrowds(self._catalog, self._engine, self._segments.only_reading(), read_only=True)
+
+    # what there is
+
+    def now(self, project_id: str) -> datetime:
+        metadata = self._catalog.metadata(project_id)
+        if metadata.as_of is not None:
+            return local(day_start(metadata.as_of, metadata.tz), BEIJING)
+        return self._catalog.clock().astimezone(BEIJING).replace(tzinfo=None, microsecond=0)
+
+    async def crowd(self, project_id: str, crowd: str) -> Crowd:
+        cluster = await self._segments.get(project_id, crowd)
+        if cluster.catalog == TAG:
+            raise InvalidArguments(_IS_TAG.format(name=cluster.cluster_name), next_step=_MAKE_CLUSTER)
+        if cluster.users_num is None and not moves(cluster.cluster_type):
+            raise not_ready(cluster.cluster_name, cluster.failure)
+        return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, _note(cluster))
+
+    async def get(self, project_id: str, task_id: str) -> CrowdTask:
+        return self._seen(self._store.task(project_id, task_id))
+
+    async def find(self, crowd: Crowd, validity: Validity) -> CrowdTask | None:
+        found = self._store.same(crowd.project_id, int(crowd.crowd_id), validity)
+        return self._seen(found) if found else None
+
+    async def search(self, project_id: str, *, crowd_id: str, offset: int, limit: int) -> CrowdTaskPage:
+        self._catalog.project(project_id)
+        cluster = self._catalog.find(project_id, crowd_id).id if crowd_id else None
+        found, total = self._store.page(project_id, cluster=cluster, offset=offset, limit=limit)
+        return CrowdTaskPage(tuple(map(self._seen, found)), total)
+
+    def _seen(self, record: TaskRecord) -> CrowdTask:
+        return CrowdTask(
+            task_id=str(record.id),
+            crowd_id=str(record.cluster),
+            crowd_name=record.cluster_name,
+            project_id=record.project,
+            validity=record.validity,
+            state=record.validity.state(self.now(record.project)),
+            users_num=record.users_num,
+            loaded_at=show_time(record.loaded_at.astimezone(BEIJING).replace(tzinfo=None, microsecond=0)),
+            revision=record.revision,
+        )
+
+    # changes
+
+    async def create(self, crowd: Crowd, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
+        version = await self._members(crowd.project_id, crowd.crowd_id, on_progress)
+        found = await self._found_out(crowd.project_id, version.file, validity, on_progress)
+        return self._seen(self._store.add(crowd.project_id, version.cluster, version.number, validity, found))
+
+    async def update(self, task: CrowdTask, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
+        record = self._as_read(task)
+        found = await self._found_out(record.project, record.file, validity, on_progress)
+        return self._seen(self._store.extend(record, validity, found))
+
+    async def drift(self, task: CrowdTask, *, on_progress: OnProgress) -> Drift:
+        record = self._as_read(task)
+        current = self._catalog.cluster(record.cluster).current
+        return await self._drift(record, current, on_progress) if current else Drift(0, 0)
+
+    async def reload(self, task: CrowdTask, *, on_progress: OnProgress) -> tuple[CrowdTask, Drift]:
+        record = self._as_read(task)
+        version = await self._members(record.project, task.crowd_id, on_progress)
+        drift = await self._drift(record, version, on_progress)
+        found = await self._found_out(record.project, version.file, record.validity, on_progress)
+        return self._seen(self._store.reload(record, version.number, drift, found)), drift
+
+    async def delete(self, task: CrowdTask) -> None:
+        self._store.delete(int(task.task_id), task.project_id, task.revision)
+
+    def _as_read(self, task: CrowdTask) -> TaskRecord:
+        """Its record, to be changed only if it still is as the caller saw it."""
+        return replace(self._store.task(task.project_id, task.task_id), revision=task.revision)
+
+    async def _members(self, project_id: str, crowd_id: str, on_progress: OnProgress) -> VersionRecord:
+        """The crowd's current version; a dynamic cluster that is out of date is computed first."""
+        cluster: Cluster = await self._segments.get(project_id, crowd_id)
+        if moves(cluster.cluster_type) and not cluster.fresh:
+            cluster = await self._segments.refresh(cluster, seconds=None, on_progress=on_progress)
+        current = self._catalog.find(project_id, crowd_id).current
+        if current is None:
+            raise not_ready(cluster.cluster_name, cluster.failure)
+        return current
+
+    # analysis
+
+    async def analysis(self, task: CrowdTask, *, on_progress: OnProgress) -> CrowdAnalysis:
+        record = self._as_read(task)
+        generation = self._catalog.generation(record.project)
+        if not _rests_on(record.analysis, generation):
+            found = await self._found_out(record.project, record.file, record.validity, on_progress)
+            if not self._read_only:
+                self._store.keep_analysis(record, found)
+        else:
+            found = record.analysis
+        current = self._catalog.cluster(record.cluster).current
+        since = await self._drift(record, current, on_progress) if current else None
+        return analysis(found, generation.metadata.zone, record.reload, since)
+
+    async def _found_out(self, project_id: str, file: str, validity: Validity, on_progress: OnProgress) -> Facts:
+        """Ask the engine about the members in a file of the workspace."""
+        generation = self._catalog.generation(project_id)
+        metadata = generation.metadata
+        days = calendar(validity, metadata)
+        properties = told_properties(metadata.properties)
+
+        def work(control: Control) -> Facts:
+            stages = Stages(control, len(properties) + 2)
+            instants = days.instants if days else None
+            found = self._engine.ask(
+                self._data(generation, file), lambda own, t: look_at(own, t, properties, instants, stages), stages
+            )
+            return {**facts(found, days, metadata), **_ground(generation)}
+
+        return await self._segments.tasks.run(work, on_progress, ANALYSING)
+
+    async def _drift(self, record: TaskRecord, version: VersionRecord, on_progress: OnProgress) -> Drift:
+        """From the loaded members to those of a version of the cluster."""
+        if version.number == record.version:
+            return Drift(0, 0)
+        data = self._data(self._catalog.generation(record.project), record.file, version.file)
+        joined, left = await self._segments.tasks.run(
+            lambda control: self._engine.ask(data, changes, control), on_progress, COMPARING
+        )
+        return Drift(joined, left)
+
+    def _data(self, generation: GenerationRecord, *files: str) -> DataFile:
+        data = data_file(self._catalog, generation)
+        return DataFile(data.path, data.users_complete, tuple(map(self._catalog.workspace.absolute, files)))
+
+
+def _note(cluster: Cluster) -> Text:
+    """Why the members are not up to date, and what becomes of that."""
+    if cluster.progress < 0:
+        return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
+    if cluster.fresh:
+        return NOTHING
+    words = _FIRST if moves(cluster.cluster_type) else _STALE
+    return words.format(name=cluster.cluster_name, why=cluster.stale_because)
+
+
+def _ground(generation: GenerationRecord) -> Facts:
+    """What an analysis rests on, besides its members and its validity."""
+    return {"generation": generation.number, "today": str(generation.metadata.today)}
+
+
+def _rests_on(kept: Facts, generation: GenerationRecord) -> bool:
+    return all(kept.get(key) == value for key, value in _ground(generation).items())
