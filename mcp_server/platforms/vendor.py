@@ -1,0 +1,83 @@
+"""What the three vendors' clients share: reading JSON leniently, and quoting a vendor's words safely."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mcp_server.errors import OutcomeUnknown, VendorUnreadable
+from mcp_server.text import Text
+
+LONGEST_QUOTE = 300
+"""Characters of a vendor's words that are passed on."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def quoted(words: object, secrets: Iterable[str] = ()) -> str:
+    """A vendor's words as data: on one line, cut, and without what must not be shown."""
+    said = _CONTROL.sub(" ", str(words)).strip()
+    for secret in secrets:
+        if secret:
+            said = said.replace(secret, "***")
+    return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
+
+
+class Unreadable(Exception):
+    """An answer that is not in the documented form; whether that is harmless depends on what was asked."""
+
+
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """An answer as a JSON object. Raw line breaks inside texts are let pass (vendors.md A5). Unreadable otherwise."""
+    try:
+        value = json.loads(body.decode("utf-8-sig"), strict=False)
+    except (ValueError, RecursionError):
+        raise Unreadable from None
+    if not isinstance(value, Mapping):
+        raise Unreadable
+    return value
+
+
+def whole(value: object, default: int = 0) -> int:
+    """A whole number that may have come as text; the default where it is none."""
+    if isinstance(value, bool):
+        return default
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        return default
+
+
+def truth(value: object) -> bool:
+    """True, also as text or 1."""
+    return str(value).strip().casefold() in ("true", "1")
+
+
+def words(value: object) -> str:
+    """A text; "" for null."""
+    return "" if value is None else str(value)
+
+
+_UNREADABLE = Text(
+    "{platform} answered something that is not in its documented form.", "{platform}返回了不符合其文档格式的内容。"
+)
+_MAYBE = Text(
+    "The change was sent to {platform}, but its answer was lost or unreadable: it may have happened.",
+    "更改已发往{platform}，但没有收到可读的响应：更改可能已生效。",
+)
+
+
+def unreadable(platform: Text) -> VendorUnreadable:
+    """The answer to a question could not be read."""
+    return VendorUnreadable(
+        _UNREADABLE.format(platform=platform),
+        next_step=Text(
+            "Nothing was changed. If it stays so, the address may be wrong: `fenqun doctor` looks at it.",
+            "未做任何更改。若一直如此，可能是地址有误，可用 `fenqun doctor` 检查。",
+        ),
+    )
+
+
+def outcome_unknown(platform: Text, settle: Text) -> OutcomeUnknown:
+    """A change may have happened; `settle` names the read that tells."""
+    return OutcomeUnknown(_MAYBE.format(platform=platform), next_step=settle)
