@@ -116,6 +116,8 @@ class Transport:
         """
         self.base = checked_base(base, plain_private=plain_private)
         self.host = urlsplit(self.base).hostname or ""
+        self.authority = urlsplit(self.base).netloc
+        """Host and port as they stand in the Host header."""
         self._policy = policy
         self._made: httpx.AsyncClient | None = None
         self._room = anyio.Semaphore(policy.at_once)

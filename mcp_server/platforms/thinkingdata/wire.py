@@ -7,7 +7,6 @@ Quirks, each with a test of its own (tests/vendors/test_thinkingdata_wire.py):
 * TE3 `projectId` is a number in every example although the table says String.
 * TE4 nothing is sent where the page knows no parameter: no empty ones, and by-name calls carry no id.
 * TE5 `remarks` of a condition cluster is not in the page's body: unverified, sent only where that is allowed.
-* TE6 an import sends headerless CSV with CRLF after every line, as in the page's trace.
 """
 
 import json

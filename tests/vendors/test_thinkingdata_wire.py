@@ -1,0 +1,179 @@
+"""ThinkingData's form, as it goes out and as it is read; each quirk of wire.py has its test."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from mcp_server.errors import VendorBusy, VendorDenied, VendorRejected
+from mcp_server.platforms.thinkingdata import replies, wire
+from mcp_server.platforms.transport import Outgoing
+from mcp_server.platforms.vendor import Unreadable
+from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
+from mcp_server.qp.model import Qp
+from mcp_server.qp.tags import TagQp
+
+TOKEN = "bTOz+KiT/="
+
+
+def body(out: Outgoing) -> Any:
+    assert isinstance(out.body, bytes)
+    return json.loads(out.body)
+
+
+def query(out: Outgoing) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(out.path).query, keep_blank_values=True, strict_parsing=True))
+
+
+def test_te1_the_token_stands_in_the_query() -> None:
+    out = wire.get(wire.DETAIL, TOKEN, projectId="102", clusterId="970")
+    assert out.path.startswith("/open/user-cluster-detail?token=bTOz%2BKiT%2F%3D&")
+    assert query(out) == {"token": TOKEN, "projectId": "102", "clusterId": "970"}
+
+
+def test_te2_a_sign_in_a_property_name_is_encoded() -> None:
+    assert "mainColumnName=%23account_id" in wire.path(wire.IMPORT_ADD, TOKEN, mainColumnName="#account_id")
+
+
+def test_te3_the_project_is_a_number_in_a_body() -> None:
+    made = wire.definition_body(Qp.model_validate(EXAMPLE), "102", cluster_type="cluster_by_static_condition", display_name="d", cluster_name="c")  # fmt: skip
+    assert made["projectId"] == 102
+    assert made["clusterCatalog"] == "catalog_cluster"
+    assert made["qp"] == EXAMPLE
+
+
+def test_te4_what_is_empty_is_not_sent() -> None:
+    assert query(wire.post(wire.DELETE_BY_NAME, TOKEN, None, clusterName="a", remarks="")) == {
+        "token": TOKEN,
+        "clusterName": "a",
+    }
+    assert wire.post(wire.DELETE, TOKEN).body == b""
+    assert "clusterName" not in wire.list_body("1", "catalog_tag", ("tag_by_static_condition",), "", 1, 10)
+    made = wire.definition_body(Qp.model_validate(EXAMPLE), "1", cluster_type="cluster_by_static_condition", display_name="d")  # fmt: skip
+    assert "clusterName" not in made
+
+
+def test_te5_remarks_are_sent_only_where_they_are_given() -> None:
+    qp = Qp.model_validate(EXAMPLE)
+    named: dict[str, str] = {"cluster_type": "cluster_by_static_condition", "display_name": "d"}
+    assert "remarks" not in wire.definition_body(qp, "1", **named)
+    assert wire.definition_body(qp, "1", remarks="r", **named)["remarks"] == "r"
+
+
+@pytest.mark.parametrize("number", range(len(TAG_EXAMPLES)))
+def test_a_tag_says_its_kind(number: int) -> None:
+    tag = TagQp.model_validate(TAG_EXAMPLES[number])
+    made = wire.definition_body(tag, "2", cluster_type="tag_by_static_condition", display_name="标签_test", cluster_name="t")  # fmt: skip
+    assert made["subConditionTabType"] == tag.kind
+    assert made["clusterCatalog"] == "catalog_tag"
+    assert set(made) == {"projectId", "clusterName", "clusterCatalog", "clusterType", "subConditionTabType", "displayName", "tagQp"}  # fmt: skip
+
+
+def test_a_query_stands_in_the_body() -> None:
+    out = wire.sql("SELECT 'a&b'", TOKEN, 60)
+    assert isinstance(out.body, bytes)
+    assert dict(parse_qsl(out.body.decode())) == {"sql": "SELECT 'a&b'", "format": "json", "timeoutSeconds": "60"}
+    assert "SELECT" not in out.path
+
+
+# replies
+
+
+def envelope(data: object, code: object = 0, message: str = "success") -> bytes:
+    return json.dumps({"data": data, "return_code": code, "return_message": message}, ensure_ascii=False).encode()
+
+
+def test_only_code_0_is_success_whatever_http_says() -> None:
+    assert replies.data_of(envelope(970)) == 970
+    assert replies.data_of(envelope(970, "0")) == 970
+    with pytest.raises(VendorDenied) as denied:
+        replies.data_of(envelope(None, -1008, "参数(token)为空"))
+    assert "参数(token)为空" in denied.value.message.en
+    with pytest.raises(VendorBusy):
+        replies.data_of(envelope(None, -1005, "too frequent"))
+    with pytest.raises(VendorRejected) as rejected:
+        replies.data_of(envelope(None, -1999, f"bad {TOKEN}\u202e\n" + "x" * 1000), (TOKEN,))
+    assert TOKEN not in rejected.value.message.en
+    assert len(rejected.value.message.en) < 400
+    assert replies.is_busy(envelope(None, "-1005"))
+    assert not replies.is_busy(b"<html>")
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"{}", b'{"data":1}', b"\xff", b'"text"'])
+def test_what_is_no_envelope_is_unreadable(answer: bytes) -> None:
+    with pytest.raises(Unreadable):
+        replies.data_of(answer)
+
+
+DETAIL: dict[str, Any] = {
+    "clusterName": "recent_7_days_consume",
+    "clusterType": "cluster_by_static_condition",
+    "displayName": "recent_7_days_consume",
+    "id": 970,
+    "progress": 1,
+    "projectId": 102,
+    "refreshTime": "2020-01-10 10:51:14",
+    "userClusterDef": EXAMPLE,
+    "userId": 13,
+    "usersNum": 0,
+}
+"""The page's example."""
+
+
+def test_the_pages_detail_is_read() -> None:
+    found = replies.cluster_in(DETAIL)
+    assert (found.cluster_id, found.name, found.progress, found.users_num) == ("970", "recent_7_days_consume", 1, 0)
+    assert found.definition == EXAMPLE
+    assert found.catalog == "catalog_cluster"
+
+
+def test_a_detail_is_read_leniently() -> None:
+    loose = {"id": "9223372036854775807", "clusterName": "t", "clusterType": "tag_by_static_condition", "progress": "-1", "usersNum": None, "userTagDef": json.dumps(TAG_EXAMPLES[0]), "more": [1]}  # fmt: skip
+    found = replies.cluster_in(loose)
+    assert (found.cluster_id, found.catalog, found.progress, found.users_num) == ("9223372036854775807", "catalog_tag", -1, None)  # fmt: skip
+    assert found.definition == TAG_EXAMPLES[0]
+    assert replies.cluster_in(DETAIL | {"userClusterDef": "{no json"}).definition == {}
+    for broken in (None, [], {}, DETAIL | {"id": None}, DETAIL | {"clusterName": ""}):
+        with pytest.raises(Unreadable):
+            replies.cluster_in(broken)
+
+
+def test_a_page_is_read_with_its_total() -> None:
+    page = replies.page_in({"pagerResult": {"totalNum": "12"}, "userClusters": [DETAIL]})
+    assert (len(page.items), page.total) == (1, 12)
+    assert replies.page_in({"userClusters": None}).total == 0
+    for broken in (None, [], {"userClusters": "x"}, {"userClusters": [{}]}):
+        with pytest.raises(Unreadable):
+            replies.page_in(broken)
+
+
+def test_the_counters_of_an_import_may_be_missing() -> None:
+    counts = replies.counts_in({"clusterId": 1889, "tagValueNullNum": 0, "unmatchedNum": 1, "uploadNum": "5", "userNum": 4})  # fmt: skip
+    assert counts == replies.Counts("1889", 5, 4, 1, 0)
+    assert replies.counts_in("") is None
+
+
+def test_ids_and_progress_are_numbers() -> None:
+    assert replies.new_id_in(970) == replies.new_id_in(" 970 ") == "970"
+    for broken in (None, True, "x", -1, 1.5, {}):
+        with pytest.raises(Unreadable):
+            replies.new_id_in(broken)
+    assert replies.progress_in({"progress": "80"}) == 80
+    for nothing in (None, {}, 80):
+        with pytest.raises(Unreadable):
+            replies.progress_in(nothing)
+
+
+def test_a_querys_answer_is_an_envelope_and_rows_whose_digits_stay() -> None:
+    head = envelope({"headers": ["#user_id", "n"]})
+    headers, rows = replies.rows_in(head + b'\n[9223372036854775807, 0.10000000000000000001]\r\n\n["a", null]\n')
+    assert headers == ("#user_id", "n")
+    assert list(rows) == [[9223372036854775807, "0.10000000000000000001"], ["a", None]]
+    for broken in (envelope({}), b"", envelope({"headers": "x"})):
+        with pytest.raises(Unreadable):
+            replies.rows_in(broken)
+    with pytest.raises(Unreadable):
+        list(replies.rows_in(head + b'\n{"a":1}')[1])
+    with pytest.raises(VendorRejected):
+        replies.rows_in(envelope(None, -1, "bad sql"))
