@@ -217,6 +217,28 @@ def test_the_lines_for_the_desktop_client_start_this_server(english: Told, home:
     assert entry["args"][-3:] == ["serve", "--workspace", str(home / "demo")]
 
 
+DEFINITIONS = [
+    block
+    for block in re.findall("```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    if "mcpServers" not in block
+]
+
+
+def test_the_definitions_in_the_readme_are_valid_over_this_data(
+    english: Told, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert english.status == 0
+    assert len(DEFINITIONS) == 3
+    for block in DEFINITIONS:
+        arguments = {"tag_qp" if "userTag" in block else "qp": json.loads(block)}
+        call = ["call", "validate_definition", json.dumps(arguments), "--json", "--workspace", str(home / "demo")]
+        assert main(call) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["valid"], found
+        assert "repairs" not in found
+        assert {warning["code"] for warning in found.get("warnings", ())} <= {"sql_local_only"}
+
+
 @pytest.mark.parametrize("content", ["file", "folder"])
 def test_what_is_not_the_demos_own_stays_untouched(content: str, tmp_path: Path) -> None:
     if content == "file":

@@ -18,6 +18,11 @@ def test_without_anything_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tm
     assert settings.workspace.is_relative_to(tmp_path)
 
 
+def test_every_variable_is_in_the_readme() -> None:
+    table = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in VARIABLES if f"`{name}`" not in table] == []
+
+
 def test_every_variable_is_read(tmp_path: Path) -> None:
     environment = {
         "FENQUN_WORKSPACE": str(tmp_path),
