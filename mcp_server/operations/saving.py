@@ -210,7 +210,7 @@ async def _would_update(
     found: Cluster, reading: AnyReading | None, metadata: Metadata, changes: tuple[str, ...], deps: Deps
 ) -> ClusterState:
     sized, before, after = NOTHING, None, None
-    if reading and hash_any(reading.must()) != hash_any(found.definition):
+    if reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
         before = await _size_now(found, metadata, deps)
         after = await _size(reading.must(), found.project_id, deps)
         sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(

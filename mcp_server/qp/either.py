@@ -11,6 +11,7 @@ from mcp_server.qp.explain import Explanation
 from mcp_server.qp.forms import AnyReading, Sent, form_in, form_of
 from mcp_server.qp.metadata import Metadata, ValueType
 from mcp_server.qp.model import TAG
+from mcp_server.qp.plainest import plainest
 from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sql_reading import SqlLook
 from mcp_server.text import Text
@@ -37,7 +38,7 @@ def _same_meaning(reading: AnyReading, metadata: Metadata, root: Path, own: str)
     """Clusters or tags that mean the same already; another one is hardly ever wanted."""
     if reading.definition is None:
         return
-    meaning, is_tag = hash_any(reading.definition), reading.definition.catalog == TAG
+    meaning, is_tag = hash_any(reading.definition, metadata), reading.definition.catalog == TAG
     for known in metadata.properties_of("cluster"):
         alike = known.meaning == meaning and (known.type != "cluster") is is_tag
         if alike and known.name.casefold() != own.casefold():
@@ -50,15 +51,16 @@ def explain_any(definition: Definition, metadata: Metadata) -> Explanation:
 
 def compare_any(old: Definition, new: Definition, metadata: Metadata) -> tuple[Text, ...]:
     """What changes from one definition to another of the same kind, in words."""
+    old, new = plainest(old, metadata), plainest(new, metadata)
     form, after = form_of(old), form_of(new)
     if form is not after:
         return (_OTHER_FORM.format(old=form.noun, new=after.noun),)
     return tuple(form.compare(old, new, metadata))
 
 
-def hash_any(definition: Definition) -> str:
-    """The hash of a definition's meaning."""
-    return form_of(definition).meaning(definition)
+def hash_any(definition: Definition, metadata: Metadata) -> str:
+    """The hash of a definition's meaning: the same for 3 and 3.0, where the property is a number."""
+    return form_of(definition).meaning(plainest(definition, metadata))
 
 
 def value_type_any(definition: Definition, metadata: Metadata) -> tuple[ValueType, int | None] | None:

@@ -262,15 +262,19 @@ def filters_meaning(filts: Sequence[Filter], relation: str) -> dict[str, Any]:
 
 
 def _event_meaning(event: EventCondition) -> dict[str, Any]:
-    days = [f"{int(day)}" for day in event.recent_day.split("-")] if event.recent_day else []
-    window = ["-".join(days)] if days else [_same_time(event.start_time), _same_time(event.end_time)]
     return {
         "event": event.event_name,
         "measure": [event.measure.analysis, event.measure.quota],
         "compare": [event.comparator, ",".join(map(_same_number, event.num.split(",")))],
-        "window": window,
+        "window": window_meaning(event.recent_day, event.start_time, event.end_time),
         "filts": filters_meaning(event.filts, event.relation),
     }
+
+
+def window_meaning(recent_day: str, start: str, end: str) -> list[str]:
+    """What a window says; dates beside `recentDay` count for nothing."""
+    days = [f"{int(day)}" for day in recent_day.split("-")] if recent_day else []
+    return ["-".join(days)] if days else [_same_time(start), _same_time(end)]
 
 
 def _same_number(text: str) -> str:

@@ -25,6 +25,7 @@ from mcp_server.qp.model import (
     filters_meaning,
     limit_depth,
     meaning_of,
+    window_meaning,
     word_of,
 )
 
@@ -185,5 +186,5 @@ def _meaning(definition: TagQp) -> Any:
 
 
 def _rows(event: EventRows) -> Any:
-    window = [event.recent_day] if event.recent_day else [event.start_time, event.end_time]
+    window = window_meaning(event.recent_day, event.start_time, event.end_time)
     return [event.event_name, window, filters_meaning(event.filts, event.relation)]

@@ -141,7 +141,7 @@ class LocalSegments:
                 display_name=draft.display_name,
                 cluster_type=draft.cluster_type,
                 definition=written(draft.definition),
-                definition_hash=hash_any(draft.definition),
+                definition_hash=hash_any(draft.definition, self._known.metadata(project_id)),
                 remarks=draft.remarks,
                 catalog=draft.definition.catalog,
             ),
@@ -150,7 +150,7 @@ class LocalSegments:
         return self._seen([made])[0]
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
-        new = changes.definition
+        new, metadata = changes.definition, self._known.metadata(cluster.project_id)
         changed = self._catalog.update_cluster(
             int(cluster.cluster_id),
             cluster.revision,
@@ -158,10 +158,10 @@ class LocalSegments:
                 display_name=changes.display_name,
                 remarks=changes.remarks,
                 definition=written(new) if new else None,
-                definition_hash=hash_any(new) if new else None,
+                definition_hash=hash_any(new, metadata) if new else None,
             ),
         )
-        if new and hash_any(new) != hash_any(cluster.definition):
+        if new and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
 
