@@ -190,9 +190,9 @@ class UpdateCluster(Params):
 
 @operation(title=Text("Change a cluster", "修改分群"), effect=Effect.REPLACE)
 async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
-    """Change a cluster's display name, remarks or definition; what is left out stays as it is. A new definition
-    replaces the old one and is computed at once. Use dry_run first and show the user what changes, in words and in
-    size. The name and the type can't change."""
+    """Change a cluster's display name, remarks ("-" removes them) or definition; what is left out stays as it is. A new
+    definition replaces the old one and is computed at once. Use dry_run first and show the user what changes, in words
+    and in size. The name and the type can't change."""
     return await update(
         Change(
             CLUSTERS,

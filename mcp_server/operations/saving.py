@@ -60,7 +60,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be changed; what is empty stays as it is."""
+    """What is to be changed; what is empty stays as it is, and remarks of CLEAR are removed."""
 
     kind: Kind
     cluster: str
@@ -69,6 +69,15 @@ class Change:
     remarks: str
     dry_run: bool
     project: str
+
+    @property
+    def new_remarks(self) -> str | None:
+        """The remarks from now on; None where they stay."""
+        return "" if self.remarks.strip() == CLEAR else self.remarks or None
+
+
+CLEAR = "-"
+"""As remarks: none any more. An empty text is absent, as everywhere (qp.md section 1)."""
 
 
 async def create(wish: Wish, deps: Deps) -> ClusterState:
@@ -162,7 +171,7 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     if change.dry_run:
         return await _would_update(found, reading, metadata, said, deps)
     done = await deps.segments.update(
-        found, ClusterChanges(change.display_name or None, definition, change.remarks or None)
+        found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
     )
     if definition is not None:
         done = await deps.segments.wait(done, seconds=SHORT_WAIT, on_progress=deps.report)
@@ -195,13 +204,14 @@ def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Clus
 def _changes(found: Cluster, change: Change, definition: Definition | None, metadata: Metadata) -> list[Text]:
     """What an update changes, in words."""
     changes = list(compare_any(found.definition, definition, metadata)) if definition else []
-    for name, old, new in (
-        (Text("display name", "显示名称"), found.display_name, change.display_name),
-        (Text("remarks", "备注"), found.remarks, change.remarks),
-    ):
-        if new and new != old:
+    parts: tuple[tuple[Text, str, str | None], ...] = (
+        (Text("display name", "显示名称"), found.display_name, change.display_name or None),
+        (Text("remarks", "备注"), found.remarks, change.new_remarks),
+    )
+    for name, old, new in parts:
+        if new is not None and new != old:
             changes.append(
-                Text("{name}: {old} → {new}", "{name}：{old} → {new}").format(name=name, old=old or "–", new=new)
+                Text("{name}: {old} → {new}", "{name}：{old} → {new}").format(name=name, old=old or "–", new=new or "–")
             )
     return changes
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mcp_server.qp.metadata import Event, Metadata, Names, Property
-from mcp_server.qp.suggest import fold, likeness
+from mcp_server.qp.suggest import fold, likeness, one_sign_apart
 
 LEAST = 0.62
 """Likeness from which something counts as found."""
@@ -30,7 +30,13 @@ def search(metadata: Metadata, words: str, event: Event | None = None) -> list[H
         asked.insert(0, words.strip())  # all of it may be one name or one value
     hits = [_scored(item, asked) for item in _items(metadata, event)]
     found = [h for h in hits if h.score >= LEAST] if asked else hits
+    found = found or [Hit(item, LEAST) for item in _items(metadata, event) if _nearly(item, asked)]
     return sorted(found, key=lambda h: -h.score)
+
+
+def _nearly(item: Event | Property, asked: list[str]) -> bool:
+    """Whether a short Chinese word that was asked for is a name but for one sign; looked at where nothing else is found."""
+    return any(one_sign_apart(word, name) for word in asked for name in (item.name, item.names.zh))
 
 
 def _items(metadata: Metadata, event: Event | None) -> Iterator[Event | Property]:

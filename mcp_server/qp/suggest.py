@@ -11,6 +11,14 @@ CLOSE = 0.6
 """Likeness from which a name is worth suggesting; below it a suggestion would be a guess."""
 _WORTH_A_LOOK = 0.5
 """Share of common letters from which their order is compared; likeness below it is only an upper bound."""
+_SOUNDS_ALIKE = 0.95
+_GROUPS = (
+    "录陆", "账帐", "充冲", "费废", "订定", "份分", "像象相", "作做", "座坐", "市事式是", "付副", "再在", "记纪", "刻克", "戴带",
+    "销消", "员园", "元圆", "级集", "值植", "奖讲", "券卷", "享想", "购够", "册侧", "域欲", "签鉴", "版板", "连联", "制治", "形型",
+)  # fmt: skip
+"""Signs of the same sound that people type for each other in such names: 登陆 for 登录, 帐号 for 账号, 冲值 for 充值."""
+_SOUNDS = {ord(sign): group[0] for group in _GROUPS for sign in group}
+_CHINESE = re.compile("[\u4e00-\u9fff]+")
 
 
 @lru_cache(maxsize=10_000)
@@ -26,6 +34,8 @@ def likeness(asked: str, candidate: str) -> float:
         return 0.0
     if a == b:
         return 1.0
+    if a.translate(_SOUNDS) == b.translate(_SOUNDS):
+        return _SOUNDS_ALIKE
     # Most pairs have few letters in common: then the order, which is slow to compare, can't lift them to a hit.
     score = 2 * (_letters(a) & _letters(b)).total() / (len(a) + len(b))
     if score >= _WORTH_A_LOOK:
@@ -36,6 +46,17 @@ def likeness(asked: str, candidate: str) -> float:
     if parts_a and parts_b:
         score = max(score, 0.95 * len(parts_a & parts_b) / len(parts_a | parts_b))
     return score
+
+
+def one_sign_apart(asked: str, candidate: str) -> bool:
+    """Whether two short Chinese words of the same length differ in one sign: 登陆 and 登录, but 登出 and 登录 as well.
+
+    Good enough to find something by, not to suggest it: one sign may be another word.
+    """
+    a, b = fold(asked), fold(candidate)
+    if len(a) != len(b) or not 2 <= len(a) <= 4 or not (_CHINESE.fullmatch(a) and _CHINESE.fullmatch(b)):
+        return False
+    return sum(x != y for x, y in zip(a, b, strict=True)) == 1
 
 
 @lru_cache(maxsize=10_000)

@@ -1,8 +1,10 @@
 """Sizes, encodings, prints and languages: what every file keeps to."""
 
 import ast
+import json
 import re
 import sys
+from collections.abc import Iterator
 
 from mcp_server.qp.problems import CODES
 from tests.house.source import ROOT, Module, calls, modules
@@ -130,6 +132,46 @@ def test_every_problem_fills_the_same_places_in_both_languages() -> None:
         assert _places(row.text.en) == _places(row.text.zh), code
 
 
+_HALF_WIDTH = re.compile(
+    r"(?<=[\u4e00-\u9fff]) ?[,;!?](?![A-Za-z])|(?<=[\u4e00-\u9fff]) ?[:()]|[,;:!?()] ?(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])\.(?!\S)"
+)
+"""Half-width punctuation beside a Chinese sign; a full stop only at the end of a word."""
+FORMS_TO_WRITE = ("下限,上限", "PartDate:名称", "https://主机:端口", "()", "IN (…)")
+"""What is to be typed as it stands, of which no sign may be full-width."""
+
+
+def test_chinese_text_has_chinese_punctuation() -> None:
+    texts = [
+        (f"{m.path}:{call.lineno}", _words(call.args[1]) or "")
+        for m in modules()
+        for name, call in calls(m)
+        if name in ("Text", "_problem", "_warning") and len(call.args) == 2
+    ]
+    assert len(texts) > 300
+    assert [(where, zh) for where, zh in texts if _half_width(zh)] == []
+
+
+def test_chinese_in_the_published_schemas_has_chinese_punctuation() -> None:
+    paths = [*(ROOT / "tool_schemas").glob("*.json")]
+    words = [text for path in paths for text in _values(json.loads(path.read_text(encoding="utf-8")))]
+    assert paths
+    assert [text for text in words if _half_width(text)] == []
+
+
+def _values(node: object) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _values(child)
+
+
+def _half_width(zh: str) -> bool:
+    for form in FORMS_TO_WRITE:
+        zh = zh.replace(form, "")
+    return bool(_HALF_WIDTH.search(zh))
+
+
 def test_nothing_in_the_source_waits_to_be_done() -> None:
     left = [
         f"{m.path}:{n}: {line.strip()}"
@@ -155,3 +197,7 @@ def test_the_rules_themselves_catch_what_they_are_for() -> None:
     assert _lacks_encoding("read_text", one("path.read_text()"))
     assert not _lacks_encoding("read_text", one('path.read_text(encoding="utf-8")'))
     assert (ROOT / "pyproject.toml").is_file()
+    for wrong in ("已删除,请重试。", "共 3 个(含今天)", "名称:城市", "已完成.", "(今天)"):
+        assert _half_width(wrong), wrong
+    for right in ("已删除，请重试。", "用 a.b 或 f(x)，见文档", '形如 "1,2" 的文本', "“下限,上限”"):
+        assert not _half_width(right), right

@@ -446,3 +446,14 @@ def test_an_update_of_what_has_changed_meanwhile_is_refused(desk: Desk, root: An
 def test_times_are_local_to_the_project(desk: Desk) -> None:
     desk.catalog.clock = Watch(datetime(2026, 7, 3, 18, 30, tzinfo=UTC))
     assert desk.create("buyers", small.BUYERS).refresh_time == "2026-07-04 02:30:00"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_remarks_are_removed_by_a_dash_and_kept_by_an_empty_text(desk: Desk, language: Any) -> None:
+    desk("create_cluster", **arguments(remarks="春季活动"))
+    desk("update_cluster", cluster="buyers", remarks="", display_name="Other")
+    assert desk.row("buyers").remarks == "春季活动"
+    done = desk.speaking(language)("update_cluster", cluster="buyers", remarks="-")
+    assert done.changes == ({"en": "remarks: 春季活动 → –", "zh": "备注：春季活动 → –"}[language],)
+    assert desk.row("buyers").remarks == ""
+    assert desk("update_cluster", cluster="buyers", remarks="-").changes == ()

@@ -38,6 +38,7 @@ def test_display_names_are_in_the_language_of_the_server(shared: Desk, language:
         ("buy", "buy"), ("BUY", "buy"), ("purchase", "buy"), ("purchse", "buy"), ("购买", "buy"), ("購買 购买", "buy"),
         ("登录", "login"), ("logn", "login"), ("levle", "level"), ("等级", "level"), ("prize", "price"),
         ("上海", "city"), ("user level", "level"), ("A|B", "city"),
+        ("登陆", "login"), ("登入", "login"), ("购卖", "buy"),
     ],
 )  # fmt: skip
 def test_words_of_either_language_find_with_typos_and_by_value(shared: Desk, words: str, first: str) -> None:
