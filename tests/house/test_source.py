@@ -136,7 +136,7 @@ _HALF_WIDTH = re.compile(
     r"(?<=[\u4e00-\u9fff]) ?[,;!?](?![A-Za-z])|(?<=[\u4e00-\u9fff]) ?[:()]|[,;:!?()] ?(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])\.(?!\S)"
 )
 """Half-width punctuation beside a Chinese sign; a full stop only at the end of a word."""
-FORMS_TO_WRITE = ("下限,上限", "PartDate:名称", "https://主机:端口", "()", "IN (…)")
+FORMS_TO_WRITE = ("下限,上限", "PartDate:名称", "https://主机:端口", "()", "IN (…)", "upload:")
 """What is to be typed as it stands, of which no sign may be full-width."""
 
 
