@@ -150,3 +150,31 @@ def test_every_other_example_is_answered_with_problems(game: Desk, name: str) ->
 def test_the_spare_comma_of_a_reply_is_said(game: Desk) -> None:
     [repair] = checked(game, "progress_reply").repairs
     assert repair.reason == "a comma was too many in line 3"
+
+
+SQL = """SELECT "#user_id" FROM ta.v_event_1
+WHERE ${PartDate:week} AND "$part_event" = 'consume_item' GROUP BY "#user_id" HAVING count(*) > 4"""
+
+
+def test_days_as_the_vendor_writes_them_in_sql_are_checked_explained_and_counted(game: Desk) -> None:
+    definition = {"sql": SQL, "parameters": {"week": "1-7"}}
+    found = game("validate_definition", qp=definition)
+    assert found.valid
+    assert found.definition == definition
+    assert "from 2026-06-27 to 2026-07-03 (the past 7 days, without today)" in found.explanation.en
+    assert "2026-06-27 至 2026-07-03（过去 7 天，不含今天）" in found.explanation.zh
+    assert (
+        game("preview_definition", qp=definition).users_num == game("preview_definition", qp=_page_qp()).users_num == 1
+    )
+
+
+def _page_qp() -> Any:
+    """The same question as the page asks it, without the level."""
+    return {"events": json.loads(text("add_cluster"))["qp"]["events"]}
+
+
+@pytest.mark.parametrize("parameter", ["${base_date}", "${PartDate}", "${Date:week}"])
+def test_other_parameters_in_sql_are_refused(game: Desk, parameter: str) -> None:
+    found = game("validate_definition", qp={"sql": SQL.replace("${PartDate:week}", parameter)})
+    assert not found.valid
+    assert "sql_parameter_refused" in {p.code for p in found.problems}
