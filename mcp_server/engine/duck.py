@@ -175,6 +175,12 @@ class Engine:
             shown = [*_of_user(columns), "s.value"]
             return counts, _sample(own, "SELECT * FROM preview_values", tables, sample, shown)
 
+    def same_members(self, one: Path, other: Path, control: Control) -> bool:
+        """Whether two members files of equally many users hold the same ones."""
+        files = [f"read_parquet({literal(str(path))})" for path in (one, other)]
+        with self._task(control) as own:
+            return _one(own.execute(f"SELECT count(*) FROM {files[0]} ANTI JOIN {files[1]} USING (user_id)")) == 0
+
     def copy(self, data: DataFile, query: Query, out: Path, options: str, control: Control) -> int:
         """Write the rows of a query to a file; their number."""
         with self._task(control) as own:

@@ -1,14 +1,15 @@
 """Creating and changing clusters and tags: the same steps for both."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_server.errors import InvalidArguments, NameTaken
+from mcp_server.errors import InvalidArguments, NameTaken, Problem, QueryFailed
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import Kind, kind_of, must_be, type_findings
+from mcp_server.operations.kinds import CLUSTERS, Kind, kind_of, must_be, type_findings
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.definition import Definition
@@ -16,7 +17,10 @@ from mcp_server.qp.either import compare_any, explain_any, hash_any
 from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
+from mcp_server.qp.problems import finding
 from mcp_server.text import NOTHING, Text
+
+logger = logging.getLogger(__name__)
 
 SHORT_WAIT = 5.0
 """Seconds that a create or update waits for its first result, so that a quick one is answered at once."""
@@ -103,7 +107,20 @@ async def create(wish: Wish, deps: Deps) -> ClusterState:
     except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
         return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, reading, metadata, deps)
     made = await deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report)
-    return cluster_state(made, _CREATED, deps, warnings=reading.warnings, repairs=reading.repairs)
+    warnings = (*reading.warnings, *await _same_users(made, wish, deps))
+    return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
+
+
+async def _same_users(made: Cluster, wish: Wish, deps: Deps) -> list[Problem]:
+    """A warning for each cluster that holds the same users as a new one that is computed already."""
+    if wish.kind is not CLUSTERS or not made.fresh:
+        return []
+    try:
+        names = await deps.segments.same_users(made, on_progress=deps.report)
+    except QueryFailed:  # the cluster is made; a file that is swept meanwhile must not make that a failure
+        logger.warning("cluster %s could not be compared with others", made.cluster_id, exc_info=True)
+        return []
+    return [finding("same_users", f"/{wish.kind.root}", name=name) for name in names]
 
 
 def _existing(taken: Cluster, wish: Wish, reading: AnyReading, metadata: Metadata, deps: Deps) -> ClusterState:

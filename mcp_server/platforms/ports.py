@@ -189,6 +189,10 @@ class SegmentPlatform(Protocol):
         """Wait until the running computation, if any, ends or the time is over; the cluster as it stands then."""
         ...
 
+    async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:
+        """Other clusters of another meaning whose last good versions hold exactly the same users, newest first."""
+        ...
+
     async def export(
         self,
         cluster: Cluster,

@@ -276,6 +276,9 @@ CODES: Mapping[str, Code] = {
     "sql_local_only": _warning(
         "SQL is computed on the local platform only: ThinkingData publishes no request body for it.",
         "SQL 只能在本地平台计算：ThinkingData 没有公开相应的请求体。"),
+    "same_users": _warning(
+        "{name} holds exactly the same users now; use it instead, unless the two are to part later.",
+        "{name} 目前的用户与此完全相同；除非以后会有差别，可直接使用它。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
 }

@@ -49,6 +49,7 @@ _NOT_OF_A_DEFINITION = {
     "name_invalid": "of the arguments of a tool",
     "result_only_clusters": "of the arguments of a tool",
     "same_meaning": "of the catalog",
+    "same_users": "of the catalog",
     "selects_everybody": "of a preview",
     "selects_nobody": "of a preview",
     "sql_column_unknown": "of the engine",

@@ -8,6 +8,9 @@ from mcp_server.errors import ClusterInUse, InvalidDefinition
 from tests import small
 from tests.operations.desk import DYNAMIC, STATIC, Desk, of_user, times
 
+STATIC_SQL = "cluster_by_static_sql"
+PAIR = 'SELECT "#user_id" FROM v_user_1 WHERE "#user_id" < 3'
+
 
 def member(name: str, word: str = "belongToCluster", **more: object) -> dict[str, Any]:
     return {"tableType": "cluster", "columnName": name, "comparator": word, "ftv": [], **more}
@@ -186,6 +189,26 @@ def test_another_cluster_of_the_same_meaning_draws_a_warning(buyers: Desk) -> No
     assert [w.code for w in made.warnings] == ["same_meaning"]
     changed = buyers("update_cluster", cluster="again", qp={"events": [times("greater", "0")]})
     assert changed.warnings == ()
+
+
+def test_another_cluster_of_the_same_users_draws_a_warning(buyers: Desk) -> None:
+    spent = {"events": [{**times("greater", "2.5"), "taPropQuota": {"analysis": "SUM", "quota": "price"}}]}
+    many = {"events": [times("range", "2,9")]}
+    for word, (definition, alike) in {"spent": (spent, []), "many": (many, ["buyers"])}.items():
+        made = buyers("create_cluster", cluster_name=word, display_name="x", cluster_type=STATIC, qp=definition)
+        found = [w for w in made.warnings if w.code == "same_users"]
+        assert [(w.path, w.message.split()[0]) for w in found] == [("/qp", name) for name in alike]
+    as_many = {"filts": [member("buyers", "notBelongToCluster")]}
+    assert buyers.create("others", as_many).users_num == 2
+    made = buyers("create_cluster", cluster_name="same", display_name="x", cluster_type=STATIC_SQL, qp={"sql": PAIR})
+    assert [w.message.split()[0] for w in made.warnings] == ["many", "buyers"]
+
+
+def test_clusters_of_nobody_are_not_called_the_same(buyers: Desk) -> None:
+    for name, city in (("none", "x"), ("no_one", "y")):
+        made = buyers("create_cluster", cluster_name=name, display_name="x", cluster_type=STATIC,
+                      qp={"filts": [of_user("city", "equal", city)]})  # fmt: skip
+        assert [w.code for w in made.warnings] == ["value_unseen"]
 
 
 def test_a_whole_body_is_checked_and_given_back_as_it_would_be_sent(desk: Desk) -> None:

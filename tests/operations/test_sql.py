@@ -95,7 +95,7 @@ def test_sql_over_all_clusters_reads_them_as_they_stand(desk: Desk) -> None:
     every = sql('SELECT DISTINCT "#user_id" FROM user_result_cluster_1')
     desk.create("three", {"filts": [of_user("level", "equal", "3")]})
     made = desk("create_cluster", cluster_name="all_1", display_name="a", cluster_type=DYNAMIC_SQL, qp=every)
-    assert [w.code for w in made.warnings] == ["sql_all_clusters"]
+    assert [w.code for w in made.warnings] == ["sql_all_clusters", "same_users"]
     desk.create("all_2", sql(every["sql"] + " WHERE true"), DYNAMIC_SQL)
     assert desk("refresh_cluster", cluster="all_1").cluster.users_num == 2
     assert [desk.row(name).fresh for name in ("all_1", "all_2")] == [True, True]

@@ -11,12 +11,15 @@ from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.jobs import Compute, Computed
 from mcp_server.platforms.local.known import KnownClusters, moves
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
+from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import from_written, read_any, value_type_any
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.text import Text
 
+MOST_COMPARED = 20
+"""Clusters of one size that a new one is compared with; few projects have so many."""
 _OUTDATED = Text(
     "The definition does not fit the data any more, at {path}: {got}. {problem} Change it with {update}.",
     "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 {update} 修改。",
@@ -99,6 +102,18 @@ def parts_of(catalog: Catalog, project: str, plan: AnyPlan) -> list[ClusterRecor
 def versions_of(catalog: Catalog, known: KnownClusters, project: str, plan: AnyPlan) -> tuple[VersionRecord, ...]:
     """The versions that a plan reads, in the order of its clusters. NotComputed where one has none."""
     return tuple(known.version(catalog.find(project, source.name), source.day) for source in plan.clusters)
+
+
+def same_users(
+    engine: Engine, workspace: Workspace, own: ClusterRecord, others: Sequence[ClusterRecord], control: Control
+) -> tuple[str, ...]:
+    """Those of some equally large clusters that hold the same users; looks at the first MOST_COMPARED of them."""
+    found = []
+    for other in others[:MOST_COMPARED]:
+        if own.current and other.current:
+            one, two = workspace.absolute(own.current.file), workspace.absolute(other.current.file)
+            found += [other.name] if engine.same_members(one, two, control) else []
+    return tuple(found)
 
 
 def data_file(catalog: Catalog, generation: GenerationRecord, used: Sequence[VersionRecord] = ()) -> DataFile:

@@ -10,7 +10,7 @@ from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, VersionRecord
 from mcp_server.qp.either import from_written, value_type_any
 from mcp_server.qp.metadata import Metadata, Names, Property
-from mcp_server.qp.model import TAG
+from mcp_server.qp.model import CLUSTER, TAG
 from mcp_server.qp.references import named_clusters, reached
 from mcp_server.text import NOTHING, Text
 
@@ -72,6 +72,16 @@ class KnownClusters:
         """The clusters and tags whose definitions name this one."""
         name = record.name.casefold()
         return tuple(c.name for c in self._clusters(record.project) if name in named_clusters(json.loads(c.definition)))
+
+    def as_many_users(self, record: ClusterRecord) -> tuple[ClusterRecord, ...]:
+        """Clusters of another meaning with as many users (and some) in their last good version, newest first."""
+        size = record.current.users_num if record.current and record.catalog == CLUSTER else 0
+        found = [
+            c
+            for c in self._clusters(record.project)
+            if c.current and c.catalog == CLUSTER and c.current.users_num == size and c.id != record.id
+        ]
+        return tuple(c for c in reversed(found) if size and c.definition_hash != record.definition_hash)
 
     def version(self, record: ClusterRecord, day: str = "") -> VersionRecord:
         """The current version, or that of a local day. NotComputed where there is none."""

@@ -9,7 +9,7 @@ from mcp_server.engine.duck import Engine
 from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.computing import data_file, parts_of, versions_of
+from mcp_server.platforms.local.computing import data_file, parts_of, same_users, versions_of
 from mcp_server.platforms.local.crowd_store import CrowdStore
 from mcp_server.platforms.local.export import export_members, exported_columns
 from mcp_server.platforms.local.jobs import JobRunner
@@ -32,6 +32,7 @@ from mcp_server.qp.either import from_written, hash_any, value_type_any, written
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import NOTHING, Text, listed, same
 
+COMPARING = Text("Comparing with other clusters", "正在与其他分群比较")
 COUNTING = Text("Counting users", "正在统计用户")
 COMPUTING = Text("Computing the cluster", "正在计算分群")
 EXPORTING = Text("Writing the file", "正在写出文件")
@@ -68,7 +69,9 @@ class LocalSegments:
         self.sql_look = SqlLooker(catalog, engine)
 
     def only_reading(self) -> "LocalSegments":
-        return LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
+        reader = LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
+        reader.sql_look = self.sql_look  # with what it remembers
+        return reader
 
     @property
     def tasks(self) -> Tasks:
@@ -201,6 +204,17 @@ class LocalSegments:
         await self._jobs.wait(job, seconds, on_percent)
         return await self.get(cluster.project_id, cluster.cluster_id)
 
+    async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:
+        own = self._catalog.find(cluster.project_id, cluster.cluster_id)
+        alike = self._known.as_many_users(own)
+        if not alike:
+            return ()
+        return await self._tasks.run(
+            lambda control: same_users(self._engine, self._catalog.workspace, own, alike, control),
+            on_progress,
+            COMPARING,
+        )
+
     async def export(
         self,
         cluster: Cluster,
@@ -285,6 +299,8 @@ def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobR
     """False where a computation of the same thing runs already, or has failed already."""
     if job is None:
         return True
+    if job.version is not None and (record.current is None or job.version > record.current.number):
+        return False  # it ended after the record was read
     asked: tuple[Any, ...] = (record.definition_hash, generation.number, generation.metadata.today)
     same = (job.definition_hash, job.generation, job.local_day) == asked
     return not (same and (job.running or job.state == "failed"))
