@@ -18,8 +18,9 @@ from mcp_server.front.prompts import MOST_CHARACTERS, PROMPTS
 from mcp_server.front.resources import KINDS
 from mcp_server.front.server import FenqunServer
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.qp.either import CLUSTER, TAG, read_any
+from mcp_server.qp.either import read_any
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import CLUSTER, TAG
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES
 from mcp_server.settings import Settings
 from mcp_server.text import Language
