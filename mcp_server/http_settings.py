@@ -40,7 +40,7 @@ _OPEN = Text(
 )
 _CHOOSE_AUTH = Text(
     "Start with --auth token (and make tokens with: fenqun token add NAME), with --auth oauth, or listen on 127.0.0.1.",
-    "请使用 --auth token 启动（用 fenqun token add NAME 创建令牌），或使用 --auth oauth，或只监听 127.0.0.1。",
+    "请使用 --auth token 启动（令牌用命令 token add 创建），或使用 --auth oauth，或只监听 127.0.0.1。",
 )
 _STRAY = Text("{names} is set, but the authentication is {auth}.", "已设置 {names}，但认证方式为 {auth}。")
 _STRAY_NEXT = Text(

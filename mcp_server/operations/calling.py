@@ -48,11 +48,14 @@ async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps
         return await operation.run(params, deps)
     except Exception as error:
         known = _known(error)
-        if isinstance(known, NoProject) and deps.who.projects is not None:
-            raise NoProject(_NOT_LOADED) from known  # the error names all projects, and this caller may not know them
         if known is not None:
-            raise known from known.__cause__
+            raise fit_for(known, deps) from known.__cause__
         raise internal_error(operation.name) from error
+
+
+def fit_for(error: FenqunError, deps: Deps) -> FenqunError:
+    """The error as this caller may read it: whoever may use some projects only is not told of the others."""
+    return NoProject(_NOT_LOADED) if isinstance(error, NoProject) and deps.who.projects is not None else error
 
 
 def find(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:

@@ -145,6 +145,23 @@ def test_a_modern_client_is_served_by_the_same_command(tmp_path: Path) -> None:
         wire.end()
 
 
+def test_a_client_that_discovers_and_then_shakes_hands_is_served_on_demand(tmp_path: Path) -> None:
+    command = ("-m", "mcp_server", "serve", "--workspace", str(tmp_path))
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    with started(*command, "--legacy-stdio") as wire:
+        message, _ = wire.asked("server/discover", _meta=meta)
+        assert message["error"]["code"] == -32601
+        wire.send(b"this is no JSON")
+        assert wire.shake_hands()["protocolVersion"] == "2025-11-25"
+        message, _ = wire.asked("tools/list")
+        assert [tool["name"] for tool in message["result"]["tools"]] == [o.name for o in OPERATIONS]
+        assert wire.end() == (0, "")
+
+
 def test_a_server_that_cannot_start_says_why_on_stderr_only(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.write_text("not a folder", encoding="utf-8")

@@ -10,9 +10,10 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from mcp_server.errors import InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
+from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
 from mcp_server.front.http.access import Refused, identity_of
 from mcp_server.front.http.limits import Limits
+from mcp_server.operations.calling import fit_for
 from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps
 from mcp_server.qp.problems import shorten
@@ -101,7 +102,7 @@ class FileDesk:
             raise ReadOnlyMode(_READ_ONLY)
         if not who.may_write:
             raise NotAllowed(_MAY_NOT)
-        project = self._deps.seen_by(who).project(request.query_params.get("project_id", ""))
+        project = await self._project(request)
         most = min(self._limits.upload, self._store.room(project))
         self._check_head(request, most)
         temp = self._store.temp_path()
@@ -121,6 +122,16 @@ class FileDesk:
             "size_bytes": made.size_bytes,
         }
         return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
+
+    async def _project(self, request: Request) -> str:
+        """The project that a file is for: one that there is, and that the caller may use."""
+        deps = self._deps.seen_by(identity_of(request.scope))
+        project = deps.project(request.query_params.get("project_id", ""))
+        try:
+            await deps.segments.metadata(project)
+        except FenqunError as error:
+            raise fit_for(error, deps) from error
+        return project
 
     def _check_head(self, request: Request, most: int) -> None:
         encoding = request.headers.get("content-encoding", "identity")

@@ -33,6 +33,7 @@ STATUS = {
     "read_only": 403,
     "not_found": 404,
     "no_project": 404,
+    "no_data": 404,
     "load_refused": 413,
     "disk_full": 507,
     "workspace_busy": 503,

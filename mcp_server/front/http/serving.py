@@ -4,8 +4,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
@@ -13,7 +13,7 @@ import uvicorn
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.front.http.gate import Gate
-from mcp_server.front.http.limits import LIMITS, Limits
+from mcp_server.front.http.limits import Limits
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Text
 
@@ -96,17 +96,4 @@ async def _end_on_signal(server: _Server) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             server.force_exit = server.should_exit
-            server.should_exit = True
-
-
-@asynccontextmanager
-async def served(gate: Gate, limits: Limits = LIMITS) -> AsyncIterator[str]:
-    """A server on a free port of this machine, inside a running event loop; its address."""
-    listening = bound("127.0.0.1", 0)
-    server = server_of(gate, limits)
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve, [listening])
-        try:
-            yield address_of(listening)
-        finally:
             server.should_exit = True

@@ -1,0 +1,114 @@
+"""Files over HTTP: an upload becomes a handle, an export an address; both stay within scope and project."""
+
+import dataclasses
+
+import anyio
+import pytest
+
+from mcp_server.errors import NotAllowed, NotFound
+from mcp_server.front.http.limits import Limits
+from mcp_server.operations.handing import given_file
+from tests import small
+from tests.http.http_kit import House, Web
+
+IDS = b"user_id\n1\n2\n"
+
+
+class Nobody:
+    """Files of a caller who has none."""
+
+    upload_url = "http://here/imports"
+
+
+def test_an_upload_becomes_a_path_that_an_import_takes(guarded: Web, house: House) -> None:
+    answer = guarded.post("/imports?name=Members.CSV&project_id=7", IDS)
+    assert answer.status_code == 201
+    made = answer.json()
+    assert (made["size_bytes"], made["project_id"]) == (len(IDS), "7")
+    handed = house.app.handed
+    path = handed.uploaded(made["path"], "7")
+    assert path.read_bytes() == IDS
+    assert path.suffix == ".csv"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for handle, project in ((made["path"], "1"), ("upload:" + "0" * 32, "7"), ("upload:../../catalog.sqlite", "7")):
+        with pytest.raises(NotFound):
+            handed.uploaded(handle, project)
+
+
+def test_over_http_no_path_of_the_server_can_be_named(guarded: Web) -> None:
+    for path in ("/etc/passwd", "ids.csv", "~/ids.csv", "UPLOAD:x", " upload:x", ""):
+        with pytest.raises(NotAllowed) as caught:
+            given_file(path, "1", Nobody())  # type: ignore[arg-type]
+        assert "http://here/imports" in caught.value.next_step.en
+    assert str(given_file("/data/ids.csv", "1", None)) == "/data/ids.csv"
+
+
+@pytest.mark.parametrize(
+    ("who", "query", "status"),
+    [("reader", "", 403), ("seven", "?project_id=1", 403), ("writer", "?project_id=%2e%2e", 404), ("seven", "", 201)],
+)
+def test_an_upload_needs_writing_and_its_project(
+    guarded: Web, tokens: dict[str, str], who: str, query: str, status: int
+) -> None:
+    assert guarded.as_(tokens[who]).post(f"/imports{query}", IDS).status_code == status
+
+
+def test_an_upload_is_refused_by_its_head_or_on_the_way(house: House, tokens: dict[str, str]) -> None:
+    workspace = house.app.settings.workspace
+    with house.serving(Limits(upload=10, upload_pause=0.05), auth="token") as opened:
+        web = opened.as_(tokens["writer"])
+        assert web.post("/imports", b"x" * 10).status_code == 201
+        assert web.post("/imports", b"x" * 11).status_code == 413
+        assert web.post("/imports", iter([b"x" * 6, b"x" * 6])).status_code == 413, "its length is not announced"
+        assert web.post("/imports", b"").status_code == 400
+        assert web.post("/imports", b"x", **{"Content-Encoding": "gzip"}).status_code == 400
+        assert anyio.run(stalled, web).startswith(b"HTTP/1.1 408 ")
+    assert not list((workspace / "tmp").glob("*.upload"))
+
+
+async def stalled(web: Web) -> bytes:
+    """What a client is told that stops in the middle of its file."""
+    host, _, port = web.url.removeprefix("http://").partition(":")
+    head = f"POST /imports HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {web.token}\r\nContent-Length: 5\r\n\r\nab"
+    async with await anyio.connect_tcp(host, int(port)) as stream:
+        await stream.send(head.encode())
+        with anyio.fail_after(10):
+            return await stream.receive()
+
+
+def test_an_export_is_an_address_behind_the_same_gate(guarded: Web, tokens: dict[str, str], house: House) -> None:
+    guarded.call(
+        "create_cluster", cluster_name="to_export", display_name="x",
+        cluster_type="cluster_by_static_condition", qp=small.BUYERS,
+    )  # fmt: skip
+    assert guarded.call("refresh_cluster", cluster="to_export")["cluster"]["progress"] == 100
+    answer = guarded.asked("tools/call", "export_users", name="export_users", arguments={"cluster": "to_export"})
+    assert str(house.app.settings.workspace) not in answer.text, "the server's folders are nobody's business"
+    reader = guarded.as_(tokens["reader"])
+    made = reader.call("export_users", cluster="to_export")
+    assert "path" not in made
+    assert made["url"].startswith(f"{guarded.url}/exports/")
+    place = made["url"].removeprefix(guarded.url)
+    file = reader.get(place)
+    assert file.text.splitlines() == ['"#user_id"', "1", "2"]
+    assert file.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in file.headers["content-disposition"]
+    assert "no-store" in file.headers["cache-control"]
+    assert guarded.as_("").get(place).status_code == 401
+    assert guarded.as_(tokens["seven"]).get(place).status_code == 404
+    for wrong in ("/exports/" + "0" * 32, "/exports/to_export.csv", "/exports/..%2fcatalog.sqlite", "/exports/"):
+        assert reader.get(wrong).status_code == 404
+
+
+def test_addresses_are_those_by_which_clients_know_the_server(house: House) -> None:
+    with house.serving(public_url="https://fenqun.example.com") as web:
+        made = web.call("export_users", cluster="to_export")
+    assert made["url"].startswith("https://fenqun.example.com/exports/")
+
+
+def test_a_read_only_server_takes_no_files(house: House) -> None:
+
+    locked = dataclasses.replace(house.app, deps=dataclasses.replace(house.app.deps, read_only=True))
+    with House(locked, house.portal).serving() as web:
+        answer = web.post("/imports", IDS)
+    assert (answer.status_code, answer.json()["code"]) == (403, "read_only")
