@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_server.operations.operation import Deps
+from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
@@ -81,6 +82,7 @@ def build(settings: Settings) -> App:
     deps = Deps(
         segments=local.segments,
         crowds=local.crowds,
+        calls=local.calls,
         language=settings.language,
         project_id=settings.project_id,
         read_only=settings.read_only,
@@ -110,6 +112,7 @@ class _Local:
 
     segments: SegmentPlatform
     crowds: CrowdPlatform
+    calls: CallPlatform
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     tokens: "Tokens"
@@ -121,6 +124,7 @@ class _Local:
 def _open_local(settings: Settings) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
+    from mcp_server.platforms.local.calls import LocalCalls
     from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
@@ -161,4 +165,14 @@ def _open_local(settings: Settings) -> _Local:
 
     segments = LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only)
     crowds = LocalCrowds(catalog, engine, segments, read_only=settings.read_only)
-    return _Local(segments, crowds, finish, tidy, Tokens(catalog), HandedFiles(catalog), catalog_answers, close)
+    return _Local(
+        segments,
+        crowds,
+        LocalCalls(catalog, engine),
+        finish,
+        tidy,
+        Tokens(catalog),
+        HandedFiles(catalog),
+        catalog_answers,
+        close,
+    )

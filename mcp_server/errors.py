@@ -148,6 +148,12 @@ class ReadOnlyMode(RefusedError):
     code = "read_only"
 
 
+class NotOnPlatform(RefusedError):
+    """The platform does not do this; a person does it there."""
+
+    code = "not_on_platform"
+
+
 class VendorError(FenqunError):
     """A remote platform is concerned."""
 

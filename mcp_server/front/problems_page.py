@@ -1,10 +1,11 @@
-"""`docs/problems.md`: every problem and warning that a definition can draw, with an example from `tests/bad_cases/`."""
+"""`docs/problems.md`: every problem and warning that a definition or a call task can draw, with an example from `tests/bad_cases/`."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mcp_server.calls.problems import CALL_CODES
 from mcp_server.qp.problems import CODES, Code
 
 CASES: Final = "tests/bad_cases"
@@ -12,7 +13,7 @@ CASES: Final = "tests/bad_cases"
 _HEAD: Final = """\
 # Problems and warnings
 
-Generated from `mcp_server/qp/problems.py` and `tests/bad_cases/` by `python -m mcp_server schemas --write`. A *problem* blocks: nothing is
+Generated from `mcp_server/qp/problems.py`, `mcp_server/calls/problems.py` and `tests/bad_cases/` by `python -m mcp_server schemas --write`. A *problem* blocks: nothing is
 created or changed until it is mended. A *warning* never does. All findings of a call come at once, each with its path in the
 arguments as they were sent, and with a replacement for what stands there where there is a likely one. Words in
 braces are filled in. An example shows the path, what stood there, and the replacement; it links to the definition.
@@ -48,7 +49,7 @@ def problems_page(root: Path) -> str:
 def _rows(blocks: bool, found: dict[str, Example]) -> Iterator[str]:
     yield "| code | English | 中文 | example |"
     yield "| --- | --- | --- | --- |"
-    for code, row in CODES.items():
+    for code, row in {**CODES, **CALL_CODES}.items():
         if row.blocks == blocks:
             yield _row(code, row, found.get(code))
 

@@ -16,6 +16,7 @@ from mcp_server.effect import Effect
 from mcp_server.errors import NotAllowed
 from mcp_server.operations.handing import Files
 from mcp_server.operations.identity import Identity
+from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
@@ -74,6 +75,7 @@ class Deps:
 
     segments: SegmentPlatform
     crowds: CrowdPlatform
+    calls: CallPlatform
     language: Language = "en"
     project_id: str = "1"
     """The project of a call that names none."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp_server.operations import clusters, computing, crowd_report, crowds, definitions, metadata, tags
+from mcp_server.operations import calls, clusters, computing, crowd_report, crowds, definitions, metadata, tags
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -25,4 +25,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     crowds.update_crowd_analysis,
     crowds.reload_crowd_analysis,
     crowds.delete_crowd_analysis,
+    calls.create_call_task,
+    calls.list_call_tasks,
+    calls.get_call_task,
+    calls.update_call_task,
 )

@@ -291,9 +291,24 @@ def finding(
     code: str, path: str, /, *, got: object = "", expected: object = "", suggestion: str = "", **values: object
 ) -> Problem:
     """A problem or warning of this code at this path."""
+    return made(code, CODES[code], path, got=got, expected=expected, suggestion=suggestion, **values)
+
+
+def made(
+    code: str,
+    row: Code,
+    path: str,
+    /,
+    *,
+    got: object = "",
+    expected: object = "",
+    suggestion: str = "",
+    **values: object,
+) -> Problem:
+    """A finding of any table's row."""
     shown = shorten(got)
     wanted = expected if isinstance(expected, Text) else same(expected)
-    text = CODES[code].text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
+    text = row.text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
     return Problem(path, code, text, shown, wanted, suggestion)
 
 

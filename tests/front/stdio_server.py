@@ -10,6 +10,7 @@ from mcp_server.effect import Effect
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.stdio import log_to_stderr, serve
 from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Text
@@ -57,7 +58,12 @@ if __name__ == "__main__":
     log_to_stderr()
     serve(
         FenqunServer(
-            (echo, work, wait), Deps(segments=cast(SegmentPlatform, NOWHERE), crowds=cast(CrowdPlatform, NOWHERE))
+            (echo, work, wait),
+            Deps(
+                segments=cast(SegmentPlatform, NOWHERE),
+                crowds=cast(CrowdPlatform, NOWHERE),
+                calls=cast(CallPlatform, NOWHERE),
+            ),
         ),
         lambda: None,
     )

@@ -21,6 +21,7 @@ from mcp_server.front.server import FenqunServer
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, Limit
+from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Language, Text
@@ -110,6 +111,7 @@ def made(
         Deps(
             segments=cast(SegmentPlatform, NOWHERE),
             crowds=cast(CrowdPlatform, NOWHERE),
+            calls=cast(CallPlatform, NOWHERE),
             language=language,
             read_only=read_only,
         ),

@@ -78,7 +78,7 @@ def test_generated_files_are_in_step() -> None:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_a_connected_client_receives_what_the_files_say(mode: str) -> None:
     async def received() -> list[object]:
-        async with Client(FenqunServer(OPERATIONS, Deps(segments=None, crowds=None)), mode=mode) as client:  # type: ignore[arg-type]
+        async with Client(FenqunServer(OPERATIONS, Deps(segments=None, crowds=None, calls=None)), mode=mode) as client:  # type: ignore[arg-type]
             tools = (await client.list_tools()).tools
         return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
 

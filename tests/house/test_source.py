@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 
+from mcp_server.calls.problems import CALL_CODES
 from mcp_server.qp.problems import CODES
 from tests.house.source import ROOT, Module, calls, modules
 
@@ -126,7 +127,7 @@ def _places(words: str) -> set[str]:
 
 
 def test_every_problem_fills_the_same_places_in_both_languages() -> None:
-    for code, row in CODES.items():
+    for code, row in {**CODES, **CALL_CODES}.items():
         assert row.text.en.strip(), code
         assert _CHINESE.search(row.text.zh), code
         assert _places(row.text.en) == _places(row.text.zh), code

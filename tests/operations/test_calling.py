@@ -15,11 +15,12 @@ from mcp_server.operations.calling import call
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.operations.reading import MAX_TEXT, shown
+from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Text
 
-DEPS = Deps(segments=cast(SegmentPlatform, None), crowds=cast(CrowdPlatform, None))
+DEPS = Deps(segments=cast(SegmentPlatform, None), crowds=cast(CrowdPlatform, None), calls=cast(CallPlatform, None))
 
 
 class Range(Params):
@@ -231,7 +232,12 @@ def test_a_quoted_value_is_cut_and_cleaned() -> None:
 
 
 def test_a_read_only_server_refuses_what_writes_and_runs_what_reads() -> None:
-    locked = Deps(segments=cast(SegmentPlatform, None), crowds=cast(CrowdPlatform, None), read_only=True)
+    locked = Deps(
+        segments=cast(SegmentPlatform, None),
+        crowds=cast(CrowdPlatform, None),
+        calls=cast(CallPlatform, None),
+        read_only=True,
+    )
     with pytest.raises(ReadOnlyMode):
         run({}, write, locked)
     assert run({"cluster": "1"}, echo, locked).message == "ok"

@@ -145,5 +145,31 @@ CREATE UNIQUE INDEX crowd_task_period ON crowd_task(cluster, start_time, end_tim
 INSERT INTO sqlite_sequence (name, seq) VALUES ('crowd_task', 100000);
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS)
+_CALL_TASKS = """
+-- The settings of UpdateTask. Times as written, in Beijing time. forbidden: JSON list of spans in minutes of the week.
+-- file: the hashes of its callees; source: which list that is. A workspace has one key for hashing.
+CREATE TABLE call_task (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL REFERENCES project(id),
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    start_time TEXT NOT NULL,
+    end_time TEXT NOT NULL,
+    concurrency INTEGER NOT NULL,
+    forbidden TEXT NOT NULL,
+    ring_again_times INTEGER NOT NULL,
+    ring_again_interval INTEGER NOT NULL,
+    callees INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    UNIQUE (project, name_key)
+);
+
+CREATE TABLE callee_key (key TEXT NOT NULL);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS)
 """STEPS[n] leads from schema version n to n + 1."""

@@ -57,4 +57,5 @@ def _named(catalog: Catalog) -> frozenset[str]:
     """Every file that the catalogue names, also for clusters that were deleted."""
     members = {row["file"] for row in catalog.database.rows("SELECT file FROM version")}
     parts = catalog.database.rows("SELECT part.value AS file FROM generation, json_each(generation.parts) AS part")
-    return frozenset(members | {row["file"] for row in parts})
+    lists = catalog.database.rows("SELECT file FROM call_task")
+    return frozenset(members | {row["file"] for row in (*parts, *lists)})

@@ -1,0 +1,181 @@
+"""What a call task is set to, and reading what a caller wants it to be (vendors.md B6)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from mcp_server.calls.problems import finding
+from mcp_server.calls.times import Findings, read_week
+from mcp_server.calls.week import NEVER, Week
+from mcp_server.errors import Problem, Repair
+from mcp_server.text import Text, same
+
+BEIJING = timezone(timedelta(hours=8))
+"""The zone of call tasks, whatever the project's is. Without clock changes since 1991."""
+MOST_CONCURRENCY = 1_000_000
+"""Only keeps numbers within reason; the real ceiling is that of the account."""
+FEWEST_MINUTES, MOST_MINUTES = 5, 1440
+MOST_REDIALS = 5
+USUAL_INTERVAL = 5
+"""Of the vendor, where none is given."""
+
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?\s?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
+)
+_CONVERTED = Text("converted to Beijing time", "已换算为北京时间")
+_COMPLETED = Text("written as yyyy-MM-dd HH:mm:ss", "改写为 yyyy-MM-dd HH:mm:ss")
+
+
+@dataclass(frozen=True, slots=True)
+class Redials:
+    """How often a callee that did not answer is tried again, and after how many minutes."""
+
+    times: int = 0
+    interval: int = USUAL_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """Everything that UpdateTask sets. Times are naive, in Beijing time, to the second."""
+
+    start: datetime
+    end: datetime
+    concurrency: int
+    forbidden: Week = NEVER
+    """Times of the week at which no attempt may start."""
+    redials: Redials | None = Redials()
+    """None: as they are, on a platform that does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller has said; what is empty or None was left out."""
+
+    start_time: str = ""
+    end_time: str = ""
+    concurrency: int | None = None
+    ring_again_times: int | None = None
+    ring_again_interval: int | None = None
+    forbid_times: Sequence[str] | None = None
+    call_times: Sequence[str] | None = None
+    recall: bool | None = None
+
+    @property
+    def redials(self) -> bool:
+        """True where a redial setting was given."""
+        return self.ring_again_times is not None or self.ring_again_interval is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was wanted, complete; `settings` is None where there are problems."""
+
+    settings: CallSettings | None
+    recall: bool
+    """Whether the redials are sent (vendors.md B6)."""
+    problems: tuple[Problem, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+
+
+def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: str = "") -> Reading:
+    """The complete settings: what is wanted, else what was there before, else the vendor's defaults.
+
+    `blind` names a platform that does not tell what is there: everything that it would replace has to be given.
+    """
+    found = Findings()
+    if blind:
+        _demand(wanted, blind, found)
+    start = _moment(wanted.start_time, "/start_time", "00:00:00", found) or (before.start if before else None)
+    end = _moment(wanted.end_time, "/end_time", "23:59:59", found) or (before.end if before else None)
+    if start and end and end <= start:
+        path = "/end_time" if wanted.end_time else "/start_time"
+        got = wanted.end_time or wanted.start_time
+        found.problems.append(finding("call_end_not_after_start", path, got=got, expected=same(start)))
+    concurrency = wanted.concurrency if wanted.concurrency is not None else before.concurrency if before else None
+    if concurrency is not None and not 1 <= concurrency <= MOST_CONCURRENCY:
+        close = str(min(max(concurrency, 1), MOST_CONCURRENCY))
+        found.problems.append(
+            finding("call_concurrency", "/concurrency", got=concurrency, suggestion=close, most=MOST_CONCURRENCY)
+        )
+    forbidden = _forbidden(wanted, before.forbidden if before else NEVER, found)
+    redials = _redials(wanted, before.redials if before else None, found, blind=bool(blind))
+    recall = wanted.redials or bool(wanted.recall)
+    if start is None or end is None or concurrency is None or found.problems:
+        return Reading(None, recall, tuple(found.problems), tuple(found.repairs))
+    return Reading(CallSettings(start, end, concurrency, forbidden, redials), recall, (), tuple(found.repairs))
+
+
+def _demand(wanted: Wanted, platform: str, found: Findings) -> None:
+    missing = [
+        name
+        for name, given in (
+            ("start_time", wanted.start_time),
+            ("end_time", wanted.end_time),
+            ("concurrency", wanted.concurrency is not None),
+            ("forbid_times", wanted.forbid_times is not None or wanted.call_times is not None),
+            ("ring_again_times", wanted.ring_again_interval is None or wanted.ring_again_times is not None),
+        )
+        if not given
+    ]
+    found.problems += [finding("call_field_missing", f"/{name}", platform=platform, expected=name) for name in missing]
+
+
+def _moment(text: str, path: str, clock: str, found: Findings) -> datetime | None:
+    """A time in Beijing; None where none was given or it cannot be read."""
+    if not text:
+        return None
+    match = _TIME.fullmatch(text.strip())
+    day, minutes, seconds, _, offset = match.groups() if match else ("",) * 5
+    try:
+        moment = datetime.fromisoformat(f"{day} {minutes}{seconds or ':00'}") if minutes else None
+        if moment and offset:
+            aware = moment.replace(tzinfo=_zone(offset))
+            moment = aware.astimezone(BEIJING).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        close = f"{day} {clock}" if day and not minutes else ""
+        found.problems.append(finding("call_time_invalid", path, got=text, suggestion=close))
+    elif str(moment) != text:
+        found.repairs.append(Repair(path, text, str(moment), _CONVERTED if offset else _COMPLETED))
+    return moment
+
+
+def _zone(offset: str) -> timezone:
+    if offset in "Zz":
+        return UTC
+    hours, minutes = int(offset[1:3]), int(offset[-2:])
+    if minutes > 59:
+        raise ValueError(offset)
+    return timezone((-1 if offset[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
+
+
+def _forbidden(wanted: Wanted, before: Week, found: Findings) -> Week:
+    if wanted.forbid_times is not None and wanted.call_times is not None:
+        found.problems.append(finding("call_both_times", "/call_times"))
+    if wanted.call_times is not None:
+        if not wanted.call_times:
+            found.problems.append(finding("call_never", "/call_times", got="[]"))
+        return read_week(wanted.call_times, "/call_times", found).complement()
+    if wanted.forbid_times is not None:
+        return read_week(wanted.forbid_times, "/forbid_times", found)
+    return before
+
+
+def _redials(wanted: Wanted, before: Redials | None, found: Findings, *, blind: bool) -> Redials | None:
+    times, interval = wanted.ring_again_times, wanted.ring_again_interval
+    if (wanted.recall is False and wanted.redials) or (wanted.recall and blind and not wanted.redials):
+        found.problems.append(
+            finding("call_recall_contradicts", "/recall", got=wanted.recall, suggestion=str(not wanted.recall).lower())
+        )
+    if times is not None and not 0 <= times <= MOST_REDIALS:
+        close = str(min(max(times, 0), MOST_REDIALS))
+        found.problems.append(finding("call_redial_times", "/ring_again_times", got=times, suggestion=close))
+    if interval is not None and not FEWEST_MINUTES <= interval <= MOST_MINUTES:
+        close = str(min(max(interval, FEWEST_MINUTES), MOST_MINUTES))
+        found.problems.append(finding("call_redial_interval", "/ring_again_interval", got=interval, suggestion=close))
+    if blind and not wanted.redials:
+        return None
+    known = before or Redials()
+    return Redials(known.times if times is None else times, known.interval if interval is None else interval)

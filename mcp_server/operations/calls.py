@@ -1,0 +1,287 @@
+"""Outbound call tasks: what they are set to, when they call, and changing that."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mcp_server.calls.calendar import Assumptions, impossible
+from mcp_server.calls.problems import finding
+from mcp_server.calls.settings import CallSettings, Reading, Wanted, read_wanted
+from mcp_server.effect import Effect
+from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, Problem
+from mcp_server.operations.call_list import callee_warnings, list_of
+from mcp_server.operations.call_state import (
+    LOCAL_ONLY,
+    CallTaskRow,
+    CallTaskState,
+    call_row,
+    call_state,
+    changes_between,
+    worked_out,
+)
+from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.params import DryRun, ProjectId
+from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
+from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallTask, Often
+from mcp_server.qp.names import display_name_findings
+from mcp_server.text import NOTHING, Text
+
+TaskRef = Annotated[str, Field(min_length=1)]
+Moment = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing")]
+CallTimes = Annotated[
+    tuple[str, ...] | None,
+    Field(description='When to call: "mon-sat 10:00-12:00", "sun", "09:00-20:00"'),
+]
+ForbidTimes = Annotated[tuple[str, ...] | None, Field(description="Or when not to; [] clears")]
+
+
+class UpdateCallTask(Params):
+    """Arguments of update_call_task."""
+
+    task_open_id: TaskRef
+    start_time: Moment = ""
+    end_time: str = ""
+    concurrency: int | None = None
+    call_times: CallTimes = None
+    forbid_times: ForbidTimes = None
+    ring_again_times: int | None = None
+    ring_again_interval: int | None = None
+    recall: Annotated[bool | None, Field(description="Leave out")] = None
+    call_seconds: int = 60
+    answer_rate: float = 0
+    dry_run: DryRun = False
+    project_id: ProjectId = ""
+
+
+_UNCHANGED = Text("Nothing to change: call task {name} is like that already.", "无需更改：外呼任务 {name} 已是如此。")
+_WOULD_UPDATE = Text("Would change call task {name}.", "将修改外呼任务 {name}。")
+_UPDATED = Text("Changed call task {name}.", "已修改外呼任务 {name}。")
+
+
+@operation(title=Text("Change a call task", "修改外呼任务"), effect=Effect.REPLACE)
+async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
+    """Change an outbound call task; give only what changes. Use dry_run first and show the user before → after, the
+    warnings and the calendar: when calls can start, and when the list is done at the latest, assuming call_seconds and
+    answer_rate (0: the worst case)."""
+    project, calls = deps.project(params.project_id), deps.calls
+    before = await calls.get(project, params.task_open_id) if calls.reads else None
+    wanted = _wanted(params)
+    reading = read_wanted(wanted, before.settings if before else None, blind="" if before else calls.name)
+    settings = _complete(reading, impossible(_assumed(params)))
+    often = await calls.often(project, before, settings, on_progress=deps.report) if before else Often()
+    work = await worked_out(settings, before.callees if before else None, _assumed(params), calls.now(), often)
+    named = _named(before) if before else params.task_open_id
+    warnings = [] if before and before.settings == settings else [finding("call_consent", "")]
+    told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings, "recall": reading.recall}
+    row = (
+        call_row(replace(before, settings=settings), work.now) if before else _blind_row(params.task_open_id, settings)
+    )
+    if before and settings == before.settings and not reading.recall:
+        told["recall"] = None
+        return call_state(_UNCHANGED.format(name=named), row, work, deps, dry_run=params.dry_run, **told)
+    told["changes"] = changes_between(before.settings, settings) if before else []
+    if params.dry_run:
+        said = _WOULD_UPDATE.format(name=named)
+        return call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
+    revision = before.revision if before else 0
+    after = await calls.update(
+        project, before.task_open_id if before else params.task_open_id, settings, recall=reading.recall, revision=revision
+    )  # fmt: skip
+    row = call_row(after, work.now) if after else row
+    return call_state(_UPDATED.format(name=named), row, work, deps, next_step=_local_note(deps), **told)
+
+
+def _wanted(params: "UpdateCallTask | CreateCallTask") -> Wanted:
+    return Wanted(
+        start_time=params.start_time,
+        end_time=params.end_time,
+        concurrency=params.concurrency,
+        ring_again_times=params.ring_again_times,
+        ring_again_interval=params.ring_again_interval,
+        forbid_times=params.forbid_times,
+        call_times=params.call_times,
+        recall=params.recall if isinstance(params, UpdateCallTask) else None,
+    )
+
+
+def _assumed(params: "UpdateCallTask | CreateCallTask") -> Assumptions:
+    return Assumptions(params.call_seconds, params.answer_rate)
+
+
+def _complete(reading: Reading, others: list[Problem] | None = None) -> CallSettings:
+    """The settings. InvalidArguments with every problem, these others first."""
+    problems = [*(others or ()), *reading.problems]
+    if reading.settings is None or problems:
+        raise InvalidArguments(
+            Text("{n} problem(s); nothing was changed.", "有 {n} 处问题；未做任何更改。").format(n=len(problems)),
+            next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
+            problems=problems,
+            repairs=reading.repairs,
+        )
+    return reading.settings
+
+
+def _named(task: CallTask) -> Text:
+    return Text("{name} (id {id})", "{name}（id {id}）").format(name=task.name, id=task.task_open_id)
+
+
+def _blind_row(task_open_id: str, settings: CallSettings) -> CallTaskRow:
+    return CallTaskRow(
+        task_open_id=task_open_id,
+        start_time=str(settings.start),
+        end_time=str(settings.end),
+        concurrency=settings.concurrency,
+        ring_again_times=settings.redials.times if settings.redials else None,
+        ring_again_interval=settings.redials.interval if settings.redials else None,
+    )
+
+
+def _local_note(deps: Deps) -> Text:
+    return LOCAL_ONLY if deps.calls.creates else NOTHING
+
+
+class GetCallTask(Params):
+    """Arguments of get_call_task."""
+
+    task_open_id: TaskRef
+    project_id: ProjectId = ""
+
+
+_STANDS = Text("Call task {name}.", "外呼任务 {name}。")
+
+
+@operation(title=Text("Show a call task", "查看外呼任务"), effect=Effect.READ)
+async def get_call_task(params: GetCallTask, deps: Deps) -> CallTaskState:
+    """Show a call task by id or name: settings, calendar from now on, warnings."""
+    project, calls = deps.project(params.project_id), deps.calls
+    found = await calls.get(project, params.task_open_id)
+    often = await calls.often(project, found, found.settings, on_progress=deps.report)
+    work = await worked_out(found.settings, found.callees, Assumptions(), calls.now(), often)
+    return call_state(_STANDS.format(name=_named(found)), call_row(found, work.now), work, deps)
+
+
+class ListCallTasks(Params):
+    """Arguments of list_call_tasks."""
+
+    search: str = ""
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    project_id: ProjectId = ""
+
+
+class CallTaskList(Result):
+    """Answer of list_call_tasks."""
+
+    tasks: tuple[CallTaskRow, ...] = ()
+    total: int
+    left_out: int = 0
+
+
+_LISTED = Text("{n} call task(s).", "共 {n} 个外呼任务。")
+_MORE = Text("{left} more: offset {next}.", "另有 {left} 个：offset {next}。")
+_NONE = Text("create_call_task makes one.", "可用 create_call_task 新建。")
+
+
+@operation(title=Text("List call tasks", "列出外呼任务"), effect=Effect.READ)
+async def list_call_tasks(params: ListCallTasks, deps: Deps) -> CallTaskList:
+    """List outbound call tasks, newest first; search looks into names."""
+    project, calls = deps.project(params.project_id), deps.calls
+    page = await calls.search(project, words=params.search, offset=params.offset, limit=params.limit)
+    left = max(0, page.total - params.offset - len(page.items))
+    said = _LISTED.format(n=page.total)
+    more = _MORE.format(left=left, next=params.offset + params.limit)
+    return CallTaskList(
+        message=deps.say(said.then(more) if left else said),
+        next=deps.say(_NONE if not page.total and calls.creates else NOTHING),
+        tasks=tuple(call_row(task, calls.now()) for task in page.items),
+        total=page.total,
+        left_out=left,
+    )
+
+
+class CreateCallTask(Params):
+    """Arguments of create_call_task."""
+
+    name: str
+    cluster: str = ""
+    callee_property: Annotated[str, Field(description="Text user property to call")] = ""
+    ids: Annotated[tuple[str, ...], Field(description="Or whom to call; at most 200")] = ()
+    start_time: Moment
+    end_time: str
+    concurrency: int = 1
+    call_times: CallTimes = None
+    forbid_times: ForbidTimes = None
+    ring_again_times: int | None = None
+    ring_again_interval: int | None = None
+    call_seconds: int = 60
+    answer_rate: float = 0
+    dry_run: DryRun = False
+    project_id: ProjectId = ""
+
+
+_WOULD_CREATE = Text("Would create call task {name}.", "将新建外呼任务 {name}。")
+_CREATED = Text("Created call task {name}.", "已新建外呼任务 {name}。")
+_EXISTS = Text(
+    "Call task {name} exists already with this list and these settings; nothing was created.",
+    "外呼任务 {name} 已存在，名单与设置均相同；未重复创建。",
+)
+_OTHER = Text(
+    "The name {name} is taken by another call task: {differences}.",
+    "名称 {name} 已被另一个外呼任务占用：{differences}。",
+)
+_OTHER_NEXT = Text("Choose another name, or use update_call_task.", "请换一个名称，或用 update_call_task 修改。")
+_OTHER_LIST = Text("its list is another one", "名单不同")
+_IN_CONSOLE = Text(
+    "Call tasks are not created on the platform {platform} from here.", "不能从这里在 {platform} 平台上新建外呼任务。"
+)
+_CREATE_THERE = Text(
+    "Create it in the platform's console, then give its TaskOpenId to update_call_task.",
+    "请在该平台的控制台新建，再把 TaskOpenId 交给 update_call_task。",
+)
+
+
+@operation(title=Text("Create a call task", "新建外呼任务"), effect=Effect.CREATE)
+async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
+    """Make an outbound call task from a cluster or ids (kept locally, nobody is called). Options as in
+    update_call_task; dry_run first."""
+    project, calls = deps.project(params.project_id), deps.calls
+    if not calls.creates:
+        raise NotOnPlatform(_IN_CONSOLE.format(platform=calls.name), next_step=_CREATE_THERE)
+    reading = read_wanted(_wanted(params))
+    callees, problems = await list_of(params.cluster, params.callee_property, params.ids, project, deps)
+    settings = _complete(reading, [*_name_problems(params.name, deps), *problems, *impossible(_assumed(params))])
+    counted = await calls.count(project, callees, on_progress=deps.report)
+    warnings = callee_warnings(callees, counted)
+    taken = await calls.find_name(project, params.name)
+    often = await calls.often(project, taken or callees, settings, on_progress=deps.report)
+    work = await worked_out(settings, counted.callees, _assumed(params), calls.now(), often)
+    told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings}
+    if taken:
+        _must_be_same(taken, counted, settings)
+        said = _EXISTS.format(name=_named(taken))
+        return call_state(said, call_row(taken, work.now), work, deps, existed=True, dry_run=params.dry_run, **told)
+    if params.dry_run:
+        said = _WOULD_CREATE.format(name=params.name)
+        return call_state(said, None, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
+    draft = CallDraft(params.name, settings, callees)
+    made = await calls.create(project, draft, on_progress=deps.report)
+    said = _CREATED.format(name=_named(made))
+    return call_state(said, call_row(made, work.now), work, deps, next_step=LOCAL_ONLY, **told)
+
+
+def _name_problems(name: str, deps: Deps) -> list[Problem]:
+    return [
+        finding("call_name_invalid", "/name", got=name, suggestion=p.suggestion, most=deps.limits.display_name)
+        for p in display_name_findings(name, deps.limits)
+    ]
+
+
+def _must_be_same(taken: CallTask, counted: CalleeCount, settings: CallSettings) -> None:
+    """NameTaken where the task of this name is another one."""
+    differences = changes_between(taken.settings, settings)
+    if taken.source != counted.source:
+        differences.append(_OTHER_LIST)
+    if differences:
+        joined = Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
+        raise NameTaken(_OTHER.format(name=_named(taken), differences=joined), next_step=_OTHER_NEXT)

@@ -1,0 +1,159 @@
+"""Call tasks on the local platform: it keeps them and works out their calendars, and never calls anybody.
+
+Of a list of callees it keeps the hashes (`engine/callees.py`), so that a callee on several lists is found; the
+callees themselves stay in the user table, or are forgotten.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from mcp_server.calls.calendar import open_time
+from mcp_server.calls.often import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
+from mcp_server.calls.settings import BEIJING, CallSettings
+from mcp_server.engine import callees as sql
+from mcp_server.engine.dialect import Tables
+from mcp_server.engine.duck import DataFile, Engine
+from mcp_server.platforms.call_port import CallDraft, CalleeCount, Callees, CallPage, CallTask, Often
+from mcp_server.platforms.local.call_store import CallStore
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.computing import data_file
+from mcp_server.platforms.local.control import Control
+from mcp_server.platforms.local.known import not_ready
+from mcp_server.platforms.local.records import VersionRecord
+from mcp_server.platforms.local.tasks import Tasks
+from mcp_server.platforms.ports import Cluster, OnProgress
+from mcp_server.text import Text
+
+_COUNTING = Text("Counting callees", "正在统计被叫")
+_WRITING = Text("Keeping the list", "正在保存名单")
+_PARQUET = "FORMAT parquet, COMPRESSION zstd"
+
+
+class LocalCalls:
+    """The call platform of this machine (`platforms.call_port.CallPlatform`)."""
+
+    name = "local"
+    reads = True
+    creates = True
+
+    def __init__(self, catalog: Catalog, engine: Engine) -> None:
+        self._catalog = catalog
+        self._engine = engine
+        self._store = CallStore(catalog)
+        self._tasks = Tasks(catalog.workspace)
+
+    def now(self) -> datetime:
+        return self._catalog.clock().astimezone(BEIJING).replace(tzinfo=None, microsecond=0)
+
+    async def get(self, project_id: str, task_open_id: str) -> CallTask:
+        return self._store.find(project_id, task_open_id)
+
+    async def find_name(self, project_id: str, name: str) -> CallTask | None:
+        return self._store.find_name(project_id, name)
+
+    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
+        return self._store.search(project_id, words, offset, limit)
+
+    async def update(
+        self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
+    ) -> CallTask | None:
+        if not recall:
+            before = self._store.find(project_id, task_open_id)
+            settings = replace(settings, redials=before.settings.redials)
+        return self._store.update(project_id, task_open_id, settings, revision)
+
+    # lists
+
+    async def count(self, project_id: str, callees: Callees, *, on_progress: OnProgress) -> CalleeCount:
+        if callees.cluster is None:
+            hashes = self._hashes(callees)
+            digest = hashlib.sha256(",".join(map(str, hashes)).encode()).hexdigest()
+            return CalleeCount(len(hashes), len(callees.ids), 0, f"ids {digest}")
+        version = self._version(callees.cluster)
+        members = self._catalog.workspace.absolute(version.file)
+        entries, having, distinct = await self._tasks.run(
+            lambda control: self._row(
+                project_id, lambda tables: sql.counts_of_cluster(tables, members, callees.callee_property), control
+            ),
+            on_progress,
+            _COUNTING,
+        )
+        source = f"cluster {callees.cluster.cluster_id} {callees.callee_property}"
+        return CalleeCount(distinct, entries, entries - having, source)
+
+    async def create(self, project_id: str, draft: CallDraft, *, on_progress: OnProgress) -> CallTask:
+        counted = await self.count(project_id, draft.callees, on_progress=on_progress)
+        callees, file = await self._tasks.run(
+            lambda control: self._kept(project_id, draft.callees, control), on_progress, _WRITING
+        )
+        return self._store.create(project_id, draft.name, draft.settings, callees, file, counted.source)
+
+    def _kept(self, project_id: str, callees: Callees, control: Control) -> tuple[int, str]:
+        """Write the hashes of a list into the workspace: how many, and where; in a worker thread."""
+        workspace = self._catalog.workspace
+        temp, final = control.temp_path(".parquet"), workspace.result_path(workspace.members, "callees", ".parquet")
+        count = self._engine.copy(
+            self._data(project_id), lambda tables: self._list(tables, callees), temp, _PARQUET, control
+        )
+        workspace.publish(temp, final)
+        return count, workspace.relative(final)
+
+    def _list(self, tables: Tables, whom: CallTask | Callees) -> str:
+        """The hashes of a list, as a query."""
+        if isinstance(whom, CallTask):
+            return sql.of_file(self._catalog.workspace.absolute(self._store.file_of(whom)))
+        if whom.cluster is None:
+            return sql.of_list(self._hashes(whom))
+        members = self._catalog.workspace.absolute(self._version(whom.cluster).file)
+        return sql.of_cluster(tables, members, whom.callee_property, self._store.key())
+
+    def _hashes(self, callees: Callees) -> list[int]:
+        key = self._store.key()
+        return sorted({sql.hashed(value, key) for value in callees.ids})
+
+    def _version(self, cluster: Cluster) -> VersionRecord:
+        found = self._catalog.find(cluster.project_id, cluster.cluster_id).current
+        if found is None:
+            raise not_ready(cluster.cluster_name, cluster.failure)
+        return found
+
+    def _row(self, project_id: str, query: Callable[[Tables], str], control: Control) -> tuple[Any, ...]:
+        """The one row of a query; in a worker thread."""
+        return self._engine.ask(
+            self._data(project_id), lambda own, tables: own.execute(query(tables)).fetchone() or (), control
+        )
+
+    def _data(self, project_id: str) -> DataFile:
+        return data_file(self._catalog, self._catalog.generation(project_id))
+
+    # callees that several tasks share
+
+    async def often(
+        self, project_id: str, whom: CallTask | Callees, settings: CallSettings, *, on_progress: OnProgress
+    ) -> Often:
+        now = self.now()
+        own = whom.task_open_id if isinstance(whom, CallTask) else ""
+        others = self._store.others(own, settings, now)
+        timed = [Timed(task.settings, open_time(task.settings, now)) for task, _ in others]
+        found = loads(Timed(settings, open_time(settings, now)), timed)
+        if found.harmless:
+            return Often()
+        files = [self._catalog.workspace.absolute(file) for _, file in others]
+        counts = await self._tasks.run(
+            lambda control: self._row(
+                project_id,
+                lambda tables: sql.often(
+                    [self._list(tables, whom), *map(sql.of_file, files)],
+                    found.days,
+                    found.at_once,
+                    (MOST_A_DAY, MOST_AT_ONCE),
+                ),
+                control,
+            ),
+            on_progress,
+            _COUNTING,
+        )
+        return Often(*map(int, counts))
