@@ -16,8 +16,9 @@ Work in this order:
 4. create_cluster when the user agrees (dry_run: what would happen). It is computed at once.
 5. refresh_cluster, get_refresh_progress: progress 100 is done, -1 failed with the reason.
 6. export_users: members to a file, whose path it returns; never paste ids into the chat.
-create_tag: a tag gives each user at most one value (tag_qp); update_tag changes it; all other tools serve tags too.
-Crowd analysis of a cluster: create_crowd_analysis, then get_crowd_analysis; list_crowd_analyses; update_crowd_analysis (times), reload_crowd_analysis (members), delete_crowd_analysis.
+create_tag, update_tag: a tag gives a user at most one value (tag_qp); all other tools serve tags too.
+Crowd analysis of a cluster: create_crowd_analysis, get_crowd_analysis, list_crowd_analyses, update_crowd_analysis, reload_crowd_analysis, delete_crowd_analysis.
+Outbound calls: create_call_task, list_call_tasks, get_call_task, update_call_task.
 list_clusters and get_cluster show what exists. update_cluster and delete_cluster change people's work: ask first.
 
 Traps:
@@ -25,7 +26,7 @@ Traps:
 - recentDay, in days back: 1-7 the past seven without today, 0-7 seven with today, 0-1 today. No window: all time.
 - Values are texts: num "4", ftv ["3"].
 - A missing value matches only isNull, not notEqual.
-- A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: members are up to date.
+- A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: up to date.
 - Leave out what you don't need, instead of null or "".
 - An error lists problems with path and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
 

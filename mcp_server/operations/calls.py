@@ -203,7 +203,7 @@ async def list_call_tasks(params: ListCallTasks, deps: Deps) -> CallTaskList:
 class CreateCallTask(Params):
     """Arguments of create_call_task."""
 
-    name: str
+    task_name: str
     cluster: str = ""
     callee_property: Annotated[str, Field(description="Text user property to call")] = ""
     ids: Annotated[tuple[str, ...], Field(description="Or whom to call; at most 200")] = ()
@@ -250,10 +250,10 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
         raise NotOnPlatform(_IN_CONSOLE.format(platform=calls.name), next_step=_CREATE_THERE)
     reading = read_wanted(_wanted(params))
     callees, problems = await list_of(params.cluster, params.callee_property, params.ids, project, deps)
-    settings = _complete(reading, [*_name_problems(params.name, deps), *problems, *impossible(_assumed(params))])
+    settings = _complete(reading, [*_name_problems(params.task_name, deps), *problems, *impossible(_assumed(params))])
     counted = await calls.count(project, callees, on_progress=deps.report)
     warnings = callee_warnings(callees, counted)
-    taken = await calls.find_name(project, params.name)
+    taken = await calls.find_name(project, params.task_name)
     often = await calls.often(project, taken or callees, settings, on_progress=deps.report)
     work = await worked_out(settings, counted.callees, _assumed(params), calls.now(), often)
     told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings}
@@ -262,9 +262,9 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
         said = _EXISTS.format(name=_named(taken))
         return call_state(said, call_row(taken, work.now), work, deps, existed=True, dry_run=params.dry_run, **told)
     if params.dry_run:
-        said = _WOULD_CREATE.format(name=params.name)
+        said = _WOULD_CREATE.format(name=params.task_name)
         return call_state(said, None, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
-    draft = CallDraft(params.name, settings, callees)
+    draft = CallDraft(params.task_name, settings, callees)
     made = await calls.create(project, draft, on_progress=deps.report)
     said = _CREATED.format(name=_named(made))
     return call_state(said, call_row(made, work.now), work, deps, next_step=LOCAL_ONLY, **told)
@@ -272,7 +272,7 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
 
 def _name_problems(name: str, deps: Deps) -> list[Problem]:
     return [
-        finding("call_name_invalid", "/name", got=name, suggestion=p.suggestion, most=deps.limits.display_name)
+        finding("call_name_invalid", "/task_name", got=name, suggestion=p.suggestion, most=deps.limits.display_name)
         for p in display_name_findings(name, deps.limits)
     ]
 

@@ -42,8 +42,14 @@ VALID: dict[str, dict[str, Any]] = {
     "update_crowd_analysis": {"task_id": TASK, "end_time": "2026-08-31"},
     "reload_crowd_analysis": {"task_id": TASK, "dry_run": True},
     "delete_crowd_analysis": {"task_id": TASK, "dry_run": True},
+    "create_call_task": {
+        "task_name": "spring", "ids": ["13800000000"], "start_time": "2030-01-01 09:00:00", "end_time": "2030-01-02 12:00:00",
+    },
+    "list_call_tasks": {},
+    "get_call_task": {"task_open_id": "spring"},
+    "update_call_task": {"task_open_id": "spring", "concurrency": 2},
 }  # fmt: skip
-"""Arguments that each tool accepts, once the cluster `buyers`, the tags `tiers` and `ranks` and a task exist."""
+"""Arguments that each tool accepts, once the cluster `buyers`, the tags `tiers` and `ranks` and tasks exist."""
 
 
 def deep(levels: int) -> list[Any]:
@@ -94,9 +100,14 @@ def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
     for tool in ("create_cluster", "create_tag"):
         result = anyio.run(made.call_tool, tool, VALID[tool])
         assert not result.is_error, result
-    result = anyio.run(made.call_tool, "create_tag", VALID["create_tag"] | {"cluster_name": "ranks"})
-    changed = (result.structured_content or {}).get("code") == "name_taken"  # some hostile definitions are legal
-    assert changed or not result.is_error, result
+    others = [
+        ("create_tag", VALID["create_tag"] | {"cluster_name": "ranks"}),
+        ("create_call_task", VALID["create_call_task"]),
+    ]
+    for tool, arguments in others:
+        result = anyio.run(made.call_tool, tool, arguments)
+        changed = (result.structured_content or {}).get("code") == "name_taken"  # some hostile changes are legal
+        assert changed or not result.is_error, result
     result = anyio.run(made.call_tool, "create_crowd_analysis", VALID["create_crowd_analysis"])
     task = (result.structured_content or {})["result"]["task_id"]
     for tool in [tool for tool, arguments in VALID.items() if arguments.get("task_id") == TASK]:

@@ -107,6 +107,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "task_id": st.just("newest"),
     "start_time": st.sampled_from(["2026-07-01 00:00:00", "2018-09-19"]),
     "end_time": st.sampled_from(["2026-07-31 23:59:59", "2026-08-31", "2018-09-19 00:00:01"]),
+    "task_name": st.sampled_from(["spring", *"abcdefghijklmnop"]),
+    "ids": st.lists(st.sampled_from(["1380", "1381", "x"]), min_size=1, max_size=3),
+    "callee_property": st.sampled_from(["city", "CITY"]),
+    "task_open_id": st.sampled_from(["spring", "1"]),
+    "concurrency": st.integers(1, 5),
+    "call_times": st.lists(st.sampled_from(["mon-sat 10:00-12:00", "周日", "20:00-09:00"]), min_size=1, max_size=2),
+    "ring_again_times": st.integers(0, 5),
+    "ring_again_interval": st.integers(5, 1440),
 }
 """What fits, so that arbitrary values reach beyond the reading of arguments."""
 _OF_TAGS = {
@@ -114,6 +122,13 @@ _OF_TAGS = {
     "cluster_name": st.sampled_from(["tiers", "tag_x"]),
     "cluster_type": st.sampled_from(TAG_TYPES),
 }
+
+
+_OF_CALLS = {
+    "start_time": st.sampled_from(["2030-01-01 09:00:00", "2030-01-01T09:00:00Z"]),
+    "end_time": st.sampled_from(["2030-01-02 09:00:00", "2031-01-02 09:00"]),
+}
+_CALL = {"task_name": "spring", "ids": ["1380"], "start_time": "2030-01-01 09:00:00", "end_time": "2030-01-02 12:00:00"}
 
 
 @st.composite
@@ -124,9 +139,11 @@ def arguments(draw: st.DrawFn, tool: str) -> dict[str, Any]:
         kind = draw(st.integers(0, 9))
         if name == "tag_qp" and "qp" in made and kind < 9:
             continue  # they take one of the two
-        if kind < 6 and name in VALUES and (field.is_required() or kind < 4):
-            of_tags = "tag" in tool and name in _OF_TAGS
-            made[name] = draw(_OF_TAGS[name] if of_tags else VALUES[name])
+        if tool == "create_call_task" and name in ("cluster", "callee_property") and kind < 9:
+            continue  # it takes these or a list
+        if kind < 6 and name in VALUES and (field.is_required() or kind < 4 or name == "ids"):
+            special = _OF_TAGS if "tag" in tool else _OF_CALLS if "call_task" in tool else {}
+            made[name] = draw(special.get(name, VALUES[name]))
         elif kind > 6:
             made[name] = draw(JSON)
     if draw(st.integers(0, 9)) == 9:
@@ -176,6 +193,8 @@ def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> 
     def sweep(given_now: dict[str, Any]) -> None:
         if not world.catalog.find_name("1", "buyers"):  # the example before this one has deleted it
             world.create("buyers", small.BUYERS)
+        with suppress(NameTaken):
+            world("create_call_task", **_CALL)
         with suppress(NameTaken):
             world("create_tag", cluster_name="tiers", display_name="tiers", cluster_type=TAG_TYPES[0], tag_qp=TAGS[0])
         if given_now.get("task_id") == "newest":
