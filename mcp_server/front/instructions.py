@@ -27,7 +27,7 @@ Traps:
 - Values are texts: num "4", ftv ["3"].
 - A missing value matches only isNull, not notEqual.
 - A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: up to date.
-- Leave out what you don't need, instead of null or "".
+- Leave out what you don't need, no null or "".
 - An error lists problems with path and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
 
 Answer in the user's language."""
