@@ -97,14 +97,20 @@ round, which are problems; and "at least", which the language does not have and 
 
 
 class Tier(NamedTuple):
-    """A value of the tag, and what somebody must have spent in all for it: more than this many dollars."""
+    """A value of the tag, and the customers who get it: those whose measure of purchases is more than a number."""
 
     value: Text
+    measure: Mapping[str, str]
     above: int
 
 
-TIERS = (Tier(Text("gold", "金牌"), 500), Tier(Text("silver", "银牌"), 100), Tier(Text("bronze", "铜牌"), -1))
-"""In order: the first that fits counts. Nobody spent less than nothing, so the last is for the rest."""
+_SPENT = {"analysis": "SUM", "quota": "amount"}
+TIERS = (
+    Tier(Text("gold", "金牌"), _SPENT, 500),
+    Tier(Text("silver", "银牌"), _SPENT, 100),
+    Tier(Text("bronze", "铜牌"), {"analysis": "TIMES"}, 0),
+)
+"""In order: the first that fits counts."""
 
 MOST_FOUND = 6
 PROPERTIES = ("#account_id", "last_purchase", "total_amount")
@@ -177,20 +183,12 @@ def mended(arguments: Data, problems: list[Data]) -> Data:
 
 def tiers(language: Language) -> Data:
     """The tag: who spent how much gets which value, in the person's language."""
-    spent = {"analysis": "SUM", "quota": "amount"}
-    return {
-        "userTagValueDefs": [
-            {
-                "tagValue": tier.value.say(language),
-                "userClusterDef": {
-                    "events": [
-                        {"eventName": "purchase", "comparator": "greater", "num": str(tier.above), "taPropQuota": spent}
-                    ]
-                },
-            }
-            for tier in TIERS
-        ]
-    }
+    return {"userTagValueDefs": [_tier(tier, language) for tier in TIERS]}
+
+
+def _tier(tier: Tier, language: Language) -> Data:
+    bought = {"eventName": "purchase", "comparator": "greater", "num": str(tier.above), "taPropQuota": tier.measure}
+    return {"tagValue": tier.value.say(language), "userClusterDef": {"events": [bought]}}
 
 
 def members_with(value: str) -> Data:
