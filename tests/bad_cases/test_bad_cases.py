@@ -62,10 +62,13 @@ _NOT_OF_A_DEFINITION = {
     "sql_value_type": "of the engine",
     "value_for_nobody": "of a preview",
 }
+_OF_TASKS = ("crowd_", "call_", "upload_")
+"""What codes of other subjects begin with: of crowd analysis tasks, of call tasks, of uploaded ids."""
 
 
 def test_every_code_that_a_definition_can_draw_has_a_bad_case() -> None:
-    assert {one["code"] for _, one in ALL} == set(CODES) - set(_NOT_OF_A_DEFINITION)
+    of_definitions = {code for code in CODES if not code.startswith(_OF_TASKS)} - set(_NOT_OF_A_DEFINITION)
+    assert {one["code"] for _, one in ALL} == of_definitions
 
 
 @pytest.mark.parametrize(("name", "found"), ALL)
