@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from mcp_server.errors import ClusterInUse, InvalidArguments, InvalidDefinition
+from tests.engine.sql_attacks import ATTACKS, GUARDED
 from tests.operations.desk import DYNAMIC, EVENTS_WITHOUT_END, PATIENCE, USERS, Desk, check_chinese, of_user, until
 
 STATIC_SQL, DYNAMIC_SQL, TAG_SQL = "cluster_by_static_sql", "cluster_by_dynamic_sql", "tag_by_static_sql"
@@ -169,6 +170,15 @@ def test_sql_whose_values_do_not_fit_fails_with_the_reason(desk: Desk) -> None:
     assert made.cluster.progress == -1
     assert "A tag gives a user one value" in made.cluster.note
     check_chinese(desk.speaking("zh").row("prices").note)
+
+
+def test_every_attack_is_refused_in_words(shared: Desk) -> None:
+    """As the guard refuses it, through a tool, in Chinese: every third of its own tests' list (engine.md section 7)."""
+    desk = shared.speaking("zh")
+    for text, code in [*ATTACKS, *GUARDED][::3]:
+        seen = desk("validate_definition", qp={"sql": text})
+        assert (seen.valid, {p.path for p in seen.problems}) == (False, {"/qp/sql"}), text
+        assert {code, "text_invalid"} & {p.code for p in seen.problems}, text  # half a character is found before
 
 
 def test_a_check_tells_that_the_vendor_has_no_body_for_sql(shared: Desk) -> None:
