@@ -217,8 +217,22 @@ def _texts(node: object, at: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _once(found: list[Problem]) -> list[Problem]:
-    """One finding per place and code, in the order in which they stand in the definition."""
+    """One finding per place and code, and per place and cure, in the order in which they stand in the definition.
+
+    A key that is missing only because it was misspelt is told by the misspelt one.
+    """
+    misspelt = {(_above(p.path), p.suggestion) for p in found if p.code == "key_unknown" and p.suggestion}
     seen: dict[tuple[str, str], Problem] = {}
+    cured: set[tuple[str, str]] = set()
     for one in found:
+        if one.code == "key_missing" and (_above(one.path), str(one.expected.en)) in misspelt:
+            continue
+        if one.suggestion and (one.path, one.suggestion) in cured:
+            continue
+        cured.add((one.path, one.suggestion))
         seen.setdefault((one.path, one.code), one)
     return list(seen.values())
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0]

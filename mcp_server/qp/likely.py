@@ -4,9 +4,13 @@ A suggestion, never a repair: "the last 7 days" leaves open whether today counts
 """
 
 import re
+import unicodedata
+from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
+from mcp_server.qp.numbers import parse_number, plain, tidy_number
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days
 from mcp_server.text import Text
 
@@ -76,6 +80,8 @@ def bound_fault(key: str, text: str) -> WindowFault | None:
     if _PAIR.fullmatch(text.strip()) or likely_window(text):
         return WindowFault(_DAYS_BACK.format(key=key))
     likely = likely_time(text)
+    if key == "endTime" and text.endswith(" 24:00:00"):  # an end at midnight takes in its day
+        likely = text.removesuffix(" 24:00:00")
     if written is None and not likely and _LOOKS_RIGHT.fullmatch(text):
         return WindowFault(_NO_SUCH_DAY)
     return WindowFault(_TIME.format(key=key), likely)
@@ -172,6 +178,51 @@ def _period(which: str, unit: str, today: date) -> tuple[date, date]:
         return last.replace(day=1), last
     year = today.year - before
     return date(year, 1, 1), date(year, 12, 31)
+
+
+_AMOUNT = re.compile(
+    r"(\D?\d[\d,._]*|[零一二三四五六七八九十两]{1,3}|[a-z]+)\s*(万|亿|千|k|m)?\s*(?:times?|days?|years?|yuan|rmb|次|个|元|块|级|岁|天|人|件|笔|分)?"
+)
+_SCALES = {None: 1, "千": 1000, "k": 1000, "万": 10_000, "m": 1_000_000, "亿": 100_000_000}
+
+
+def likely_number(text: str) -> str:
+    """A number in the documented form for `5,000`, `５`, `five`, `五次`, `1万` or `10k`; "" where that would be a guess."""
+    if len(text) > MAX_LOOKED_AT:
+        return ""
+    bare = unicodedata.normalize("NFKC", text).strip().casefold()
+    match = _AMOUNT.fullmatch(bare)
+    if not match or match[1] in ("a", "an"):
+        return tidy_number(text)
+    word = match[1] if match[1][-1].isdigit() else ""
+    number = parse_number(tidy_number(word) or word) if word else Decimal(_number(match[1]))
+    if number is None or (not word and not number):
+        return tidy_number(text)
+    likely = plain(number * _SCALES[match[2]])
+    return likely if likely != text else ""
+
+
+_APART = (re.compile(r"\s*(?:,|，|、|~|～|至|到|–|—|\.\.| to | - )\s*"), re.compile(r"(?<=\w)-(?=\w)"))
+
+
+def likely_pair(text: str, one: Callable[[str], str]) -> list[str]:
+    """The two values of a range that was written as one, `1~3` or `1,3`; `one` reads each. Empty where there are no two."""
+    for apart in _APART:
+        found = [one(part) for part in apart.split(text[:MAX_LOOKED_AT].strip())]
+        if len(found) == 2 and all(found):
+            return found
+    return []
+
+
+def as_number(text: str) -> str:
+    """A number as it stands, or the likely one."""
+    return text if parse_number(text) is not None else likely_number(text)
+
+
+def as_time(text: str) -> str:
+    """A time as it stands, or the likely one."""
+    written = parse_time(text)
+    return text if written and written.plain else likely_time(text)
 
 
 _PERIOD = re.compile(r"(last|previous|this|current|上一?个?|本|这个?|当|去|今)\s*(week|month|year|周|星期|礼拜|月|年)")

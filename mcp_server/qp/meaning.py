@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.fault import TYPE_NAMES, types_named
 from mcp_server.qp.likely import TURNED, bound_fault
+from mcp_server.qp.meant import any_event_meant
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.qp.model import DAY
 from mcp_server.qp.numbers import is_too_long, parse_numbers, tidy_number
 from mcp_server.qp.problems import finding
 from mcp_server.qp.references import rests_on
 from mcp_server.qp.sent import Repaired
-from mcp_server.qp.shape import ONE_NUMBER, TYPE_NAMES, types_named
+from mcp_server.qp.shape_values import ONE_NUMBER, likely_num
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.qp.synonyms import bound_side
 from mcp_server.qp.values import Values, recent_findings, value_findings
@@ -59,12 +61,22 @@ class Finder:
             yield from self._event(node, (*path, "events", i))
         yield from self._filters(root, path, None, inside=False)
         yield from self._twice(root.get("events"), (*path, "events"))
+        yield from self._idle(root, path)
         if self.count > words.MAX_FILTERS:
             limit = Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS)
             yield finding("definition_too_large", self._at(*path), got=self.count, limit=limit)
 
     def _at(self, *path: str | int) -> str:
         return self.done.as_sent(path)
+
+    def _idle(self, root: Dict, path: Path) -> Iterator[Problem]:
+        """An "or" that joins nothing, where events and users stand beside each other and are joined by and."""
+        sides = {"event_relation": root.get("events"), "relation": root.get("filts")}
+        if not all(sides.values()) or root.get("event_user_relation", "and") != "and":
+            return
+        for key, parts in sides.items():
+            if root.get(key) == "or" and isinstance(parts, list) and len(parts) == 1:
+                yield finding("relation_idle", self._at(*path, key), got="or")
 
     # event conditions
 
@@ -87,7 +99,7 @@ class Finder:
         if isinstance(name, str) and name and name != words.ANY_EVENT and self._event_of(node) is None:
             names = {e.name: (e.names.en, e.names.zh) for e in self.metadata.events}
             at = self._at(*path, "eventName")
-            yield finding("event_unknown", at, got=name, suggestion=nearest_named(name, names))
+            yield finding("event_unknown", at, got=name, suggestion=any_event_meant(name) or nearest_named(name, names))
 
     def _rows(self, node: Dict, path: Path, event: Event | None) -> Iterator[Problem]:
         """Which rows of an event count: its window and its filters."""
@@ -130,7 +142,7 @@ class Finder:
                 return
         if numbers is None:
             code = "num_too_long" if is_too_long(text) else "num_invalid"
-            yield finding(code, at, got=text, suggestion=tidy_number(text))
+            yield finding(code, at, got=text, suggestion="" if code == "num_too_long" else likely_num(text, node))
         elif len(numbers) == 2 and numbers[0] > numbers[1]:
             low, high = text.split(",")
             yield finding("range_invalid", at, got=text, suggestion=f"{high},{low}")
@@ -252,6 +264,8 @@ class Finder:
         tables = words.TABLES_IN_EVENT if part.inside else words.TABLES_AT_TOP
         legal = [r.word for r in words.COMPARATORS.values() if found.type in r.types and r.fits(tables)]
         hint = _SAME_IDEA.get((row.test, found.type), ("", ""))[row.negated]
+        if found.type == "bool" and row.test is words.Test.ONE_OF:
+            hint = _yes_or_no(part.node.get("ftv"), hint, negated=row.negated)
         return finding("comparator_not_for_type", self._at(*part.path, "comparator"), got=row.word, word=row.word, name=found.name,
                        type=TYPE_NAMES[found.type], expected=", ".join(legal), suggestion=hint)  # fmt: skip
 
@@ -300,6 +314,20 @@ class Finder:
                 event=event.name,
                 name=found.name,
             )
+
+
+_YES = frozenset({"true", "yes", "y", "1", "t", "on", "是", "真", "对"})
+_NO = frozenset({"false", "no", "n", "0", "f", "off", "否", "假", "不是"})
+
+
+def _yes_or_no(ftv: object, otherwise: str, *, negated: bool) -> str:
+    """`isTrue` or `isFalse` by the one word that a bool was compared with; "" where that is open."""
+    if not isinstance(ftv, list) or not ftv:
+        return otherwise
+    said = {str(value).strip().casefold() for value in ftv}
+    if said <= _YES or said <= _NO:
+        return "isTrue" if (said <= _YES) is not negated else "isFalse"
+    return ""
 
 
 def _ordinal(day: str) -> int:

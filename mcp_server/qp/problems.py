@@ -61,7 +61,7 @@ CODES: Mapping[str, Code] = {
     "comparator_unknown": _problem(
         "This comparator does not exist. Legal here: {expected}.", "没有这个比较符。此处可用：{expected}。"),
     "comparator_not_for_type": _problem(
-        "{word} does not fit {name}, which is a {type}. Legal: {expected}.", "{word} 不能用于{type}属性 {name}。可用：{expected}。"),
+        "{word} does not fit {name} ({type}). Legal: {expected}.", "{word} 不能用于 {name}（{type}）。可用：{expected}。"),
     "comparator_only_in_event": _problem(
         "This comparator compares with the time of an event; it is legal only in the filts of an event.",
         "该比较符以事件时间为基准，只能用在事件内的 filts 中。"),
@@ -146,7 +146,7 @@ CODES: Mapping[str, Code] = {
     "tag_type_unknown": _problem('type is "normal".', "type 只能是 \"normal\"。"),
     "tag_property_list": _problem("{name} is a list; a tag takes one value.", "{name} 是列表；标签只能取单个值。"),
     "cluster_unknown": _problem(
-        "There is no cluster or tag of this name. Use list_clusters to find them.", "没有名为此的分群或标签。可用 list_clusters 查找。"),
+        "There is no cluster or tag of this name. Use list_clusters to find them.", "没有这个名称的分群或标签。可用 list_clusters 查找。"),
     "cluster_not_ready": _problem(
         "{name} was never computed; call refresh_cluster first.", "{name} 尚未计算；请先调用 refresh_cluster。"),
     "cluster_cycle": _problem(
@@ -246,6 +246,9 @@ CODES: Mapping[str, Code] = {
     "window_outside_data": _warning(
         "The window {window} lies outside the data of {event} ({first} to {last}).",
         "时间窗 {window} 不在事件 {event} 的数据范围内（{first} 至 {last}）。"),
+    "relation_idle": _warning(
+        'This "or" joins nothing: there is only one condition beside it. Events and users are joined by event_user_relation, here "and".',
+        "此处的 \"or\" 未连接任何条件，因为同级只有一个条件。事件与用户条件之间由 event_user_relation 连接，目前为 \"and\"。"),
     "bare_date": _warning(
         "A date without a time is its midnight: {meaning}.", "只写日期表示当天零点：{meaning}。"),
     "fraction_on_count": _warning(
@@ -254,7 +257,7 @@ CODES: Mapping[str, Code] = {
         "{event} never carries {name}; the condition sees it missing on every row. Events that carry it: {expected}.",
         "事件 {event} 从不带属性 {name}，该条件在每一行上都视为无值。带有该属性的事件：{expected}。"),
     "value_unseen": _warning(
-        "No {table} {name} has the value {got}.", "{table} {name} 没有取值 {got}。"),
+        "No {table} {name} has the value “{got}”.", "{table} {name} 没有取值“{got}”。"),
     "selects_nobody": _warning("This condition selects nobody.", "该条件选不出任何用户。"),
     "value_for_nobody": _warning(
         "No user gets this value: nobody fits it, or earlier values come first.",

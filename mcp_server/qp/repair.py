@@ -112,6 +112,9 @@ class Repairer:
         self._word(out, "timeUnit", places, words.TIME_UNITS)
         if found:
             self._words_by_type(out, places, found)
+        row = words.COMPARATORS.get(str(out.get("comparator")))
+        if row and not row.values[1] and out.get("ftv", ()) in (None, ""):
+            self.done.note(places["ftv"], out.pop("ftv"), ABSENT, _ABSENT)
 
     # keys, objects, lists
 

@@ -5,25 +5,25 @@ one as a suggestion.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
+from mcp_server.qp.fault import TYPE_NAMES, Fault, quoted
 from mcp_server.qp.keys import QP_KEYS, Keys, Path, legal_keys, tables_at
-from mcp_server.qp.likely import WindowFault, bound_fault, recent_fault
-from mcp_server.qp.meant import ANALYSES, COMPARATORS, KEYS, RELATIONS, meant
+from mcp_server.qp.likely import as_number, likely_window
+from mcp_server.qp.meant import ANALYSES, AT_LEAST, AT_MOST, COMPARATORS, KEYS, RELATIONS, TABLES, meant
 from mcp_server.qp.metadata import Metadata, Property
-from mcp_server.qp.numbers import is_too_long, tidy_number
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
+from mcp_server.qp.shape_values import ONE_VALUE, as_window, ftv_count, num_count, num_invalid, window_invalid
 from mcp_server.qp.synonyms import bound_side, contains_side
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
-from mcp_server.text import NOTHING, Text, listed, same
+from mcp_server.text import Text
 
 _CODE_OF = {
     "missing": "key_missing",
@@ -55,21 +55,6 @@ _WORDS = {
 }
 
 
-class Fault(NamedTuple):
-    """One refusal of the models, with what stands around it."""
-
-    path: Path
-    key: str
-    node: Any
-    """The object that holds `key`, as repaired."""
-    got: Any
-    sent: str
-    """The pointer into the arguments as they were sent."""
-    metadata: Metadata
-    root: Keys
-    """The keys of the definition itself."""
-
-
 def shape_problems(
     error: ValidationError, done: Repaired, metadata: Metadata, root: Keys = QP_KEYS, *, all_of_them: bool = False
 ) -> Iterator[Problem]:
@@ -97,14 +82,16 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Key
     if code == "type_wrong" and key in ("recentDay", "startTime", "endTime"):
         code = "window_invalid"
     if code not in CODES:
-        return finding("type_wrong", sent, got=_quoted(got), expected=_OBJECT)
+        return finding("type_wrong", sent, got=quoted(got), expected=_OBJECT)
     make = _SPECIAL.get(code)
     if make:
         return make(Fault(path, key, node, got, sent, metadata, root))
+    if key == "num" and isinstance(got, list) and len(got) == 1:
+        return finding(code, sent, got=got, expected=_EXPECTED_TYPE["string_type"], suggestion=as_number(str(got[0])))
     expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
     if key in _WORDS and code.endswith("_unknown"):
         expected = ", ".join(_WORDS[key])
-    return finding(code, sent, got=_quoted(got), expected=expected, suggestion=_hint(code, key, got))
+    return finding(code, sent, got=quoted(got), expected=expected, suggestion=_hint(code, key, got))
 
 
 def _hint(code: str, key: str, got: Any) -> str:
@@ -133,15 +120,17 @@ def _node(value: Any, path: Path) -> Any:
     return value
 
 
-def _quoted(value: object) -> object:
-    """A value to show; nothing for what is not there."""
-    return "" if value is None else value
-
-
 def _key_unknown(f: Fault) -> Problem:
-    legal = legal_keys(f.path[:-1], f.root)
-    free = [k for k in legal if not (isinstance(f.node, Mapping) and k in f.node)]
-    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=meant(f.key, KEYS, free))
+    legal, node = legal_keys(f.path[:-1], f.root), f.node if isinstance(f.node, Mapping) else {}
+    free = [k for k in legal if k not in node or (k == "taPropQuota" and node[k] == _COUNTED)]
+    hint = meant(f.key, KEYS, free)
+    if hint == "recentDay" and "startTime" in free and not likely_window(as_window(f.got)):
+        hint = "startTime" if isinstance(f.got, Mapping) else hint
+    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=hint)
+
+
+_COUNTED = {"analysis": "TIMES"}
+"""Stands where no measure was sent, and perhaps only because its key was misspelt."""
 
 
 def _key_missing(f: Fault) -> Problem:
@@ -213,10 +202,22 @@ def _no_such_comparator(f: Fault) -> Problem:
     return finding(
         "comparator_unknown",
         f.sent,
-        got=_quoted(f.got),
+        got=quoted(f.got),
         expected=", ".join(legal),
-        suggestion=meant(str(f.got), COMPARATORS, legal),
+        suggestion=meant(str(f.got), COMPARATORS, [*legal, *_bounds_at(f)]),
     )
+
+
+def _bounds_at(f: Fault) -> tuple[str, ...]:
+    """The words for at least and at most, where they are read."""
+    if "filts" not in f.path:
+        return (AT_LEAST, AT_MOST)
+    found = (
+        f.metadata.property(str(f.node.get("tableType")), str(f.node.get("columnName")))
+        if isinstance(f.node, Mapping)
+        else None
+    )
+    return (AT_LEAST, AT_MOST) if found and found.type in ("number", "time") else ()
 
 
 def comparators_at(path: Path, node: Any, metadata: Metadata) -> Iterator[str]:
@@ -239,32 +240,7 @@ def _analysis_unknown(f: Fault) -> Problem:
     population = isinstance(f.got, str) and f.got.strip().upper() in words.POPULATION_MEASURES
     code = "analysis_not_per_user" if population else "analysis_unknown"
     hint = "TIMES" if population else meant(str(f.got), ANALYSES, words.MEASURES)
-    return finding(code, f.sent, got=_quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
-
-
-ONE_VALUE = Text("exactly one value in ftv", "有 1 个值")
-
-
-def _ftv_count(f: Fault) -> Problem:
-    row = words.COMPARATORS[f.node["comparator"]]
-    low, high = row.values
-    if high == 0:
-        expected = Text("no value (ftv: [])", "为空（[]）")
-    elif low == high:
-        several = Text("exactly {n} values in ftv", "有 {n} 个值").format(n=low)
-        expected = ONE_VALUE if low == 1 else several
-    else:
-        expected = Text("at least one value in ftv", "至少有 1 个值")
-    given = f.got if isinstance(f.got, list) else []
-    hint = _split_window(given) if row.test is words.Test.RECENT else "[]" if high == 0 else ""
-    return finding("ftv_count", f.sent, got=_quoted(f.got), expected=expected, suggestion=hint, word=row.word,
-                   count=len(given))  # fmt: skip
-
-
-def _split_window(given: list[Any]) -> str:
-    """Both ends of a window that was written as one value."""
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", str(given[0])) if len(given) == 1 else None
-    return json.dumps(match.groups()) if match else ""
+    return finding(code, f.sent, got=quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
 
 
 def _group_mixed(f: Fault) -> Problem:
@@ -273,7 +249,7 @@ def _group_mixed(f: Fault) -> Problem:
     if "filts" in node and not {"filterType", "columnName", "comparator"} & set(node):
         at = f.sent.rpartition("/")[0] + "/filterType"
         return finding("key_missing", at, expected="filterType", suggestion=words.GROUP)
-    return finding("group_mixed", f.sent, got=_quoted(f.got))
+    return finding("group_mixed", f.sent, got=quoted(f.got))
 
 
 def _only_of_cluster(f: Fault) -> Problem:
@@ -283,22 +259,6 @@ def _only_of_cluster(f: Fault) -> Problem:
     return finding("comparator_only_of_cluster", at, got=got, expected="cluster", suggestion="cluster")
 
 
-ONE_NUMBER = Text("one number", "一个数")
-
-
-def _num_count(f: Fault) -> Problem:
-    one = words.NUMBER_COMPARATORS[f.node["comparator"]].values == 1
-    expected = ONE_NUMBER if one else Text('two numbers, "low,high"', "两个数“下限,上限”")
-    return finding("num_count", f.sent, got=_quoted(f.got), expected=expected, word=f.node["comparator"])
-
-
-def _num_invalid(f: Fault) -> Problem:
-    if isinstance(f.got, str) and is_too_long(f.got):
-        return finding("num_too_long", f.sent, got=f.got)
-    hint = tidy_number(f.got) if isinstance(f.got, str) else ""
-    return finding("num_invalid", f.sent, got=_quoted(f.got), suggestion=hint)
-
-
 def _quota_missing(f: Fault) -> Problem:
     word = f.got.get("analysis", "") if isinstance(f.got, Mapping) else ""
     return finding("quota_missing", f.sent + "/quota", expected="quota", word=word)
@@ -306,27 +266,22 @@ def _quota_missing(f: Fault) -> Problem:
 
 def _table_unknown(f: Fault) -> Problem:
     tables = tables_at(f.path)
-    if f.got == "event" and "event" not in tables:
+    said = meant(str(f.got), TABLES, tuple(words.TABLES))
+    if said == "event" and "event" not in tables:
         name = f.node.get("columnName", "") if isinstance(f.node, Mapping) else ""
-        return finding("property_of_events", f.sent, got="event", name=name)
-    if f.got == "cluster" and {"events", "filts"} <= set(f.path):
-        return finding("cluster_in_event", f.sent, got="cluster", expected=" / ".join(tables))
-    hint = "" if f.got == "cluster" else "user"
-    return finding("table_unknown", f.sent, got=_quoted(f.got), expected=" / ".join(tables), suggestion=hint)
-
-
-def _window_invalid(f: Fault) -> Problem:
-    text = _as_window(f.got)
-    at_all = recent_fault(text, f.metadata.today) if f.key == "recentDay" else bound_fault(f.key, text)
-    fault = at_all or WindowFault(NOTHING)  # never: what the models refuse is no window
-    return finding("window_invalid", f.sent, got=_quoted(f.got), suggestion=fault.suggestion, why=fault.why)
-
-
-def _as_window(got: object) -> str:
-    """What was sent as a window, as text; `[1, 7]` as "1,7"."""
-    if isinstance(got, list):
-        return ",".join(map(str, got[:3]))
-    return got if isinstance(got, str) else ""
+        return finding("property_of_events", f.sent, got=quoted(f.got), name=name)
+    if said == "cluster" and {"events", "filts"} <= set(f.path):
+        return finding("cluster_in_event", f.sent, got=quoted(f.got), expected=" / ".join(tables))
+    name = str(f.node.get("columnName", "")) if isinstance(f.node, Mapping) else ""
+    holding = [t for t in tables if f.metadata.property(t, name)]
+    hint = (
+        holding[0]
+        if len(holding) == 1
+        else ""
+        if said in words.TABLES and said not in tables
+        else meant(str(f.got), TABLES, tables)
+    )
+    return finding("table_unknown", f.sent, got=quoted(f.got), expected=" / ".join(tables), suggestion=hint)
 
 
 _SPECIAL = {
@@ -335,26 +290,12 @@ _SPECIAL = {
     "definition_too_large": _too_large,
     "comparator_unknown": _comparator_unknown,
     "analysis_unknown": _analysis_unknown,
-    "ftv_count": _ftv_count,
+    "ftv_count": ftv_count,
     "group_mixed": _group_mixed,
     "comparator_only_of_cluster": _only_of_cluster,
-    "num_count": _num_count,
-    "num_invalid": _num_invalid,
+    "num_count": num_count,
+    "num_invalid": num_invalid,
     "quota_missing": _quota_missing,
     "table_unknown": _table_unknown,
-    "window_invalid": _window_invalid,
+    "window_invalid": window_invalid,
 }
-
-TYPE_NAMES: Mapping[str, Text] = {
-    "cluster": Text("cluster", "分群"),
-    "string": Text("text", "文本"),
-    "number": Text("number", "数值"),
-    "bool": Text("yes/no", "布尔"),
-    "time": Text("time", "时间"),
-    "list": Text("list", "列表"),
-}
-
-
-def types_named(types: frozenset[Any]) -> Text:
-    """The names of types, for a message."""
-    return listed([TYPE_NAMES[t] for t in TYPE_NAMES if t in types]) if types else same("")

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.likely import likely_time, recent_fault
+from mcp_server.qp.fault import TYPE_NAMES
+from mcp_server.qp.likely import likely_number, likely_time, likely_window, recent_fault
 from mcp_server.qp.metadata import Property
 from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_number
 from mcp_server.qp.problems import finding
-from mcp_server.qp.shape import TYPE_NAMES
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time
 from mcp_server.text import Text
@@ -23,6 +23,10 @@ _A_NUMBER = Text(
     f"文本形式的数字，如 4.5（最多 {MAX_DIGITS} 位，小数 {MAX_PLACES} 位）",
 )
 _A_TIME = Text("yyyy-MM-dd HH:mm:ss or yyyy-MM-dd", "形如 yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd 的时间")
+_MOVING = Text(
+    'a fixed time, yyyy-MM-dd HH:mm:ss or yyyy-MM-dd; for days back use relativeCurrentBetween with two values such as "1", "7"',
+    "固定时间，形如 yyyy-MM-dd HH:mm:ss 或 yyyy-MM-dd；若按往前的天数，请用 relativeCurrentBetween，取两个值，如 \"1\"、\"7\"",
+)  # fmt: skip
 _A_POSITION = Text("a position from 1 up", "从 1 开始的位置")
 _DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数，0 至 36500")
 _A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数（最长 100 年）")
@@ -77,19 +81,39 @@ def _as_two(window: str) -> str:
 
 def _numbers(values: Values) -> Iterator[Problem]:
     numbers = [parse_number(text) for text in values.ftv]
+    apart = _taken_apart(values)
+    if apart:
+        yield finding("value_type", values.at(), got=values.ftv[0], expected=_NUMBERS_APART, suggestion=apart,
+                      name=values.found.name, type=TYPE_NAMES["number"])  # fmt: skip
+        return
     for i, number in enumerate(numbers):
         if number is None:
-            yield values.wrong(i, _A_NUMBER, tidy_number(values.ftv[i]))
+            yield values.wrong(i, _A_NUMBER, likely_number(values.ftv[i]))
     good = [n for n in numbers if n is not None]
     if values.row.test is words.Test.BETWEEN and len(good) == 2 and good[0] > good[1]:
         yield _turned(values)
+
+
+_NUMBERS_APART = Text("a list with one number in each text", "列表，每个文本一个数字")
+
+
+def _taken_apart(values: Values) -> str:
+    """Several numbers that were written as one text, as a list; "" where it is not that."""
+    if len(values.ftv) != 1 or values.row.test is not words.Test.ONE_OF or parse_number(values.ftv[0]) is not None:
+        return ""
+    parts = [part.strip() for part in re.split("[,，、;；]", values.ftv[0])]
+    if len(parts) < 2 or tidy_number(values.ftv[0]) or any(parse_number(part) is None for part in parts):
+        return ""
+    return json.dumps(parts)
 
 
 def _times(values: Values) -> Iterator[Problem]:
     times = [parse_time(text) for text in values.ftv]
     for i, written in enumerate(times):
         if written is None or not written.plain:
-            yield values.wrong(i, _A_TIME, likely_time(values.ftv[i]))
+            likely = likely_time(values.ftv[i])
+            moving = not likely and bool(likely_window(values.ftv[i]))
+            yield values.wrong(i, _MOVING if moving else _A_TIME, likely)
         elif written.bare_date and values.row.test in (words.Test.ONE_OF, words.Test.ABOVE):
             yield finding("bare_date", values.at(i), got=values.ftv[i], meaning=f"{values.ftv[i]} 00:00:00")
     good = [t.moment for t in times if t is not None and t.plain]
@@ -111,6 +135,12 @@ def _unseen(values: Values) -> Iterator[Problem]:
         return
     known = {v.value: None for v in values.found.top}
     unseen = [(i, text) for i, text in enumerate(values.ftv) if text not in known]
+    parts = [part.strip() for part in re.split("[,，、;；]", values.ftv[0])] if len(values.ftv) == 1 else []
+    if unseen and len(parts) > 1 and all(part in known for part in parts):
+        apart = json.dumps(parts, ensure_ascii=False)
+        yield finding("value_unseen", values.at(), got=values.ftv[0], expected=apart, suggestion=apart,
+                      name=values.found.name, table=words.TABLES[values.found.table])  # fmt: skip
+        return
     name, table = values.found.name, words.TABLES[values.found.table]
     listed = ", ".join(list(known)[:10])
     for i, text in unseen[:MOST_UNSEEN]:
@@ -140,7 +170,8 @@ def _recent(values: Values) -> Iterator[Problem]:
 
 def _days_back(values: Values) -> Iterator[Problem]:
     if not re.fullmatch("[0-9]{1,5}", values.ftv[0]) or int(values.ftv[0]) > MAX_DAYS_BACK:
-        yield values.wrong(0, _DAYS_BACK)
+        near, _, far = likely_window(values.ftv[0]).partition("-")
+        yield values.wrong(0, _DAYS_BACK, far if near in ("1", far) else "")
 
 
 def _span(values: Values) -> Iterator[Problem]:
