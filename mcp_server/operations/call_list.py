@@ -7,8 +7,8 @@ from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.call_port import CalleeCount, Callees
 from mcp_server.platforms.ports import Cluster
+from mcp_server.qp.fault import TYPE_NAMES
 from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.shape import TYPE_NAMES
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.text import Text
 
