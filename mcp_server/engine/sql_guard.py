@@ -26,15 +26,13 @@ from mcp_server.engine.sql_walk import Found, count_tables, result_columns, walk
 from mcp_server.engine.sql_words import table_names
 from mcp_server.errors import InvalidDefinition, Problem
 from mcp_server.qp.problems import blocking, finding, warnings_of
-from mcp_server.qp.sql import DayRange
+from mcp_server.qp.sql import LONGEST, DayRange
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.tokenizer_core import Token
 
-LONGEST = 20_000
-"""Characters of one SQL."""
 MOST_PROBLEMS = 20
 MOST_TABLES = 100
 """Mentions of tables; more than that is no query that a person wrote."""

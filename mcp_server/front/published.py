@@ -16,7 +16,7 @@ from mcp_server.front.changes import Change, schema_changes, tool_changes
 from mcp_server.front.problems_page import problems_page
 from mcp_server.front.tools import tool_document, unwrapped
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.qp.schema import complete, complete_tag
+from mcp_server.qp.schema import complete, complete_sql, complete_tag
 from mcp_server.text import Text
 
 START: Final = "<!-- tools:start -->"
@@ -25,7 +25,7 @@ README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
 PROBLEMS: Final = "docs/problems.md"
 FOLDER: Final = "tool_schemas"
-LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag}
+LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag, "sql": complete_sql}
 """The complete schemas of definitions, each in a file of its own."""
 
 _EFFECTS: Final = {

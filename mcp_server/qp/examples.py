@@ -48,3 +48,10 @@ TAG_EXAMPLES: tuple[Schema, ...] = (
     },
 )
 """One tag of each kind, after the vendor page's own examples."""
+
+SQL_EXAMPLE: Schema = {
+    "sql": 'SELECT "#user_id" FROM v_event_1 WHERE ${PartDate:days} AND "$part_event" = \'consume_item\' '
+    'GROUP BY "#user_id" HAVING count(*) > 4',
+    "parameters": {"days": "1-7"},
+}
+"""The first half of `EXAMPLE` as SQL."""

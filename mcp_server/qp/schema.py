@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from mcp_server.qp import json_schema as js
 from mcp_server.qp import keys
 from mcp_server.qp import vocabulary as words
-from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
+from mcp_server.qp.examples import EXAMPLE, SQL_EXAMPLE, TAG_EXAMPLES
 from mcp_server.qp.json_schema import Schema
 from mcp_server.qp.model import DAY, RECENT_DAY, TIME
 from mcp_server.qp.numbers import NUMBER
-from mcp_server.qp.sql import PARAMETERS, SQL
+from mcp_server.qp.sql import LONGEST, PARAMETERS, SQL
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
 from mcp_server.qp.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, RELATIONS, TIME_UNITS
 
@@ -57,6 +57,18 @@ def complete_tag() -> Schema:
         | js.object_of(properties)
         | {"oneOf": one_kind, "examples": list(TAG_EXAMPLES), "$defs": parts | _definitions()}
     )
+
+
+def complete_sql() -> Schema:
+    """The strict form of SQL, of a cluster or of a tag, whole. What the text may hold is in docs/sql-clusters.md."""
+    days = [js.exact(RECENT_DAY), {"type": "array", "items": js.exact(DAY), "minItems": 2, "maxItems": 2}]
+    said = "The days of each ${PartDate:name} in the text: a recentDay, or the first and the last day."
+    properties = {
+        SQL: js.string('One SELECT: "#user_id", of a tag also the value.', minLength=1, maxLength=LONGEST),
+        PARAMETERS: {"type": "object", "description": said, "additionalProperties": {"anyOf": days}},
+    }
+    head = {"$schema": DIALECT, "title": "sql", "description": "A cluster or a tag by SQL, in place of qp or tagQp."}
+    return head | js.object_of(properties, (SQL,)) | {"examples": [SQL_EXAMPLE]}
 
 
 def _tag_value() -> Schema:

@@ -13,6 +13,10 @@ SQL, PARAMETERS = SQL_KEYS = ("sql", "parameters")
 """The keys of such a definition. No page of the vendor has them; the project decides (qp.md section 5, P)."""
 
 
+LONGEST = 20_000
+"""Characters of one SQL."""
+
+
 @dataclass(frozen=True, slots=True)
 class SqlReads:
     """What the check of an SQL text found that it reads."""

@@ -22,7 +22,7 @@ from mcp_server.qp.suggest import nearest
 from mcp_server.qp.vocabulary import MAX_CHARACTERS
 from mcp_server.text import Text
 
-_STATEMENT = re.compile(r"\s*\(?\s*(?:select|with)\s", re.IGNORECASE)
+_STATEMENT = re.compile(r"(?:select|with)\s", re.IGNORECASE)
 _BARE = Text("SQL by itself was put under its key", "已将单独的 SQL 放到相应的键下")
 _KEY_CASE = Text("keys are written like this", "键名的规范写法")
 
@@ -42,7 +42,7 @@ SqlLook = Callable[[Sql, Metadata, Path], SqlSeen]
 def is_sql(raw: object) -> bool:
     """Whether SQL was sent: an object with the key `sql`, also as JSON text, or a statement by itself."""
     if isinstance(raw, str):
-        if _STATEMENT.match(raw):
+        if _by_itself(raw):
             return True
         if len(raw) > MAX_CHARACTERS:
             return False
@@ -51,6 +51,10 @@ def is_sql(raw: object) -> bool:
         except ValueError:
             return False
     return isinstance(raw, Mapping) and any(str(key).strip().casefold() == SQL for key in raw)
+
+
+def _by_itself(text: str) -> bool:
+    return bool(_STATEMENT.match(text.lstrip(" \t\r\n(")))
 
 
 def read_sql(
@@ -83,7 +87,7 @@ def _opened(raw: object, root: Path) -> tuple[object, list[Repair]]:
     """JSON text as its value, and a statement by itself under its key."""
     if not isinstance(raw, str):
         return raw, []
-    if _STATEMENT.match(raw):
+    if _by_itself(raw):
         return {SQL: raw}, [Repair(pointer(root), "", json.dumps({SQL: "…"}, ensure_ascii=False), _BARE)]
     return from_json(raw), []
 

@@ -172,7 +172,7 @@ def test_sql_whose_values_do_not_fit_fails_with_the_reason(desk: Desk) -> None:
     check_chinese(desk.speaking("zh").row("prices").note)
 
 
-def test_every_attack_is_refused_in_words(shared: Desk) -> None:
+def test_attacks_are_refused_in_words(shared: Desk) -> None:
     """As the guard refuses it, through a tool, in Chinese: every third of its own tests' list (engine.md section 7)."""
     desk = shared.speaking("zh")
     for text, code in [*ATTACKS, *GUARDED][::3]:

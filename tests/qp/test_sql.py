@@ -4,16 +4,21 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from mcp_server.engine.sql_plan import look_at
 from mcp_server.qp.bodies import opened
 from mcp_server.qp.either import compare_any, explain_any, from_written, hash_any, read_any, written
+from mcp_server.qp.examples import SQL_EXAMPLE
 from mcp_server.qp.model import CLUSTER, TAG
+from mcp_server.qp.schema import complete_sql
 from mcp_server.qp.sql import DayRange, Sql, SqlReads
 from mcp_server.qp.sql_reading import SqlSeen, is_sql
 from mcp_server.text import Text
 from tests.qp.projects import GAME, user
 
 SELECT = 'SELECT "#user_id" FROM v_user_1'
+DAYS = 'SELECT "#user_id" FROM v_event_1 WHERE ${PartDate:d}'
 
 
 def made(text: str = SELECT, catalog: str = CLUSTER, reads: SqlReads = SqlReads(), **days: DayRange) -> Sql:  # noqa: B008 - frozen
@@ -164,3 +169,25 @@ def test_a_body_around_sql_is_opened() -> None:
         True,
     )
     assert opened({"sql": SELECT}, ("qp",)).definition == {"sql": SELECT}
+
+
+@pytest.mark.parametrize(
+    ("definition", "fits"),
+    [
+        ({"sql": SELECT}, True),
+        (SQL_EXAMPLE, True),
+        ({"sql": f"{DAYS} OR ${{PartDate:e}}", "parameters": {"d": ["2026-07-01", "2026-07-02"], "e": "0-1"}}, True),
+        ({"sql": "x" * 20_000}, True),
+        ({"sql": "x" * 20_001}, False),
+        ({"sql": ""}, False),
+        ({"sql": DAYS, "parameters": {"d": ["2026-07-01"]}}, False),
+        ({"sql": DAYS, "parameters": {"d": "last week"}}, False),
+        ({"sql": SELECT, "filts": []}, False),
+        ({"parameters": {}}, False),
+    ],
+)
+def test_the_schema_says_what_is_read(definition: dict[str, Any], fits: bool) -> None:
+    assert Draft202012Validator(complete_sql()).is_valid(definition) is fits
+    found = read_any(definition, GAME, catalog=CLUSTER, root=("qp",), sql_look=look_at)
+    of_the_text = {"sql_invalid", "sql_not_select", "sql_table_unknown"}
+    assert fits is (not {p.code for p in found.problems} - of_the_text)
