@@ -66,6 +66,7 @@ async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdRepor
     """Show a task's crowd: profile against all users, activity by day or week, change since it was loaded."""
     task = await deps.crowds.get(deps.project(params.project_id), params.task_id)
     found = await deps.crowds.analysis(task, on_progress=deps.report)
+    crowd = await deps.crowds.crowd(task.project_id, task.crowd_id)
     since = found.since
     return CrowdReport(
         message=deps.say(_message(task, found)),
@@ -83,7 +84,7 @@ async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdRepor
         active_users=found.active_users,
         joined=since.joined if since else None,
         left=since.left if since else None,
-        notes=tuple(deps.say(note) for note in _notes(task, found)),
+        notes=tuple(deps.say(note) for note in (*_notes(task, found), crowd.note) if any(note)),
     )
 
 
@@ -102,8 +103,8 @@ def _share_row(one: Share, found: CrowdAnalysis, deps: Deps) -> ShareRow:
 _TASK = Text("Crowd analysis task {id} ({state})", "人群分析任务 {id}（{state}）")
 _OF_ALL = Text("The crowd is {share} of all {all} users.", "该人群占全部 {all} 名用户的 {share}。")
 _ACTIVE = Text(
-    "In the validity {active} ({share}) had {events} events.",
-    "有效期内有 {active}（{share}）活跃，共 {events} 次事件。",
+    "In the validity {active} ({share}) had {events}.",
+    "有效期内有 {active}（{share}）活跃，共 {events}。",
 )
 _NO_DATA = Text(
     "No data lies in the validity (the data: {first} to {last}).", "有效期内没有数据（数据范围：{first} 至 {last}）。"
@@ -123,7 +124,7 @@ def _activity(found: CrowdAnalysis) -> Text:
         return _ACTIVE.format(
             active=counted(found.active_users),
             share=share(found.active_users, found.users),
-            events=f"{found.events:,}",
+            events=Text("1 event" if found.events == 1 else f"{found.events:,} events", f"{found.events:,} 次事件"),
         )
     return _NO_DATA.format(first=found.data_from, last=found.data_to) if found.data_from else _NO_EVENTS
 
@@ -133,15 +134,20 @@ _GONE = Text(
     "已加载的成员中有 {n}不在当前数据中，此处不计。",
 )
 _FOLDED = Text(
-    "At most 4 values per property are listed, the most frequent of the crowd; values that fewer than {fewest} of the crowd have are never shown.",
-    "每个属性最多列出人群中最常见的 4 个取值；人群中不足 {fewest} 人具有的取值一概不显示。",
+    "At most {most} values per property are listed, the most frequent of the crowd; values that fewer than {fewest} of the crowd have are never shown.",
+    "每个属性最多列出人群中最常见的 {most} 个取值；人群中不足 {fewest} 人具有的取值一概不显示。",
 )
 _TOO_FEW = Text(
     "No values are shown: fewer than {fewest} of the crowd share one.",
     "未显示任何取值：人群中具有相同取值的均不足 {fewest} 人。",
 )
-_PROPERTIES = Text("{n} properties, less telling, are left out.", "另有 {n} 个差异较小的属性未列出。")
-_EARLIER = Text("{n} earlier weeks are not listed; they are in the totals.", "更早的 {n} 周未逐一列出，但已计入合计。")
+_PROPERTIES = Text(
+    "Properties left out, less unlike everybody or with rare values only: {n}.",
+    "另有 {n} 个属性因差异较小或取值过于稀少而未列出。",
+)
+_EARLIER = Text(
+    "Earlier weeks that are not listed, but are in the totals: {n}.", "更早的 {n} 周未逐一列出，但已计入合计。"
+)
 _WEEKS = Text(
     "Weeks are seven days from the day named; the last may be shorter.",
     "每周为自所列日期起的 7 天，最后一周可能不足 7 天。",
@@ -162,7 +168,7 @@ def _notes(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
     if task.users_num is not None and task.users_num > found.users:
         yield _GONE.format(n=counted(task.users_num - found.users))
     if found.fewest:
-        yield (_FOLDED if found.shares else _TOO_FEW).format(fewest=found.fewest)
+        yield (_FOLDED if found.shares else _TOO_FEW).format(fewest=found.fewest, most=found.most_values)
     if found.shares and found.properties_left_out:
         yield _PROPERTIES.format(n=found.properties_left_out)
     if found.activity:

@@ -116,11 +116,10 @@ def said_drift(drift: Drift, words: Text) -> Text:
 # reading times
 
 
-class ReadPeriod(NamedTuple):
-    """The times of a call; one that is not given is None."""
+class ReadValidity(NamedTuple):
+    """The validity of a call, and what was read otherwise than it was sent."""
 
-    start: datetime | None
-    end: datetime | None
+    validity: Validity
     repairs: tuple[Repair, ...] = ()
 
 
@@ -131,20 +130,24 @@ _BAD_TIMES = Text("The validity can't be used; nothing was changed.", "有效期
 _MEND = Text("Mend it and call again.", "请修正后重新调用。")
 
 
-def read_period(start: str, end: str, *, both: bool) -> ReadPeriod:
-    """The start and the end as they were sent. InvalidArguments where one cannot be read, or (`both`) is missing."""
+def read_validity(start: str, end: str, old: Validity | None = None) -> ReadValidity:
+    """The times as they were sent; one that was not is that of `old`.
+
+    InvalidArguments where one cannot be read or is missing, and where the end lies before the start.
+    """
     problems: list[Problem] = []
     repairs: list[Repair] = []
-    moments = []
-    for name, text in (("start_time", start), ("end_time", end)):
-        moment = None
-        if text or both:
-            moment = _moment(text, f"/{name}", last=name == "end_time", repairs=repairs)
-            if moment is None:
-                problems.append(finding("crowd_time_invalid", f"/{name}", got=text))
-        moments.append(moment)
-    refuse(problems)
-    return ReadPeriod(moments[0], moments[1], tuple(repairs))
+    first = old.start if old and not start else _moment(start, "/start_time", last=False, repairs=repairs)
+    last = old.end if old and not end else _moment(end, "/end_time", last=True, repairs=repairs)
+    for path, text, moment in (("/start_time", start, first), ("/end_time", end, last)):
+        if moment is None:
+            problems.append(finding("crowd_time_invalid", path, got=text))
+    if first is None or last is None:
+        raise invalid(problems)
+    if last < first:
+        path = "/end_time" if end else "/start_time"
+        raise invalid([finding("crowd_end_before_start", path, got=end or start, start=show_time(first))])
+    return ReadValidity(Validity(first, last), tuple(repairs))
 
 
 def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datetime | None:
@@ -162,17 +165,9 @@ def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datet
     return moment
 
 
-def in_order(validity: Validity, path: str = "/end_time") -> None:
-    """InvalidArguments where the end lies before the start."""
-    if validity.end < validity.start:
-        start, end = show_time(validity.start), show_time(validity.end)
-        refuse([finding("crowd_end_before_start", path, got=end, start=start)])
-
-
-def refuse(problems: Sequence[Problem]) -> None:
-    """InvalidArguments with these problems, where there are any."""
-    if problems:
-        raise InvalidArguments(_BAD_TIMES, next_step=_MEND, problems=problems)
+def invalid(problems: Sequence[Problem]) -> InvalidArguments:
+    """The error for times that cannot be used."""
+    return InvalidArguments(_BAD_TIMES, next_step=_MEND, problems=problems)
 
 
 def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
@@ -180,6 +175,17 @@ def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
     if validity.state(now) != "ended":
         return []
     return [finding("crowd_validity_over", "/end_time", got=show_time(validity.end), now=show_time(now))]
+
+
+_NOT_BEGUN = Text("The validity has not begun yet (now: {now}).", "有效期尚未开始（当前时间：{now}）。")
+
+
+def notes(crowd: Crowd, validity: Validity, now: datetime, deps: Deps) -> tuple[str, ...]:
+    """What is worth knowing of a crowd and a validity, though nothing is wrong with them."""
+    said = [crowd.note] if any(crowd.note) else []
+    if validity.state(now) == "waiting":
+        said.append(_NOT_BEGUN.format(now=show_time(now)))
+    return tuple(deps.say(one) for one in said)
 
 
 def findings(warnings: Sequence[Problem], repairs: Sequence[Repair], deps: Deps) -> dict[str, Any]:

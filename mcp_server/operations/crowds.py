@@ -17,10 +17,10 @@ from mcp_server.operations.crowd_state import (
     done,
     draft_row,
     findings,
-    in_order,
+    invalid,
+    notes,
     period,
-    read_period,
-    refuse,
+    read_validity,
     said_drift,
     task_row,
     validity_warnings,
@@ -63,12 +63,10 @@ async def create_crowd_analysis(params: CreateCrowdAnalysis, deps: Deps) -> Crow
     """Load a cluster's members into a task; analyse them and what they do from start_time to end_time. The same crowd and
     times again return the existing task."""
     project = deps.project(params.project_id)
-    read = read_period(params.start_time, params.end_time, both=True)
+    validity, repairs = read_validity(params.start_time, params.end_time)
     crowd = await deps.crowds.crowd(project, params.crowd_id)
-    assert read.start is not None and read.end is not None  # noqa: S101, PT018 - both were asked for
-    validity = Validity(read.start, read.end)
-    in_order(validity)
-    told = findings(validity_warnings(validity, deps.crowds.now(project)), read.repairs, deps)
+    now = deps.crowds.now(project)
+    told = findings(validity_warnings(validity, now), repairs, deps)
     existing = await deps.crowds.find(crowd, validity)
     if existing:
         return done(existing, _EXISTS, _LOOK, deps, **told, existed=True, dry_run=params.dry_run)
@@ -79,16 +77,12 @@ async def create_crowd_analysis(params: CreateCrowdAnalysis, deps: Deps) -> Crow
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=draft_row(crowd, validity),
             dry_run=True,
-            notes=_notes(crowd, deps),
+            notes=notes(crowd, validity, now, deps),
             **told,
         )
     made = await deps.crowds.create(crowd, validity, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, made.crowd_id)
-    return done(made, _CREATED, _LOOK, deps, **told, notes=_notes(crowd, deps))
-
-
-def _notes(crowd: Crowd, deps: Deps) -> tuple[str, ...]:
-    return (deps.say(crowd.note),) if any(crowd.note) else ()
+    return done(made, _CREATED, _LOOK, deps, **told, notes=notes(crowd, validity, now, deps))
 
 
 # change
@@ -118,17 +112,15 @@ _OTHER_TIMES = Text("Use that task, or choose other times.", "请直接使用该
 async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Change a task's start or end (operation time), not its members. An end later than now revives an ended task."""
     project = deps.project(params.project_id)
-    read = read_period(params.start_time, params.end_time, both=False)
     task = await deps.crowds.get(project, params.task_id)
     old = task.validity
-    new = Validity(read.start or old.start, read.end or old.end)
-    in_order(new, "/end_time" if read.end else "/start_time")
+    new, repairs = read_validity(params.start_time, params.end_time, old)
     now = deps.crowds.now(project)
-    told = findings(validity_warnings(new, now), read.repairs, deps)
+    told = findings(validity_warnings(new, now), repairs, deps)
     if new == old:
         return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run)
     if task.state == "ended" and new.state(now) == "ended":
-        refuse([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
+        raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
     await _must_be_free(task, new, deps)
     changes = tuple(
         deps.say(_CHANGE.format(name=name, old=show_time(before), new=show_time(after)))
@@ -191,9 +183,10 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
     """Replace a task's members by those of the crowd now (operation dumpData)."""
     project = deps.project(params.project_id)
     task = await deps.crowds.get(project, params.task_id)
+    now = deps.crowds.now(project)
     if task.state == "ended":
-        now = show_time(deps.crowds.now(project))
-        raise TaskEnded(_ENDED.format(id=task.task_id, end=show_time(task.validity.end), now=now), next_step=_EXTEND)
+        end = show_time(task.validity.end)
+        raise TaskEnded(_ENDED.format(id=task.task_id, end=end, now=show_time(now)), next_step=_EXTEND)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
     if params.dry_run:
         drift = await deps.crowds.drift(task, on_progress=deps.report)
@@ -204,12 +197,19 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=task_row(task),
             dry_run=True,
-            notes=_notes(crowd, deps),
+            notes=notes(crowd, task.validity, now, deps),
             **_counts(drift),
         )
     loaded, drift = await deps.crowds.reload(task, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
-    return done(loaded, said_drift(drift, _RELOADED), _LOOK, deps, notes=_notes(crowd, deps), **_counts(drift))
+    return done(
+        loaded,
+        said_drift(drift, _RELOADED),
+        _LOOK,
+        deps,
+        notes=notes(crowd, task.validity, now, deps),
+        **_counts(drift),
+    )
 
 
 def _counts(drift: Drift) -> dict[str, int]:

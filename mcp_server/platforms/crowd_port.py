@@ -122,6 +122,8 @@ class CrowdAnalysis:
     """Time zone of the days."""
     fewest: int = 0
     """Values that fewer of the crowd have are not told."""
+    most_values: int = 0
+    """Of a property at most so many values are told, the most frequent of the crowd."""
     last_reload: Drift | None = None
     """What the last reload changed; None before the first."""
     since: Drift | None = None

@@ -56,7 +56,7 @@ def test_an_analysis_of_much_is_short(wide: Desk, language: Any) -> None:
     assert tokens(rendering.text(data, language)) < MOST_TOKENS
     left = len(wide.metadata.properties_of("user")) - 1 - len({r.property for r in shown.profile})
     assert left > 0
-    assert any(note.startswith((f"{left} properties", f"另有 {left} 个")) for note in shown.notes)
+    assert any(note.endswith(f"only: {left}.") or f"另有 {left} 个属性" in note for note in shown.notes)
 
 
 def test_what_sets_the_crowd_apart_comes_first(wide: Desk) -> None:
@@ -83,7 +83,7 @@ def test_the_whole_validity_is_counted_and_the_last_weeks_are_told(wide: Desk) -
     assert shown.activity_left_out == 34
     assert shown.activity[-1].day == "2026-05-26"
     assert sum(a.events for a in shown.activity) < expected
-    assert any("34 earlier weeks" in note for note in shown.notes)
+    assert any("totals: 34." in note for note in shown.notes)
 
 
 def test_single_days_are_told_of_a_short_validity(wide: Desk) -> None:

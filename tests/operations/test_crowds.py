@@ -10,6 +10,8 @@ import anyio
 import pytest
 
 from mcp_server.errors import ChangedMeanwhile
+from mcp_server.platforms.crowd_port import Drift
+from mcp_server.platforms.local.crowd_store import CrowdStore
 from mcp_server.platforms.local.housekeeping import KEEP_VERSIONS, sweep
 from mcp_server.platforms.local.job_store import JobStore
 from tests import small
@@ -118,7 +120,12 @@ def test_a_validity_is_over_with_its_last_second(buyers: Desk, end: str, state: 
 
 def test_a_validity_begins_with_its_first_second(buyers: Desk) -> None:
     assert create(buyers, start=NOW).result.state == "running"
-    assert create(buyers, start="2026-07-04 00:00:01").result.state == "waiting"
+    for n, language in enumerate(("en", "zh"), 1):
+        desk = buyers.speaking(language)  # type: ignore[arg-type]
+        for dry_run in (True, False):
+            made = create(desk, start="2026-07-04 00:00:01", end=f"2026-08-0{n}", dry_run=dry_run)
+            assert [NOW in note for note in made.notes] == [True]
+    assert made.result.state == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -296,8 +303,9 @@ def test_a_dynamic_crowd_is_computed_first(desk: Desk) -> None:
     desk.create("moving", small.BUYERS, DYNAMIC)
     made = create(desk, "moving").result.task_id
     load_more(desk)
+    assert any("loaded again" in note for note in desk("get_crowd_analysis", task_id=made).notes)
     tried = desk("reload_crowd_analysis", task_id=made, dry_run=True)
-    assert ["computed first" in note for note in tried.notes] == [True]
+    assert ["brought up to date" in note for note in tried.notes] == [True]
     done = desk("reload_crowd_analysis", task_id=made)
     assert (done.joined, done.left, done.notes) == (1, 1, ())
 
@@ -326,6 +334,16 @@ def test_a_cluster_that_a_task_uses_is_not_deleted(buyers: Desk, task: str) -> N
     assert (gone.success, gone.result.task_id) == (True, task)
     assert buyers.refused("get_crowd_analysis", task_id=task).code == "not_found"
     buyers("delete_cluster", cluster="buyers")
+
+
+def test_members_that_were_swept_away_meanwhile_are_not_named(buyers: Desk, task: str) -> None:
+    store = CrowdStore(buyers.catalog)
+    found = store.task("1", task)
+    with pytest.raises(ChangedMeanwhile):
+        store.reload(found, 99, Drift(0, 0), {})
+    with pytest.raises(ChangedMeanwhile):
+        store.add("1", found.cluster, 99, replace(found.validity, start=found.validity.end), {})
+    assert store.task("1", task) == found
 
 
 def test_an_id_is_never_given_twice(buyers: Desk, task: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from mcp_server.engine.crowd import FEWEST, Findings, Group
+from mcp_server.engine.crowd import FEWEST, VALUES_EACH, Findings, Group
 from mcp_server.platforms.crowd_port import CrowdAnalysis, Drift, Share, Stretch
 from mcp_server.platforms.local.crowd_days import Calendar, data_days
 from mcp_server.platforms.local.export import shown_value
@@ -70,6 +70,7 @@ def analysis(kept: Any, zone: str, reload: Drift | None, since: Drift | None) ->
         data_to=kept["data"][1],
         zone=zone,
         fewest=FEWEST,
+        most_values=VALUES_EACH,
         last_reload=reload,
         since=since,
     )

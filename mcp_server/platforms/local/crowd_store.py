@@ -31,6 +31,11 @@ _CHANGED = Text(
     "任务 {id} 在读取之后已被他人修改，未做任何更改。请重新读取后再决定。",
 )
 
+_COMPUTED_ANEW = Text(
+    "The crowd was computed anew meanwhile; nothing was changed.", "人群在此期间已重新计算，未做任何更改。"
+)
+_AGAIN = Text("Call again.", "请重新调用。")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
@@ -104,6 +109,7 @@ class CrowdStore:
             there = self.same(project_id, cluster, validity)
             if there is not None:
                 return there
+            self._still_kept(cluster, version)
             made = db.execute(
                 "INSERT INTO crowd_task (cluster, version, start_time, end_time, analysis, loaded_at, revision)"
                 " VALUES (?, ?, ?, ?, ?, ?, 1)",
@@ -132,6 +138,7 @@ class CrowdStore:
             "gone": drift.left,
         }
         with self._database.write() as db:
+            self._still_kept(task.cluster, version)
             return self._change(db, task, changes)
 
     def keep_analysis(self, task: TaskRecord, analysis: Facts) -> TaskRecord:
@@ -155,6 +162,11 @@ class CrowdStore:
         values: Sequence[Value] = (*changes.values(), task.id)
         db.execute(f"UPDATE crowd_task SET {columns}, revision = revision + 1 WHERE id = ?", values)
         return self.task(task.project, str(task.id))
+
+    def _still_kept(self, cluster: int, version: int) -> None:
+        """A version that nobody names yet may be swept away while it is analysed, if that takes very long."""
+        if self._catalog.version(cluster, version) is None:
+            raise ChangedMeanwhile(_COMPUTED_ANEW, next_step=_AGAIN)
 
     def _as_seen(self, project_id: str, task_id: int, revision: int) -> None:
         if self.task(project_id, str(task_id)).revision != revision:

@@ -29,7 +29,9 @@ from mcp_server.text import NOTHING, Text
 ANALYSING = Text("Analysing the crowd", "正在分析人群")
 COMPARING = Text("Comparing the members", "正在比较成员")
 
-_FIRST = Text("{name} is out of date ({why}) and is computed first.", "{name} 已过期（{why}），会先重新计算。")
+_FOLLOWS = Text(
+    "{name} is out of date ({why}) and is being brought up to date.", "{name} 已过期（{why}），正在自动更新。"
+)
 _STALE = Text(
     "{name} is out of date ({why}); refresh_cluster computes it again.",
     "{name} 已过期（{why}）；可用 refresh_cluster 重新计算。",
@@ -74,7 +76,16 @@ class LocalCrowds:
             raise InvalidArguments(_IS_TAG.format(name=cluster.cluster_name), next_step=_MAKE_CLUSTER)
         if cluster.users_num is None and not moves(cluster.cluster_type):
             raise not_ready(cluster.cluster_name, cluster.failure)
-        return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, _note(cluster))
+        return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, self._note(cluster))
+
+    def _note(self, cluster: Cluster) -> Text:
+        """Why the members are not up to date, and what becomes of that."""
+        if cluster.progress < 0:
+            return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
+        if cluster.fresh:
+            return NOTHING
+        words = _FOLLOWS if moves(cluster.cluster_type) and not self._read_only else _STALE
+        return words.format(name=cluster.cluster_name, why=cluster.stale_because)
 
     async def get(self, project_id: str, task_id: str) -> CrowdTask:
         return self._seen(self._store.task(project_id, task_id))
@@ -188,16 +199,6 @@ class LocalCrowds:
     def _data(self, generation: GenerationRecord, *files: str) -> DataFile:
         data = data_file(self._catalog, generation)
         return DataFile(data.path, data.users_complete, tuple(map(self._catalog.workspace.absolute, files)))
-
-
-def _note(cluster: Cluster) -> Text:
-    """Why the members are not up to date, and what becomes of that."""
-    if cluster.progress < 0:
-        return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
-    if cluster.fresh:
-        return NOTHING
-    words = _FIRST if moves(cluster.cluster_type) else _STALE
-    return words.format(name=cluster.cluster_name, why=cluster.stale_because)
 
 
 def _ground(generation: GenerationRecord) -> Facts:
