@@ -133,7 +133,8 @@ def _fault(text: str, word: str, path: str, *, timed: bool) -> Problem:
         near, code = ("00:00-23:59", "call_range_empty") if empty else ("", "call_range_invalid")
     else:
         parts = [_likely(part) for part in word.casefold().split("-")]
-        near, code = "-".join(parts) if all(parts) else "", "call_weekday_unknown"
+        runs = len(parts) > 2 or any("-" in part for part in parts)
+        near, code = ("," if runs else "-").join(parts) if all(parts) else "", "call_weekday_unknown"
     suggestion = _DASH.sub("-", text).replace(word, near, 1).strip() if near else ""
     return finding(code, path, got=text, suggestion=suggestion, expected=", ".join(WEEKDAYS), word=word)
 

@@ -96,7 +96,8 @@ def grouped(week: Week) -> tuple[tuple[tuple[int, ...], tuple[Span, ...]], ...]:
 
 
 def written(week: Week) -> tuple[str, ...]:
-    """The week as a caller writes it: `mon-sat 10:00-12:00`, `sun 09:00-10:00`. Reading that gives the same week."""
+    """The week as a caller writes it: `mon-sat 10:00-12:00`, `sun 09:00-10:00`. Reading that gives the same week,
+    but for an end at 23:59, which means through midnight."""
     return tuple(
         f"{_runs_written(days)} {','.join(f'{clock(a)}-{clock(b)}' for a, b in spans)}" for days, spans in grouped(week)
     )

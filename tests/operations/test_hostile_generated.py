@@ -195,8 +195,9 @@ def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> 
     def sweep(given_now: dict[str, Any]) -> None:
         if not world.catalog.find_name("1", "buyers"):  # the example before this one has deleted it
             world.create("buyers", small.BUYERS)
-        with suppress(NameTaken):
-            world("create_call_task", **_CALL)
+        if "call_task" in tool:
+            with suppress(NameTaken):
+                world("create_call_task", **_CALL)
         with suppress(NameTaken):
             world("create_tag", cluster_name="tiers", display_name="tiers", cluster_type=TAG_TYPES[0], tag_qp=TAGS[0])
         if given_now.get("task_id") == "newest":

@@ -36,16 +36,18 @@ class CallStore:
         self._database = catalog.database
 
     def key(self) -> str:
-        """The workspace's key for hashing callees, made when it is first needed."""
+        """The workspace's key for hashing callees; "" as long as no list was kept."""
         found = self._database.row("SELECT key FROM callee_key")
-        if found is None:
+        return str(found["key"]) if found else ""
+
+    def make_key(self) -> None:
+        """Have a key from now on; the first one stays."""
+        if not self.key():
             with self._database.write() as db:
                 db.execute(
                     "INSERT INTO callee_key (key) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM callee_key)",
                     (secrets.token_hex(16),),
                 )
-            found = self._database.row("SELECT key FROM callee_key")
-        return str(found["key"]) if found else ""
 
     def find(self, project_id: str, ref: str) -> CallTask:
         """The task with this id, or this name in any case. NotFound names the nearest."""

@@ -85,6 +85,7 @@ class LocalCalls:
         return CalleeCount(distinct, entries, entries - having, source)
 
     async def create(self, project_id: str, draft: CallDraft, *, on_progress: OnProgress) -> CallTask:
+        self._store.make_key()
         counted = await self.count(project_id, draft.callees, on_progress=on_progress)
         callees, file = await self._tasks.run(
             lambda control: self._kept(project_id, draft.callees, control), on_progress, _WRITING

@@ -1,0 +1,172 @@
+"""Settings of a call task: every limit on both sides, what is left out, and what the vendor gets."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from mcp_server.calls.settings import CallSettings, Reading, Redials, Wanted, read_wanted
+from mcp_server.calls.times import Findings, read_week
+from mcp_server.calls.week import NEVER, Week
+from mcp_server.calls.wire import update_body, week_of
+
+START, END = "2026-11-23 09:00:00", "2026-11-30 20:00:00"
+
+
+def forbidden(*entries: str) -> Week:
+    return read_week(entries, "", Findings())
+
+
+BEFORE = CallSettings(
+    datetime(2026, 11, 23, 9), datetime(2026, 11, 30, 20), 5, forbidden("sun", "20:00-09:00"), Redials(2, 15)
+)
+
+
+def codes(reading: Reading) -> list[tuple[str, str, str]]:
+    return [(p.path, p.code, p.suggestion) for p in reading.problems]
+
+
+def changed(**wanted: Any) -> CallSettings:
+    """What becomes of BEFORE."""
+    reading = read_wanted(Wanted(**wanted), BEFORE)
+    assert reading.settings is not None, codes(reading)
+    return reading.settings
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("ring_again_interval", 5, (4, "call_redial_interval", "5")),
+        ("ring_again_interval", 1440, (1441, "call_redial_interval", "1440")),
+        ("ring_again_times", 0, (-1, "call_redial_times", "0")),
+        ("ring_again_times", 5, (6, "call_redial_times", "5")),
+        ("concurrency", 1, (0, "call_concurrency", "1")),
+        ("concurrency", 1_000_000, (1_000_001, "call_concurrency", "1000000")),
+    ],
+)
+def test_each_limit_has_two_sides(field: str, good: int, bad: tuple[int, str, str]) -> None:
+    assert changed(**{field: good})
+    value, code, suggestion = bad
+    assert codes(read_wanted(Wanted(**{field: value}), BEFORE)) == [(f"/{field}", code, suggestion)]
+
+
+def test_the_end_is_after_the_start() -> None:
+    assert changed(end_time="2026-11-23 09:00:01").end == datetime(2026, 11, 23, 9, 0, 1)
+    late = read_wanted(Wanted(end_time="2026-11-23 09:00:00"), BEFORE)
+    assert codes(late) == [("/end_time", "call_end_not_after_start", "")]
+    assert codes(read_wanted(Wanted(start_time=END), BEFORE)) == [("/start_time", "call_end_not_after_start", "")]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2026-11-23T01:30:00Z", "2026-11-23 09:30:00"),
+        ("2026-11-22 20:30:00-05:00", "2026-11-23 09:30:00"),
+        ("2026-11-23T09:30:00+0800", "2026-11-23 09:30:00"),
+        ("2026-11-23 09:30", "2026-11-23 09:30:00"),
+        ("2026-11-23T09:30:00.250", "2026-11-23 09:30:00"),
+    ],
+)
+def test_a_time_becomes_beijing_time_and_that_is_said(said: str, meant: str) -> None:
+    reading = read_wanted(Wanted(start_time=said), BEFORE)
+    assert reading.settings is not None
+    assert str(reading.settings.start) == meant
+    assert [(r.path, r.before, r.after) for r in reading.repairs] == [("/start_time", said, meant)]
+
+
+@pytest.mark.parametrize(
+    ("said", "suggestion"),
+    [
+        ("2026-11-23", "2026-11-23 00:00:00"),
+        ("tomorrow", ""),
+        ("2026-02-30 10:00:00", ""),
+        ("2026-11-23 10:00:00+25:00", ""),
+        ("0001-01-01 00:00:00+14:00", ""),
+    ],
+)
+def test_what_is_no_time_is_a_problem(said: str, suggestion: str) -> None:
+    reading = read_wanted(Wanted(start_time=said), BEFORE)
+    assert codes(reading) == [("/start_time", "call_time_invalid", suggestion)]
+
+
+def test_what_is_left_out_stays_and_an_empty_list_clears() -> None:
+    assert changed() == BEFORE
+    assert changed(forbid_times=[]).forbidden == NEVER
+    assert changed(concurrency=9) == CallSettings(BEFORE.start, BEFORE.end, 9, BEFORE.forbidden, BEFORE.redials)
+    assert changed(ring_again_times=3).redials == Redials(3, 15)
+    assert changed(ring_again_interval=30).redials == Redials(2, 30)
+
+
+def test_call_times_are_the_opposite_of_forbidden_ones_and_only_one_of_them_is_given() -> None:
+    people = changed(call_times=["mon-sat 10:00-12:00"])
+    assert people.forbidden == forbidden("sun", "mon-sat 00:00-10:00 12:00-23:59")
+    both = read_wanted(Wanted(call_times=["mon"], forbid_times=["sun"]), BEFORE)
+    assert codes(both) == [("/call_times", "call_both_times", "")]
+    assert codes(read_wanted(Wanted(call_times=[]), BEFORE)) == [("/call_times", "call_never", "")]
+
+
+def body(before: CallSettings | None = BEFORE, blind: str = "", **wanted: Any) -> dict[str, Any]:
+    reading = read_wanted(Wanted(**wanted), before, blind=blind)
+    assert reading.settings is not None, codes(reading)
+    return update_body("123", reading.settings, recall=reading.recall)
+
+
+def test_redials_are_sent_only_when_given() -> None:
+    assert body(concurrency=3) == {
+        "TaskOpenId": "123",
+        "StartTime": START,
+        "EndTime": END,
+        "Concurrency": 3,
+        "ForbidTimeList": [
+            {"Weekdays": [2, 3, 4, 5, 6, 7], "Times": ["00:00-09:00", "20:00-23:59"]},
+            {"Weekdays": [1], "Times": ["00:00-23:59"]},
+        ],
+        "Recall": False,
+    }
+    redials = ("Recall", "RingAgainTimes", "RingAgainInterval")
+    assert [body(ring_again_times=0)[key] for key in redials] == [True, 0, 15]
+    assert [body(ring_again_interval=20)[key] for key in redials] == [True, 2, 20]
+    assert [body(recall=True)[key] for key in redials] == [True, 2, 15]
+    assert body(recall=False)["Recall"] is False
+
+
+def test_recall_may_not_contradict() -> None:
+    contradiction = [("/recall", "call_recall_contradicts", "true")]
+    assert codes(read_wanted(Wanted(recall=False, ring_again_times=1), BEFORE)) == contradiction
+    assert codes(read_wanted(Wanted(recall=False, ring_again_interval=5), BEFORE)) == contradiction
+    blind = Wanted(start_time=START, end_time=END, concurrency=1, forbid_times=[], recall=True)
+    assert codes(read_wanted(blind, blind="volcengine")) == [("/recall", "call_recall_contradicts", "false")]
+
+
+def test_a_platform_that_does_not_tell_is_given_everything() -> None:
+    missing = read_wanted(Wanted(ring_again_interval=10), blind="volcengine")
+    assert [path for path, code, _ in codes(missing) if code == "call_field_missing"] == [
+        "/start_time", "/end_time", "/concurrency", "/forbid_times", "/ring_again_times",
+    ]  # fmt: skip
+    complete = {"start_time": START, "end_time": END, "concurrency": 1, "forbid_times": []}
+    assert body(None, "volcengine", **complete)["Recall"] is False
+    assert "RingAgainTimes" not in body(None, "volcengine", **complete)
+    redialled = body(None, "volcengine", **complete, ring_again_times=1)
+    assert (redialled["Recall"], redialled["RingAgainTimes"], redialled["RingAgainInterval"]) == (True, 1, 5)
+
+
+def test_the_example_of_the_vendors_page_is_sent_as_it_stands_there() -> None:
+    page: dict[str, Any] = {
+        "TaskOpenId": "123",
+        "Concurrency": 1,
+        "ForbidTimeList": [{"Weekdays": [1], "Times": ["10:00-11:00"]}],
+        "RingAgainTimes": 1,
+        "RingAgainInterval": 5,
+        "EndTime": "2021-05-21 17:35:44",
+        "StartTime": "2021-05-20 17:35:43",
+    }
+    wanted: dict[str, Any] = {
+        "start_time": page["StartTime"],
+        "end_time": page["EndTime"],
+        "concurrency": 1,
+        "forbid_times": ["sun 10:00-11:00"],
+        "ring_again_times": 1,
+        "ring_again_interval": 5,
+    }
+    assert body(None, "volcengine", **wanted) == {**page, "Recall": True}
+    assert week_of(page["ForbidTimeList"], Findings()) == forbidden("sun 10:00-11:00")
