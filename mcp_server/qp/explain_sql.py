@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from mcp_server.qp.explain import Explanation, Part
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
-from mcp_server.qp.sql import SQL, DayRange, Sql, sql_meaning_hash
-from mcp_server.qp.wording import quoted, span_of, visible
+from mcp_server.qp.sql import SQL, DayRange, Sql, SqlReads, sql_meaning_hash
+from mcp_server.qp.wording import named, quoted, span_of, visible
 from mcp_server.text import NOTHING, Text, listed, same
 
 MOST_LINES = 20
@@ -53,13 +53,21 @@ def _reads(definition: Sql, metadata: Metadata) -> Text:
     if reads.tables:
         parts.append(_TABLES.format(tables=_names(reads.tables)))
     if reads.columns:
-        parts.append(_COLUMNS.format(columns=_names(reads.columns)))
+        parts.append(_COLUMNS.format(columns=listed([_column(name, reads, metadata) for name in reads.columns])))
     if reads.any_cluster:
         parts.append(_ANY_CLUSTER)
     elif reads.clusters:
         parts.append(_CLUSTERS.format(clusters=_names(reads.clusters)))
     parts += [_PARAMETERS.format(name=_name(name), days=_days(days, metadata)) for name, days in definition.parameters]
     return Text("".join(p.en for p in (*parts, _STOP)), "".join(p.zh for p in (*parts, _STOP))) if parts else NOTHING
+
+
+def _column(name: str, reads: SqlReads, metadata: Metadata) -> Text:
+    """A column with its display name; bare where two of the tables that are read have it."""
+    kinds = [kind for kind in ("event", "user") if any(table.startswith(f"v_{kind}_") for table in reads.tables)]
+    found = [known for kind in kinds if (known := metadata.property(kind, name))]
+    said = named(name, found[0].names if len(found) == 1 else None)
+    return Text(said.en, said.zh.rstrip())
 
 
 def _names(names: tuple[str, ...]) -> Text:

@@ -88,7 +88,7 @@ def visible(text: str, quote: str) -> str:
     return "".join(map(shown, text))
 
 
-def _named(name: str, names: Names | None) -> Text:
+def named(name: str, names: Names | None) -> Text:
     """A real name in backticks, its display name beside it; what follows in Chinese needs no blank of its own."""
     code = f"`{visible(name, '`')}`"
     english, chinese = (names.en or names.zh, names.zh or names.en) if names else ("", "")
@@ -103,13 +103,13 @@ def event_name(name: str, metadata: Metadata) -> Text:
     if name == words.ANY_EVENT:
         return words.ANY_EVENT_TEXT
     known = metadata.event_by_name.get(name)
-    return _named(name, known.names if known else None)
+    return named(name, known.names if known else None)
 
 
 def property_name(table: str, name: str, metadata: Metadata) -> Text:
     """A property in its declared spelling, with its display name; the user's properties are said to be the user's."""
     known = metadata.property(table, name)
-    return _OWNED[table].format(name=_named(known.name, known.names) if known else _named(name, None))
+    return _OWNED[table].format(name=named(known.name, known.names) if known else named(name, None))
 
 
 def noted(text: Text, notes: Sequence[Text]) -> Text:
@@ -226,7 +226,7 @@ def filter_text(part: Filter, metadata: Metadata) -> Text:
 
 def _cluster_name(part: Filter, metadata: Metadata) -> Text:
     known = metadata.property(part.table_type, part.column_name)
-    return _CLUSTER.format(name=_named(known.name, known.names) if known else _named(part.column_name, None))
+    return _CLUSTER.format(name=named(known.name, known.names) if known else named(part.column_name, None))
 
 
 def _version(part: Filter) -> list[Text]:
