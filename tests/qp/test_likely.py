@@ -4,7 +4,16 @@ from datetime import date
 
 import pytest
 
-from mcp_server.qp.likely import bound_fault, likely_time, likely_window, recent_fault
+from mcp_server.qp.likely import (
+    as_number,
+    as_time,
+    bound_fault,
+    likely_number,
+    likely_pair,
+    likely_time,
+    likely_window,
+    recent_fault,
+)
 from mcp_server.qp.window import recent_days
 
 TODAY = date(2026, 7, 15)
@@ -128,3 +137,51 @@ def test_each_fault_of_a_date_is_told_by_itself(text: str, said: str, suggestion
 
 def test_a_long_text_is_no_time() -> None:
     assert likely_time("2026-07-01" * 1000) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("5,000", "5000"),
+        ("５", "5"),
+        ("five", "5"),
+        ("五次", "5"),
+        ("十五", "15"),
+        ("1万", "10000"),
+        ("1.5万", "15000"),
+        ("10k", "10000"),
+        ("3 times", "3"),
+        ("20元", "20"),
+        ("+5", "5"),
+        ("5", ""),
+        ("50%", ""),
+        (">5", ""),
+        ("a", ""),
+        ("many", ""),
+        ("", ""),
+        ("9" * 500, ""),
+    ],
+)
+def test_a_number_in_words_is_understood(text: str, number: str) -> None:
+    assert likely_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("1,3", ["1", "3"]),
+        ("1-3", ["1", "3"]),
+        ("1 至 3", ["1", "3"]),
+        ("1万~2万", ["10000", "20000"]),
+        ("1-3-5", []),
+        ("1", []),
+        ("a,b", []),
+    ],
+)
+def test_a_range_in_one_text_is_taken_apart(text: str, pair: list[str]) -> None:
+    assert likely_pair(text, as_number) == pair
+
+
+def test_a_range_of_dates_in_one_text_is_taken_apart() -> None:
+    assert likely_pair("2026/7/1 - 2026-07-08", as_time) == ["2026-07-01", "2026-07-08"]
+    assert likely_pair("2026-07-01", as_time) == []

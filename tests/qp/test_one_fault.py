@@ -107,3 +107,32 @@ def test_a_circle_names_the_cluster_as_it_is_written() -> None:
     assert problem.code == "cluster_cycle"
     assert "Big_Fish" in problem.message.en
     assert "Big_Fish" in problem.message.zh
+
+
+def test_a_misspelt_key_is_not_missing_as_well() -> None:
+    raw = {"events": [{"event": "purchase", "op": ">", "value": 4, "recent_day": "1-7"}]}
+    assert found(raw) == [
+        ("key_unknown", "/events/0/event", "eventName"),
+        ("key_unknown", "/events/0/op", "comparator"),
+        ("key_unknown", "/events/0/value", "num"),
+        ("key_unknown", "/events/0/recent_day", "recentDay"),
+    ]
+
+
+@pytest.mark.parametrize("word", ["ge", "greater_than_or_equal", "大于等于", "至少", "≥"])
+def test_a_word_for_at_least_is_never_answered_with_more_than(word: str) -> None:
+    assert found({"events": [event(comparator=word)]}) == [("comparator_unknown", "/events/0/comparator", "gte")]
+    assert found({"filts": [user("Level", word, "3")]}) == [("comparator_unknown", "/filts/0/comparator", "gte")]
+    assert read({"filts": [user("Level", "gte", "3")]}, GAME).problems == ()
+
+
+def test_an_or_that_joins_nothing_is_a_warning() -> None:
+    def warned(**more: Any) -> list[tuple[str, str]]:
+        reading = read({"events": [event()], "filts": [user("Level", "isNull")], **more}, GAME)
+        assert reading.problems == ()
+        return [(w.code, w.path) for w in reading.warnings]
+
+    assert warned(relation="or") == [("relation_idle", "/qp/relation")]
+    assert warned(event_relation="or") == [("relation_idle", "/qp/event_relation")]
+    assert warned() == warned(event_user_relation="or") == warned(relation="or", event_user_relation="or") == []
+    assert warned(relation="or", filts=[user("Level", "isNull"), user("city", "isNull")]) == []
