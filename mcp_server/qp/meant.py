@@ -80,6 +80,12 @@ KEYS: Table = _table(
     ("unit", ("timeUnit",)),
     ("table", ("tableType",)),
 )
+UNITS: Table = _table(
+    ("min mins m 分 分钟", ("minute",)),
+    ("hr hrs h 时 小时 钟头", ("hour",)),
+    ("d 天 日", ("day",)),
+    ("second seconds week weeks month months year years 秒 周 月 年", ()),
+)
 TABLES: Table = _table(
     ("events eventproperty eventproperties 事件 事件属性", ("event",)),
     ("users userproperty userproperties profile 用户 用户属性", ("user",)),

@@ -43,6 +43,8 @@ CODES: Mapping[str, Code] = {
     "name_empty": _problem("The name is empty. Use describe_data to find names.", "名称为空。可用 describe_data 查找名称。"),
     "definition_wrapped": _problem(
         "The definition stands one level too deep: send what is under {key} itself.", "定义外面多套了一层：请直接传入 {key} 里面的内容。"),
+    "condition_bare": _problem(
+        "This is one condition, not a definition: put it into the list {key}.", "这是单个条件，不是完整的定义：请放进 {key} 列表。"),
     "definition_empty": _problem(
         "The definition has no condition. Give at least one entry in events or filts.",
         "定义中没有任何条件。请在 events 或 filts 中至少给出一项。"),

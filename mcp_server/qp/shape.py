@@ -15,8 +15,8 @@ from mcp_server.errors import Problem
 from mcp_server.qp import vocabulary as words
 from mcp_server.qp.fault import TYPE_NAMES, Fault, quoted
 from mcp_server.qp.keys import QP_KEYS, Keys, Path, legal_keys, tables_at
-from mcp_server.qp.likely import as_number, likely_window
-from mcp_server.qp.meant import ANALYSES, AT_LEAST, AT_MOST, COMPARATORS, KEYS, RELATIONS, TABLES, meant
+from mcp_server.qp.likely import as_number, likely_time, likely_window
+from mcp_server.qp.meant import ANALYSES, AT_LEAST, AT_MOST, COMPARATORS, KEYS, RELATIONS, TABLES, UNITS, meant
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.problems import CODES, finding
 from mcp_server.qp.sent import Repaired
@@ -100,12 +100,15 @@ def _hint(code: str, key: str, got: Any) -> str:
         return "false"
     if not isinstance(got, str):
         return ""
+    if code == "cluster_date_invalid":
+        return likely_time(got)[:10]
     if key == "taPropQuota" and got.upper() in words.MEASURES:
         return json.dumps({"analysis": got.upper()})
     if not code.endswith("_unknown"):
         return ""
     legal = _WORDS.get(key, ())
-    return legal[0] if len(legal) == 1 else meant(got, RELATIONS if code == "relation_unknown" else {}, legal)
+    table = {"relation_unknown": RELATIONS, "time_unit_unknown": UNITS}.get(code, {})
+    return legal[0] if len(legal) == 1 else meant(got, table, legal)
 
 
 def _node(value: Any, path: Path) -> Any:

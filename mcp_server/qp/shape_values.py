@@ -87,7 +87,9 @@ def window_invalid(f: Fault) -> Problem:
 
 
 def as_window(got: object) -> str:
-    """What was sent as a window, as text; `[1, 7]` as "1,7"."""
+    """What was sent as a window, as text: `[1, 7]` as "1,7", the values of an object with a dash between them."""
     if isinstance(got, list):
         return ",".join(map(str, got[:3]))
+    if isinstance(got, Mapping):
+        return " - ".join(str(value)[:50] for value in list(got.values())[:3])
     return got if isinstance(got, str) else ""

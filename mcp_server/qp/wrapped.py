@@ -1,4 +1,4 @@
-"""A definition in the wrong place: of the other kind, or with another object around it."""
+"""A definition in the wrong place: of the other kind, with another object around it, or without the one it needs."""
 
 import json
 from collections.abc import Mapping
@@ -30,6 +30,16 @@ def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, co
             text = json.dumps(inner, ensure_ascii=False, default=str)
             suggestion = text if len(text) <= MOST_SUGGESTED else ""
             return finding("definition_wrapped", pointer(root), got=_keys_of(raw), suggestion=suggestion, key=key)
+    return _bare(raw, root, keys)
+
+
+def _bare(raw: Mapping[Any, object], root: Path, keys: Keys) -> Problem | None:
+    """One condition by itself, without the list that it belongs into."""
+    for holder, key in (("events", "eventName"), ("filts", "columnName")):
+        if holder in keys and key in raw:
+            text = json.dumps({holder: [raw]}, ensure_ascii=False, default=str)
+            suggestion = text if len(text) <= MOST_SUGGESTED else ""
+            return finding("condition_bare", pointer(root), got=_keys_of(raw), suggestion=suggestion, key=holder)
     return None
 
 
