@@ -42,7 +42,7 @@ def advice(settings: CallSettings, now: datetime) -> Iterator[Problem]:
 
 def unfinished(found: Calendar, lines: int | None) -> Iterator[Problem]:
     """A list that does not get done; `lines`: the concurrency that would do, if any."""
-    if found.in_time or found.cut:
+    if found.in_time or found.cut or not found.days:  # without any time, that is what is said
         return
     remedy = _MORE_LINES.format(lines=lines) if lines else _MORE_TIME
     yield finding(

@@ -113,7 +113,8 @@ async def worked_out(
 
 def _calendar(settings: CallSettings, callees: int, assumed: Assumptions, now: datetime) -> tuple[Calendar, int | None]:
     found = calendar(settings, callees, assumed, now)
-    return found, None if found.in_time or found.cut else lines_needed(settings, callees, assumed, now)
+    done = found.in_time or found.cut or not found.days
+    return found, None if done else lines_needed(settings, callees, assumed, now)
 
 
 def _too_often(often: Often) -> list[Problem]:

@@ -30,6 +30,38 @@ def weeks(draw: st.DrawFn) -> Week:
 
 
 @st.composite
+def histories(draw: st.DrawFn) -> list[Stretch]:
+    """Stretches one after the other, of several blocks and periods."""
+    found: list[Stretch] = []
+    now = 0
+    for _ in range(draw(st.integers(0, 4))):
+        step = draw(st.integers(3, 9))
+        offsets = sorted(draw(st.sets(st.integers(0, step - 1), min_size=1, max_size=3)))
+        now += draw(st.integers(1, 9))
+        counts = tuple(draw(st.integers(1, 5)) for _ in offsets)
+        found.append(Stretch(tuple(now + o - offsets[0] for o in offsets), counts, draw(st.integers(1, 4)), step))
+        now = found[-1].last
+    return found
+
+
+@STEADY
+@given(stretches=histories(), moments=st.lists(st.integers(-2, 160), max_size=8))
+def test_a_cursor_counts_what_has_started(stretches: list[Stretch], moments: list[int]) -> None:
+    every = [
+        (time + n * s.step, count)
+        for s in stretches
+        for n in range(s.periods)
+        for time, count in zip(s.times, s.counts, strict=True)
+    ]
+    cursor = Cursor(stretches)
+    for moment in sorted(moments):
+        assert cursor.advance(moment) == sum(count for time, count in every if time <= moment)
+        rest = [block for block in every if block[0] > moment]
+        assert cursor.next == (rest[0][0] if rest else None)
+        assert list(cursor.rest()) == rest
+
+
+@st.composite
 def plans(draw: st.DrawFn) -> Dialling:
     return Dialling(
         callees=draw(st.integers(0, 60)),

@@ -1,5 +1,6 @@
 """Callees whom several tasks share: how much could come together, against a count of every minute."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import combinations
 
@@ -52,6 +53,14 @@ def test_four_minutes_apart_is_at_once_and_five_are_not() -> None:
     assert loads(one, [one, one, soon]).at_once == ((1, 1, 1, 1),)
     assert loads(one, [one, one, later]).at_once == ((1, 1, 1, 1),)  # 10:00:59 and 10:05:00
     assert loads(one, [one, one, task("10:06-10:07", redials=0)]).at_once == ()
+
+
+def test_a_second_decides() -> None:
+    """The own task may call until 10:00:59; five minutes later is no longer at once."""
+    one = task("10:00-10:01", hours=24, redials=0)
+    for second, expected in ((58, ((1, 1, 1, 1),)), (59, ())):
+        plan = replace(one.settings, start=MONDAY.replace(hour=10, minute=5, second=second), forbidden=NEVER)
+        assert loads(one, [one, one, Timed(plan, open_time(plan))]).at_once == expected
 
 
 RANGES = st.tuples(st.integers(0, 40), st.integers(1, 8)).map(lambda r: f"10:{r[0]:02}-10:{r[0] + r[1]:02}")

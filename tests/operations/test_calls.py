@@ -235,7 +235,7 @@ def test_the_example_of_the_page_is_answered_though_its_end_is_past(desk: Desk) 
         recall=True,
     )
     assert said.task.state == "ended"
-    assert [c for c in codes(said) if c != "call_consent"] == ["call_ends_in_past", "call_no_time", "call_unfinished"]
+    assert [c for c in codes(said) if c != "call_consent"] == ["call_ends_in_past", "call_no_time"]
     assert said.in_time is False
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import anyio.to_thread
+
 from mcp_server.calls.calendar import open_time
 from mcp_server.calls.often import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
 from mcp_server.calls.settings import BEIJING, CallSettings
@@ -139,7 +141,7 @@ class LocalCalls:
         own = whom.task_open_id if isinstance(whom, CallTask) else ""
         others = self._store.others(own, settings, now)
         timed = [Timed(task.settings, open_time(task.settings, now)) for task, _ in others]
-        found = loads(Timed(settings, open_time(settings, now)), timed)
+        found = await anyio.to_thread.run_sync(loads, Timed(settings, open_time(settings, now)), timed)
         if found.harmless:
             return Often()
         files = [self._catalog.workspace.absolute(file) for _, file in others]
