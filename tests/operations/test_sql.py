@@ -30,7 +30,7 @@ def test_a_cluster_by_sql_lives_like_any_other(desk: Desk) -> None:
     assert desk.create("three", LEVEL_3, STATIC_SQL).cluster_id == made.cluster.cluster_id
     shown = desk("get_cluster", cluster="three")
     assert shown.definition == LEVEL_3
-    assert "It reads `v_user_1`, columns `level`." in shown.explanation
+    assert "It reads `v_user_1`, columns `level` (Level)." in shown.explanation
     member = {"tableType": "cluster", "columnName": "three", "comparator": "belongToCluster", "ftv": []}
     seen = desk("preview_definition", qp={"filts": [member, of_user("city", "equal", "a|b")]})
     assert [row["#user_id"] for row in seen.sample] == ["3"]
