@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from mcp_server.errors import LoadRefused, Problem
+from mcp_server.errors import InvalidArguments, LoadRefused, Problem
 from mcp_server.qp.metadata import Frozen, Table
 from mcp_server.text import NOTHING, Text, listed
 
@@ -127,4 +127,13 @@ def refuse_rows(found: Sequence[BadRows]) -> LoadRefused:
             "请修正这些行；也可以加 --skip-bad-rows 跳过它们，只加载其余的行。",
         ),
         problems=problems[:FIRST_ROWS],
+    )
+
+
+def refuse_ids(problems: Sequence[Problem]) -> InvalidArguments:
+    """The error for ids that cannot be imported."""
+    return InvalidArguments(
+        Text("The ids can't be imported; nothing was saved.", "无法导入这些 ID；未保存任何内容。"),
+        next_step=Text("Mend what is listed and call again.", "请按所列问题修正后重新调用。"),
+        problems=problems,
     )

@@ -235,6 +235,31 @@ CODES: Mapping[str, Code] = {
     "crowd_end_not_later": _problem(
         "The task has ended; only an end later than now ({now}) extends it.",
         "任务已结束；只有晚于当前时间（{now}）的结束时间才能延长它。"),
+    # uploaded ids
+    "ids_source": _problem(
+        "Give the ids either in a file (path) or, at most {most} of them, in the call (ids).",
+        "ID 只能二选一：放在文件中（path），或直接写在调用里（ids，最多 {most} 个）。"),
+    "ids_too_many": _problem(
+        "{count} ids; at most {most} may be given in a call, since long lists get cut in a chat. Write them, one to a line, "
+        "into a CSV file in {folder} and give its name as path.",
+        "共 {count} 个 ID；调用中最多直接给出 {most} 个，因为长名单在对话中会被截断。请按每行一个写成 CSV 文件，放入 {folder}，再以文件名作为 path。"),
+    "ids_path": _problem("{why} Files are taken only from: {expected}.", "{why}只能读取以下文件夹中的文件：{expected}。"),
+    "ids_not_text": _problem(
+        "This is {expected}, not text. Save it as CSV (in Excel: 'CSV UTF-8') and give that file.",
+        "这是{expected}，不是文本。请另存为 CSV（Excel 中选择“CSV UTF-8”）后再传入。"),
+    "ids_encoding": _problem(
+        "Line {line} is neither UTF-8 nor GBK. Save the file as UTF-8.", "第 {line} 行既不是 UTF-8 也不是 GBK。请将文件另存为 UTF-8。"),
+    "ids_quote": _problem(
+        "A quotation mark in line {line} does not fit: it is never closed, or something follows it. Quotes stand around a "
+        "whole value; one inside it is doubled.",
+        "第 {line} 行的引号有误：没有闭合，或闭合后还有内容。引号须括住整个值，值内的引号写成两个。"),
+    "ids_line": _problem(
+        "The file has a line too long to be a row (over {most} MB). Write one id to a line.",
+        "文件中有过长的行（超过 {most} MB）。请每行写一个 ID。"),
+    "ids_empty": _problem("There is no id in it.", "其中没有任何 ID。"),
+    "main_column_type": _problem(
+        "{name} can't be the main column; give a user property of type text or number, not #user_id, such as {suggestion}.",
+        "{name} 不能作为关联属性；请使用文本或数值类型的用户属性（#user_id 除外），例如 {suggestion}。"),
     # warnings
     "crowd_validity_over": _warning(
         "The validity is over (now: {now}): the task counts as ended, and the crowd can't be loaded again unless it is extended.",
@@ -284,6 +309,36 @@ CODES: Mapping[str, Code] = {
     "same_users": _warning(
         "{name} holds exactly the same users now; use it instead, unless the two are to part later.",
         "{name} 目前的用户与此完全相同；除非以后会有差别，可直接使用它。"),
+    "ids_no_match": _warning(
+        "No user has any of these ids as {column}.{hint}", "没有任何用户的 {column} 是这些 ID。{hint}"),
+    "ids_header": _warning(
+        'The first line, "{got}", looks like a header. Such files have none: it was counted as an id. Remove it if it is one.',
+        "第一行“{got}”像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。"),
+    "ids_delimiter": _warning(
+        "{n} unmatched ids hold {got}: it separates nothing. Columns are separated by commas.",
+        "{n} 个未匹配的 ID 中含有 {got}，它不起分隔作用。列与列之间用英文逗号分隔。"),
+    "ids_rounded": _warning(
+        'A spreadsheet has shortened {n} unmatched ids to the form "{got}". Export them as text again.',
+        "{n} 个未匹配的 ID 已被电子表格缩写成“{got}”的形式。请以文本格式重新导出。"),
+    "ids_zero_bytes": _warning(
+        "{n} unmatched ids hold zero bytes; the file may be damaged.", "{n} 个未匹配的 ID 含有空字节（NUL），文件可能已损坏。"),
+    "ids_more_columns": _warning(
+        "{n} rows have more columns than {expected}; what follows was not read.",
+        "{n} 行的列数超过 {expected} 列；多出的内容未读取。"),
+    "ids_swallowed": _warning(
+        "Quotes join several lines into one value: {lines} lines in all, the first of them line {line}. If that is not "
+        "meant, mend the quotes.",
+        "有引号把多行合并成了一个值：共涉及 {lines} 行，始于第 {line} 行。若非本意，请修正引号。"),
+    "ids_encoding_gbk": _warning(
+        "The file is not UTF-8; it was read as GBK.", "文件不是 UTF-8，已按 GBK 读取。"),
+    "ids_value_missing": _warning(
+        "No row has a second column, so nobody gets a value. A tag's file has two: id,value.",
+        "所有行都没有第二列，因此没有用户得到标签值。标签文件须有两列：ID,标签值。"),
+    "ids_values_differ": _warning(
+        "{n} ids stand there with different values; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
+    "ids_shared": _warning(
+        "Some ids belong to several users, who all count: {n} ids match {users} users.",
+        "部分 ID 对应多名用户，已全部计入：{n} 个 ID 匹配到 {users} 名用户。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
 }
