@@ -124,6 +124,7 @@ class _Local:
 def _open_local(settings: Settings) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
+    from mcp_server.platforms.local.allowed_files import AllowedFiles
     from mcp_server.platforms.local.calls import LocalCalls
     from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.computing import computing
@@ -163,7 +164,8 @@ def _open_local(settings: Settings) -> _Local:
     def catalog_answers() -> object:
         return catalog.database.row("SELECT 1 FROM project")
 
-    segments = LocalSegments(catalog, engine, jobs, known, read_only=settings.read_only)
+    files = AllowedFiles([workspace.imports, *settings.allow_dirs])
+    segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
     crowds = LocalCrowds(catalog, engine, segments, read_only=settings.read_only)
     return _Local(
         segments,

@@ -38,10 +38,13 @@ COMMON = (
     _value("--language", "en|zh", "language of results", "结果的语言"),
 )
 _READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
+_ALLOW_DIR = _value("--allow-dir", "DIR", "a further folder that files of ids may be read from; may be repeated",
+                    "另外允许读取 ID 文件的文件夹，可重复给出", action="append", default=[])
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
         _READ_ONLY,
+        _ALLOW_DIR,
         _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
         _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
         _value("--port", "PORT", "8000 by default", "默认为 8000"),
@@ -66,6 +69,7 @@ COMMANDS: Mapping[str, Command] = {
                "JSON 形式的参数：可直接给出、取自文件或 stdin", nargs="?", default="{}"),
         _flag("--json", "print the structured content", "输出结构化内容"),
         _READ_ONLY,
+        _ALLOW_DIR,
     )),
     "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
         _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",

@@ -85,7 +85,8 @@ def _survive_odd_terminals() -> None:
 def _settings(arguments: Arguments) -> Settings:
     read_only = getattr(arguments, "read_only", False)  # only serve and call take it
     project = arguments.project if isinstance(arguments.project, str) else ""  # token takes several
-    given = Given(arguments.workspace, project, arguments.language, read_only)
+    allowed = tuple(getattr(arguments, "allow_dir", ()))
+    given = Given(arguments.workspace, project, arguments.language, read_only, allowed)
     settings = read_settings(os.environ, given)
     for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES}):
         _complain(warning.say(settings.language))

@@ -4,6 +4,7 @@ Nothing is guessed: a value that does not fit stops the start and names the vari
 variable that looks like one of ours but is not draws a warning.
 """
 
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ VARIABLES: Mapping[str, Text] = {
     "FENQUN_PROJECT": Text("project id", "项目编号"),
     "FENQUN_LANGUAGE": Text("language of results: en or zh", "结果的语言：en 或 zh"),
     "FENQUN_READ_ONLY": Text("1 refuses every change", "设为 1 时拒绝一切改动"),
+    "FENQUN_ALLOW_DIRS": Text("further folders that files of ids may be read from", "另外允许读取 ID 文件的文件夹"),
     "FENQUN_CLUSTER_NAME_LIMIT": Text("most characters of a cluster name", "分群名的最大字符数"),
     "FENQUN_DISPLAY_NAME_LIMIT": Text("most characters of a display name", "显示名的最大字符数"),
     "FENQUN_MEMORY_LIMIT": Text("memory that the engine may use, such as 2GB", "引擎可用的内存，例如 2GB"),
@@ -43,6 +45,12 @@ LEAST_SQL_MEMORY = 64 * 1024**2
 
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}")
 _MEMORY = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)", re.IGNORECASE)
+_OPTIONS = {
+    "FENQUN_WORKSPACE": "--workspace",
+    "FENQUN_PROJECT": "--project",
+    "FENQUN_LANGUAGE": "--language",
+    "FENQUN_ALLOW_DIRS": "--allow-dir",
+}
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _LANGUAGES: Mapping[str, Language] = {"en": "en", "zh": "zh"}
 
@@ -55,6 +63,7 @@ class Given:
     project: str = ""
     language: str = ""
     read_only: bool = False
+    allow_dirs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,8 @@ class Settings:
     sql_seconds: int | None = None
     threads: int | None = None
     """None: what the engine takes by itself."""
+    allow_dirs: tuple[Path, ...] = ()
+    """Folders, besides the workspace's own for imports, that files of ids may be read from."""
 
 
 def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Settings:
@@ -93,6 +104,7 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
         sql_memory=variable("FENQUN_SQL_MEMORY", _sql_memory, None),
         sql_seconds=variable("FENQUN_SQL_SECONDS", _whole(MOST_SECONDS), None),
         threads=variable("FENQUN_THREADS", _whole(MOST_THREADS), None),
+        allow_dirs=variable("FENQUN_ALLOW_DIRS", _folders, (), os.pathsep.join(given.allow_dirs)),
     )
 
 
@@ -124,6 +136,25 @@ def _path(said: str, name: str) -> Path:
     if "\0" in said:
         raise _wrong(name, said, Text("the path of a folder", "文件夹的路径"))
     return Path(said).expanduser().absolute()
+
+
+_NARROWER = Text(
+    "a folder other than the root, the home folder and those above it", "根目录、主目录及其上级以外的文件夹"
+)
+
+
+def _folders(said: str, name: str) -> tuple[Path, ...]:
+    """Folders, separated as in PATH: each one exists and holds less than a whole home folder or disk."""
+    found = []
+    for part in filter(None, (p.strip() for p in said.split(os.pathsep))):
+        path = _path(part, name)
+        if not path.is_dir():
+            raise _wrong(name, part, Text("a folder that exists", "已存在的文件夹"))
+        real, home = path.resolve(), Path.home().resolve()
+        if home.is_relative_to(real) or real == Path(real.anchor):
+            raise _wrong(name, part, _NARROWER)
+        found.append(path)
+    return tuple(found)
 
 
 def _project(said: str, name: str) -> str:
@@ -169,9 +200,7 @@ def _sql_memory(said: str, name: str) -> int:
 
 
 def _wrong(name: str, said: str, legal: Text) -> ConfigurationError:
-    option = {"FENQUN_WORKSPACE": "--workspace", "FENQUN_PROJECT": "--project", "FENQUN_LANGUAGE": "--language"}.get(
-        name
-    )
+    option = _OPTIONS.get(name)
     where = f"{option} / {name}" if option else name
     return ConfigurationError(
         Text('{where} is "{said}"; it must be {legal}.', "{where} 的值为“{said}”，应为{legal}。").format(

@@ -1,6 +1,7 @@
 """Settings are read strictly, and a wrong one says what would be right."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,29 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "FENQUN_SQL_MEMORY": "1.5 GiB",
         "FENQUN_SQL_SECONDS": "600",
         "FENQUN_THREADS": "3",
+        "FENQUN_ALLOW_DIRS": f"{tmp_path}{os.pathsep}{tmp_path.parent}",
     }
     assert set(environment) == set(VARIABLES)
-    assert read_settings(environment) == Settings(tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3)
+    settings = Settings(
+        tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3, allow_dirs=(tmp_path, tmp_path.parent)
+    )
+    assert read_settings(environment) == settings
+
+
+def test_folders_of_the_command_line_take_the_place_of_the_environments(tmp_path: Path) -> None:
+    given = Given(allow_dirs=(str(tmp_path), str(tmp_path.parent)))
+    assert read_settings({"FENQUN_ALLOW_DIRS": "/nowhere"}, given).allow_dirs == (tmp_path, tmp_path.parent)
+
+
+def test_a_whole_disk_or_home_folder_is_never_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, inside, link = tmp_path / "people" / "ann", tmp_path / "people" / "ann" / "lists", tmp_path / "link"
+    inside.mkdir(parents=True)
+    link.symlink_to(home)
+    monkeypatch.setenv("HOME", str(home))
+    for wide in ("/", "~", str(home), str(home.parent), str(link), f"{inside}{os.pathsep}/", str(tmp_path / "none")):
+        with pytest.raises(ConfigurationError, match="--allow-dir"):
+            read_settings({}, Given(allow_dirs=(wide,)))
+    assert read_settings({}, Given(allow_dirs=("~/lists",))).allow_dirs == (inside,)
 
 
 def test_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:

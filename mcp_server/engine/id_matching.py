@@ -5,7 +5,7 @@ from these two tables. Only the users go to a file; at most a few ids that match
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,19 +114,22 @@ def match_ids(
     be split into rows or holds no id.
     """
     stages = _Stages(control)
-    with engine.task(data, stages) as (own, tables):
+    out = temp(".parquet")
+
+    def work(own: "DuckDBPyConnection", tables: Tables) -> IdCounts:
         swallowed = _read(own, file, wanted, temp, stages)
         stages.stage(60, 90)
         own.execute(_found_sql(tables, wanted))
         counts = _counted(own, tables, wanted, others, swallowed)
         stages.stage(90, 99)
-        out = temp(".parquet")
-        value = ", value" if wanted.tag else ""
+        chosen = "value IS NOT NULL" if wanted.tag else "TRUE"
+        columns = "user_id, value" if wanted.tag else "user_id"
         own.execute(
-            f"COPY (SELECT user_id{value} FROM found WHERE user_id IS NOT NULL{' AND value IS NOT NULL' * wanted.tag})"
-            f" TO {literal(str(out))} ({_PARQUET})"
+            f"COPY (SELECT {columns} FROM found WHERE user_id IS NOT NULL AND {chosen}) TO {literal(str(out))} ({_PARQUET})"
         )
-        return counts, out
+        return counts
+
+    return engine.ask(data, work, stages), out
 
 
 # reading
@@ -143,19 +146,23 @@ def _read(
         _group(own, _plain(file.path, quote='"' if file.quoted else ""), wanted, file)
         if not file.quoted or not one(own, f"SELECT count(*) FROM ids WHERE over_lines OR {_BREAK.format('id')}")[0]:
             return Swallowed()
-    except duckdb.InvalidInputException as error:
+    except duckdb.Error as error:
+        if "CSV Error" not in str(error):  # what it says of the file has no class of its own
+            raise
         if not file.quoted:
             raise refuse_ids([finding("ids_line", "/path", most=_LONGEST_LINE >> 20)]) from error
     careful = temp(".csv")
     swallowed = rewritten(file.path, careful, stages)
-    _group(own, _rewritten(careful), wanted, file)
+    _group(own, _rewritten(careful), wanted, replace(file, odd_blanks=True))  # a value may be nothing but a line break
     return swallowed
 
 
 def _group(own: "DuckDBPyConnection", source: str, wanted: Wanted, file: IdFile) -> None:
     text = f"coalesce(trim(c1{f', {literal(_BLANKS)}' if file.odd_blanks else ''}), '')"
     key = _key(text, wanted.column)
-    own.execute(f"CREATE OR REPLACE TEMP TABLE ids AS {_ids_sql(source, text, key, tag=wanted.tag, quoted=file.quoted)}")
+    own.execute(
+        f"CREATE OR REPLACE TEMP TABLE ids AS {_ids_sql(source, text, key, tag=wanted.tag, quoted=file.quoted)}"
+    )
     own.execute(f"CREATE OR REPLACE TEMP TABLE first_id AS SELECT {key} AS id FROM {source} WHERE {text} <> '' LIMIT 1")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mcp_server.effect import Effect
-from mcp_server.errors import InvalidArguments, Problem
+from mcp_server.errors import InvalidArguments, NotRefreshable, Problem
 from mcp_server.operations.cluster_state import (
     ClusterState,
     cluster_row,
@@ -21,6 +21,7 @@ from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
 from mcp_server.qp.either import rows_any
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.uploaded import Uploaded
 from mcp_server.text import NOTHING, Text
 
 
@@ -33,12 +34,24 @@ class RefreshCluster(Params):
     project_id: ProjectId = ""
 
 
+_UPLOADED = Text(
+    "{name} is an uploaded list of ids; it stays as it was uploaded and is not computed again.",
+    "{name} 是上传的 ID 名单，以上传时为准，不会重新计算。",
+)
+_UPLOAD_AGAIN = Text(
+    "To match the list with today's users, call replace_imported_ids with the same ids; to change it, with others.",
+    "若要与当前用户重新匹配，请用同样的 ID 调用 replace_imported_ids；若要更换名单，请传入新的 ID。",
+)
+
+
 @operation(title=Text("Refresh a cluster", "刷新分群"), effect=Effect.TRIGGER)
 async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
     """Compute a cluster or tag again from today's data and wait for it. If it takes longer than wait_seconds it goes on in
     the background: ask get_refresh_progress. A second refresh joins the running one."""
     project = deps.project(params.project_id)
     found = await deps.segments.get(project, params.cluster)
+    if isinstance(found.definition, Uploaded):
+        raise NotRefreshable(_UPLOADED.format(name=found.cluster_name), next_step=_UPLOAD_AGAIN)
     if params.dry_run:
         metadata = await deps.segments.metadata(project)
         rows = rows_any(found.definition, metadata)

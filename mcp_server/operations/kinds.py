@@ -9,6 +9,7 @@ from mcp_server.qp.definition import Definition
 from mcp_server.qp.forms import form_of
 from mcp_server.qp.model import CLUSTER, TAG, Filter, Qp, leaves
 from mcp_server.qp.problems import finding
+from mcp_server.qp.uploaded import Uploaded
 from mcp_server.qp.vocabulary import COMPARATORS
 from mcp_server.text import Text
 
@@ -39,6 +40,7 @@ CLUSTERS = Kind(
         RESULT,
         "cluster_by_static_sql",
         "cluster_by_dynamic_sql",
+        "cluster_by_import",
     ),
     "qp",
     "create_cluster",
@@ -47,7 +49,7 @@ CLUSTERS = Kind(
 TAGS = Kind(
     TAG,
     Text("tag", "标签"),
-    ("tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql"),
+    ("tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql", "tag_by_import"),
     "tag_qp",
     "create_tag",
     "update_tag",
@@ -56,6 +58,11 @@ ALL_TYPES = (*CLUSTERS.types, *TAGS.types)
 
 _OTHER_TYPE = Text("This is the type of a {noun}: use {tool}.", "这是{noun}的类型，请改用 {tool}。")
 _OTHER_TOOL = Text("{name} is a {noun}; {tool} changes those.", "{name} 是{noun}；修改请用 {tool}。")
+_UPLOADED_TYPE = Text("Lists of ids are uploaded: use import_ids.", "ID 名单通过上传创建，请改用 import_ids。")
+_LIST = Text(
+    "{name} is an uploaded list of ids, without a definition that could be changed.",
+    "{name} 是上传的 ID 名单，没有可修改的定义。",
+)
 _CALL_IT = Text("Call {tool}.", "请调用 {tool}。")
 
 
@@ -67,11 +74,21 @@ def not_of(other: Kind) -> Callable[[object], object]:
     """Refuse a cluster type of the other kind, naming the tool that takes it; everything else passes on."""
 
     def check(sent: object) -> object:
+        if isinstance(sent, str) and sent.strip().casefold().endswith("_by_import"):
+            raise ValueError(_UPLOADED_TYPE)
         if isinstance(sent, str) and sent.strip().casefold() in other.types:
             raise ValueError(_OTHER_TYPE.format(noun=other.noun, tool=other.create))
         return sent
 
     return check
+
+
+def not_uploaded(found: Cluster) -> None:
+    """InvalidArguments where this is an uploaded list, which has no definition to change."""
+    if isinstance(found.definition, Uploaded):
+        raise InvalidArguments(
+            _LIST.format(name=found.cluster_name), next_step=_CALL_IT.format(tool="replace_imported_ids")
+        )
 
 
 def must_be(kind: Kind, found: Cluster) -> None:

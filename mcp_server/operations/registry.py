@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp_server.operations import calls, clusters, computing, crowd_report, crowds, definitions, metadata, tags
+from mcp_server.operations import calls, clusters, computing, crowd_report, crowds, definitions, imports, metadata, tags
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -16,6 +16,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     clusters.delete_cluster,
     tags.create_tag,
     tags.update_tag,
+    imports.import_ids,
+    imports.replace_imported_ids,
     computing.refresh_cluster,
     computing.get_refresh_progress,
     computing.export_users,

@@ -9,7 +9,7 @@ from mcp_server.errors import InvalidArguments, NameTaken, Problem, QueryFailed
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import CLUSTERS, Kind, kind_of, must_be, type_findings
+from mcp_server.operations.kinds import CLUSTERS, Kind, kind_of, must_be, not_uploaded, type_findings
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.definition import Definition
@@ -178,6 +178,7 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     metadata = await deps.segments.metadata(change.project)
     reading = None
     if change.raw is not None:
+        not_uploaded(found)
         reading = await read_definition(change.raw, metadata, deps, kind=change.kind, own=found.cluster_name)
     definition = _checked(change, reading, deps, found)
     changes = _changes(found, change, definition, metadata)

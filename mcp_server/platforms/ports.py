@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mcp_server.errors import Problem
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.sql_reading import SqlLook
@@ -127,6 +128,64 @@ class Export:
     columns: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IdSource:
+    """Ids as a caller gives them: in a file, or a few of them in the call."""
+
+    path: str = ""
+    ids: tuple[str, ...] = ()
+    """One line of the file each: an id, of a tag `id,value`."""
+    only_handed: bool = False
+    """Only a file that was handed over into the project may be read: the caller may not see other projects' files."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdDraft:
+    """What is needed to make a cluster or tag of ids."""
+
+    source: IdSource
+    display_name: str
+    main_column: str
+    """The user property that the ids are values of, as it is declared."""
+    catalog: str
+    cluster_name: str = ""
+    """Empty: a name is made."""
+    remarks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdChanges:
+    """What replaces the ids of a cluster or tag; None stays as it is."""
+
+    source: IdSource
+    display_name: str | None = None
+    main_column: str | None = None
+    remarks: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of ids (qp.md section 7)."""
+
+    cluster: Cluster | None
+    """As it stands; None where nothing was saved, because it was only tried."""
+    cluster_name: str
+    existed: bool
+    """True where the same ids stood under this name already, so that nothing was saved."""
+    upload_num: int
+    user_num: int
+    unmatched_num: int
+    tag_value_null_num: int
+    duplicates: int
+    """Rows whose id stands in an earlier row too."""
+    unmatched: tuple[str, ...]
+    """A few of the ids that no user has."""
+    encoding: str
+    warnings: tuple[Problem, ...] = ()
+    changes: tuple[Text, ...] = ()
+    """Of a replacement: what is different now, besides the users."""
+
+
 class SegmentPlatform(Protocol):
     """Clusters and the data behind them."""
 
@@ -180,6 +239,21 @@ class SegmentPlatform(Protocol):
         ...
 
     async def delete(self, cluster: Cluster) -> None: ...
+
+    @property
+    def import_folders(self) -> tuple[Path, ...]:
+        """Where files of ids may lie; the first is where a path that is not absolute begins."""
+        ...
+
+    async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
+        """Make a cluster or tag of ids. NameTaken where the name is in use for something else."""
+        ...
+
+    async def replace_ids(
+        self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress
+    ) -> Imported:
+        """Put other ids in place of those of an uploaded cluster or tag; where that fails the old ones stay."""
+        ...
 
     async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
         """Start a computation, or join the one that runs, and wait for it; the cluster as it stands then."""

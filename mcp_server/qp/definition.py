@@ -3,6 +3,7 @@
 from mcp_server.qp.model import Qp
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
+from mcp_server.qp.uploaded import Uploaded
 
-Definition = Qp | TagQp | Sql
+Definition = Qp | TagQp | Sql | Uploaded
 """One of the forms that definitions come in; what can be done with each is a row of `forms.FORMS`."""

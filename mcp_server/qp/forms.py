@@ -19,6 +19,14 @@ from mcp_server.qp.model import CLUSTER, TAG, Qp, meaning_hash
 from mcp_server.qp.sql import Sql, restored, sql_meaning_hash
 from mcp_server.qp.sql_reading import SqlLook, is_sql, read_sql
 from mcp_server.qp.tags import TagQp, tag_meaning_hash, tag_value_type
+from mcp_server.qp.uploaded import (
+    Uploaded,
+    compare_uploads,
+    explain_upload,
+    is_uploaded,
+    restored_upload,
+    upload_hash,
+)
 from mcp_server.text import Text
 
 AnyReading = Reading | TagReading | SqlReading
@@ -87,6 +95,11 @@ def _read_sql(sent: Sent) -> SqlReading:
     )  # fmt: skip
 
 
+def _read_conditions(sent: Sent) -> Reading | TagReading:
+    """Uploaded lists are made by an operation of their own; whoever sends one gets told which keys there are."""
+    return _read_tag(sent) if sent.catalog == TAG else _read(sent)
+
+
 def _sql_rows(definition: Sql, metadata: Metadata) -> int:
     """All events, where it reads events: how far its conditions narrow them is not worked out."""
     return metadata.rows if any(table.startswith("v_event_") for table in definition.reads.tables) else 0
@@ -98,6 +111,23 @@ _LOCAL_ONLY = Text(
 )
 
 FORMS: tuple[Form[Any], ...] = (
+    Form(
+        noun=Text("an uploaded list", "上传的 ID 名单"),
+        kind=Uploaded,
+        catalogs=(CLUSTER, TAG),
+        types_end=("_import",),
+        body_key="",
+        is_it=is_uploaded,
+        read=_read_conditions,
+        explain=explain_upload,
+        compare=compare_uploads,
+        meaning=upload_hash,
+        value_type=lambda definition, _: ("string", None) if definition.catalog == TAG else None,
+        rows=lambda *_: 0,
+        assumptions=lambda *_: (),
+        keep=Uploaded.kept,
+        restore=restored_upload,
+    ),
     Form(
         noun=Text("SQL", "SQL"),
         kind=Sql,

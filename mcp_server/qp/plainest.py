@@ -12,13 +12,14 @@ from mcp_server.qp.model import Qp
 from mcp_server.qp.numbers import parse_number, plain
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
+from mcp_server.qp.uploaded import Uploaded
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.window import parse_time, show_time
 
 
 def plainest(definition: Definition, metadata: Metadata) -> Definition:
     """The same definition with each number and time of a filter in its shortest spelling."""
-    if isinstance(definition, Sql):
+    if isinstance(definition, Sql | Uploaded):
         return definition
     return (Qp if isinstance(definition, Qp) else TagQp).model_validate(_plain(definition.wire(), metadata))
 

@@ -315,8 +315,8 @@ CODES: Mapping[str, Code] = {
         'The first line, "{got}", looks like a header. Such files have none: it was counted as an id. Remove it if it is one.',
         "第一行“{got}”像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。"),
     "ids_delimiter": _warning(
-        "{n} unmatched ids hold {got}: it separates nothing. Columns are separated by commas.",
-        "{n} 个未匹配的 ID 中含有 {got}，它不起分隔作用。列与列之间用英文逗号分隔。"),
+        "{n} unmatched ids hold {mark}, which separates nothing. Columns are separated by commas.",
+        "{n} 个未匹配的 ID 中含有 {mark}，它不起分隔作用。列与列之间用英文逗号分隔。"),
     "ids_rounded": _warning(
         'A spreadsheet has shortened {n} unmatched ids to the form "{got}". Export them as text again.',
         "{n} 个未匹配的 ID 已被电子表格缩写成“{got}”的形式。请以文本格式重新导出。"),
@@ -333,7 +333,7 @@ CODES: Mapping[str, Code] = {
         "The file is not UTF-8; it was read as GBK.", "文件不是 UTF-8，已按 GBK 读取。"),
     "ids_value_missing": _warning(
         "No row has a second column, so nobody gets a value. A tag's file has two: id,value.",
-        "所有行都没有第二列，因此没有用户得到标签值。标签文件须有两列：ID,标签值。"),
+        "所有行都没有第二列，因此没有用户得到标签值。标签文件须有两列：先 ID，后标签值，以英文逗号分隔。"),
     "ids_values_differ": _warning(
         "{n} ids stand there with different values; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
     "ids_shared": _warning(

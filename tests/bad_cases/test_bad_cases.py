@@ -46,6 +46,7 @@ _NOT_OF_A_DEFINITION = {
     "cluster_type_form": "of the arguments of a tool",
     "cluster_type_unknown": "of the arguments of a tool",
     "display_name_invalid": "of the arguments of a tool",
+    "main_column_type": "of the arguments of a tool",
     "name_invalid": "of the arguments of a tool",
     "result_only_clusters": "of the arguments of a tool",
     "same_meaning": "of the catalog",
@@ -62,7 +63,7 @@ _NOT_OF_A_DEFINITION = {
     "sql_value_type": "of the engine",
     "value_for_nobody": "of a preview",
 }
-_OF_TASKS = ("crowd_", "call_", "upload_")
+_OF_TASKS = ("ids_", "crowd_", "call_", "upload_")
 """What codes of other subjects begin with: of crowd analysis tasks, of call tasks, of uploaded ids."""
 
 

@@ -33,6 +33,8 @@ VALID: dict[str, dict[str, Any]] = {
     "delete_cluster": {"cluster": "buyers", "dry_run": True},
     "create_tag": {"cluster_name": "tiers", "display_name": "等级", "cluster_type": "tag_by_static_condition", "tag_qp": TIERS},
     "update_tag": {"cluster": "ranks", "remarks": "x"},
+    "import_ids": {"display_name": "名单", "main_column_name": "city", "ids": ["上海", "北京"], "cluster_name": "listed"},
+    "replace_imported_ids": {"cluster": "listed", "ids": ["上海"]},
     "refresh_cluster": {"cluster": "buyers"},
     "get_refresh_progress": {"cluster": "buyers"},
     "export_users": {"cluster": "buyers", "properties": ["level", "city"]},
@@ -49,7 +51,7 @@ VALID: dict[str, dict[str, Any]] = {
     "get_call_task": {"task_open_id": "spring"},
     "update_call_task": {"task_open_id": "spring", "concurrency": 2},
 }  # fmt: skip
-"""Arguments that each tool accepts, once the cluster `buyers`, the tags `tiers` and `ranks` and tasks exist."""
+"""Arguments that each tool accepts, once the clusters `buyers` and `listed`, the tags `tiers` and `ranks` and tasks exist."""
 
 
 def deep(levels: int) -> list[Any]:
@@ -95,12 +97,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
-    """The server, with `buyers`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
+    """The server, with `buyers`, `listed`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
     made = app.server()
     for tool in ("create_cluster", "create_tag"):
         result = anyio.run(made.call_tool, tool, VALID[tool])
         assert not result.is_error, result
     others = [
+        ("import_ids", VALID["import_ids"]),
         ("create_tag", VALID["create_tag"] | {"cluster_name": "ranks"}),
         ("create_call_task", VALID["create_call_task"]),
     ]

@@ -271,8 +271,17 @@ class Catalog:
     def create_cluster(self, project_id: str, draft: ClusterDraft) -> ClusterRecord:
         """Save a new cluster or tag. NameTaken where the name is in use in any case, with a free one."""
         self.project(project_id)
+        with self.database.write() as db:
+            return self.insert_cluster(db, project_id, draft)
+
+    def insert_cluster(self, db: sqlite3.Connection, project_id: str, draft: ClusterDraft) -> ClusterRecord:
+        """The same inside a transaction of the caller's."""
         if not rows.storable(draft.name, draft.display_name, draft.remarks, draft.definition):
             raise InvalidArguments(_NOT_TEXT)
+        taken = self.find_name(project_id, draft.name)
+        if taken is not None:
+            hint = _CHOOSE.format(free=self.free_name(project_id, draft.name))
+            raise NameTaken(_TAKEN.format(name=taken.name, id=taken.id, display=taken.display_name), next_step=hint)
         moment = self.moment()
         columns: dict[str, Value] = {
             "project": project_id,
@@ -290,14 +299,9 @@ class Catalog:
             "updated_at": moment,
             "revision": 1,
         }
-        with self.database.write() as db:
-            taken = self.find_name(project_id, draft.name)
-            if taken is not None:
-                hint = _CHOOSE.format(free=self.free_name(project_id, draft.name))
-                raise NameTaken(_TAKEN.format(name=taken.name, id=taken.id, display=taken.display_name), next_step=hint)
-            statement = f"INSERT INTO cluster ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-            made = db.execute(statement, tuple(columns.values())).lastrowid
-            return self.cluster(int(made or 0))
+        statement = f"INSERT INTO cluster ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        made = db.execute(statement, tuple(columns.values())).lastrowid
+        return self.cluster(int(made or 0))
 
     def free_name(self, project_id: str, name: str, *, longest: int = 24) -> str:
         """This name if it is free, else the first free one of name_2, name_3, …, cut to `longest` characters."""
@@ -313,21 +317,27 @@ class Catalog:
 
         ChangedMeanwhile where it is not. A change that changes nothing leaves the revision as it is.
         """
+        with self.database.write() as db:
+            return self.change_cluster(db, cluster_id, revision, change)
+
+    def change_cluster(
+        self, db: sqlite3.Connection, cluster_id: int, revision: int, change: ClusterChange
+    ) -> ClusterRecord:
+        """The same inside a transaction of the caller's."""
         if not rows.storable(change.display_name or "", change.remarks or "", change.definition or ""):
             raise InvalidArguments(_NOT_TEXT)
-        with self.database.write() as db:
-            before = self._as_seen(cluster_id, revision)
-            after = replace(
-                before,
-                display_name=before.display_name if change.display_name is None else change.display_name,
-                remarks=before.remarks if change.remarks is None else change.remarks,
-                definition=before.definition if change.definition is None else change.definition,
-                definition_hash=before.definition_hash if change.definition_hash is None else change.definition_hash,
-            )
-            if after == before:
-                return before
-            self._write_change(db, before, after)
-            return self.cluster(cluster_id)
+        before = self._as_seen(cluster_id, revision)
+        after = replace(
+            before,
+            display_name=before.display_name if change.display_name is None else change.display_name,
+            remarks=before.remarks if change.remarks is None else change.remarks,
+            definition=before.definition if change.definition is None else change.definition,
+            definition_hash=before.definition_hash if change.definition_hash is None else change.definition_hash,
+        )
+        if after == before:
+            return before
+        self._write_change(db, before, after)
+        return self.cluster(cluster_id)
 
     def _write_change(self, db: sqlite3.Connection, before: ClusterRecord, after: ClusterRecord) -> None:
         moment = self.moment()

@@ -8,10 +8,12 @@ waiter whose process lives. To stop a job of another process its row is marked (
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 from mcp_server.errors import Interrupted, NotFound
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.database import Value
 from mcp_server.platforms.local.records import ClusterRecord, Facts, JobRecord, JobState
 from mcp_server.text import NOTHING, Text
 
@@ -230,27 +232,8 @@ class JobStore:
             return True
 
     def _add_version(self, db: sqlite3.Connection, job: JobRecord, result: Published) -> int:
-        last = db.execute("SELECT max(number) AS n FROM version WHERE cluster = ?", (job.cluster,)).fetchone()["n"]
-        number: int = (last or 0) + 1
-        db.execute(
-            "INSERT INTO version (cluster, number, file, users_num, facts, computed_at, duration, generation, definition_hash, local_day, job)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                job.cluster,
-                number,
-                result.file,
-                result.users_num,
-                rows.write_facts(result.facts),
-                self._catalog.moment(),
-                result.duration,
-                job.generation,
-                job.definition_hash,
-                job.local_day.isoformat(),
-                job.id,
-            ),
-        )
-        db.execute("UPDATE cluster SET version = ? WHERE id = ?", (number, job.cluster))
-        return number
+        made = (job.generation, job.definition_hash, job.local_day)
+        return add_version(db, self._catalog.moment(), job.cluster, result, *made, job=job.id)
 
     def end(self, job_id: int, state: JobState, error_code: str, error: Text) -> None:
         """End a running job without a version; one that has ended stays as it is."""
@@ -281,3 +264,36 @@ class JobStore:
         )
         if ended.rowcount:
             db.execute("DELETE FROM job_waiter WHERE job = ?", (job_id,))
+
+
+def add_version(
+    db: sqlite3.Connection,
+    moment: str,
+    cluster: int,
+    result: Published,
+    generation: int,
+    definition_hash: str,
+    local_day: date,
+    *,
+    job: int = 0,
+) -> int:
+    """Make a members file the current version of a cluster; its number. Job 0: none made it, the ids were uploaded."""
+    last = db.execute("SELECT max(number) AS n FROM version WHERE cluster = ?", (cluster,)).fetchone()["n"]
+    number: int = (last or 0) + 1
+    columns: dict[str, Value] = {
+        "cluster": cluster,
+        "number": number,
+        "file": result.file,
+        "users_num": result.users_num,
+        "facts": rows.write_facts(result.facts),
+        "computed_at": moment,
+        "duration": result.duration,
+        "generation": generation,
+        "definition_hash": definition_hash,
+        "local_day": local_day.isoformat(),
+        "job": job,
+    }
+    statement = f"INSERT INTO version ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    db.execute(statement, tuple(columns.values()))
+    db.execute("UPDATE cluster SET version = ? WHERE id = ?", (number, cluster))
+    return number

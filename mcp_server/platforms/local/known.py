@@ -39,7 +39,7 @@ def moves(cluster_type: str) -> bool:
 
 def fixed(cluster_type: str) -> bool:
     """True for a list of users that is kept as it was made."""
-    return cluster_type == "cluster_by_result"
+    return cluster_type == "cluster_by_result" or cluster_type.endswith("_by_import")
 
 
 def local_time(moment: datetime, metadata: Metadata) -> str:

@@ -1,6 +1,7 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path as FilePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -8,10 +9,12 @@ from mcp_server.engine.answering import AnyPlan, compile_any
 from mcp_server.engine.duck import Engine
 from mcp_server.errors import ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
+from mcp_server.platforms.local.allowed_files import AllowedFiles
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, same_users, versions_of
 from mcp_server.platforms.local.crowd_store import CrowdStore
 from mcp_server.platforms.local.export import export_members, exported_columns
+from mcp_server.platforms.local.imports import LocalImports
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
 from mcp_server.platforms.local.previewing import Look, Previewer
@@ -23,6 +26,9 @@ from mcp_server.platforms.ports import (
     ClusterChanges,
     ClusterDraft,
     Export,
+    IdChanges,
+    IdDraft,
+    Imported,
     OnProgress,
     Page,
     Preview,
@@ -35,6 +41,7 @@ from mcp_server.text import NOTHING, Text, listed, same
 COMPARING = Text("Comparing with other clusters", "正在与其他分群比较")
 COUNTING = Text("Counting users", "正在统计用户")
 COMPUTING = Text("Computing the cluster", "正在计算分群")
+MATCHING = Text("Matching ids with users", "正在匹配 ID 与用户")
 EXPORTING = Text("Writing the file", "正在写出文件")
 
 
@@ -58,7 +65,14 @@ class LocalSegments:
     name = "local"
 
     def __init__(
-        self, catalog: Catalog, engine: Engine, jobs: JobRunner, known: KnownClusters, *, read_only: bool = False
+        self,
+        catalog: Catalog,
+        engine: Engine,
+        jobs: JobRunner,
+        known: KnownClusters,
+        files: AllowedFiles,
+        *,
+        read_only: bool = False,
     ) -> None:
         self._catalog = catalog
         self._known = known
@@ -66,10 +80,12 @@ class LocalSegments:
         self._jobs = jobs
         self._tasks = Tasks(catalog.workspace)
         self._read_only = read_only
+        self._imports = LocalImports(catalog, engine, files)
         self.sql_look = SqlLooker(catalog, engine)
 
     def only_reading(self) -> "LocalSegments":
-        reader = LocalSegments(self._catalog, self._engine, self._jobs, self._known, read_only=True)
+        files = self._imports.files
+        reader = LocalSegments(self._catalog, self._engine, self._jobs, self._known, files, read_only=True)
         reader.sql_look = self.sql_look  # with what it remembers
         return reader
 
@@ -182,6 +198,31 @@ class LocalSegments:
                 raise ClusterInUse(_HAS_TASKS.format(name=record.name, ids=ids), next_step=_END_TASKS)
 
         self._catalog.delete_cluster(record.id, cluster.revision, unused)
+
+    # uploaded ids
+
+    @property
+    def import_folders(self) -> tuple[FilePath, ...]:
+        return self._imports.files.folders
+
+    async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
+        return await self._tasks.run(
+            lambda control: self._imports.add(project_id, draft, dry_run=dry_run, seen=self._shown, control=control),
+            on_progress,
+            MATCHING,
+        )
+
+    async def replace_ids(
+        self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress
+    ) -> Imported:
+        return await self._tasks.run(
+            lambda control: self._imports.put(cluster, changes, dry_run=dry_run, seen=self._shown, control=control),
+            on_progress,
+            MATCHING,
+        )
+
+    def _shown(self, record: ClusterRecord) -> Cluster:
+        return self._seen([record])[0]
 
     # computing
 

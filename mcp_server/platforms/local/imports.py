@@ -1,0 +1,354 @@
+"""Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit.
+
+Nothing is saved before the users are known, so what is cancelled, fails or is killed leaves nothing but temporary files,
+which the next sweep removes.
+"""
+
+import csv
+import io
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mcp_server.engine.duck import Engine
+from mcp_server.engine.id_files import IdFile, private_copy
+from mcp_server.engine.id_matching import IdCounts, Wanted, match_ids
+from mcp_server.engine.report import refuse_ids
+from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken
+from mcp_server.platforms.local import records
+from mcp_server.platforms.local.allowed_files import AllowedFiles, Opened
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.computing import data_file
+from mcp_server.platforms.local.control import Control
+from mcp_server.platforms.local.handed import HANDLE, HandedFiles
+from mcp_server.platforms.local.import_findings import import_findings
+from mcp_server.platforms.local.job_store import Published, add_version
+from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord
+from mcp_server.platforms.local.workspace import explained
+from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported
+from mcp_server.qp.either import written
+from mcp_server.qp.metadata import Property
+from mcp_server.qp.model import TAG
+from mcp_server.qp.problems import finding, shorten
+from mcp_server.qp.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
+from mcp_server.text import Text
+
+COPIED: Final = 10
+"""Percent that a file is worth whose copy is there."""
+_GENERATED = re.compile(r"cohort_[0-9]{8}_[0-9]{6}(_[0-9]+)?")
+_MOST_LOOKED_AT: Final = 10_000
+MOST_PROBED: Final = 20
+"""Properties in which ids are looked for that match nobody."""
+
+_OTHER = Text(
+    "The name {name} is taken by a {noun} of other users (id {id}).",
+    "名称 {name} 已被用户不同的{noun}占用（id {id}）。",
+)
+_OTHER_NEXT = Text(
+    "Leave cluster_name out or choose another one; to put these ids in its place, call replace_imported_ids.",
+    "请不填 cluster_name 或另取名称；若要用这些 ID 取代它，请调用 replace_imported_ids。",
+)
+_NOT_UPLOADED = Text("{name} was not made from uploaded ids.", "{name} 不是由上传的 ID 创建的。")
+_ITS_TOOL = Text(
+    "Change it with {update}, or import the ids under another name.",
+    "请用 {update} 修改它，或将这些 ID 导入为另一个名称。",
+)
+_ONLY_HANDED = Text(
+    "Send the file with POST /imports and give the path that the answer names.",
+    "请用 POST /imports 发送文件，并使用返回的 path。",
+)
+_CHANGED = Text(
+    "{name} changed while the ids were read; nothing was saved.", "读取 ID 期间 {name} 发生了变化；未保存任何内容。"
+)
+_AGAIN = Text("Look at it with get_cluster, then call again.", "请用 get_cluster 查看后重新调用。")
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """Ids that were read and met with the users, before anything is saved."""
+
+    counts: IdCounts
+    file: IdFile
+    members: Path
+    definition: Uploaded
+    generation: GenerationRecord
+    seconds: float
+
+
+class LocalImports:
+    """Reads, matches and saves uploaded ids. Its methods block: call them in a worker thread."""
+
+    def __init__(self, catalog: Catalog, engine: Engine, files: AllowedFiles) -> None:
+        self.files = files
+        self._catalog = catalog
+        self._engine = engine
+        self._workspace = catalog.workspace
+        self._handed = HandedFiles(catalog)
+
+    def add(
+        self,
+        project_id: str,
+        draft: IdDraft,
+        *,
+        dry_run: bool,
+        seen: Callable[[ClusterRecord], Cluster],
+        control: Control,
+    ) -> Imported:
+        """Make a cluster or tag of ids (`ports.SegmentPlatform.import_ids`); `seen` tells how a cluster stands."""
+        matched = self._matched(project_id, draft.source, draft.main_column, draft.catalog, control)
+        known = self._existing(project_id, draft, matched.definition)
+        if known is None and dry_run:
+            return _told(matched, draft.cluster_name or self._free_name(project_id, matched), None)
+        existed = known is not None
+        if known is None:
+            known, existed = self._saved(project_id, draft, matched)
+        return replace(_told(matched, known.name, seen(known)), existed=existed)
+
+    def put(
+        self,
+        cluster: Cluster,
+        changes: IdChanges,
+        *,
+        dry_run: bool,
+        seen: Callable[[ClusterRecord], Cluster],
+        control: Control,
+    ) -> Imported:
+        """Put other ids in place of those of a cluster or tag (`ports.SegmentPlatform.replace_ids`)."""
+        old = uploaded(cluster)
+        column = changes.main_column or old.main_column
+        matched = self._matched(cluster.project_id, changes.source, column, cluster.catalog, control)
+        said = compare_uploads(old, matched.definition, matched.generation.metadata)
+        if dry_run:
+            return replace(_told(matched, cluster.cluster_name, None), changes=said)
+        record = self._replaced(cluster, changes, matched)
+        return replace(_told(matched, cluster.cluster_name, seen(record)), changes=said)
+
+    # reading and matching
+
+    def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: Control) -> _Matched:
+        began = time.perf_counter()
+        generation = self._catalog.generation(project_id)
+        opened = self._opened(source, project_id) if source.path else _inline(source.ids, tag=catalog == TAG)
+        with opened.file, explained(self._workspace.root):
+            file = private_copy(opened.file, opened.size, control.temp_path, _Part(control, 0, COPIED))
+        wanted = Wanted(_property(generation, column), tag=catalog == TAG)
+        counts, members = match_ids(
+            self._engine,
+            data_file(self._catalog, generation),
+            file,
+            wanted,
+            others=_others(generation, wanted.column),
+            temp=control.temp_path,
+            control=_Part(control, COPIED, 99),
+        )
+        definition = Uploaded(
+            catalog,
+            wanted.column.name,
+            file.content_hash,
+            counts.rows,
+            counts.unmatched,
+            counts.no_value,
+            opened.name,
+        )
+        return _Matched(counts, file, members, definition, generation, time.perf_counter() - began)
+
+    def _opened(self, source: IdSource, project_id: str) -> Opened:
+        """What `path` means, in this one place: the handle of an upload, or a file in a folder that the operator allowed."""
+        if source.path.startswith(HANDLE):
+            return replace(self.files.open(str(self._handed.uploaded(source.path, project_id))), name="")
+        if source.only_handed:
+            raise refuse_ids([finding("ids_path", "/path", got=source.path, why=_ONLY_HANDED, expected=HANDLE + "…")])
+        return self.files.open(source.path)
+
+    # saving
+
+    def _existing(self, project_id: str, draft: IdDraft, definition: Uploaded) -> ClusterRecord | None:
+        """The cluster that these ids are already. NameTaken where something else has the name.
+
+        Without a name it is one whose name was made too and that is called the same: a call that is repeated, because its
+        answer was lost, makes no second one.
+        """
+        if draft.cluster_name:
+            found = self._catalog.find_name(project_id, draft.cluster_name)
+            if found is not None and found.definition_hash != upload_hash(definition):
+                raise _other_users(found)
+            return found
+        return next(
+            (
+                record
+                for record in self._catalog.list_clusters(
+                    project_id, cluster_types=[import_type(draft.catalog)], limit=_MOST_LOOKED_AT
+                ).clusters
+                if record.definition_hash == upload_hash(definition)
+                and record.display_name == draft.display_name
+                and _GENERATED.fullmatch(record.name)
+            ),
+            None,
+        )
+
+    def _free_name(self, project_id: str, matched: _Matched) -> str:
+        moment = self._catalog.clock().astimezone(matched.generation.metadata.tz)
+        return self._catalog.free_name(project_id, moment.strftime("cohort_%Y%m%d_%H%M%S"))
+
+    def _saved(self, project_id: str, draft: IdDraft, matched: _Matched) -> tuple[ClusterRecord, bool]:
+        """The new cluster; or one that came to be meanwhile, and True."""
+
+        def save(result: Published) -> ClusterRecord:
+            with self._catalog.database.write() as db:
+                known = self._existing(project_id, draft, matched.definition)  # somebody else may have been quicker
+                if known is not None:
+                    return known
+                made = self._catalog.insert_cluster(
+                    db,
+                    project_id,
+                    records.ClusterDraft(
+                        name=draft.cluster_name or self._free_name(project_id, matched),
+                        display_name=draft.display_name,
+                        cluster_type=import_type(draft.catalog),
+                        definition=written(matched.definition),
+                        definition_hash=upload_hash(matched.definition),
+                        remarks=draft.remarks,
+                        catalog=draft.catalog,
+                    ),
+                )
+                return self._with_version(db, made, result, matched)
+
+        return self._published(matched, save)
+
+    def _replaced(self, cluster: Cluster, changes: IdChanges, matched: _Matched) -> ClusterRecord:
+        change = records.ClusterChange(
+            display_name=changes.display_name,
+            remarks=changes.remarks,
+            definition=written(matched.definition),
+            definition_hash=upload_hash(matched.definition),
+        )
+
+        def save(result: Published) -> ClusterRecord:
+            with self._catalog.database.write() as db:
+                try:
+                    changed = self._catalog.change_cluster(db, int(cluster.cluster_id), cluster.revision, change)
+                except ChangedMeanwhile as error:
+                    raise ChangedMeanwhile(_CHANGED.format(name=cluster.cluster_name), next_step=_AGAIN) from error
+                return self._with_version(db, changed, result, matched)
+
+        return self._published(matched, save)[0]
+
+    def _with_version(
+        self, db: sqlite3.Connection, record: ClusterRecord, result: Published, matched: _Matched
+    ) -> ClusterRecord:
+        generation = matched.generation
+        self._catalog.check_files([result.file])
+        add_version(
+            db,
+            self._catalog.moment(),
+            record.id,
+            result,
+            generation.number,
+            record.definition_hash,
+            generation.metadata.today,
+        )
+        return self._catalog.cluster(record.id)
+
+    def _published(self, matched: _Matched, save: Callable[[Published], ClusterRecord]) -> tuple[ClusterRecord, bool]:
+        """Move the members to their place and name them; they go again where nobody names them after all."""
+        final = self._workspace.result_path(self._workspace.members, "uploaded", ".parquet")
+        self._workspace.publish(matched.members, final)
+        relative = self._workspace.relative(final)
+        facts = {"value_type": "string", "value_scale": None} if matched.definition.catalog == TAG else {}
+        named = False
+        try:
+            record = save(Published(relative, matched.counts.users, matched.seconds, facts))
+            named = record.current is not None and record.current.file == relative
+        finally:
+            if not named:
+                with suppress(OSError):
+                    final.unlink(missing_ok=True)
+        return record, not named
+
+
+def import_type(catalog: str) -> str:
+    """The vendor's `clusterType` of uploaded ids."""
+    return "tag_by_import" if catalog == TAG else "cluster_by_import"
+
+
+def uploaded(cluster: Cluster) -> Uploaded:
+    """The definition of an uploaded cluster or tag. InvalidArguments where it is none."""
+    if isinstance(cluster.definition, Uploaded):
+        return cluster.definition
+    update = "update_tag" if cluster.catalog == TAG else "update_cluster"
+    raise InvalidArguments(_NOT_UPLOADED.format(name=cluster.cluster_name), next_step=_ITS_TOOL.format(update=update))
+
+
+def _other_users(found: ClusterRecord) -> NameTaken:
+    noun = Text("tag", "标签") if found.catalog == TAG else Text("cluster", "分群")
+    return NameTaken(_OTHER.format(name=found.name, noun=noun, id=found.id), next_step=_OTHER_NEXT)
+
+
+def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
+    counts = matched.counts
+    return Imported(
+        cluster=cluster,
+        cluster_name=name,
+        existed=False,
+        upload_num=counts.rows,
+        user_num=counts.users,
+        unmatched_num=counts.unmatched,
+        tag_value_null_num=counts.no_value,
+        duplicates=counts.rows - counts.distinct,
+        unmatched=tuple(shorten(one, 100) for one in counts.examples),
+        encoding=matched.file.encoding,
+        warnings=tuple(import_findings(counts, matched.file, matched.definition, matched.generation.metadata)),
+    )
+
+
+def _inline(ids: Sequence[str], *, tag: bool) -> Opened:
+    """The ids of a call as a file: one to a line, of a tag up to the first comma."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for one in ids:
+        key, comma, value = one.partition(",") if tag else (one, "", "")
+        writer.writerow([key.strip(), value] if comma else [key.strip()])
+    content = text.getvalue().encode()
+    return Opened(io.BytesIO(content), "", len(content))
+
+
+def _property(generation: GenerationRecord, name: str) -> Property:
+    """The main column. InvalidArguments where the data no longer has it."""
+    found = generation.metadata.property("user", name)
+    if found is None or found.type not in MAIN_TYPES:
+        raise refuse_ids(
+            [finding("property_unknown", "/main_column_name", got=name, table=Text("user property", "用户属性"))]
+        )
+    return found
+
+
+def _others(generation: GenerationRecord, column: Property) -> tuple[Property, ...]:
+    """Properties that may hold ids: with as many values as users, nearly."""
+    metadata = generation.metadata
+    found = [
+        p for p in metadata.properties_of("user") if p.type in MAIN_TYPES and p.name not in (column.name, "#user_id")
+    ]
+    return tuple(sorted(found, key=lambda p: -p.distinct)[:MOST_PROBED])
+
+
+class _Part:
+    """A control whose reports are one part of the whole work."""
+
+    def __init__(self, control: Control, low: float, high: float) -> None:
+        self._control = control
+        self._low, self._high = low, high
+
+    @property
+    def interrupted(self) -> bool:
+        return self._control.interrupted
+
+    def report(self, percent: float) -> None:
+        self._control.report(self._low + (self._high - self._low) * percent / 100)
+
+    def on_interrupt(self, callback: Callable[[], None]) -> None:
+        self._control.on_interrupt(callback)
