@@ -63,7 +63,7 @@ _NOT_OF_A_DEFINITION = {
     "sql_value_type": "of the engine",
     "value_for_nobody": "of a preview",
 }
-_OF_TASKS = ("ids_", "crowd_", "call_", "upload_")
+_OF_TASKS = ("crowd_", "call_", "ids_")
 """What codes of other subjects begin with: of crowd analysis tasks, of call tasks, of uploaded ids."""
 
 
