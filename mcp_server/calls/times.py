@@ -41,7 +41,10 @@ _LIKELY: Mapping[str, str] = {
 
 _DASH = re.compile(r"\s*[-–—－~～至到]\s*")
 _PART = re.compile(r"[\s,，、;；]+")
+_DIGIT = re.compile(r"\d", re.ASCII)
 _RANGE = re.compile(r"(\d{1,2})[:：](\d{2})-(\d{1,2})[:：](\d{2})", re.ASCII)
+_HOURS = re.compile(r"(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?-(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?", re.ASCII)
+"""Ranges that are understood well enough to suggest what was meant."""
 _SPELT = Text("read so", "按此理解")
 
 
@@ -70,7 +73,7 @@ def _entry(text: str, path: str, found: Findings) -> Iterator[Span]:
     ranges: list[Span] = []
     spelt: list[str] = []
     for word in words:
-        timed = ":" in word or "：" in word
+        timed = _DIGIT.match(word) is not None and word not in _LIKELY
         named = "" if timed else _named(word)
         span = read_range(word) if timed else None
         if not named and span is None:
@@ -130,13 +133,26 @@ def _fault(text: str, word: str, path: str, *, timed: bool) -> Problem:
     if timed:
         match = _RANGE.fullmatch(word)
         empty = match is not None and match[1].zfill(2) + match[2] == match[3].zfill(2) + match[4]
-        near, code = ("00:00-23:59", "call_range_empty") if empty else ("", "call_range_invalid")
+        near, code = ("00:00-23:59", "call_range_empty") if empty else (_hours(word), "call_range_invalid")
     else:
         parts = [_likely(part) for part in word.casefold().split("-")]
         runs = len(parts) > 2 or any("-" in part for part in parts)
         near, code = ("," if runs else "-").join(parts) if all(parts) else "", "call_weekday_unknown"
     suggestion = _DASH.sub("-", text).replace(word, near, 1).strip() if near else ""
     return finding(code, path, got=text, suggestion=suggestion, expected=", ".join(WEEKDAYS), word=word)
+
+
+def _hours(word: str) -> str:
+    """`10-12`, `10点-12点` or `10am-2pm` as a range; "" where that is none."""
+    match = _HOURS.fullmatch(word.casefold().replace("：", ":"))
+    if not match:
+        return ""
+    ends = []
+    for hour, minutes, half in (match.groups()[:3], match.groups()[3:]):
+        full = int(hour) if not half else int(hour) % 12 + 12 * (half == "pm")
+        ends.append(f"{full:02}{minutes or ':00'}")
+    written = "-".join(ends)
+    return written if written != word and read_range(written) else ""
 
 
 def _likely(word: str) -> str:
