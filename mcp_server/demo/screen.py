@@ -126,8 +126,8 @@ class Screen:
         sys.stdout.flush()
 
 
-_LONG = ("qp", "tag_qp")
-"""Arguments that are not shown in a call: definitions, which are shown in words."""
+_LONG = ("qp", "tag_qp", "ids")
+"""Arguments that are not shown in a call: definitions, which are shown in words, and lists."""
 _ABBREVIATED = "\0"
 _NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9,]*)(?:\.[0-9]+)?%?)?")
 

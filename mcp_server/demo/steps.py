@@ -4,11 +4,13 @@ A step is a function over the talk; what a later step needs (the definition, the
 a step is writing its scene in `story.py`, its function here, and its row.
 """
 
+import csv
 import json
 import shlex
 import sys
 from collections.abc import Awaitable, Callable
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import count, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +18,12 @@ from mcp_server.demo import story
 from mcp_server.demo.screen import blocks
 from mcp_server.demo.story import Data, Scene
 from mcp_server.demo.talk import Halted, Talk
+from mcp_server.platforms.crowd_port import BEIJING
 from mcp_server.settings import Settings
 from mcp_server.text import Text, same
 
 ROWS_SHOWN = 3
+ROWS_OF_PROFILE = 6
 MOST_BARS = 6
 """Progress notifications that are drawn; the last one always is."""
 
@@ -36,7 +40,15 @@ async def connect(talk: Talk) -> None:
     if left:
         talk.screen.say(story.AGAIN)
     for name in left:
+        await _release(name, talk)
         talk.answer(await talk.ask("delete_cluster", {"cluster": name}))
+
+
+async def _release(name: str, talk: Talk) -> None:
+    """Remove the crowd analyses that hold a cluster."""
+    tasks = await talk.quietly("list_crowd_analyses", {"crowd_id": name})
+    for task in tasks.get("tasks", ()):
+        talk.answer(await talk.ask("delete_crowd_analysis", {"task_id": task["task_id"]}))
 
 
 async def look(talk: Talk) -> None:
@@ -164,6 +176,96 @@ async def hand_on(talk: Talk) -> None:
     talk.exported = answer
 
 
+async def answers(talk: Talk) -> None:
+    """A list of ids as a cluster, and the members of the first one who are not on it."""
+    language = talk.settings.language
+    ids = [*_ids(Path(talk.exported["path"])), story.MISTYPED]
+    arguments = {
+        "display_name": story.ANSWERED_NAME.say(language),
+        "cluster_name": story.ANSWERED,
+        "main_column_name": story.CALLEE,
+        "ids": ids,
+    }
+    answer = await talk.ask("import_ids", arguments)
+    talk.answer(answer)
+    talk.screen.say(story.NOT_AMONG_THEM.format(ids=", ".join(answer["unmatched"])))
+    talk.screen.say(story.SET_APART)
+    silent = {
+        "cluster_type": "cluster_by_result",
+        "cluster_name": story.SILENT,
+        "display_name": story.SILENT_NAME.say(language),
+        "qp": story.without_answer(),
+    }
+    talk.answer(await talk.ask("create_cluster", silent))
+
+
+async def analyse(talk: Talk) -> None:
+    """A crowd analysis task over the cluster, and what sets the crowd apart."""
+    start, end_time = story.VALIDITY
+    made = await talk.ask(
+        "create_crowd_analysis", {"crowd_id": story.CLUSTER, "start_time": start, "end_time": end_time}
+    )
+    talk.answer(made)
+    found = await talk.ask("get_crowd_analysis", {"task_id": made["result"]["task_id"]})
+    talk.answer(found)
+    rows = [
+        [row["property"], row["value"], f"{row['share']:.0%}", f"{row['all_share']:.0%}", blocks(row["share"])]
+        for row in found["profile"][:ROWS_OF_PROFILE]
+    ]
+    talk.screen.table(story.PROFILE_HEAD, rows, wide=1)
+
+
+async def call_them(talk: Talk) -> None:
+    """A call task with the calendar of its calls."""
+    talk.screen.say(story.STAND_IN.format(property=story.CALLEE))
+    monday = datetime.now(BEIJING).date()
+    monday += timedelta(days=7 - monday.weekday())
+    last = monday + timedelta(days=story.DAYS_OF_CALLS - 1)
+    arguments = {
+        "task_name": await _free_name(talk),
+        "cluster": story.SILENT,
+        "callee_property": story.CALLEE,
+        "start_time": f"{monday} 00:00:00",
+        "end_time": f"{last} 23:59:59",
+        "concurrency": 2,
+        "call_times": story.CALL_TIMES,
+        "ring_again_times": 1,
+        "ring_again_interval": 15,
+    }
+    answer = await talk.ask("create_call_task", arguments)
+    talk.answer(answer)
+    for line in answer["chart"].splitlines():
+        talk.screen.exactly(line)
+    for warning in answer.get("warnings", ()):
+        talk.screen.item(same(warning["message"]))
+    talk.call_task = answer["task"]["task_open_id"]
+
+
+async def change_calls(talk: Talk) -> None:
+    """Another number of lines and other days: tried first, then done."""
+    arguments = {"task_open_id": talk.call_task, "concurrency": 1, "call_times": story.FEWER_TIMES}
+    talk.screen.say(story.TRIED_FIRST)
+    tried = await talk.ask("update_call_task", arguments | {"dry_run": True})
+    for changed in tried.get("changes", ()):
+        talk.screen.item(same(changed))
+    talk.answer(await talk.ask("update_call_task", arguments))
+
+
+async def _free_name(talk: Talk) -> str:
+    """The first of win_back, win_back_2, … that no call task has."""
+    found = await talk.quietly("list_call_tasks", {"search": story.CALL_TASK, "limit": 100})
+    taken = {task["task_name"] for task in found.get("tasks", ())}
+    names = (f"{story.CALL_TASK}_{n}" if n > 1 else story.CALL_TASK for n in count(1))
+    return next(name for name in names if name not in taken)
+
+
+def _ids(path: Path) -> list[str]:
+    """The customer numbers of those who answered: every few lines of the exported file."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        every = [row[story.CALLEE] for row in csv.DictReader(file)]
+    return every[:: max(1, len(every) // story.ANSWERS_SHOWN)][: story.ANSWERS_SHOWN]
+
+
 async def end(talk: Talk) -> None:
     """The size of the cluster, where everything is, and what to do next."""
     cluster = (await talk.ask("get_cluster", {"cluster": story.CLUSTER}))["cluster"]
@@ -204,6 +306,10 @@ STEPS = (
     Step(story.MARK_THEM, tag),
     Step(story.CHANGE, change),
     Step(story.HAND_ON, hand_on),
+    Step(story.ANSWERS, answers),
+    Step(story.ANALYSE, analyse),
+    Step(story.CALL, call_them),
+    Step(story.CHANGE_CALL, change_calls),
     Step(story.END, end),
 )
 

@@ -11,8 +11,11 @@ from mcp_server.text import NOTHING, Language, Text
 
 Data = dict[str, Any]
 
-CLUSTER, TAG = MADE = "lapsed_regulars", "spending_tier"
-"""What the demo makes; what the last run made of it is removed first."""
+CLUSTER, TAG, ANSWERED, SILENT = "lapsed_regulars", "spending_tier", "answered", "still_silent"
+MADE = (SILENT, ANSWERED, TAG, CLUSTER)
+"""What the demo makes; what the last run made of it is removed first, in this order."""
+CALL_TASK = "win_back"
+"""Name of the call task; a number is added where it is taken."""
 DISPLAY_NAME = Text("Lapsed regulars of 1997", "1997 年的流失老客")
 CLUSTER_TYPE = "cluster_by_dynamic_condition"
 TAG_DISPLAY_NAME = Text("Spending tier", "消费层级")
@@ -79,6 +82,29 @@ HAND_ON = Scene(
     Text("Leave it at 90 days. I need the list for a mailing.", "还是按 90 天。请导出名单，我要发邮件。"),
 )
 
+ANSWERS = Scene(
+    Text("Who has answered: a list of ids", "谁已回复：上传 ID 名单"),
+    Text(
+        "Eighty of them have answered the mail; these are their numbers. Keep them apart from those who have not.",
+        "有 80 位已回复邮件，这是他们的客户编号。请把他们与未回复的分开。",
+    ),
+)
+ANALYSE = Scene(
+    Text("What the crowd is like: a crowd analysis", "这批人有何特征：人群分析"),
+    Text("Before we call anybody: what sets these customers apart?", "外呼之前我想知道：这批客户有什么特点？"),
+)
+CALL = Scene(
+    Text("Call the others: an outbound call task", "给其余的人打电话：外呼任务"),
+    Text(
+        "Call those who have not answered: between ten and noon, not on Sundays, two lines, for two weeks from Monday. If nobody picks up, once more after 15 minutes.",
+        "给没有回复的人打电话：每天 10 点到 12 点，周日不打，两路并发，从下周一起两周；没人接就 15 分钟后再打一次。",
+    ),
+)
+CHANGE_CALL = Scene(
+    Text("Change the call task", "修改外呼任务"),
+    Text("One line will do, and not on Wednesdays either.", "一路并发就够了，周三也不要打。"),
+)
+
 WORDS = (Text("purchase amount", "购买 金额"), Text("购买 金额", "purchase amount"))
 """What is searched for: first in the person's language, then in the other one."""
 
@@ -116,6 +142,17 @@ MOST_FOUND = 6
 PROPERTIES = ("#account_id", "last_purchase", "total_amount")
 """What the assistant wants to see of each customer, having looked at the data."""
 
+ANSWERED_NAME = Text("Answered the mail", "已回复邮件")
+SILENT_NAME = Text("Lapsed regulars, no answer", "未回复的流失老客")
+ANSWERS_SHOWN, MISTYPED = 80, "20-00001"
+"""How many answered; and an id that nobody has, as lists from people hold."""
+CALLEE = "#account_id"
+"""Stands in for a phone number, which the data does not have."""
+VALIDITY = ("1998-01-01 00:00:00", "1998-07-31 23:59:59")
+CALL_TIMES = ["mon-sat 10:00-12:00"]
+FEWER_TIMES = ["mon-tue 10:00-12:00", "thu-sat 10:00-12:00"]
+DAYS_OF_CALLS = 14
+
 # What is said between the answers.
 CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
@@ -141,6 +178,14 @@ QUIET = Text(
     "Of the {good} good customers of 1997, {quiet} have gone quiet: {share}.",
     "1997 年的 {good} 名优质客户中，有 {quiet} 名已久未光顾，占 {share}。",
 )
+NOT_AMONG_THEM = Text("One number is nobody's: {ids}.", "有一个编号不属于任何客户：{ids}。")
+SET_APART = Text("The others, as a fixed list:", "其余的人存为固定名单：")
+STAND_IN = Text(
+    "{property} stands in for a phone number here; the local platform calls nobody.",
+    "这里用 {property} 代替手机号；本地平台不会拨打任何电话。",
+)
+PROFILE_HEAD = (Text("property", "属性"), Text("value", "取值"), Text("crowd", "人群"), Text("all", "全体"), NOTHING)
+TRIED_FIRST = Text("Tried first, then done:", "先试算，再修改：")
 SOME = Text("Some of them:", "其中几位：")
 RETRIED = Text("The same call once more, as after a lost connection:", "再调用一次，如同断线后重试：")
 ONLY_TRIED = Text("It was only tried out; the cluster is as it was:", "以上只是试算，分群保持不变：")
@@ -196,6 +241,17 @@ def members_with(value: str) -> Data:
     member = {"tableType": "cluster", "columnName": CLUSTER, "comparator": "belongToCluster", "ftv": []}
     marked = {"tableType": "cluster", "columnName": TAG, "comparator": "equal", "ftv": [value]}
     return {"filts": [member, marked], "relation": "and"}
+
+
+def without_answer() -> Data:
+    """The members of the cluster who are not on the list of answers."""
+    return {
+        "filts": [
+            {"tableType": "cluster", "columnName": CLUSTER, "comparator": "belongToCluster", "ftv": []},
+            {"tableType": "cluster", "columnName": ANSWERED, "comparator": "notBelongToCluster", "ftv": []},
+        ],
+        "relation": "and",
+    }
 
 
 def with_longer_silence(definition: Data) -> Data:

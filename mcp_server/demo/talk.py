@@ -34,6 +34,8 @@ class Talk:
         """The definition of the cluster, once it is valid."""
         self.exported: Data = {}
         """The answer that names the exported file."""
+        self.call_task = ""
+        """The id of the call task."""
         self.notified: list[tuple[float, str]] = []
         """The progress notifications of the last call."""
         self._steps = 0
