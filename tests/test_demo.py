@@ -113,6 +113,14 @@ def totals() -> dict[int, Decimal]:
     return spent
 
 
+def purchases_of(users: set[int], start: date) -> tuple[int, int]:
+    """How many purchases these customers made from a day on, and how many of them made any; in plain Python."""
+    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    rows = duckdb.execute('SELECT "#user_id", "#event_time"::DATE FROM read_parquet(?)', [file]).fetchall()
+    buyers = [user for user, day in rows if user in users and day >= start]
+    return len(buyers), len(set(buyers))
+
+
 def test_the_demo_ends_well_and_says_nothing_else(told: Told) -> None:
     assert told.status == 0, told.err
     assert told.err == ""
@@ -157,12 +165,33 @@ def test_the_exported_list_holds_exactly_these_customers(told: Told) -> None:
 
 def test_every_part_of_the_job_is_a_call_in_sight(told: Told) -> None:
     called = re.findall(r"^  → (\S+)", told.out, re.MULTILINE)
-    assert [tool for tool in called if tool != "delete_cluster"] == [
+    assert [tool for tool in called if not tool.startswith("delete_")] == [
         "tools/list", "describe_data", "describe_data", "validate_definition", "validate_definition",
         "preview_definition", "create_cluster", "create_cluster", "refresh_cluster",
         "preview_definition", "create_tag", "preview_definition", "update_cluster",
-        "list_clusters", "export_users", "get_cluster",
+        "list_clusters", "export_users", "import_ids", "create_cluster",
+        "create_crowd_analysis", "get_crowd_analysis", "create_call_task", "update_call_task", "update_call_task",
+        "get_cluster",
     ]  # fmt: skip
+
+
+def test_those_who_did_not_answer_are_called_when_the_person_said(told: Told, home: Path) -> None:
+    everybody = len(counted(90)[1])
+    silent = everybody - story.ANSWERS_SHOWN
+    after = told.out[told.out.index("→ import_ids") :]
+    assert f"{story.ANSWERS_SHOWN + 1} " in after
+    assert story.MISTYPED in after
+    assert re.search(rf"still_silent.*\b{silent}\b", after)
+    assert re.search(rf"\b{2 * silent}\b", after)  # one redial each at worst
+    week = re.findall(r"^  (?:  |)(Mon|Tue|Wed|Thu|Fri|Sat|Sun|周.) ([█▒·]{24})$", after, re.MULTILINE)
+    assert [line for _, line in week] == [*["·" * 10 + "██" + "·" * 12] * 6, "·" * 24]
+
+
+def test_the_crowd_is_what_plain_counting_gives(told: Told) -> None:
+    after = told.out[told.out.index("→ get_crowd_analysis") :]
+    first = after[: after.index("12  ")]
+    events, users = purchases_of(counted(90)[1], date(1998, 1, 1))
+    assert re.search(rf"\b{users}\b.*\b{events}\b", first.replace("\n", " "))
 
 
 def test_every_scene_of_the_story_is_a_step() -> None:
@@ -201,11 +230,13 @@ def test_progress_comes_from_the_server(told: Told) -> None:
 
 
 def test_a_second_run_makes_only_its_own_anew(chinese: Told, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chinese.out.count("→ delete_cluster") == 2
+    assert chinese.out.count("→ delete_cluster") == len(story.MADE)
+    assert chinese.out.count("→ delete_crowd_analysis") == 1
+    assert '"task_name":"win_back_2"' in chinese.out
     assert chinese.out.count(story.AGAIN.zh) == 1
     assert main(["call", "list_clusters", "--json", "--workspace", str(home / "demo")]) == 0
     found = json.loads(capsys.readouterr().out)["clusters"]
-    assert sorted(cluster["cluster_name"] for cluster in found) == ["lapsed_regulars", "mine", "spending_tier"]
+    assert sorted(cluster["cluster_name"] for cluster in found) == sorted([*story.MADE, "mine"])
     assert sorted(path.name for path in home.iterdir()) == ["demo"]
 
 

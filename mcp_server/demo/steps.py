@@ -179,7 +179,7 @@ async def hand_on(talk: Talk) -> None:
 async def answers(talk: Talk) -> None:
     """A list of ids as a cluster, and the members of the first one who are not on it."""
     language = talk.settings.language
-    ids = [*_ids(Path(talk.exported["path"])), story.MISTYPED]
+    ids = [*_answered(Path(talk.exported["path"])), story.MISTYPED]
     arguments = {
         "display_name": story.ANSWERED_NAME.say(language),
         "cluster_name": story.ANSWERED,
@@ -254,12 +254,12 @@ async def change_calls(talk: Talk) -> None:
 async def _free_name(talk: Talk) -> str:
     """The first of win_back, win_back_2, … that no call task has."""
     found = await talk.quietly("list_call_tasks", {"search": story.CALL_TASK, "limit": 100})
-    taken = {task["task_name"] for task in found.get("tasks", ())}
+    taken = {task["name"] for task in found.get("tasks", ())}
     names = (f"{story.CALL_TASK}_{n}" if n > 1 else story.CALL_TASK for n in count(1))
     return next(name for name in names if name not in taken)
 
 
-def _ids(path: Path) -> list[str]:
+def _answered(path: Path) -> list[str]:
     """The customer numbers of those who answered: every few lines of the exported file."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         every = [row[story.CALLEE] for row in csv.DictReader(file)]
