@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
+from mcp_server.platforms.ledger_port import Ledger
 from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
@@ -83,6 +85,8 @@ def build(settings: Settings) -> App:
         segments=local.segments,
         crowds=local.crowds,
         calls=local.calls,
+        ledger=local.ledger,
+        consenting=Consenting(settings.consent),
         language=settings.language,
         project_id=settings.project_id,
         read_only=settings.read_only,
@@ -113,6 +117,7 @@ class _Local:
     segments: SegmentPlatform
     crowds: CrowdPlatform
     calls: CallPlatform
+    ledger: Ledger
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     tokens: "Tokens"
@@ -133,6 +138,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.housekeeping import sweep
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.known import KnownClusters
+    from mcp_server.platforms.local.ledger import LocalLedger
     from mcp_server.platforms.local.segments import COMPUTING, LocalSegments
     from mcp_server.platforms.local.tokens import Tokens
     from mcp_server.platforms.local.workspace import Workspace
@@ -151,6 +157,7 @@ def _open_local(settings: Settings) -> _Local:
         jobs = JobRunner(catalog, computing(catalog, engine, known))
         opened.callback(jobs.close)
         close = opened.pop_all().close
+    ledger = LocalLedger(catalog, log_days=settings.log_days)
 
     async def finish(on_progress: OnProgress) -> int:
         running = jobs.active
@@ -160,6 +167,7 @@ def _open_local(settings: Settings) -> _Local:
 
     def tidy() -> None:
         sweep(catalog, jobs.store)
+        ledger.tidy()
 
     def catalog_answers() -> object:
         return catalog.database.row("SELECT 1 FROM project")
@@ -171,6 +179,7 @@ def _open_local(settings: Settings) -> _Local:
         segments,
         crowds,
         LocalCalls(catalog, engine),
+        ledger,
         finish,
         tidy,
         Tokens(catalog),

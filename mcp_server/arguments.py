@@ -40,11 +40,14 @@ COMMON = (
 _READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
 _ALLOW_DIR = _value("--allow-dir", "DIR", "a further folder that files of ids may be read from; may be repeated",
                     "另外允许读取 ID 文件的文件夹，可重复给出", action="append", default=[])
+_CONSENT = _value("--consent", "ask|token|never", "who agrees to what overwrites or removes; ask by default",
+                  "由谁同意覆盖和删除，默认为 ask")
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
         _READ_ONLY,
         _ALLOW_DIR,
+        _CONSENT,
         _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
         _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
         _value("--port", "PORT", "8000 by default", "默认为 8000"),
@@ -68,8 +71,20 @@ COMMANDS: Mapping[str, Command] = {
         _value("arguments", "JSON|@FILE|-", "arguments as JSON: as text, from a file, or from stdin",
                "JSON 形式的参数：可直接给出、取自文件或 stdin", nargs="?", default="{}"),
         _flag("--json", "print the structured content", "输出结构化内容"),
+        _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
         _READ_ONLY,
         _ALLOW_DIR,
+        _CONSENT,
+    )),
+    "pending": Command(Text("List what waits for a person's approval.", "列出等待人工批准的操作。")),
+    "approve": Command(Text("Approve what waits, and carry it out.", "批准并执行一项等待中的操作。"), (
+        Option("id", Text("id that `pending` shows", "`pending` 列出的编号"), {}),
+    )),
+    "log": Command(Text("Show who changed what.", "查看操作日志：谁改动了什么。"), (
+        _value("--limit", "N", "most entries, 50 by default", "最多条数，默认 50", default="50"),
+        _value("--tool", "NAME", "only this tool", "仅此工具"),
+        _value("--since", "TIME", "only from this time on: 2026-07-01", "仅此时间之后：2026-07-01"),
+        _flag("--json", "one JSON object a line", "每行一个 JSON 对象"),
     )),
     "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
         _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",

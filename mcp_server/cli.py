@@ -22,8 +22,12 @@ from mcp_server.text import Language, Text
 
 if TYPE_CHECKING:
     from mcp_server.app import App
+    from mcp_server.operations.asking import Ask
 
 Arguments = argparse.Namespace
+
+MOST_SHOWN = 100_000
+"""Entries of the log that one command shows at most."""
 
 _INTERRUPTED = Text("Interrupted.", "已中断。")
 _STARTED_IN_TERMINAL = Text(
@@ -83,10 +87,10 @@ def _survive_odd_terminals() -> None:
 
 
 def _settings(arguments: Arguments) -> Settings:
-    read_only = getattr(arguments, "read_only", False)  # only serve and call take it
+    read_only, consent = getattr(arguments, "read_only", False), getattr(arguments, "consent", "")  # of serve and call
     project = arguments.project if isinstance(arguments.project, str) else ""  # token takes several
     allowed = tuple(getattr(arguments, "allow_dir", ()))
-    given = Given(arguments.workspace, project, arguments.language, read_only, allowed)
+    given = Given(arguments.workspace, project, arguments.language, read_only, allowed, consent)
     settings = read_settings(os.environ, given)
     for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES}):
         _complain(warning.say(settings.language))
@@ -129,12 +133,13 @@ def _call(arguments: Arguments) -> int:
     import anyio
 
     from mcp_server.app import build
+    from mcp_server.overseeing import asker
 
     values = _arguments_of_call(arguments.arguments)
     settings = _settings(arguments)
     app = build(settings)
     try:
-        data, failed = anyio.run(_called, app, arguments.tool, values)
+        data, failed = anyio.run(_called, app, arguments.tool, values, asker(app.settings.language, yes=arguments.yes))
     finally:
         app.close()
     if arguments.json:
@@ -146,7 +151,7 @@ def _call(arguments: Arguments) -> int:
     return int(failed)
 
 
-async def _called(app: "App", tool: str, values: Mapping[str, object]) -> tuple[dict[str, Any], bool]:
+async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask") -> tuple[dict[str, Any], bool]:
     """The structured answer, and whether it is an error. Computations that the call started are waited for."""
     from dataclasses import replace
 
@@ -156,13 +161,63 @@ async def _called(app: "App", tool: str, values: Mapping[str, object]) -> tuple[
     language = app.settings.language
     with Bar(language) as bar:
         try:
-            result = await call(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report))
+            result = await call(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report, ask=ask))
         except FenqunError as error:
             return rendering.structured_error(error, language), True
         waited = await app.finish(bar.report)
     if waited:
         _complain(_COMPUTED.say(language))
     return rendering.structured(result), False
+
+
+def _pending(arguments: Arguments) -> int:
+    from mcp_server.overseeing import pending_lines
+
+    return _with_app(arguments, pending_lines)
+
+
+def _approve(arguments: Arguments) -> int:
+    from mcp_server.overseeing import approve
+
+    return _with_app(arguments, lambda app: approve(app, arguments.id))
+
+
+def _log(arguments: Arguments) -> int:
+    from mcp_server.overseeing import log_lines
+
+    return _with_app(
+        arguments,
+        lambda app: log_lines(
+            app,
+            limit=_number(arguments.limit, "--limit"),
+            tool=arguments.tool,
+            since=arguments.since,
+            as_json=arguments.json,
+        ),
+    )
+
+
+def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
+    """Do something with a workspace, print what came of it, and let go of it."""
+    from mcp_server.app import build
+
+    app = build(_settings(arguments))
+    try:
+        for line in use(app):
+            print(line)
+    finally:
+        app.close()
+    return 0
+
+
+def _number(said: str, name: str) -> int:
+    if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= MOST_SHOWN):
+        _refuse(
+            Text("{name} is a whole number, 1 to {most}.", "{name} 应为 1 至 {most} 的整数。").format(
+                name=name, most=MOST_SHOWN
+            )
+        )
+    return int(said)
 
 
 def _arguments_of_call(said: str) -> dict[str, object]:
@@ -266,6 +321,9 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "serve": _serve,
     "token": _token,
     "call": _call,
+    "pending": _pending,
+    "approve": _approve,
+    "log": _log,
     "load": _load,
     "demo": _demo,
     "tools": _tools,

@@ -196,6 +196,24 @@ class OutcomeUnknown(VendorError):
     code = "outcome_unknown"
 
 
+class ConsentDeclined(RefusedError):
+    """A person was asked and did not say yes; nothing was changed."""
+
+    code = "consent_declined"
+
+
+class ApprovalNeeded(RefusedError):
+    """Nobody could be asked in the client; the act waits until a person approves it elsewhere."""
+
+    code = "approval_needed"
+
+
+class ConsentInvalid(RefusedError):
+    """The consent is used up, expired, for another call, or for a state that is no more; nothing was changed."""
+
+    code = "consent_invalid"
+
+
 class EngineError(FenqunError):
     """The engine could not finish."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.qp.problems import shorten
@@ -18,12 +18,16 @@ from mcp_server.text import Language, Text
 
 T = TypeVar("T")
 
+Consent = Literal["ask", "token", "never"]
+
 VARIABLES: Mapping[str, Text] = {
     "FENQUN_WORKSPACE": Text("folder of the workspace", "工作区文件夹"),
     "FENQUN_PROJECT": Text("project id", "项目编号"),
     "FENQUN_LANGUAGE": Text("language of results: en or zh", "结果的语言：en 或 zh"),
     "FENQUN_READ_ONLY": Text("1 refuses every change", "设为 1 时拒绝一切改动"),
     "FENQUN_ALLOW_DIRS": Text("further folders that files of ids may be read from", "另外允许读取 ID 文件的文件夹"),
+    "FENQUN_CONSENT": Text("who agrees to changes: ask, token or never", "改动由谁同意：ask、token 或 never"),
+    "FENQUN_LOG_DAYS": Text("days that the log of acts is kept", "操作日志的保留天数"),
     "FENQUN_CLUSTER_NAME_LIMIT": Text("most characters of a cluster name", "分群名的最大字符数"),
     "FENQUN_DISPLAY_NAME_LIMIT": Text("most characters of a display name", "显示名的最大字符数"),
     "FENQUN_MEMORY_LIMIT": Text("memory that the engine may use, such as 2GB", "引擎可用的内存，例如 2GB"),
@@ -42,16 +46,19 @@ MOST_SECONDS = 3600
 """Longer than an hour is no query that somebody waits for."""
 LEAST_SQL_MEMORY = 64 * 1024**2
 """With less hardly any statement comes to its end."""
+MOST_DAYS = 36_500
 
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}")
 _MEMORY = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)", re.IGNORECASE)
 _OPTIONS = {
     "FENQUN_WORKSPACE": "--workspace",
     "FENQUN_PROJECT": "--project",
+    "FENQUN_CONSENT": "--consent",
     "FENQUN_LANGUAGE": "--language",
     "FENQUN_ALLOW_DIRS": "--allow-dir",
 }
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_CONSENTS: Mapping[str, Consent] = {"ask": "ask", "token": "token", "never": "never"}
 _LANGUAGES: Mapping[str, Language] = {"en": "en", "zh": "zh"}
 
 
@@ -64,6 +71,7 @@ class Given:
     language: str = ""
     read_only: bool = False
     allow_dirs: tuple[str, ...] = ()
+    consent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,9 @@ class Settings:
     project_id: str = "1"
     language: Language = "en"
     read_only: bool = False
+    consent: Consent = "ask"
+    """`ask` a person; accept the `token` of a dry run; `never` ask. Only `ask` holds beyond local platforms."""
+    log_days: int = 180
     cluster_name_limit: int = 24
     display_name_limit: int = 50
     memory_limit: str | None = None
@@ -98,6 +109,8 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
         project_id=variable("FENQUN_PROJECT", _project, "1", given.project),
         language=variable("FENQUN_LANGUAGE", _language, "en", given.language),
         read_only=given.read_only or variable("FENQUN_READ_ONLY", _flag, default=False),
+        consent=variable("FENQUN_CONSENT", _consent, "ask", given.consent),
+        log_days=variable("FENQUN_LOG_DAYS", _whole(MOST_DAYS), 180),
         cluster_name_limit=variable("FENQUN_CLUSTER_NAME_LIMIT", _whole(MOST_NAME), 24),
         display_name_limit=variable("FENQUN_DISPLAY_NAME_LIMIT", _whole(MOST_NAME), 50),
         memory_limit=variable("FENQUN_MEMORY_LIMIT", _memory, None),
@@ -173,6 +186,12 @@ def _flag(said: str, name: str) -> bool:
     if said.casefold() not in _FLAGS:
         raise _wrong(name, said, Text("1 or 0", "1 或 0"))
     return _FLAGS[said.casefold()]
+
+
+def _consent(said: str, name: str) -> Consent:
+    if said.casefold() not in _CONSENTS:
+        raise _wrong(name, said, Text("ask, token or never", "ask、token 或 never"))
+    return _CONSENTS[said.casefold()]
 
 
 def _whole(most: int) -> Callable[[str, str], int]:

@@ -30,6 +30,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "FENQUN_PROJECT": "42",
         "FENQUN_LANGUAGE": "ZH",
         "FENQUN_READ_ONLY": "1",
+        "FENQUN_CONSENT": "TOKEN",
+        "FENQUN_LOG_DAYS": "30",
         "FENQUN_CLUSTER_NAME_LIMIT": "80",
         "FENQUN_DISPLAY_NAME_LIMIT": "60",
         "FENQUN_MEMORY_LIMIT": "1.5 GB",
@@ -40,7 +42,19 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     }
     assert set(environment) == set(VARIABLES)
     settings = Settings(
-        tmp_path, "42", "zh", True, 80, 60, "1.5 GB", 3 * 2**29, 600, 3, allow_dirs=(tmp_path, tmp_path.parent)
+        tmp_path,
+        "42",
+        "zh",
+        True,
+        "token",
+        30,
+        80,
+        60,
+        "1.5 GB",
+        3 * 2**29,
+        600,
+        3,
+        allow_dirs=(tmp_path, tmp_path.parent),
     )
     assert read_settings(environment) == settings
 

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from mcp_server.demo import steps, story
 from mcp_server.demo.screen import Screen
-from mcp_server.demo.talk import Halted, Talk
+from mcp_server.demo.talk import Halted, Talk, asked_in_sight
 from mcp_server.platforms.local.workspace import explained
 from mcp_server.settings import Settings
 from mcp_server.terminal import Bar
@@ -115,5 +116,7 @@ async def _talk(settings: Settings, screen: Screen) -> None:
     server = StdioServerParameters(
         command=sys.executable, args=["-m", "mcp_server", "serve", *options], env=environment
     )
-    async with Client(server, read_timeout_seconds=PATIENCE) as client:
+    # The server asks before it removes what the last run left; the person in the story says yes.
+    asked = partial(asked_in_sight, screen)
+    async with Client(server, read_timeout_seconds=PATIENCE, elicitation_callback=asked) as client:
         await steps.tell(Talk(client, settings, screen))

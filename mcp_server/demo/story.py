@@ -42,6 +42,8 @@ class Scene(NamedTuple):
     person: Text = NOTHING
 
 
+ASKED = Text("Before it changes or removes anything, the server asks the person:", "修改或删除之前，服务会先询问本人：")
+SAYS_YES = Text("Yes, carry it out.", "是，执行。")
 CONNECT = Scene(Text("What the server can do", "服务提供哪些工具"))
 LOOK = Scene(
     Text("Look up what the data knows", "查找数据中有什么"),

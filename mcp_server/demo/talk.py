@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mcp_server.demo import story
 from mcp_server.demo.screen import Screen
 from mcp_server.demo.story import Data, Scene
 from mcp_server.settings import Settings
@@ -11,6 +12,7 @@ from mcp_server.text import Text, same
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import ElicitRequestParams, ElicitResult
 
 _FAILED = Text("{tool} failed:", "{tool} 调用失败：")
 
@@ -21,6 +23,18 @@ class Halted(Exception):
     def __init__(self, words: Text) -> None:
         super().__init__(words.en)
         self.words = words
+
+
+async def asked_in_sight(screen: Screen, _: object, question: "ElicitRequestParams") -> "ElicitResult":
+    """Show what the server asks the person, and answer yes."""
+    from mcp_types import ElicitResult
+
+    lines = question.message.splitlines()
+    screen.say(story.ASKED)
+    for line in lines:
+        screen.item(same(line), mark="│ ")
+    screen.person(story.SAYS_YES)
+    return ElicitResult(action="accept", content={"answer": "yes"})
 
 
 class Talk:

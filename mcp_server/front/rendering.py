@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 from pydantic import BaseModel
 
 from mcp_server.errors import FenqunError
+from mcp_server.operations.acting import CARRIER
+from mcp_server.operations.operation import Result
 from mcp_server.text import Language, Text
 
 Data = dict[str, Any]
@@ -32,7 +34,8 @@ _WIDE_ITEM = 40
 def structured(result: BaseModel) -> Data:
     """The data of a result: required fields always, optional ones where they say something."""
     data: Data = _sendable(result.model_dump(mode="json", exclude_defaults=True))
-    return data
+    token = result.consent_token if isinstance(result, Result) else ""
+    return data | {CARRIER: token} if token else data
 
 
 def structured_error(error: FenqunError, language: Language) -> Data:

@@ -12,13 +12,14 @@ from typing import Any
 
 from mcp.server import MCPServer, Server, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, RequestStateSecurity
 from mcp_types import (
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
     Completion,
     GetPromptResult,
+    InputRequiredResult,
     Prompt,
     Resource,
     ResourceTemplate,
@@ -30,9 +31,12 @@ from starlette.requests import Request
 from mcp_server import __version__
 from mcp_server.errors import FenqunError
 from mcp_server.front import completions, prompts, resources, results, tracing
+from mcp_server.front.consent import Elicitation, sent_back
 from mcp_server.front.http.access import identity_of
 from mcp_server.front.instructions import instructions
 from mcp_server.front.tools import tool_document
+from mcp_server.operations.acting import takes_token
+from mcp_server.operations.asking import Suspended
 from mcp_server.operations.calling import call, find, internal_error
 from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps, Operation
@@ -40,6 +44,9 @@ from mcp_server.qp.problems import shorten
 from mcp_server.text import Language, Text
 
 AnyContext = Context[Any, Any]
+
+STATE_SECONDS = 3600.0
+"""How long the sealed state of a question is read; the question itself holds for less, and says so when it is over."""
 
 
 class FenqunServer(MCPServer[Any]):
@@ -58,6 +65,7 @@ class FenqunServer(MCPServer[Any]):
             version=__version__,
             instructions=instructions(read_only=deps.read_only, language=deps.language),
             log_level="WARNING",
+            request_state_security=_sealing(deps),
         )
         self._operations = tuple(operations)
         self._deps = deps
@@ -72,7 +80,8 @@ class FenqunServer(MCPServer[Any]):
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
-        return {o.name: Tool.model_validate(tool_document(o)) for o in self._operations}
+        documents = (tool_document(o, takes_token=takes_token(o, self._deps)) for o in self._operations)
+        return {d["name"]: Tool.model_validate(d) for d in documents}
 
     def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
         """Asked for by the SDK on each modern HTTP call; without it every call would list all tools."""
@@ -85,13 +94,19 @@ class FenqunServer(MCPServer[Any]):
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
-    ) -> CallToolResult:
-        """Run one operation. Whatever goes wrong is a tool error that says what to do next."""
+    ) -> CallToolResult | InputRequiredResult:
+        """Run one operation. Whatever goes wrong is a tool error that says what to do next.
+
+        From protocol 2026-07-28 on, a call that needs consent ends with the question and comes again.
+        """
         deps = self._deps_of(context)
         try:
             operation = find(self._operations, name)
             tracing.began(operation, deps)
             answer = results.success(await call(operation, arguments, deps), deps.language)
+        except Suspended as asked:
+            tracing.ended("asked")
+            return sent_back(asked.question, deps.language)
         except FenqunError as error:
             tracing.ended(error.code)
             return results.failure(error, deps.language)
@@ -115,7 +130,8 @@ class FenqunServer(MCPServer[Any]):
         if about is not None:
             client, version = shorten(about.client_info.name), shorten(about.client_info.version)
             who = replace(who, client=client, client_version=version)
-        return replace(deps, report=_Progress(context, deps.language), who=who)
+        asking = Elicitation(context, deps.language)
+        return replace(deps, report=_Progress(context, deps.language), who=who, ask=asking)
 
     # what a person picks from a menu, and what a client attaches
 
@@ -150,6 +166,11 @@ class FenqunServer(MCPServer[Any]):
         except FenqunError:  # a completion is a convenience: what cannot be looked up has none
             found = Completion(values=[])
         return CompleteResult(completion=found)
+
+
+def _sealing(deps: Deps) -> RequestStateSecurity | None:
+    """The key of the workspace: the answer to a question may reach another process than the one that asked."""
+    return RequestStateSecurity(keys=[deps.ledger.key("request-state")], ttl=STATE_SECONDS) if deps.ledger else None
 
 
 @dataclass(slots=True)

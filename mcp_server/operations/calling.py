@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcp_server.errors import FenqunError, InternalError, NoProject, NotAllowed, ReadOnlyMode, UnknownTool
+from mcp_server.operations.acting import carry_out, taken_token, tokened
+from mcp_server.operations.asking import Suspended
 from mcp_server.operations.operation import Deps, Operation, Params, Result
 from mcp_server.operations.reading import read_arguments, shown
 from mcp_server.qp.suggest import nearest
@@ -37,15 +39,22 @@ _NOT_LOADED = Text(
 
 
 async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps: Deps) -> R:
-    """Read the arguments, check that the operation may run, run it.
+    """Read the arguments, check that the operation may run, run it; with consent and a row in the log where it needs them.
 
     Raises `FenqunError` and nothing else: what is not one is a bug, whose traceback goes to the log under
-    an incident id; the caller gets only the id. Cancellation passes through.
+    an incident id; the caller gets only the id. Cancellation passes through, and so does `Suspended`.
     """
     try:
-        params = read_arguments(operation, arguments)
+        sent, token = taken_token(operation, arguments, deps)
+        params = read_arguments(operation, sent)
         _may_run(operation, deps)
-        return await operation.run(params, deps)
+        tried = getattr(params, "dry_run", False)
+        if operation.logged and not tried:
+            return await carry_out(operation, params, sent, deps, token)
+        result = await operation.run(params, deps)
+        return tokened(operation, params, sent, deps, result) if tried else result
+    except Suspended:
+        raise
     except Exception as error:
         known = _known(error)
         if known is not None:

@@ -59,7 +59,7 @@ _WOULD_UPDATE = Text("Would change call task {name}.", "将修改外呼任务 {n
 _UPDATED = Text("Changed call task {name}.", "已修改外呼任务 {name}。")
 
 
-@operation(title=Text("Change a call task", "修改外呼任务"), effect=Effect.REPLACE)
+@operation(title=Text("Change a call task", "修改外呼任务"), system="calls", effect=Effect.REPLACE)
 async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     """Change an outbound call task; give only what changes. Use dry_run first and show the user before → after, the
     warnings and the calendar: when calls can start, and when the list is done at the latest, assuming call_seconds and
@@ -151,7 +151,7 @@ class GetCallTask(Params):
 _STANDS = Text("Call task {name}.", "外呼任务 {name}。")
 
 
-@operation(title=Text("Show a call task", "查看外呼任务"), effect=Effect.READ)
+@operation(title=Text("Show a call task", "查看外呼任务"), system="calls", effect=Effect.READ)
 async def get_call_task(params: GetCallTask, deps: Deps) -> CallTaskState:
     """Show a call task by id or name: settings, calendar from now on, warnings."""
     project, calls = deps.project(params.project_id), deps.calls
@@ -183,7 +183,7 @@ _MORE = Text("{left} more: offset {next}.", "另有 {left} 个：offset {next}�
 _NONE = Text("create_call_task makes one.", "可用 create_call_task 新建。")
 
 
-@operation(title=Text("List call tasks", "列出外呼任务"), effect=Effect.READ)
+@operation(title=Text("List call tasks", "列出外呼任务"), system="calls", effect=Effect.READ)
 async def list_call_tasks(params: ListCallTasks, deps: Deps) -> CallTaskList:
     """List outbound call tasks, newest first; search looks into names."""
     project, calls = deps.project(params.project_id), deps.calls
@@ -241,7 +241,7 @@ _CREATE_THERE = Text(
 )
 
 
-@operation(title=Text("Create a call task", "新建外呼任务"), effect=Effect.CREATE)
+@operation(title=Text("Create a call task", "新建外呼任务"), system="calls", effect=Effect.CREATE)
 async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
     """Make an outbound call task from a cluster or ids (kept locally, nobody is called). Options as in
     update_call_task; dry_run first."""

@@ -220,13 +220,15 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
     """Delete a cluster or tag, its members and its definition. Ask the user first, naming it and its size."""
     found = await deps.segments.get(deps.project(params.project_id), params.cluster)
     if params.dry_run:
+        await deps.segments.check_delete(found)
         said = _WOULD_DELETE.format(noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id)
         return ClusterState(
             message=deps.say(sentence(said, members(found))),
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             cluster=cluster_row(found, deps),
             dry_run=True,
-        )
+        ).resting_on(found.stamp)
+    deps.still(found.stamp)
     await deps.segments.delete(found)
     gone = Text("Deleted {noun} {name} (id {id}).", "已删除{noun} {name}（id {id}）。").format(
         noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id

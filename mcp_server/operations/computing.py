@@ -137,7 +137,7 @@ class Exported(Result):
     fresh: bool
 
 
-@operation(title=Text("Export the users of a cluster", "导出分群用户"), effect=Effect.READ)
+@operation(title=Text("Export the users of a cluster", "导出分群用户"), effect=Effect.READ, hands_out=True)
 async def export_users(params: ExportUsers, deps: Deps) -> Exported:
     """Write a cluster's users to a CSV or Parquet file on the server's machine and return its path: #user_id first,
     then a tag's value, then the user properties asked for. User lists never come back into the chat; hand the path on."""

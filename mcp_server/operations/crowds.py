@@ -58,7 +58,7 @@ _EXISTS = Text("Crowd analysis task {id} exists already; nothing was created", "
 _WOULD_CREATE = Text("Would create a crowd analysis task", "将创建人群分析任务")
 
 
-@operation(title=Text("Create a crowd analysis", "创建人群分析任务"), effect=Effect.CREATE)
+@operation(title=Text("Create a crowd analysis", "创建人群分析任务"), system="crowds", effect=Effect.CREATE)
 async def create_crowd_analysis(params: CreateCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Load a cluster's members into a task; analyse them and what they do from start_time to end_time. The same crowd and
     times again return the existing task."""
@@ -108,7 +108,9 @@ _TAKEN = Text("Task {id} is the one of this crowd with these times.", "该人群
 _OTHER_TIMES = Text("Use that task, or choose other times.", "请直接使用该任务，或另选时间。")
 
 
-@operation(title=Text("Change a crowd analysis's validity", "修改人群分析有效期"), effect=Effect.REPLACE)
+@operation(
+    title=Text("Change a crowd analysis's validity", "修改人群分析有效期"), system="crowds", effect=Effect.REPLACE
+)
 async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Change a task's start or end (operation time), not its members. An end later than now revives an ended task."""
     project = deps.project(params.project_id)
@@ -178,7 +180,7 @@ _EXTEND = Text(
 )
 
 
-@operation(title=Text("Load a crowd again", "重新加载人群"), effect=Effect.REPLACE)
+@operation(title=Text("Load a crowd again", "重新加载人群"), system="crowds", effect=Effect.REPLACE)
 async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Replace a task's members by those of the crowd now (operation dumpData)."""
     project = deps.project(params.project_id)
@@ -231,7 +233,7 @@ _DELETED = Text("Deleted crowd analysis task {id}", "已删除人群分析任务
 _WOULD_DELETE = Text("Would delete crowd analysis task {id}", "将删除人群分析任务 {id}")
 
 
-@operation(title=Text("Delete a crowd analysis", "删除人群分析任务"), effect=Effect.DELETE)
+@operation(title=Text("Delete a crowd analysis", "删除人群分析任务"), system="crowds", effect=Effect.DELETE)
 async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Delete a task, not its cluster. Ask the user first."""
     task = await deps.crowds.get(deps.project(params.project_id), params.task_id)
@@ -267,7 +269,7 @@ class CrowdTaskList(Result):
     left_out: int = 0
 
 
-@operation(title=Text("List crowd analyses", "列出人群分析任务"), effect=Effect.READ)
+@operation(title=Text("List crowd analyses", "列出人群分析任务"), system="crowds", effect=Effect.READ)
 async def list_crowd_analyses(params: ListCrowdAnalyses, deps: Deps) -> CrowdTaskList:
     """List crowd analysis tasks, newest first."""
     page = await deps.crowds.search(

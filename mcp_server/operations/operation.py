@@ -8,16 +8,19 @@ does, when to use it, the one trap.
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from mcp_server.effect import Effect
-from mcp_server.errors import NotAllowed
+from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
+from mcp_server.operations.asking import NOBODY, Ask
+from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.handing import Files
 from mcp_server.operations.identity import Identity
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
+from mcp_server.platforms.ledger_port import Ledger
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.qp.problems import shorten
@@ -32,6 +35,11 @@ _ASK_OPERATOR = Text(
     "It reaches no project at all. Tell the user to ask whoever runs the server.",
     "该权限不包括任何项目。请告知用户联系服务的运行者。",
 )
+_MOVED_ON = Text("This has changed since it was shown; nothing was changed.", "展示之后内容已有变化，未做任何更改。")
+_NO_LEDGER = Text(
+    "This server keeps no log, so it may not change anything.", "此服务未保存操作日志，因此不能做任何更改。"
+)
+_LOOK_AGAIN = Text("Look again with dry_run, then call again.", "请用 dry_run 重新查看，再次调用。")
 
 
 class Params(BaseModel):
@@ -57,6 +65,48 @@ class Result(BaseModel):
 
     message: str
     next: str = ""
+
+    _basis: tuple[str, ...] = PrivateAttr(())
+    _idle: bool = PrivateAttr(False)
+    _token: str = PrivateAttr("")
+
+    @property
+    def basis(self) -> tuple[str, ...]:
+        """Of a dry run: the state that it speaks of, first the stamp of what would be touched; empty: all that it says."""
+        return self._basis
+
+    @property
+    def idle(self) -> bool:
+        """Of a dry run: there is nothing to change."""
+        return self._idle
+
+    @property
+    def consent_token(self) -> str:
+        """Of a dry run, where the operator accepts tokens: consent for one call like it."""
+        return self._token
+
+    def resting_on(self, *basis: object) -> Self:
+        """The same dry run, naming the state that consent to it is bound to. What moves by itself stays out."""
+        return self._beside(_basis=tuple(map(str, basis)))
+
+    def as_idle(self) -> Self:
+        """The same dry run, for an act that would change nothing: nobody need be asked."""
+        return self._beside(_idle=True)
+
+    def as_done(self) -> Self:
+        """The answer of an act that had nothing to change."""
+        return self.model_copy(update={"dry_run": False})
+
+    def with_token(self, token: str, next_step: str) -> Self:
+        """The same dry run with the token of its consent."""
+        return self._beside({"next": next_step}, _token=token)
+
+    def _beside(self, changes: dict[str, object] | None = None, **private: object) -> Self:
+        """A changed copy, with something that is no part of what is sent."""
+        made = self.model_copy(update=changes)
+        for name, value in private.items():
+            setattr(made, name, value)
+        return made
 
 
 class Report(Protocol):
@@ -86,12 +136,39 @@ class Deps:
     """Who makes the call."""
     files: Files | None = None
     """How files travel; None where the caller shares this machine's files."""
+    ask: Ask = NOBODY
+    """Puts questions to the person behind the call."""
+    consenting: Consenting = field(default_factory=Consenting)
+    ledger: Ledger | None = None
+    agreed: tuple[str, ...] = ()
+    """What the dry run rested on that was consented to."""
+    counting: bool = True
+    """Whether a dry run also counts users. Whoever only wants to know whether it still speaks of the same needs no count."""
 
     def seen_by(self, who: Identity) -> "Deps":
         """The same for this caller. One who may only read starts no computation either."""
         if who.may_write:
             return replace(self, who=who)
         return replace(self, who=who, segments=self.segments.only_reading(), crowds=self.crowds.only_reading())
+
+    def books(self) -> Ledger:
+        """Consents and log. ConfigurationError where none are kept: what can't be logged isn't done."""
+        if self.ledger is None:
+            raise ConfigurationError(_NO_LEDGER)
+        return self.ledger
+
+    def quiet(self, *, counting: bool) -> "Deps":
+        """The same without progress, for a dry run."""
+        return replace(self, report=_silent, counting=counting)
+
+    def after(self, agreed: tuple[str, ...]) -> "Deps":
+        """The same for an act that was consented to on this basis."""
+        return replace(self, agreed=agreed)
+
+    def still(self, stamp: str) -> None:
+        """ChangedMeanwhile where what is about to be touched is not what was consented to any more."""
+        if self.agreed and self.agreed[0] != stamp:
+            raise ChangedMeanwhile(_MOVED_ON, next_step=_LOOK_AGAIN)
 
     def project(self, named: str) -> str:
         """The project of a call: the one it names, else the server's own, else the only one of the caller.
@@ -116,6 +193,8 @@ class Deps:
         return text.say(self.language)
 
 
+System = Literal["segments", "crowds", "calls"]
+
 P = TypeVar("P", bound=Params)
 R = TypeVar("R", bound=Result)
 
@@ -132,15 +211,31 @@ class Operation(Generic[P, R]):
     result: type[R]
     run: Callable[[P, Deps], Awaitable[R]]
     idempotent: bool
+    system: System = "segments"
+    """Which of the three systems it works on: the field of `Deps` that holds its platform."""
+    hands_out: bool = False
+    """Whether it hands out lists of users: that is logged, though it changes nothing."""
+
+    @property
+    def logged(self) -> bool:
+        """Whether each act is written down."""
+        return self.effect.writes or self.hands_out
 
 
 def operation(
-    *, title: Text, effect: Effect, idempotent: bool = True
+    *,
+    title: Text,
+    effect: Effect,
+    idempotent: bool = True,
+    system: System = "segments",
+    hands_out: bool = False,
 ) -> Callable[[Callable[[P, Deps], Awaitable[R]]], Operation[P, R]]:
     """Make an operation of a function `async def name(params: P, deps: Deps) -> R`."""
 
     def wrap(function: Callable[[P, Deps], Awaitable[R]]) -> Operation[P, R]:
         hints: dict[str, Any] = get_type_hints(function)
+        if effect.destroys and "dry_run" not in hints["params"].model_fields:
+            raise TypeError(f"{function.__name__} destroys, so it needs a dry_run: people are asked in its words")
         return Operation(
             name=function.__name__,
             title=title,
@@ -150,6 +245,8 @@ def operation(
             result=hints["return"],
             run=function,
             idempotent=idempotent,
+            system=system,
+            hands_out=hands_out,
         )
 
     return wrap

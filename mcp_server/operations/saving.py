@@ -184,10 +184,11 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     changes = _changes(found, change, definition, metadata)
     read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs} if reading else {}
     if not changes:
-        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run)
+        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run).as_idle()
     said = tuple(deps.say(one) for one in changes)
     if change.dry_run:
         return await _would_update(found, reading, metadata, said, deps)
+    deps.still(found.stamp)
     done = await deps.segments.update(
         found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
     )
@@ -238,7 +239,7 @@ async def _would_update(
     found: Cluster, reading: AnyReading | None, metadata: Metadata, changes: tuple[str, ...], deps: Deps
 ) -> ClusterState:
     sized, before, after = NOTHING, None, None
-    if reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
+    if deps.counting and reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
         before = await _size_now(found, metadata, deps)
         after = await _size(reading.must(), found.project_id, deps)
         sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(
@@ -255,7 +256,7 @@ async def _would_update(
         repairs=repair_rows(reading.repairs if reading else (), deps),
         users_num_before=before,
         users_num_after=after,
-    )
+    ).resting_on(found.stamp, *changes)
 
 
 _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")

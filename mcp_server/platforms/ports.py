@@ -48,6 +48,11 @@ class Cluster:
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""
 
+    @property
+    def stamp(self) -> str:
+        """Stands for the cluster as it is now: another one after any change."""
+        return f"{self.cluster_id}@{self.revision}"
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterDraft:
@@ -236,6 +241,10 @@ class SegmentPlatform(Protocol):
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         """Save what changes; a changed definition starts a computation."""
+        ...
+
+    async def check_delete(self, cluster: Cluster) -> None:
+        """Raise what `delete` would raise: ClusterInUse where others rest on it."""
         ...
 
     async def delete(self, cluster: Cluster) -> None: ...

@@ -1,8 +1,6 @@
 """A small server for the tests of the wire: run as a script, it serves three operations over stdio."""
 
 import sys
-from types import SimpleNamespace
-from typing import cast
 
 import anyio
 
@@ -10,12 +8,8 @@ from mcp_server.effect import Effect
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.stdio import log_to_stderr, serve
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Text
-
-NOWHERE = SimpleNamespace(name="nowhere")
+from tests.ledgers import bare
 
 
 class Said(Params):
@@ -56,14 +50,4 @@ async def wait(params: Params, deps: Deps) -> Result:
 
 if __name__ == "__main__":
     log_to_stderr()
-    serve(
-        FenqunServer(
-            (echo, work, wait),
-            Deps(
-                segments=cast(SegmentPlatform, NOWHERE),
-                crowds=cast(CrowdPlatform, NOWHERE),
-                calls=cast(CallPlatform, NOWHERE),
-            ),
-        ),
-        lambda: None,
-    )
+    serve(FenqunServer((echo, work, wait), bare()), lambda: None)

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,11 +21,9 @@ from mcp_server.errors import NotFound, Problem
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
-from mcp_server.operations.params import ClusterRef, Definition, Limit
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.text import Language, Text
+from tests.ledgers import bare
 
 MODES = ("legacy", "auto")
 NOWHERE = SimpleNamespace(name="nowhere")
@@ -51,6 +50,7 @@ async def describe_data(params: Look, deps: Deps) -> Found:
 
 class Which(Params):
     cluster: ClusterRef
+    dry_run: DryRun = False
 
 
 @operation(title=Text("Delete a cluster", "删除分群"), effect=Effect.DELETE, idempotent=False)
@@ -106,16 +106,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
 def made(
     language: Language = "en", *, read_only: bool = False, operations: tuple[Operation[Any, Any], ...] = OPERATIONS
 ) -> FenqunServer:
-    return FenqunServer(
-        operations,
-        Deps(
-            segments=cast(SegmentPlatform, NOWHERE),
-            crowds=cast(CrowdPlatform, NOWHERE),
-            calls=cast(CallPlatform, NOWHERE),
-            language=language,
-            read_only=read_only,
-        ),
-    )
+    return FenqunServer(operations, replace(bare(), language=language, read_only=read_only))
 
 
 @asynccontextmanager

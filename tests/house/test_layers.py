@@ -30,21 +30,22 @@ BELOW: dict[str, set[str]] = {
     "terminal": {"text"},
     "app": BASE | {"qp", "engine", "platforms", "operations", "front", "settings", "credentials", "http_settings"},
     "demo": BASE | {"", "qp", "front", "settings", "app", "terminal", "data", "platforms"},
+    "overseeing": BASE | {"front", "operations", "platforms", "terminal", "app"},
     "cli": BASE
     | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"}
-    | {"http_settings", "http_commands"},
+    | {"http_settings", "http_commands", "overseeing"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "anyio": ("platforms", "operations", "front", "cli", "demo"),
+    "anyio": ("platforms", "operations", "front", "cli", "overseeing", "demo"),
     "duckdb": ("engine",),
     "filelock": ("platforms.local",),
     "httpx": ("platforms.transport",),
     "jwt": ("front",),
     "mcp": ("front", "demo"),
-    "mcp_types": ("front",),
+    "mcp_types": ("front", "demo"),
     "opentelemetry": ("front",),
     "platformdirs": ("settings",),
     "pydantic": ("qp", "engine", "platforms", "operations", "front"),

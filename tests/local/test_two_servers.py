@@ -19,6 +19,7 @@ from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.loading import load
 from mcp_server.platforms.local.workspace import Workspace
 from tests import small
+from tests.people import says_yes
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -47,7 +48,7 @@ async def started(workspace: Path) -> AsyncIterator[Server]:
         cwd=ROOT,
         env={**clean, "PYTHONPATH": str(ROOT)},
     )
-    async with Client(command) as client:
+    async with Client(command, elicitation_callback=says_yes) as client:
         yield Server(client)
 
 

@@ -7,7 +7,7 @@ checked for every call of every test.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from mcp_server.app import App, build
 from mcp_server.errors import FenqunError, InternalError
 from mcp_server.front import rendering
+from mcp_server.operations.asking import Ask, Said
 from mcp_server.operations.calling import call, find
 from mcp_server.operations.operation import Operation, Report, Result
 from mcp_server.operations.registry import OPERATIONS
@@ -111,6 +112,8 @@ class Desk:
 
     app: App
     language: Language = "en"
+    ask: Ask = field(default_factory=Said)
+    """Who is asked: somebody who says yes."""
 
     def __call__(self, name: str, **arguments: object) -> Any:
         """The result of a call."""
@@ -119,7 +122,7 @@ class Desk:
     async def asked(self, name: str, arguments: Mapping[str, object], report: Report | None = None) -> Any:
         """The same inside an event loop, with progress."""
         operation = find(OPERATIONS, name)
-        deps = replace(self.app.deps, language=self.language)
+        deps = replace(self.app.deps, language=self.language, ask=self.ask)
         try:
             result = await call(operation, arguments, replace(deps, report=report) if report else deps)
         except FenqunError as error:
@@ -138,7 +141,7 @@ class Desk:
         return caught.value
 
     def speaking(self, language: Language) -> "Desk":
-        return Desk(self.app, language)
+        return replace(self, language=language)
 
     def create(self, name: str, definition: object, cluster_type: str = STATIC, **more: object) -> Any:
         """Create a cluster; the row of the result."""
@@ -163,9 +166,10 @@ class Desk:
         return self.catalog.metadata("1")
 
     def everything(self) -> dict[str, list[tuple[object, ...]]]:
-        """Every row of every table of the catalogue."""
+        """Every row of every table of the catalogue but those of consent and log."""
         tables = [r["name"] for r in self.catalog.database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {t: [tuple(r) for r in self.catalog.database.rows(f"SELECT * FROM {t}")] for t in tables}
+        kept = [t for t in tables if t not in ("act", "consent", "secret", "sqlite_sequence")]
+        return {t: [tuple(r) for r in self.catalog.database.rows(f"SELECT * FROM {t}")] for t in kept}
 
     def jobs(self, state: str = "") -> list[dict[str, Any]]:
         """All jobs there ever were, oldest first; only those in this state."""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 import anyio
@@ -15,12 +16,10 @@ from mcp_server.operations.calling import call
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.operations.reading import MAX_TEXT, shown
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.text import Text
+from tests.ledgers import bare
 
-DEPS = Deps(segments=cast(SegmentPlatform, None), crowds=cast(CrowdPlatform, None), calls=cast(CallPlatform, None))
+DEPS = bare()
 
 
 class Range(Params):
@@ -232,12 +231,7 @@ def test_a_quoted_value_is_cut_and_cleaned() -> None:
 
 
 def test_a_read_only_server_refuses_what_writes_and_runs_what_reads() -> None:
-    locked = Deps(
-        segments=cast(SegmentPlatform, None),
-        crowds=cast(CrowdPlatform, None),
-        calls=cast(CallPlatform, None),
-        read_only=True,
-    )
+    locked = replace(DEPS, read_only=True)
     with pytest.raises(ReadOnlyMode):
         run({}, write, locked)
     assert run({"cluster": "1"}, echo, locked).message == "ok"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 from mcp_server.app import App, build
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.tools import tool_document
+from mcp_server.operations.asking import Said
 from mcp_server.operations.reading import shown
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
@@ -98,7 +100,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
     """The server, with `buyers`, `listed`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
-    made = app.server()
+    made = FenqunServer(OPERATIONS, replace(app.deps, ask=Said()))
     for tool in ("create_cluster", "create_tag"):
         result = anyio.run(made.call_tool, tool, VALID[tool])
         assert not result.is_error, result

@@ -171,5 +171,79 @@ CREATE TABLE call_task (
 CREATE TABLE callee_key (key TEXT NOT NULL);
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS)
+_CONSENT_AND_LOG = """
+-- One row per consent. subject: digest of tool, arguments, identity, platform, account, project. arguments: in full,
+-- only of a pending act, and only until it is decided. id: of a token, its hash.
+CREATE TABLE consent (
+    id TEXT PRIMARY KEY,
+    way TEXT NOT NULL CHECK (way IN ('asked', 'approved', 'token')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'used', 'declined', 'changed')),
+    tool TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    version TEXT NOT NULL,
+    name TEXT NOT NULL,
+    known TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    account TEXT NOT NULL,
+    project TEXT NOT NULL,
+    language TEXT NOT NULL,
+    question TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    decided_at TEXT,
+    decided_by TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX consent_open ON consent(way, digest) WHERE state = 'open';
+CREATE INDEX consent_age ON consent(created_at);
+
+-- One row per act, written before it begins; without an outcome while it runs, and for ever where its process died.
+CREATE TABLE act (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    began_at TEXT NOT NULL,
+    ended_at TEXT,
+    owner TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    name TEXT NOT NULL,
+    known TEXT NOT NULL,
+    client TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    account TEXT NOT NULL,
+    project TEXT NOT NULL,
+    consent TEXT NOT NULL,
+    way TEXT NOT NULL,
+    approved_by TEXT NOT NULL,
+    before TEXT NOT NULL,
+    outcome TEXT NOT NULL DEFAULT '',
+    after TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX act_age ON act(began_at);
+
+-- One random secret of this workspace, in hex; keys are derived from it.
+CREATE TABLE secret (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    value TEXT NOT NULL
+);
+
+-- A cluster as it was before an update or a deletion, which led to `revision`. version: the members it had then.
+CREATE TABLE cluster_change (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster INTEGER NOT NULL REFERENCES cluster(id),
+    kind TEXT NOT NULL CHECK (kind IN ('update', 'delete')),
+    revision INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    remarks TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    definition_hash TEXT NOT NULL,
+    definition_changed_at TEXT NOT NULL,
+    version INTEGER
+);
+CREATE INDEX change_of_cluster ON cluster_change(cluster, revision);
+CREATE INDEX change_age ON cluster_change(at);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG)
 """STEPS[n] leads from schema version n to n + 1."""

@@ -184,20 +184,23 @@ class LocalSegments:
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
 
+    async def check_delete(self, cluster: Cluster) -> None:
+        self._unused(self._catalog.cluster(int(cluster.cluster_id)))
+
     async def delete(self, cluster: Cluster) -> None:
         record = self._catalog.cluster(int(cluster.cluster_id))
+        self._catalog.delete_cluster(record.id, cluster.revision, lambda: self._unused(record))
 
-        def unused() -> None:
-            users = self._known.users_of(record)
-            if users:
-                named = listed([same(name) for name in users])
-                raise ClusterInUse(_IN_USE.format(name=record.name, users=named), next_step=_CHANGE_FIRST)
-            tasks = CrowdStore(self._catalog).using(record.id)
-            if tasks:
-                ids = listed([same(task) for task in tasks])
-                raise ClusterInUse(_HAS_TASKS.format(name=record.name, ids=ids), next_step=_END_TASKS)
-
-        self._catalog.delete_cluster(record.id, cluster.revision, unused)
+    def _unused(self, record: ClusterRecord) -> None:
+        """ClusterInUse where others rest on it."""
+        users = self._known.users_of(record)
+        if users:
+            named = listed([same(name) for name in users])
+            raise ClusterInUse(_IN_USE.format(name=record.name, users=named), next_step=_CHANGE_FIRST)
+        tasks = CrowdStore(self._catalog).using(record.id)
+        if tasks:
+            ids = listed([same(task) for task in tasks])
+            raise ClusterInUse(_HAS_TASKS.format(name=record.name, ids=ids), next_step=_END_TASKS)
 
     # uploaded ids
 

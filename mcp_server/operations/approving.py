@@ -1,0 +1,76 @@
+"""Acts that wait for a person: listing them, approving one, declining one. The terminal and the server's page call this."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast, get_args
+
+from mcp_server.errors import NotFound
+from mcp_server.operations.asking import Answer, Ask, Question
+from mcp_server.operations.calling import call, find
+from mcp_server.operations.identity import Identity, Known
+from mcp_server.operations.operation import Deps, Operation, Result
+from mcp_server.platforms.ledger_port import Consent, Way
+from mcp_server.text import Language, Text
+
+_NOT_PENDING: Final = Text("Nothing waits under the id {id}.", "没有编号为 {id} 的待批准操作。")
+_LIST: Final = Text(
+    "`fenqun pending` lists what waits. It may have been decided, or be older than 24 hours.",
+    "可用 `fenqun pending` 查看待批准的操作。该操作可能已有决定，或已超过 24 小时。",
+)
+
+
+def pending(deps: Deps) -> Sequence[Consent]:
+    """What waits for approval in the projects that the caller may use, oldest first."""
+    return tuple(c for c in deps.books().pending() if deps.who.may_use(c.project))
+
+
+def waiting(consent_id: str, deps: Deps) -> Consent:
+    """One of them. NotFound where it was decided, has expired or is out of reach."""
+    found = next((c for c in pending(deps) if c.id == consent_id.strip().casefold()), None)
+    if found is None:
+        raise NotFound(_NOT_PENDING.format(id=consent_id[:40]), next_step=_LIST)
+    return found
+
+
+async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], deps: Deps, ask: Ask) -> Result:
+    """Carry out what waits, once `ask` has got a yes; in the name of whoever called it, approved by the caller of this.
+
+    Before the question and after the answer it is held against the state that was shown: ChangedMeanwhile.
+    """
+    consent = waiting(consent_id, deps)
+    arguments = json.loads(consent.arguments)
+    caller = Identity(
+        name=consent.name,
+        known=cast(Known, consent.known) if consent.known in get_args(Known) else "token",
+        projects=frozenset({consent.project}),
+    )
+    own = replace(
+        deps,
+        who=caller,
+        project_id=consent.project,
+        language=cast(Language, consent.language),
+        ask=_Approver(ask, consent.id, deps.who.name),
+    )
+    return await call(find(operations, consent.tool), arguments, own)
+
+
+def decline(consent_id: str, deps: Deps) -> Consent:
+    """What waits will not be done."""
+    consent = waiting(consent_id, deps)
+    deps.books().close(consent.id, "declined", deps.who.name)
+    return consent
+
+
+@dataclass(frozen=True, slots=True)
+class _Approver:
+    """Asks somebody else than the caller, about an act that was kept."""
+
+    ask: Ask
+    earlier: str
+    by: str
+    way: Way = "approved"
+    possible: bool = True
+
+    async def __call__(self, question: Question, /) -> Answer:
+        return await self.ask(question)

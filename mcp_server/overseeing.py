@@ -1,0 +1,175 @@
+"""The commands by which a person oversees what assistants do: what waits, approving it, the log, what is kept to undo."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_server.errors import InvalidArguments
+from mcp_server.front import rendering
+from mcp_server.operations import approving
+from mcp_server.operations.asking import NOBODY, Answer, Ask, Question, Said
+from mcp_server.platforms.ledger_port import Consent, Entry, Way
+from mcp_server.terminal import Bar
+from mcp_server.text import Language, Text
+
+if TYPE_CHECKING:
+    from mcp_server.app import App
+
+_YES: Final = {"yes", "y", "是", "好", "确认"}
+_ASKED: Final = Text("Carry it out? Type yes: ", "是否执行？请输入 yes：")
+_NO_TERMINAL: Final = Text(
+    "Approving needs a terminal: a person has to read the question and answer it.",
+    "批准操作需要终端：须由人阅读询问并作答。",
+)
+_RUN_IN_TERMINAL: Final = Text("Run this command yourself in a terminal.", "请在终端中亲自运行此命令。")
+_NONE_PENDING: Final = Text("Nothing waits for approval.", "没有待批准的操作。")
+_APPROVE: Final = Text("Approve with: fenqun approve ID", "批准：fenqun approve 编号")
+_WHO: Final = Text("{id}: {tool}, asked for by {name} ({known}) at {at}, until {until}",
+                   "{id}：{tool}，由 {name}（{known}）于 {at} 发起，{until} 前有效")  # fmt: skip
+_NONE_LOGGED: Final = Text("Nothing is logged.", "没有日志记录。")
+_SINCE: Final = Text(
+    "--since is a date or a time: 2026-07-01 or 2026-07-01T08:00.",
+    "--since 为日期或时间：2026-07-01 或 2026-07-01T08:00。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Asks on this terminal; only a yes that was typed is one (`operations.asking.Ask`)."""
+
+    language: Language
+    way: Way = "asked"
+    earlier: str = ""
+    by: str = ""
+
+    @property
+    def possible(self) -> bool:
+        return at_terminal()
+
+    async def __call__(self, question: Question, /) -> Answer:
+        import anyio.to_thread
+
+        sys.stderr.write(f"{question.words}\n{_ASKED.say(self.language)}")
+        sys.stderr.flush()
+        said = await anyio.to_thread.run_sync(sys.stdin.readline)
+        if not said:
+            return Answer.CLOSED
+        return Answer.YES if said.strip().casefold() in _YES else Answer.NO
+
+
+def at_terminal() -> bool:
+    """Whether a person reads what is asked and types the answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def asker(language: Language, *, yes: bool) -> Ask:
+    """Who is asked on the command line: `--yes` is the word of whoever typed it."""
+    if yes:
+        return Said()
+    return Terminal(language) if at_terminal() else NOBODY
+
+
+def pending_lines(app: "App") -> list[str]:
+    """What `fenqun pending` shows."""
+    language, found = app.settings.language, approving.pending(app.deps)
+    if not found:
+        return [_NONE_PENDING.say(language)]
+    lines = []
+    for consent in found:
+        lines += [_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
+    return [*lines, _APPROVE.say(language)]
+
+
+def _headed(consent: Consent, language: Language) -> str:
+    said = _WHO.format(
+        id=consent.id,
+        tool=consent.tool,
+        name=consent.name,
+        known=consent.known,
+        at=_local(consent.created_at),
+        until=_local(consent.expires_at),
+    )
+    return said.say(language)
+
+
+def approve(app: "App", consent_id: str) -> list[str]:
+    """`fenqun approve ID`: show the question, ask, carry it out; what came of it."""
+    import anyio
+
+    if not at_terminal():
+        raise InvalidArguments(_NO_TERMINAL, next_step=_RUN_IN_TERMINAL)
+    data = anyio.run(_approved, app, consent_id)
+    return [rendering.text(data, app.settings.language)]
+
+
+async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
+    from mcp_server.operations.registry import OPERATIONS
+
+    language = app.settings.language
+    sys.stderr.write(_headed(approving.waiting(consent_id, app.deps), language) + "\n")
+    with Bar(language) as bar:
+        deps = replace(app.deps, report=bar.report)
+        result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
+        await app.finish(bar.report)
+    return rendering.structured(result)
+
+
+def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
+    """What `fenqun log` shows, newest first."""
+    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since))
+    if as_json:
+        return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in found]
+    return _lines(found) or [_NONE_LOGGED.say(app.settings.language)]
+
+
+def _moment(since: str) -> datetime | None:
+    """A date or time in this machine's zone; one with an offset as it says."""
+    if not since:
+        return None
+    try:
+        return datetime.fromisoformat(since).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArguments(_SINCE) from None
+
+
+def _lines(found: Sequence[Entry]) -> list[str]:
+    lines = []
+    for entry in found:
+        subject = entry.subject
+        who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
+        where = " ".join(filter(None, (subject.platform, subject.account, subject.project)))
+        head = [_local(entry.began_at), entry.outcome, subject.tool, who, where, *([entry.way] if entry.way else [])]
+        lines.append(" | ".join(head))
+        lines += [
+            f"  {part}" for part in (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "") if part
+        ]
+    return lines
+
+
+def _as_data(entry: Entry) -> dict[str, Any]:
+    subject = entry.subject
+    return {
+        "id": entry.id,
+        "began_at": entry.began_at.isoformat(),
+        "ended_at": entry.ended_at.isoformat() if entry.ended_at else "",
+        "outcome": entry.outcome,
+        "tool": subject.tool,
+        "effect": subject.effect,
+        "name": subject.name,
+        "known": subject.known,
+        "client": subject.client,
+        "platform": subject.platform,
+        "account": subject.account,
+        "project": subject.project,
+        "consent": entry.way,
+        "arguments": json.loads(subject.arguments),
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

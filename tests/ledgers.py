@@ -1,0 +1,37 @@
+"""A server without a workspace still keeps a log: what these tests need of one to call what writes."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from mcp_server.operations.operation import Deps
+from mcp_server.platforms.call_port import CallPlatform
+from mcp_server.platforms.crowd_port import CrowdPlatform
+from mcp_server.platforms.local.catalog import Catalog
+from mcp_server.platforms.local.ledger import LocalLedger
+from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.platforms.ports import SegmentPlatform
+
+
+class Unused:
+    """The platform of operations that use none; it has a name to be logged by."""
+
+    name = "local"
+
+
+@cache
+def ledger() -> LocalLedger:
+    """One ledger in a folder of its own, for as long as the process lives."""
+    return LocalLedger(Catalog(Workspace.open(Path(tempfile.mkdtemp(prefix="fenqun-test-")))))
+
+
+def bare() -> Deps:
+    """What operations get that use no platform."""
+    unused = Unused()
+    return Deps(
+        segments=cast(SegmentPlatform, unused),
+        crowds=cast(CrowdPlatform, unused),
+        calls=cast(CallPlatform, unused),
+        ledger=ledger(),
+    )
