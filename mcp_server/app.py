@@ -169,9 +169,6 @@ def _open_local(settings: Settings) -> _Local:
         sweep(catalog, jobs.store)
         ledger.tidy()
 
-    def catalog_answers() -> object:
-        return catalog.database.row("SELECT 1 FROM project")
-
     files = AllowedFiles([workspace.imports, *settings.allow_dirs])
     segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
     crowds = LocalCrowds(catalog, engine, segments, read_only=settings.read_only)
@@ -184,6 +181,6 @@ def _open_local(settings: Settings) -> _Local:
         tidy,
         Tokens(catalog),
         HandedFiles(catalog),
-        catalog_answers,
+        lambda: catalog.database.row("SELECT 1 FROM project"),
         close,
     )
