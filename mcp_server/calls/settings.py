@@ -86,12 +86,7 @@ def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: st
     found = Findings()
     if blind:
         _demand(wanted, blind, found)
-    start = _moment(wanted.start_time, "/start_time", "00:00:00", found) or (before.start if before else None)
-    end = _moment(wanted.end_time, "/end_time", "23:59:59", found) or (before.end if before else None)
-    if start and end and end <= start:
-        path = "/end_time" if wanted.end_time else "/start_time"
-        got = wanted.end_time or wanted.start_time
-        found.problems.append(finding("call_end_not_after_start", path, got=got, expected=same(start)))
+    start, end = _window(wanted, before, found, blind=bool(blind))
     concurrency = wanted.concurrency if wanted.concurrency is not None else before.concurrency if before else None
     if concurrency is not None and not 1 <= concurrency <= MOST_CONCURRENCY:
         close = str(min(max(concurrency, 1), MOST_CONCURRENCY))
@@ -121,9 +116,26 @@ def _demand(wanted: Wanted, platform: str, found: Findings) -> None:
     found.problems += [finding("call_field_missing", f"/{name}", platform=platform, expected=name) for name in missing]
 
 
-def _moment(text: str, path: str, clock: str, found: Findings) -> datetime | None:
+def _window(
+    wanted: Wanted, before: CallSettings | None, found: Findings, *, blind: bool
+) -> tuple[datetime | None, datetime | None]:
+    """Start and end; None where one is missing or cannot be read."""
+    needed = before is None and not blind
+    start = _moment(wanted.start_time, "/start_time", "00:00:00", found, needed=needed)
+    end = _moment(wanted.end_time, "/end_time", "23:59:59", found, needed=needed)
+    if before:
+        start = start if wanted.start_time else before.start
+        end = end if wanted.end_time else before.end
+    if start and end and end <= start:
+        path = "/end_time" if wanted.end_time else "/start_time"
+        got = wanted.end_time or wanted.start_time
+        found.problems.append(finding("call_end_not_after_start", path, got=got, expected=same(start)))
+    return start, end
+
+
+def _moment(text: str, path: str, clock: str, found: Findings, *, needed: bool) -> datetime | None:
     """A time in Beijing; None where none was given or it cannot be read."""
-    if not text:
+    if not text and not needed:
         return None
     match = _TIME.fullmatch(text.strip())
     day, minutes, seconds, _, offset = match.groups() if match else ("",) * 5

@@ -89,6 +89,16 @@ def test_what_is_no_time_is_a_problem(said: str, suggestion: str) -> None:
     assert codes(reading) == [("/start_time", "call_time_invalid", suggestion)]
 
 
+def test_one_fault_is_one_problem() -> None:
+    reading = read_wanted(Wanted(start_time="soon", end_time="2020-01-01 00:00:00"), BEFORE)
+    assert codes(reading) == [("/start_time", "call_time_invalid", "")]
+
+
+def test_a_new_task_has_a_window() -> None:
+    reading = read_wanted(Wanted(concurrency=1))
+    assert codes(reading) == [("/start_time", "call_time_invalid", ""), ("/end_time", "call_time_invalid", "")]
+
+
 def test_what_is_left_out_stays_and_an_empty_list_clears() -> None:
     assert changed() == BEFORE
     assert changed(forbid_times=[]).forbidden == NEVER

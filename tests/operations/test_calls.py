@@ -115,6 +115,7 @@ def test_a_list_has_two_hundred_ids_at_most(desk: Desk) -> None:
         ({"cluster": "vip", "callee_property": "ctiy"}, [("/callee_property", "call_property_unknown", "city")]),
         ({"ids": ["1"], "task_name": " "}, [("/task_name", "call_name_invalid", "")]),
         ({"ids": ["1"], "task_name": "春" * 51}, [("/task_name", "call_name_invalid", "春" * 50)]),
+        ({"ids": ["1"], "end_time": ""}, [("/end_time", "call_time_invalid", "")]),
         ({"ids": ["1"], "call_seconds": 4}, [("/call_seconds", "call_seconds", "5")]),
         ({"ids": ["1"], "answer_rate": 1.5}, [("/answer_rate", "call_answer_rate", "1")]),
     ],
