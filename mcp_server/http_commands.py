@@ -71,7 +71,7 @@ def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpS
 def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
     """Serve until a signal ends it."""
     from mcp_server.front.http.limits import LIMITS
-    from mcp_server.front.http.serving import address_of, bound, serve
+    from mcp_server.web.serving import address_of, bound, serve
 
     living = [token for token in app.tokens.all() if token.revoked_at is None]
     if app.tokens.all() and not settings.auth_is_said:
@@ -87,7 +87,7 @@ def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
         if settings.auth == "token" and not living:
             say(_NOBODY_YET.say(language))
 
-    serve(gate, listening, limits, ready)
+    serve(gate, listening, limits.connections, ready)
 
 
 def token(app: "App", arguments: Namespace, say: Say) -> None:

@@ -20,12 +20,13 @@ BELOW: dict[str, set[str]] = {
     "engine": BASE | {"qp"},
     "platforms": BASE | {"qp", "calls", "engine", "credentials"},
     "operations": BASE | {"qp", "calls", "platforms"},
-    "front": BASE | {"", "qp", "calls", "operations"},
+    "web": BASE | {"qp"},
+    "front": BASE | {"", "qp", "calls", "operations", "web"},
     "data": {"engine"},
     "credentials": BASE,
     "settings": BASE | {"qp", "credentials"},
     "http_settings": BASE | {"qp"},
-    "http_commands": BASE | {"app", "front", "platforms", "http_settings"},
+    "http_commands": BASE | {"app", "front", "platforms", "http_settings", "web"},
     "arguments": {"", "text"},
     "terminal": {"text"},
     "app": BASE | {"qp", "engine", "platforms", "operations", "front", "settings", "credentials", "http_settings"},
@@ -39,7 +40,7 @@ BELOW: dict[str, set[str]] = {
 """What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "anyio": ("platforms", "operations", "front", "cli", "overseeing", "demo"),
+    "anyio": ("platforms", "operations", "web", "front", "gateway", "cli", "overseeing", "demo"),
     "duckdb": ("engine",),
     "filelock": ("platforms.local",),
     "httpx": ("platforms.transport",),
@@ -53,8 +54,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rich": ("terminal", "cli", "demo"),
     "sqlglot": ("engine",),
     "stamina": ("platforms.transport",),
-    "starlette": ("front", "gateway"),
-    "uvicorn": ("front", "gateway"),
+    "starlette": ("web", "front", "gateway"),
+    "uvicorn": ("web",),
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 

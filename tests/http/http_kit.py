@@ -13,8 +13,8 @@ from anyio.from_thread import BlockingPortal
 from mcp_server.app import App
 from mcp_server.front.http.gate import Gate
 from mcp_server.front.http.limits import LIMITS, Limits
-from mcp_server.front.http.serving import address_of, bound, server_of
 from mcp_server.http_settings import HttpSettings
+from mcp_server.web.serving import address_of, bound, server_of
 
 STATELESS = "2026-07-28"
 PATIENCE = 20.0
@@ -24,7 +24,7 @@ PATIENCE = 20.0
 async def served(gate: Gate, limits: Limits = LIMITS) -> AsyncIterator[str]:
     """A server inside a running event loop; its address."""
     listening = bound("127.0.0.1", 0)
-    server = server_of(gate, limits)
+    server = server_of(gate, limits.connections)
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve, [listening])
         try:

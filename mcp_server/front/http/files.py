@@ -1,13 +1,12 @@
 """Files over HTTP: uploads that an import takes, exports that a result names. The gate has let the caller in."""
 
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
@@ -18,6 +17,7 @@ from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Text
+from mcp_server.web.bodies import Stopped, TooLong, into_file
 
 _MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
@@ -104,7 +104,7 @@ class FileDesk:
             raise NotAllowed(_MAY_NOT)
         project = await self._project(request)
         most = min(self._limits.upload, self._store.room(project))
-        self._check_head(request, most)
+        self._check_head(request)
         temp = self._store.temp_path()
         try:
             size = await self._write(request, temp, most)
@@ -133,37 +133,19 @@ class FileDesk:
             raise fit_for(error, deps) from error
         return project
 
-    def _check_head(self, request: Request, most: int) -> None:
+    def _check_head(self, request: Request) -> None:
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             raise InvalidArguments(_ENCODED.format(got=shorten(encoding)), next_step=_PLAIN)
-        declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > most:
-            raise _too_big(most)
 
     async def _write(self, request: Request, temp: Path, most: int) -> int:
         """Write the body piece by piece; its size. LoadRefused as soon as it is too large."""
-        size = 0
-        async with await anyio.open_file(temp, "wb", opener=_private) as file:
-            async for piece in self._pieces(request):
-                size += len(piece)
-                if size > most:
-                    raise _too_big(most)
-                await file.write(piece)
-        return size
-
-    async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
-        stream = request.stream()
-        while True:
-            try:
-                with anyio.fail_after(self._limits.upload_pause):
-                    piece = await anext(stream, None)
-            except (TimeoutError, ClientDisconnect) as error:
-                raise Refused(408, "timeout", _SLOW, _AGAIN) from error
-            if piece is None:
-                return
-            if piece:
-                yield piece
+        try:
+            return await into_file(request, temp, most, self._limits.upload_pause)
+        except TooLong:
+            raise _too_big(most) from None
+        except Stopped as error:
+            raise Refused(408, "timeout", _SLOW, _AGAIN) from error
 
     # out
 
@@ -177,7 +159,3 @@ class FileDesk:
 
 def _too_big(most: int) -> LoadRefused:
     return LoadRefused(_TOO_BIG.format(most=most >> 20), next_step=_SPLIT)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

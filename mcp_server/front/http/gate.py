@@ -4,10 +4,8 @@ The gate stands around the whole application, so that no route can forget it. Op
 paths that it is told: the health check, and the public facts of an OAuth resource.
 """
 
-import logging
 import time
 from collections.abc import Collection
-from urllib.parse import quote
 
 import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -15,7 +13,7 @@ from mcp.server.transport_security import TransportSecurityMiddleware, Transport
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.errors import FenqunError
 from mcp_server.front import rendering
@@ -24,8 +22,7 @@ from mcp_server.front.http.limits import Doorman, Kind, Limits
 from mcp_server.operations.calling import internal_error
 from mcp_server.operations.identity import Identity
 from mcp_server.text import Language, Text
-
-_log = logging.getLogger("fenqun.access")
+from mcp_server.web.answer import Answer, log_access
 
 STATUS = {
     "invalid_arguments": 400,
@@ -78,7 +75,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer, began = _Answer(send), time.perf_counter()
+        answer, began = Answer(send), time.perf_counter()
         request = Request(scope, receive)
         try:
             await self._passed(request, answer)
@@ -90,12 +87,9 @@ class Gate:
             await self._explain(request, answer, internal_error("http"))
         finally:
             who = scope.get(IDENTITY)
-            name = quote(who.name, safe="@.-_ ") if isinstance(who, Identity) and who.name else "-"
-            path = quote(scope["path"], safe="/:@-._~")  # without the query, and with no way to break the line
-            spent = (time.perf_counter() - began) * 1000
-            _log.info("%s %s %s %s %.0f ms", name, scope["method"], path, answer.status, spent)
+            log_access(who.name if isinstance(who, Identity) else "", scope, answer.status, began)
 
-    async def _passed(self, request: Request, answer: "_Answer") -> None:
+    async def _passed(self, request: Request, answer: Answer) -> None:
         if request.scope["path"] in self._open:
             await self._app(request.scope, request.receive, answer)
             return
@@ -113,7 +107,7 @@ class Gate:
         with self._doorman.admitted(kind, caller.credential):
             await self._served(request, answer, kind)
 
-    async def _served(self, request: Request, answer: "_Answer", kind: Kind) -> None:
+    async def _served(self, request: Request, answer: Answer, kind: Kind) -> None:
         with anyio.CancelScope() as scope:
             if kind == "stream":
                 self._streams.add(scope)
@@ -132,7 +126,7 @@ class Gate:
             raise invalid_token()
         return caller
 
-    async def _refuse(self, request: Request, answer: "_Answer", refused: Refused) -> None:
+    async def _refuse(self, request: Request, answer: Answer, refused: Refused) -> None:
         body = {"error": refused.error or "unauthorized", "message": refused.message.say(self._language)}
         headers = {"Cache-Control": "no-store"}
         if refused.status in (401, 403):
@@ -142,7 +136,7 @@ class Gate:
         body["next"] = refused.next_step.say(self._language)
         await answer.whole(JSONResponse(body, refused.status, headers), request)
 
-    async def _explain(self, request: Request, answer: "_Answer", error: FenqunError) -> None:
+    async def _explain(self, request: Request, answer: Answer, error: FenqunError) -> None:
         body = rendering.structured_error(error, self._language)
         await answer.whole(JSONResponse(body, STATUS.get(error.code, 500), {"Cache-Control": "no-store"}), request)
 
@@ -158,29 +152,3 @@ def _kind(request: Request) -> Kind:
     stateless = request.headers.get("mcp-protocol-version", "2025") not in {"2025", *HANDSHAKE_PROTOCOL_VERSIONS}
     # Elsewhere the header may say anything; on the stateless revision it has to agree with the body.
     return "stream" if stateless and request.headers.get("mcp-method") == "subscriptions/listen" else "call"
-
-
-class _Answer:
-    """The way back to the client, which remembers how far the answer is."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-        self._complete = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._complete = True
-        await self._send(message)
-
-    async def whole(self, response: JSONResponse, request: Request) -> None:
-        """Send a response, if none has begun."""
-        if not self.status:
-            await response(request.scope, request.receive, self)
-
-    async def finish(self) -> None:
-        """End an answer that was broken off."""
-        if self.status and not self._complete:
-            await self({"type": "http.response.body", "body": b"", "more_body": False})

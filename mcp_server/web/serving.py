@@ -1,4 +1,4 @@
-"""Serving the application with uvicorn, from a bound socket to a graceful end."""
+"""Serving an application with uvicorn, from a bound socket to a graceful end."""
 
 import logging
 import os
@@ -6,14 +6,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import anyio
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.front.http.gate import Gate
-from mcp_server.front.http.limits import Limits
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Text
 
@@ -24,10 +24,28 @@ _CANNOT = Text("{host}:{port} can't be listened on ({reason}).", "无法监听 {
 _OTHER_PORT = Text("Choose another one with --host and --port.", "请用 --host 和 --port 指定其他地址或端口。")
 
 
+class Served(Protocol):
+    """An ASGI application that is told when the server is about to end."""
+
+    def stop(self) -> None:
+        """Let nothing new in."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM form."""
+
+    certificate: str
+    key: str
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which leaves signals to us and ends streams that would never end by themselves."""
 
-    gate: Gate
+    gate: Served
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,13 +70,13 @@ def bound(host: str, port: int) -> socket.socket:
     return made
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, scheme: str = "http") -> str:
     """The address of a socket that listens."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def server_of(gate: Gate, limits: Limits, *, grace: int = GRACE) -> _Server:
+def server_of(gate: Served, connections: int, *, tls: Tls | None = None, grace: int = GRACE) -> _Server:
     """The server, not yet started. It writes no access log: the gate does, without queries."""
     config = uvicorn.Config(
         gate,
@@ -69,7 +87,9 @@ def server_of(gate: Gate, limits: Limits, *, grace: int = GRACE) -> _Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=limits.connections,
+        limit_concurrency=connections,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         timeout_graceful_shutdown=grace,
     )
     server = _Server(config)
@@ -77,9 +97,11 @@ def server_of(gate: Gate, limits: Limits, *, grace: int = GRACE) -> _Server:
     return server
 
 
-def serve(gate: Gate, listening: socket.socket, limits: Limits, ready: Callable[[], None]) -> None:
+def serve(
+    gate: Served, listening: socket.socket, connections: int, ready: Callable[[], None], *, tls: Tls | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; a second one does not wait for what is under way."""
-    anyio.run(_serve, server_of(gate, limits), listening, ready)
+    anyio.run(_serve, server_of(gate, connections, tls=tls), listening, ready)
 
 
 async def _serve(server: _Server, listening: socket.socket, ready: Callable[[], None]) -> None:
