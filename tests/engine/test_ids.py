@@ -191,9 +191,9 @@ def test_lines_that_quotes_join_are_counted_with_the_first_of_them(reader: Reade
 
 def test_swallowed_lines_of_a_large_file_are_found(reader: Reader) -> None:
     rows = (b"x" * 999 + b"\n") * 9000  # more than the engine reads in one piece
-    counts, _ = reader.read(b'"a"\n' + rows + b'"b\nc"\n' + rows)
+    counts, _ = reader.read(b'"a"\n' + rows + b'"b\nc"\nb\n')
     assert (counts.swallowed.first, counts.swallowed.lines) == (9002, 2)
-    assert counts.rows == 18_002
+    assert counts.rows == 9003
 
 
 def test_ids_that_match_nobody_are_counted_and_only_a_few_shown(reader: Reader) -> None:
