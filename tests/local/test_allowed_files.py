@@ -20,29 +20,29 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(root: Path) -> AllowedFiles:
+def allowed(root: Path) -> AllowedFiles:
     return AllowedFiles([root / "imports", root / "more"])
 
 
-def content(files: AllowedFiles, path: str | Path) -> str:
-    opened = files.open(str(path))
+def content(allowed: AllowedFiles, path: str | Path) -> str:
+    opened = allowed.open(str(path))
     with opened.file as file:
         text = file.read().decode()
     assert opened.size == len(text)
     return text
 
 
-def refusal(files: AllowedFiles, path: str | Path) -> str:
+def refusal(allowed: AllowedFiles, path: str | Path) -> str:
     with pytest.raises(InvalidArguments) as caught:
-        files.open(str(path))
+        allowed.open(str(path))
     (problem,) = caught.value.problems
     assert (problem.code, problem.path) == ("ids_path", "/path")
-    assert str(files.folders[0]) in problem.message.en
-    assert str(files.folders[1]) in problem.message.zh
+    assert str(allowed.folders[0]) in problem.message.en
+    assert str(allowed.folders[1]) in problem.message.zh
     return problem.message.en
 
 
-def test_files_in_the_folders_are_opened(files: AllowedFiles, root: Path) -> None:
+def test_files_in_the_folders_are_opened(allowed: AllowedFiles, root: Path) -> None:
     for path, expected in (
         ("a.csv", "imports/a.csv"),
         ("inner/b.csv", "imports/inner/b.csv"),
@@ -50,55 +50,55 @@ def test_files_in_the_folders_are_opened(files: AllowedFiles, root: Path) -> Non
         (root / "more" / "c.csv", "more/c.csv"),
         (f"{root}/imports/./inner//b.csv", "imports/inner/b.csv"),
     ):
-        assert content(files, path) == expected
+        assert content(allowed, path) == expected
 
 
 def test_a_folder_that_is_reached_by_a_link_of_the_operator_serves_under_both_names(root: Path) -> None:
     (root / "by-link").symlink_to(root / "more")
-    files = AllowedFiles([root / "imports", root / "by-link"])
+    allowed = AllowedFiles([root / "imports", root / "by-link"])
     for folder in ("by-link", "more"):
-        assert content(files, root / folder / "c.csv") == "more/c.csv"
+        assert content(allowed, root / folder / "c.csv") == "more/c.csv"
 
 
 @pytest.mark.parametrize(
     "path",
     ["/etc/passwd", "../secret/s.csv", "inner/../../secret/s.csv", "inner/../a.csv", "~/x.csv", "~nobody-at-all/x", "a\0b", "\ud800", ".", "/", " "],
 )  # fmt: skip
-def test_paths_elsewhere_are_refused_without_a_look(files: AllowedFiles, path: str) -> None:
-    assert "lies elsewhere" in refusal(files, path)
+def test_paths_elsewhere_are_refused_without_a_look(allowed: AllowedFiles, path: str) -> None:
+    assert "lies elsewhere" in refusal(allowed, path)
 
 
-def test_a_name_that_begins_like_an_allowed_folder_is_elsewhere(files: AllowedFiles, root: Path) -> None:
+def test_a_name_that_begins_like_an_allowed_folder_is_elsewhere(allowed: AllowedFiles, root: Path) -> None:
     (root / "imports-2").mkdir()
     (root / "imports-2" / "x.csv").write_text("x", encoding="utf-8")
-    assert "lies elsewhere" in refusal(files, root / "imports-2" / "x.csv")
+    assert "lies elsewhere" in refusal(allowed, root / "imports-2" / "x.csv")
 
 
-def test_links_are_not_followed_wherever_they_stand(files: AllowedFiles, root: Path) -> None:
+def test_links_are_not_followed_wherever_they_stand(allowed: AllowedFiles, root: Path) -> None:
     (root / "imports" / "link.csv").symlink_to(root / "secret" / "s.csv")
     (root / "imports" / "friendly.csv").symlink_to(root / "imports" / "a.csv")
     (root / "imports" / "door").symlink_to(root / "secret")
     for path in ("link.csv", "friendly.csv", "door/s.csv", "a.csv/b"):
-        assert "link" in refusal(files, path)
+        assert "link" in refusal(allowed, path)
 
 
-def test_what_is_no_regular_file_is_refused_and_never_waited_for(files: AllowedFiles, root: Path) -> None:
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(allowed: AllowedFiles, root: Path) -> None:
     os.mkfifo(root / "imports" / "pipe")
     for path in ("pipe", "inner"):
-        assert "not a regular file" in refusal(files, path)
+        assert "not a regular file" in refusal(allowed, path)
 
 
-def test_a_file_that_is_not_there_names_the_nearest_but_no_upload_of_others(files: AllowedFiles, root: Path) -> None:
+def test_a_file_that_is_not_there_names_the_nearest_but_no_upload_of_others(allowed: AllowedFiles, root: Path) -> None:
     (root / "imports" / ("0123456789abcdef" * 2 + ".csv")).write_text("x", encoding="utf-8")
     for path, suggestion in (("a.cvs", "a.csv"), ("inner/bb.csv", "inner/b.csv"), ("0123456789abcdef" * 2, "")):
         with pytest.raises(InvalidArguments) as caught:
-            files.open(path)
+            allowed.open(path)
         expected = str(root / "imports" / suggestion) if suggestion else ""
         assert caught.value.problems[0].suggestion == expected
 
 
-def test_a_folder_swapped_for_a_link_after_the_check_leads_nowhere(files: AllowedFiles, root: Path) -> None:
+def test_a_folder_swapped_for_a_link_after_the_check_leads_nowhere(allowed: AllowedFiles, root: Path) -> None:
     """What the walk opens is what counts, not what the path said before."""
     (root / "imports" / "inner").rename(root / "imports" / "was")
     (root / "imports" / "inner").symlink_to(root / "secret")
-    assert "link" in refusal(files, "inner/s.csv")
+    assert "link" in refusal(allowed, "inner/s.csv")
