@@ -107,7 +107,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "task_id": st.just("newest"),
     "start_time": st.sampled_from(["2026-07-01 00:00:00", "2018-09-19"]),
     "end_time": st.sampled_from(["2026-07-31 23:59:59", "2026-08-31", "2018-09-19 00:00:01"]),
-    "task_name": st.sampled_from(["spring", *"abcdefghijklmnop"]),
+    "task_name": st.sampled_from(["spring", "x", "y", "z"]),
     "ids": st.lists(st.sampled_from(["1380", "1381", "x"]), min_size=1, max_size=3),
     "callee_property": st.sampled_from(["city", "CITY"]),
     "task_open_id": st.sampled_from(["spring", "1"]),
@@ -196,6 +196,8 @@ def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> 
         if not world.catalog.find_name("1", "buyers"):  # the example before this one has deleted it
             world.create("buyers", small.BUYERS)
         if "call_task" in tool:
+            with world.catalog.database.write() as db:  # else each example would be counted against those before it
+                db.execute("DELETE FROM call_task WHERE name_key <> 'spring'")
             if not world.catalog.database.rows("SELECT 1 FROM call_task"):
                 world("create_call_task", **_CALL)
         else:
