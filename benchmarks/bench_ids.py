@@ -28,10 +28,10 @@ MOST = 1.3
 ACCOUNT = Property(table="user", name="#account_id", type="string")
 
 USERS = """CREATE TABLE users AS SELECT i::BIGINT AS "#user_id",
-'acc_' || lpad((hash(i) % 99999999999999)::VARCHAR, 14, '0') AS "#account_id" FROM range({users}) t(i)"""
+'acc_' || lpad((i * 2654435761 % 100000000000000)::VARCHAR, 14, '0') AS "#account_id" FROM range({users}) t(i)"""
 EVENTS = 'CREATE TABLE events AS SELECT 0::BIGINT AS "#user_id" LIMIT 0'
 IDS = """COPY (SELECT CASE WHEN hash(i) % 10 = 0 THEN 'unk_' || lpad(i::VARCHAR, 14, '0')
-ELSE 'acc_' || lpad((hash((hash(i * 7 + 1) % {users})::BIGINT) % 99999999999999)::VARCHAR, 14, '0') END
+ELSE 'acc_' || lpad(((hash(i * 7 + 1) % {users})::BIGINT * 2654435761 % 100000000000000)::VARCHAR, 14, '0') END
 FROM range({ids}) t(i)) TO '{path}' (FORMAT csv, HEADER false)"""
 BY_HAND = """WITH r AS (SELECT trim(id) AS id FROM read_csv('{path}', header = false, auto_detect = false, columns = {{'id': 'VARCHAR'}},
   delim = ',', quote = '"', escape = '"')), g AS (SELECT id, count(*) AS n FROM r WHERE id <> '' GROUP BY id),

@@ -9,10 +9,11 @@ from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted, sentence
 from mcp_server.operations.findings import ProblemRow, problem_rows
+from mcp_server.operations.handing import given_file
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, ProjectId
-from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
+from mcp_server.operations.saving import CLEAR, SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.ports import IdChanges, IdDraft, IdSource, Imported
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import CLUSTER, TAG
@@ -40,6 +41,12 @@ _REPLACED = Text(
 _WOULD_IMPORT = Text("Would import {rows} as {noun} {name}", "将把 {rows}导入为{noun} {name}")
 _WOULD_REPLACE = Text("Would replace the ids of {noun} {name} by {rows}", "将用 {rows}替换{noun} {name} 的名单")
 _LOOK = Text("Look at the warnings.", "请查看 warnings。")
+
+
+_WRITE = Text("put it into {folder}, and give its name as path", "放入 {folder}，再以文件名作为 path")
+_SEND = Text(
+    "send it with POST {url}, and give the path that the answer names", "用 POST {url} 发送，再使用返回的 path"
+)
 
 
 class ImportedIds(Result):
@@ -79,7 +86,7 @@ async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
     ids under the same name return the existing one."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
-    source = _source(params.path, params.ids, deps)
+    source = _source(params.path, params.ids, project, deps)
     _all_good(
         [
             *display_name_findings(params.display_name, deps.limits),
@@ -121,7 +128,7 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
     project = deps.project(params.project_id)
     found = await deps.segments.get(project, params.cluster)
     metadata = await deps.segments.metadata(project)
-    source = _source(params.path, params.ids, deps)
+    source = _source(params.path, params.ids, project, deps)
     column = params.main_column_name
     if isinstance(found.definition, Uploaded):  # what is not gets told so by the platform
         _all_good(
@@ -132,7 +139,10 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
             ]
         )
     changes = IdChanges(
-        source, params.display_name or None, _spelt(column, metadata) if column else None, params.remarks or None
+        source,
+        params.display_name or None,
+        _spelt(column, metadata) if column else None,
+        "" if params.remarks.strip() == CLEAR else params.remarks or None,
     )
     done = await deps.segments.replace_ids(found, changes, dry_run=params.dry_run, on_progress=deps.report)
     said = _WOULD_REPLACE if params.dry_run else _REPLACED
@@ -142,18 +152,19 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
 # what was sent
 
 
-def _source(path: str, ids: Sequence[str], deps: Deps) -> IdSource:
-    """Several lines in one text are several ids. The folders of files are shared by all projects."""
+def _source(path: str, ids: Sequence[str], project: str, deps: Deps) -> IdSource:
+    """Several lines in one text are several ids. Over HTTP a path is the handle of an upload."""
     lines = tuple(line for one in ids for line in one.splitlines() if line.strip())
-    return IdSource(path, lines, only_handed=deps.who.projects is not None)
+    return IdSource(str(given_file(path, project, deps.files)) if path and deps.files else path, lines)
 
 
 def _source_findings(source: IdSource, deps: Deps) -> Iterator[Problem]:
     if bool(source.path) == bool(source.ids):
         yield finding("ids_source", "/path", most=MOST_INLINE)
     if len(source.ids) > MOST_INLINE:
-        folder = deps.segments.import_folders[0]
-        yield finding("ids_too_many", "/ids", count=len(source.ids), most=MOST_INLINE, folder=folder)
+        url = deps.files.upload_url if deps.files else ""
+        way = _SEND.format(url=url) if url else _WRITE.format(folder=deps.segments.import_folders[0])
+        yield finding("ids_too_many", "/ids", count=len(source.ids), most=MOST_INLINE, way=way)
 
 
 def _column_findings(name: str, metadata: Metadata) -> Iterator[Problem]:

@@ -140,8 +140,6 @@ class IdSource:
     path: str = ""
     ids: tuple[str, ...] = ()
     """One line of the file each: an id, of a tag `id,value`."""
-    only_handed: bool = False
-    """Only a file that was handed over into the project may be read: the caller may not see other projects' files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,8 +241,8 @@ CODES: Mapping[str, Code] = {
         "ID 只能二选一：放在文件中（path），或直接写在调用里（ids，最多 {most} 个）。"),
     "ids_too_many": _problem(
         "{count} ids; at most {most} may be given in a call, since long lists get cut in a chat. Write them, one to a line, "
-        "into a CSV file in {folder} and give its name as path.",
-        "共 {count} 个 ID；调用中最多直接给出 {most} 个，因为长名单在对话中会被截断。请按每行一个写成 CSV 文件，放入 {folder}，再以文件名作为 path。"),
+        "into a CSV file, {way}.",
+        "共 {count} 个 ID；调用中最多直接给出 {most} 个，因为长名单在对话中会被截断。请按每行一个写成 CSV 文件，{way}。"),
     "ids_path": _problem("{why} Files are taken only from: {expected}.", "{why}只能读取以下文件夹中的文件：{expected}。"),
     "ids_not_text": _problem(
         "This is {expected}, not text. Save it as CSV (in Excel: 'CSV UTF-8') and give that file.",

@@ -5,19 +5,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotFound, NotRefreshable
-from mcp_server.operations.calling import call
-from mcp_server.operations.identity import Identity
-from mcp_server.operations.imports import MOST_INLINE, import_ids
+from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotAllowed, NotFound, NotRefreshable
+from mcp_server.operations.imports import MOST_INLINE
 from mcp_server.platforms.local.handed import HandedFiles
 from mcp_server.platforms.ports import IdChanges, IdSource
 from tests.house.source import ROOT
@@ -144,6 +141,7 @@ def test_a_replacement_keeps_what_is_not_given(ids: Desk) -> None:
     ).cluster
     assert (row.cluster_id, row.display_name, row.remarks, row.users_num) == (made.cluster_id, "List", "spring", 2)
     row = ids("replace_imported_ids", cluster="vip", ids=["x3"], display_name="New", remarks="summer").cluster
+    assert ids("replace_imported_ids", cluster="vip", ids=["x3"], remarks="-").cluster.remarks == ""
     assert (row.display_name, row.remarks, row.users_num) == ("New", "summer", 1)
     assert ids("get_cluster", cluster="vip").definition["mainColumnName"] == "#distinct_id"
 
@@ -313,21 +311,37 @@ def test_a_further_folder_of_the_operator_serves_too(root: Path, tmp_path: Path)
         assert desk("import_ids", **arguments).user_num == 1
 
 
-def test_a_file_that_came_over_http_is_named_by_its_handle(ids: Desk) -> None:
-    handed = HandedFiles(ids.catalog)
-    temp = handed.temp_path()
-    temp.write_bytes(b"ann\n")
-    upload = handed.take(temp, "1", ".csv", "somebody")
-    assert ids("import_ids", **sent(ids=[], path=upload.handle)).user_num == 1
-    assert isinstance(ids.refused("import_ids", **sent(ids=[], path="upload:" + "0" * 32)), NotFound)
+@dataclass(frozen=True)
+class OverHttp:
+    """How files come from a caller over HTTP."""
+
+    store: HandedFiles
+    upload_url: str = "https://host/imports"
+
+    def offer(self, path: Path, project_id: str) -> str:
+        return f"{project_id}/{path.name}"
+
+    def uploaded(self, handle: str, project_id: str) -> Path:
+        return self.store.uploaded(handle, project_id)
 
 
-def test_a_caller_of_some_projects_reads_no_files_of_the_others(ids: Desk) -> None:
+def test_over_http_only_what_was_uploaded_into_the_project_can_be_named(ids: Desk) -> None:
     file(ids, "list.csv", "ann\n")
-    deps = replace(ids.app.deps, who=Identity("guest", "token", projects=frozenset({"1"})))
-    with pytest.raises(InvalidArguments) as caught:
-        anyio.run(partial(call, import_ids, sent(ids=[], path="list.csv"), deps))
-    assert "POST /imports" in caught.value.problems[0].message.en
+    handed = HandedFiles(ids.catalog)
+    remote = Desk(replace(ids.app, deps=replace(ids.app.deps, files=OverHttp(handed))))
+
+    def uploaded(project: str) -> str:
+        temp = handed.temp_path()
+        temp.write_bytes(b"ann\n")
+        return handed.take(temp, project, ".csv", "somebody").handle
+
+    done = remote("import_ids", **sent(ids=[], path=uploaded("1"), cluster_name="sent"))
+    assert done.user_num == 1
+    assert "uploadFileName" not in remote("get_cluster", cluster="sent").definition
+    assert isinstance(remote.refused("import_ids", **sent(ids=[], path=uploaded("2"))), NotFound)
+    for path in ("list.csv", str(ids.catalog.workspace.imports / "list.csv")):
+        assert isinstance(remote.refused("import_ids", **sent(ids=[], path=path)), NotAllowed)
+    assert OverHttp.upload_url in remote.refused("import_ids", **sent(*["x"] * 201)).problems[0].message.en
 
 
 def test_an_import_that_is_cancelled_leaves_nothing(ids: Desk) -> None:

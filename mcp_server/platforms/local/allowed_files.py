@@ -42,7 +42,7 @@ _FILE = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file to read, what it is called, and its size in bytes."""
+    """A file to read, what a person calls it ("" of one that came over HTTP), and its size in bytes."""
 
     file: BinaryIO
     name: str
@@ -131,7 +131,7 @@ def _opened(descriptor: int, folder: Path, parts: tuple[str, ...]) -> Opened:
     except BaseException:
         os.close(descriptor)
         raise
-    return Opened(os.fdopen(descriptor, "rb"), parts[-1], size)
+    return Opened(os.fdopen(descriptor, "rb"), "" if _HANDED.match(parts[-1]) else parts[-1], size)
 
 
 def _checked(descriptor: int, folder: Path) -> int:

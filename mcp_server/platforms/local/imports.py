@@ -25,7 +25,6 @@ from mcp_server.platforms.local.allowed_files import AllowedFiles, Opened
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file
 from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.handed import HANDLE, HandedFiles
 from mcp_server.platforms.local.import_findings import import_findings
 from mcp_server.platforms.local.job_store import Published, add_version
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord
@@ -58,10 +57,6 @@ _ITS_TOOL = Text(
     "Change it with {update}, or import the ids under another name.",
     "请用 {update} 修改它，或将这些 ID 导入为另一个名称。",
 )
-_ONLY_HANDED = Text(
-    "Send the file with POST /imports and give the path that the answer names.",
-    "请用 POST /imports 发送文件，并使用返回的 path。",
-)
 _CHANGED = Text(
     "{name} changed while the ids were read; nothing was saved.", "读取 ID 期间 {name} 发生了变化；未保存任何内容。"
 )
@@ -88,7 +83,6 @@ class LocalImports:
         self._catalog = catalog
         self._engine = engine
         self._workspace = catalog.workspace
-        self._handed = HandedFiles(catalog)
 
     def add(
         self,
@@ -133,7 +127,7 @@ class LocalImports:
     def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: Control) -> _Matched:
         began = time.perf_counter()
         generation = self._catalog.generation(project_id)
-        opened = self._opened(source, project_id) if source.path else _inline(source.ids, tag=catalog == TAG)
+        opened = self.files.open(source.path) if source.path else _inline(source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
             file = private_copy(opened.file, opened.size, control.temp_path, _Part(control, 0, COPIED))
         wanted = Wanted(_property(generation, column), tag=catalog == TAG)
@@ -156,14 +150,6 @@ class LocalImports:
             opened.name,
         )
         return _Matched(counts, file, members, definition, generation, time.perf_counter() - began)
-
-    def _opened(self, source: IdSource, project_id: str) -> Opened:
-        """What `path` means, in this one place: the handle of an upload, or a file in a folder that the operator allowed."""
-        if source.path.startswith(HANDLE):
-            return replace(self.files.open(str(self._handed.uploaded(source.path, project_id))), name="")
-        if source.only_handed:
-            raise refuse_ids([finding("ids_path", "/path", got=source.path, why=_ONLY_HANDED, expected=HANDLE + "…")])
-        return self.files.open(source.path)
 
     # saving
 
