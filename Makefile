@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := start call plan
 
-.PHONY: help demo test check sweep schemas bench lock
+.PHONY: help demo test check sweep conformance schemas bench lock
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test     the whole test suite'
 	@echo 'make check    style, types, generated files'
 	@echo 'make sweep    the long tests'
+	@echo 'make conformance  the suites of the protocol, on Node 22'
 	@echo 'make bench    the benchmarks'
 	@echo 'make schemas  write the generated files'
 	@echo 'make lock     resolve the dependencies anew'
@@ -26,6 +27,15 @@ test: $(VENV)/.dev
 
 sweep: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+conformance: $(VENV)/.dev tests/conformance/node_modules/.installed
+	CONFORMANCE=required $(BIN)/python -m pytest -m conformance tests/conformance
+
+# npm of any age installs them; they run on the Node 22 that is among them. No package runs a script of its own.
+tests/conformance/node_modules/.installed: tests/conformance/package-lock.json
+	@echo 'Installing Node 22 and the conformance suites ...'
+	@npm ci --prefix tests/conformance --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

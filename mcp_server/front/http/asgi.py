@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import anyio
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl, TypeAdapter
@@ -24,6 +25,8 @@ from mcp_server.operations.operation import Deps, Operation
 
 MCP: Final = "/mcp"
 HEALTH: Final = "/health"
+_RETRY: Final = 100
+"""Milliseconds after which a client comes back for a stream that can be resumed."""
 
 _URL: Final = TypeAdapter(AnyHttpUrl)
 
@@ -58,13 +61,16 @@ def application(
     *,
     alive: Callable[[], object],
     make: Callable[..., FenqunServer] = FenqunServer,
+    events: EventStore | None = None,
 ) -> Gate:
     """The application over these parts. `alive` raises FenqunError where the workspace cannot be used; `make`
-    makes the MCP server."""
+    makes the MCP server; `events` keeps what its streams say, so that a client that has lost one can go on."""
     desk = FileDesk(store, deps, door.limits, public_url=door.public_url)
     names = _security(door.names)
     manager = StreamableHTTPSessionManager(
         make(operations, deps, desk.files_of).lowlevel,
+        event_store=events,
+        retry_interval=_RETRY if events else None,
         security_settings=names,
         max_request_body_size=door.limits.body,
         max_sessions=door.limits.sessions,
