@@ -10,6 +10,9 @@ from mcp_server.front import rendering
 from mcp_server.operations.operation import Result
 from mcp_server.text import Language
 
+ERROR_DATA: Final = "fenqun/error"
+"""Where the metadata of a failed result has the error as data: code, message, retryable, problems, next."""
+
 _MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 
@@ -26,10 +29,14 @@ def success(result: Result, language: Language) -> CallToolResult:
 
 
 def failure(error: FenqunError, language: Language) -> CallToolResult:
-    """An error that the model can act on, as a tool result."""
+    """An error that the model can act on, as a tool result; its data, for programs, in the result's metadata.
+
+    Not as structured content: the official TypeScript client holds that against the tool's output schema in errors
+    too, and would tell the model of nothing but the mismatch.
+    """
     data = rendering.structured_error(error, language)
     block = TextContent(type="text", text=rendering.error_text(data, language))
-    return CallToolResult(content=[block], structured_content=data, is_error=True)
+    return CallToolResult(content=[block], is_error=True, _meta={ERROR_DATA: data})
 
 
 def _link(address: str, name: str) -> ResourceLink:

@@ -120,15 +120,19 @@ def test_the_inspector_lists_and_calls(transport: str, era: str, product: str, w
     command = (sys.executable, "-m", "mcp_server", "serve", "--workspace", str(workspace))
     target = command if transport == "stdio" else (product,)
 
+    def inspect(*arguments: str) -> tuple[int, str, str]:
+        return run(*INSPECTOR, "--cli", *target, "--protocol-era", era, "-e", f"PYTHONPATH={ROOT}", *arguments)
+
     def inspected(*arguments: str) -> dict[str, object]:
-        status, said, complaints = run(
-            *INSPECTOR, "--cli", *target, "--protocol-era", era, "-e", f"PYTHONPATH={ROOT}", *arguments
-        )
+        status, said, complaints = inspect(*arguments)
         assert status == 0, complaints
         return dict(json.loads(said))
 
     tools = inspected("--method", "tools/list")["tools"]
     assert isinstance(tools, list)
     assert [tool["name"] for tool in tools] == [o.name for o in OPERATIONS]
-    result = inspected("--method", "tools/call", "--tool-name", "describe_data", "--tool-arg", "words=buy")
+    result = inspected("--method", "tools/call", "--tool-name", "describe_data", "--tool-arg", "search=buy")
     assert "buy" in json.dumps(result["structuredContent"])
+    status, said, _ = inspect("--method", "tools/call", "--tool-name", "describe_data", "--tool-arg", "serch=buy")
+    assert status == 5, "a tool error"
+    assert "argument_unknown" in json.loads(said)["content"][0]["text"]

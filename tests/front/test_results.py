@@ -18,6 +18,7 @@ from mcp_server.front.results import failure, success
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.schema import output_schema
 from mcp_server.text import Text
+from tests.answers import error_data
 
 
 class Step(BaseModel):
@@ -228,7 +229,8 @@ def test_an_error_says_where_what_and_what_to_do_next() -> None:
         "Next: Mend it.\n"
         "code: invalid_definition; retryable: false"
     )
-    assert result.structured_content == {
+    assert result.structured_content is None
+    assert error_data(result) == {
         "code": "invalid_definition",
         "message": "The definition has 2 problems.",
         "retryable": False,
@@ -258,11 +260,11 @@ def test_an_error_speaks_chinese_where_that_is_the_language() -> None:
 def test_what_an_error_leaves_out_is_counted() -> None:
     many = [Problem(f"/{n}", "x", Text("a", "b")) for n in range(MOST_PROBLEMS + 7)]
     result = failure(InvalidDefinition(Text("m", "m"), problems=many), "en")
-    assert result.structured_content["more_problems"] == 7
+    assert error_data(result)["more_problems"] == 7
     assert "more_problems: 7" in said(result.content)
 
 
 def test_what_may_be_tried_again_says_so() -> None:
     result = failure(Interrupted(Text("stopped", "已停止")), "en")
-    assert result.structured_content == {"code": "interrupted", "message": "stopped", "retryable": True}
+    assert error_data(result) == {"code": "interrupted", "message": "stopped", "retryable": True}
     assert said(result.content) == "stopped\ncode: interrupted; retryable: true"

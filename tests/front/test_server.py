@@ -23,6 +23,7 @@ from mcp_server.front.tools import tool_document
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.text import Language, Text
+from tests.answers import error_data
 from tests.ledgers import bare
 
 MODES = ("legacy", "auto")
@@ -166,8 +167,7 @@ def test_unknown_arguments_are_refused_with_the_nearest_name() -> None:
         async with connected(mode) as client:
             result = await client.call_tool("describe_data", {"limits": 5})
         assert result.is_error
-        assert result.structured_content is not None
-        (problem,) = result.structured_content["problems"]
+        (problem,) = error_data(result)["problems"]
         assert (problem["path"], problem["code"], problem["suggestion"]) == ("/limits", "argument_unknown", "limit")
         assert (
             '/limits: This tool has no such argument. It takes: qp, limit. (argument_unknown; got "5"; suggestion limit)'
@@ -197,8 +197,7 @@ def test_an_unknown_tool_names_the_nearest() -> None:
         async with connected(mode) as client:
             result = await client.call_tool("describe_datas", {})
         assert result.is_error
-        assert result.structured_content is not None
-        assert result.structured_content["code"] == "unknown_tool"
+        assert error_data(result)["code"] == "unknown_tool"
         assert "Did you mean describe_data?" in said(result)
 
     in_each_mode(check)
@@ -225,8 +224,7 @@ def test_a_read_only_server_lists_all_tools_and_refuses_writes() -> None:
             assert len((await client.list_tools()).tools) == len(OPERATIONS)
             refused = await client.call_tool("delete_cluster", {"cluster": "x"})
             assert (await client.call_tool("describe_data", {})).is_error is False
-        assert refused.structured_content is not None
-        assert refused.structured_content["code"] == "read_only"
+        assert error_data(refused)["code"] == "read_only"
 
     in_each_mode(check)
 
@@ -326,6 +324,6 @@ def test_hostile_arguments_are_answered(arguments: dict[str, Any]) -> None:
         async with connected(mode) as client:
             result = await client.call_tool("describe_data", arguments)
         assert result.is_error
-        json.dumps(result.structured_content).encode()
+        json.dumps(error_data(result)).encode()
 
     in_each_mode(check)

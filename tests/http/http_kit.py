@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal
 from mcp_server.app import App
 from mcp_server.front.http.gate import Gate
 from mcp_server.front.http.limits import LIMITS, Limits
+from mcp_server.front.results import ERROR_DATA
 from mcp_server.http_settings import HttpSettings
 from mcp_server.web.serving import address_of, bound, server_of
 
@@ -73,7 +74,8 @@ class Web:
         """The structured content of a call's result, of an error too."""
         answer = self.asked("tools/call", tool, name=tool, arguments=arguments)
         assert answer.status_code == 200, answer.text
-        return dict(message_of(answer)["result"]["structuredContent"])
+        result = message_of(answer)["result"]
+        return dict(result["_meta"][ERROR_DATA] if result.get("isError") else result["structuredContent"])
 
 
 def message_of(answer: httpx.Response) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mcp_server.operations.reading import shown
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
+from tests.answers import error_data
 
 TIERS = {"userTagValueDefs": [{"tagValue": "buyer", "userClusterDef": small.BUYERS}]}
 NAMES = [o.name for o in OPERATIONS]
@@ -111,7 +112,7 @@ def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
     ]
     for tool, arguments in others:
         result = anyio.run(made.call_tool, tool, arguments)
-        changed = (result.structured_content or {}).get("code") == "name_taken"  # some hostile changes are legal
+        changed = result.is_error and error_data(result)["code"] == "name_taken"  # some hostile changes are legal
         assert changed or not result.is_error, result
     result = anyio.run(made.call_tool, "create_crowd_analysis", VALID["create_crowd_analysis"])
     task = (result.structured_content or {})["result"]["task_id"]
@@ -124,7 +125,7 @@ def answer(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> tuple[
     """Whether a call failed, and its structured content; both forms of the answer can be sent, and no bug shows."""
     result = anyio.run(server.call_tool, tool, arguments)
     wire = result.model_dump_json(by_alias=True).encode()
-    data: dict[str, Any] = result.structured_content or {}
+    data = error_data(result) if result.is_error else (result.structured_content or {})
     assert data.get("code") != "internal_error", (tool, shown(arguments))
     assert data.get("code") != "query_failed", (tool, shown(arguments), data)
     assert b"Traceback" not in wire
