@@ -5,19 +5,12 @@ import dataclasses
 import anyio
 import pytest
 
-from mcp_server.errors import NotAllowed, NotFound
+from mcp_server.errors import NotFound
 from mcp_server.front.http.limits import Limits
-from mcp_server.operations.handing import given_file
 from tests import small
 from tests.http.http_kit import House, Web
 
 IDS = b"user_id\n1\n2\n"
-
-
-class Nobody:
-    """Files of a caller who has none."""
-
-    upload_url = "http://here/imports"
 
 
 def test_an_upload_becomes_a_path_that_an_import_takes(guarded: Web, house: House) -> None:
@@ -35,12 +28,28 @@ def test_an_upload_becomes_a_path_that_an_import_takes(guarded: Web, house: Hous
             handed.uploaded(handle, project)
 
 
-def test_over_http_no_path_of_the_server_can_be_named(guarded: Web) -> None:
-    for path in ("/etc/passwd", "ids.csv", "~/ids.csv", "UPLOAD:x", " upload:x", ""):
-        with pytest.raises(NotAllowed) as caught:
-            given_file(path, "1", Nobody())  # type: ignore[arg-type]
-        assert "http://here/imports" in caught.value.next_step.en
-    assert str(given_file("/data/ids.csv", "1", None)) == "/data/ids.csv"
+def test_over_http_no_path_of_the_server_can_be_named(guarded: Web, house: House) -> None:
+    inside = house.app.settings.workspace / "imports" / "own.csv"
+    inside.write_text("1\n", encoding="utf-8")
+    wish = {"display_name": "x", "main_column_name": "level"}
+    for path in ("/etc/passwd", "own.csv", str(inside), "UPLOAD:x"):
+        refused = guarded.call("import_ids", path=path, **wish)
+        assert refused["problems"][0]["code"] == "ids_path"
+        assert "/imports" in refused["problems"][0]["message"]
+        assert str(house.app.settings.workspace) not in str(refused).replace(path, "")
+    many = guarded.call("import_ids", ids=[str(n) for n in range(2000)], **wish)
+    assert f"{guarded.url}/imports" in str(many)
+    assert str(house.app.settings.workspace) not in str(many)
+
+
+def test_an_uploaded_file_is_imported_into_its_project_alone(guarded: Web, tokens: dict[str, str]) -> None:
+    path = guarded.post("/imports?name=levels.csv", b"3\n5\n99\n").json()["path"]
+    wish = {"path": path, "display_name": "Levels", "main_column_name": "level"}
+    made = guarded.call("import_ids", **wish)
+    assert made["cluster"]["users_num"] == 3
+    assert guarded.call("import_ids", **wish, project_id="7")["code"] == "not_found"
+    assert guarded.as_(tokens["seven"]).call("import_ids", **wish)["code"] == "not_found"
+    assert guarded.as_(tokens["reader"]).call("import_ids", **wish)["code"] == "not_allowed"
 
 
 @pytest.mark.parametrize(
