@@ -24,14 +24,14 @@ PATIENCE = 20.0
 @asynccontextmanager
 async def served(gate: Gate, limits: Limits = LIMITS) -> AsyncIterator[str]:
     """A server inside a running event loop; its address."""
-    listening = bound("127.0.0.1", 0)
-    server = server_of(gate, limits.connections)
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve, [listening])
-        try:
-            yield address_of(listening)
-        finally:
-            server.should_exit = True
+    with bound("127.0.0.1", 0) as listening:
+        server = server_of(gate, limits.connections)
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listening])
+            try:
+                yield address_of(listening)
+            finally:
+                server.should_exit = True
 
 
 @dataclass

@@ -106,8 +106,11 @@ def test_a_second_process_and_clients_over_http_work_on_one_workspace(guarded: W
             seen = second.call("refresh_cluster", cluster="shared")
             assert seen["cluster"]["cluster_id"] == made["cluster"]["cluster_id"]
             assert second.call("export_users", cluster="shared")["rows"] == 2
-            second.call("delete_cluster", cluster="shared")
-            assert guarded.call("get_cluster", cluster="shared")["code"] == "not_found"
+            asked = second.call("delete_cluster", cluster="shared")
+            assert asked["code"] == "approval_needed", (
+                "nobody can be asked on this connection, so a person has to approve"
+            )
+            assert guarded.call("get_cluster", cluster="shared")["cluster"]["users_num"] == 2
     finally:
         other.close()
 
