@@ -28,13 +28,14 @@ test: $(VENV)/.dev
 sweep: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
-conformance: $(VENV)/.dev tests/conformance/node_modules/.installed
+conformance: $(VENV)/.dev .node/.installed
 	CONFORMANCE=required $(BIN)/python -m pytest -m conformance tests/conformance
 
 # npm of any age installs them; they run on the Node 22 that is among them. No package runs a script of its own.
-tests/conformance/node_modules/.installed: tests/conformance/package-lock.json
+.node/.installed: tests/conformance/package-lock.json
 	@echo 'Installing Node 22 and the conformance suites ...'
-	@npm ci --prefix tests/conformance --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p .node && cp tests/conformance/package.json tests/conformance/package-lock.json .node/
+	@npm ci --prefix .node --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 check: $(VENV)/.dev

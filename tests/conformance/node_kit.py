@@ -1,4 +1,4 @@
-"""Node 22 and what runs on it, from the folder that `make conformance` fills."""
+"""Node 22 and what runs on it, from the folder `.node` that `make conformance` fills."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-MODULES = HERE / "node_modules"
+MODULES = HERE.parents[1] / ".node" / "node_modules"
 PATIENCE = 300.0
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
