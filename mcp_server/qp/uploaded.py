@@ -29,10 +29,10 @@ _SUMMARY = Text(
 )
 _SELECTED = Text("users whose {column} is in {list}", "{column} 在{list}中的用户")
 _GIVEN = Text("each user's value stands beside the {column} in {list}", "标签值取自{list}中与用户 {column} 同行的值")
-_LIST = Text("an uploaded list", "上传的名单")
+_LIST = Text("an uploaded list", "上传名单")
 _FILE = Text("the uploaded file {name}", "上传文件 {name} ")
 _OTHER_COLUMN = Text("the ids are values of {new}, no longer of {old}", "ID 由 {old} 的取值改为 {new} 的取值")
-_OTHER_IDS = Text("another list of ids: {old} rows become {new}", "更换了名单：由 {old} 行变为 {new} 行")
+_OTHER_IDS = Text("another list of ids ({old} row(s) before, {new} now)", "更换了名单（原 {old} 行，现 {new} 行）")
 
 
 @dataclass(frozen=True, slots=True)

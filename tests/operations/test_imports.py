@@ -128,7 +128,7 @@ def test_a_cluster_serves_as_a_condition_and_follows_a_replacement(ids: Desk) ->
     wanted = {"filts": [{"tableType": "cluster", "columnName": "vip", "comparator": "notBelongToCluster", "ftv": []}]}
     assert ids.create("others", wanted).users_num == 2
     done = ids("replace_imported_ids", cluster="vip", ids=["cat"])
-    assert done.changes == ("another list of ids: 2 rows become 1",)
+    assert done.changes == ("another list of ids (2 row(s) before, 1 now)",)
     assert not ids.row("others").fresh
     assert ids("refresh_cluster", cluster="others").cluster.users_num == 3
     assert ids.refused("delete_cluster", cluster="vip").code == "cluster_in_use"

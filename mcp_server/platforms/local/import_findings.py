@@ -9,7 +9,7 @@ from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.qp.problems import finding
 from mcp_server.qp.uploaded import Uploaded
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text
 
 PATH = "/path"
 _COLUMN = "/main_column_name"
@@ -44,7 +44,9 @@ def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metada
     if counts.first and _is_header(counts.first, definition.main_column, metadata):
         yield finding("ids_header", PATH, got=counts.first)
     for mark, n in counts.delimiters:
-        yield finding("ids_delimiter", PATH, got=mark, n=f"{n:,}", mark=_SHOWN.get(mark, same(mark)))
+        yield finding(
+            "ids_delimiter", PATH, got=mark, n=f"{n:,}", mark=_SHOWN.get(mark, Text(f'"{mark}"', f"“{mark}”"))
+        )
     example, shortened = counts.rounded
     if shortened:
         yield finding("ids_rounded", PATH, got=example, n=f"{shortened:,}")
