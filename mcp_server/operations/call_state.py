@@ -20,7 +20,7 @@ from mcp_server.calls.wire import update_body
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
 from mcp_server.operations.operation import Deps, Result
-from mcp_server.platforms.call_port import CallTask, Often
+from mcp_server.platforms.call_port import CallEntry, Often
 from mcp_server.text import NOTHING, Text
 
 MOST_DAYS = 10
@@ -33,12 +33,15 @@ class CallTaskRow(Result.Row):
     task_open_id: str
     name: str = ""
     state: str = Field("", description="waiting, active or ended: now before, in or after its window")
-    start_time: str
-    end_time: str
-    concurrency: int
+    platform_state: str = Field("", description="The platform's own code")
+    start_time: str = ""
+    end_time: str = ""
+    concurrency: int | None = None
     ring_again_times: int | None = None
     ring_again_interval: int | None = None
     callees: int | None = None
+    called: int | None = None
+    connected: int | None = None
 
 
 class DayRow(Result.Row):
@@ -70,6 +73,7 @@ class CallTaskState(Result):
     more_days: int = 0
     chart: str = ""
     sent: dict[str, Any] = Field({}, description="UpdateTask's body in the vendor's form")
+    request_id: str = ""
 
 
 _WINDOW = Text("Calls may start from {start} to {end}, {week}.", "可外呼时间：{start} 至 {end}，{week}。")
@@ -126,26 +130,31 @@ def _too_often(often: Often) -> list[Problem]:
     return found
 
 
-def call_row(task: CallTask, now: datetime) -> CallTaskRow:
+def call_row(task: CallEntry, now: datetime) -> CallTaskRow:
     """A task as a line of a list."""
-    redials = task.settings.redials
+    redials = task.settings.redials if task.settings else None
     return CallTaskRow(
         task_open_id=task.task_open_id,
         name=task.name,
-        state=_state(task.settings, now),
-        start_time=str(task.settings.start),
-        end_time=str(task.settings.end),
-        concurrency=task.settings.concurrency,
+        state=_state(task, now),
+        platform_state=task.state,
+        start_time=str(task.start or ""),
+        end_time=str(task.end or ""),
+        concurrency=task.settings.concurrency if task.settings else None,
         ring_again_times=redials.times if redials else None,
         ring_again_interval=redials.interval if redials else None,
         callees=task.callees,
+        called=task.called,
+        connected=task.connected,
     )
 
 
-def _state(settings: CallSettings, now: datetime) -> str:
-    if now < settings.start:
+def _state(task: CallEntry, now: datetime) -> str:
+    if task.start is None or task.end is None:
+        return ""
+    if now < task.start:
         return "waiting"
-    return "active" if now < settings.end else "ended"
+    return "active" if now < task.end else "ended"
 
 
 def call_state(
@@ -215,19 +224,46 @@ def _clock(second: int) -> str:
 
 
 _CHANGE = Text("{name}: {old} → {new}", "{name}：{old} → {new}")
+_START, _END = Text("start", "开始时间"), Text("end", "结束时间")
 _REDIALS = Text("{times}, after {interval} min", "{times} 次，间隔 {interval} 分钟")
 
 
 def changes_between(old: CallSettings, new: CallSettings) -> list[Text]:
     """What becomes different, in words."""
     pairs = (
-        (Text("start", "开始时间"), old.start, new.start),
-        (Text("end", "结束时间"), old.end, new.end),
+        (_START, old.start, new.start),
+        (_END, old.end, new.end),
         (Text("concurrency", "并发数"), old.concurrency, new.concurrency),
         (Text("redials", "重呼"), _redials(old.redials), _redials(new.redials)),
         (Text("call times", "可外呼时间"), _open(old), _open(new)),
     )
     return [_CHANGE.format(name=name, old=before, new=after) for name, before, after in pairs if before != after]
+
+
+_REPLACED = Text(
+    "{what}: {new} (what it is now can't be read; it is replaced)", "{what}：{new}（现有设置无法读取，将被覆盖）"
+)
+_KEPT = Text(
+    "redials: they stay as they are (Recall is sent as false)", "重呼：保持现有设置不变（Recall 以 false 发送）"
+)
+
+
+def changes_unseen(old: CallEntry | None, new: CallSettings) -> list[Text]:
+    """The same where the platform tells the window at most."""
+    said = []
+    for name, before, after in (
+        (_START, old and old.start, new.start),
+        (_END, old and old.end, new.end),
+    ):
+        if before is None:
+            said.append(_REPLACED.format(what=name, new=after))
+        elif before != after:
+            said.append(_CHANGE.format(name=name, old=before, new=after))
+    said.append(_REPLACED.format(what=Text("concurrency", "并发数"), new=new.concurrency))
+    said.append(_REPLACED.format(what=Text("call times", "可外呼时间"), new=_open(new)))
+    redials = Text("redials", "重呼")
+    said.append(_REPLACED.format(what=redials, new=_redials(new.redials)) if new.redials else _KEPT)
+    return said
 
 
 def _redials(redials: Redials | None) -> Text:

@@ -9,7 +9,16 @@ from mcp_server.calls.calendar import Assumptions, impossible
 from mcp_server.calls.problems import finding
 from mcp_server.calls.settings import CallSettings, Reading, Wanted, read_wanted
 from mcp_server.effect import Effect
-from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, Problem
+from mcp_server.errors import (
+    InvalidArguments,
+    NameTaken,
+    NotFound,
+    NotOnPlatform,
+    Problem,
+    VendorDenied,
+    VendorRejected,
+    VendorUnreadable,
+)
 from mcp_server.operations.call_list import callee_warnings, list_of
 from mcp_server.operations.call_state import (
     LOCAL_ONLY,
@@ -18,14 +27,16 @@ from mcp_server.operations.call_state import (
     call_row,
     call_state,
     changes_between,
+    changes_unseen,
     worked_out,
 )
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import DryRun, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
-from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallTask, Often
+from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallEntry, CallTask, Often
 from mcp_server.qp.names import display_name_findings
-from mcp_server.text import NOTHING, Text
+from mcp_server.qp.problems import shorten
+from mcp_server.text import NOTHING, Text, same
 
 TaskRef = Annotated[str, Field(min_length=1)]
 Moment = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing")]
@@ -64,32 +75,61 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     """Change an outbound call task; give only what changes. Use dry_run first and show the user before → after, the
     warnings and the calendar: when calls can start, and when the list is done at the latest, assuming call_seconds and
     answer_rate (0: the worst case)."""
+    if not deps.calls.reads:
+        return await _update_unseen(params, deps)
     project, calls = deps.project(params.project_id), deps.calls
-    before = await calls.get(project, params.task_open_id) if calls.reads else None
-    wanted = _wanted(params)
-    reading = read_wanted(wanted, before.settings if before else None, blind="" if before else calls.name)
+    before = await calls.get(project, params.task_open_id)
+    reading = read_wanted(_wanted(params), before.settings)
     settings = _complete(reading, impossible(_assumed(params)))
-    often = await calls.often(project, before, settings, on_progress=deps.report) if before else Often()
-    work = await worked_out(settings, before.callees if before else None, _assumed(params), calls.now(), often)
-    named = _named(before) if before else params.task_open_id
-    warnings = [] if before and before.settings == settings else [finding("call_consent", "")]
+    often = await calls.often(project, before, settings, on_progress=deps.report)
+    work = await worked_out(settings, before.callees, _assumed(params), calls.now(), often)
+    warnings = [] if before.settings == settings else [finding("call_consent", "")]
     told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings, "recall": reading.recall}
-    row = (
-        call_row(replace(before, settings=settings), work.now) if before else _blind_row(params.task_open_id, settings)
-    )
-    if before and settings == before.settings and not reading.recall:
+    named, row = _named(before.entry), call_row(replace(before, settings=settings).entry, work.now)
+    if settings == before.settings and not reading.recall:
         told["recall"] = None
-        return call_state(_UNCHANGED.format(name=named), row, work, deps, dry_run=params.dry_run, **told)
-    told["changes"] = changes_between(before.settings, settings) if before else []
+        return call_state(_UNCHANGED.format(name=named), row, work, deps, dry_run=params.dry_run, **told).as_idle()
+    told["changes"] = changes_between(before.settings, settings)
     if params.dry_run:
         said = _WOULD_UPDATE.format(name=named)
-        return call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
-    revision = before.revision if before else 0
-    after = await calls.update(
-        project, before.task_open_id if before else params.task_open_id, settings, recall=reading.recall, revision=revision
+        tried = call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
+        return tried.resting_on(before.revision, tried.sent)
+    deps.still(str(before.revision))
+    done = await calls.update(
+        project, before.task_open_id, settings, recall=reading.recall, revision=before.revision
     )  # fmt: skip
-    row = call_row(after, work.now) if after else row
-    return call_state(_UPDATED.format(name=named), row, work, deps, next_step=_local_note(deps), **told)
+    row = call_row(done.task.entry, work.now) if done.task else row
+    return call_state(_UPDATED.format(name=named), row, work, deps, next_step=LOCAL_ONLY, **told)
+
+
+async def _update_unseen(params: UpdateCallTask, deps: Deps) -> CallTaskState:
+    """The same on a platform that does not tell what a task is set to: everything is stated anew."""
+    project, calls = deps.project(params.project_id), deps.calls
+    reading = read_wanted(_wanted(params), blind=calls.name)
+    settings = _complete(reading, impossible(_assumed(params)))
+    seen = await _listed(project, params.task_open_id, deps)
+    task = replace(seen or CallEntry(params.task_open_id), start=settings.start, end=settings.end, settings=settings)
+    work = await worked_out(settings, task.callees, _assumed(params), calls.now(), Often())
+    told: dict[str, Any] = {"repairs": reading.repairs, "warnings": [finding("call_consent", "")]}
+    told |= {"recall": reading.recall, "changes": changes_unseen(seen, settings)}
+    named, row = _named(task), call_row(task, work.now)
+    stamp = f"{task.task_open_id} {seen and (seen.start, seen.end)}"
+    if params.dry_run:
+        said = _WOULD_UPDATE.format(name=named)
+        tried = call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
+        return tried.resting_on(stamp, tried.sent)
+    deps.still(stamp)
+    done = await calls.update(project, task.task_open_id, settings, recall=reading.recall, revision=0)
+    said = _UPDATED.format(name=named)
+    return call_state(said, row, work, deps, request_id=done.request_id, **told)
+
+
+async def _listed(project: str, task_open_id: str, deps: Deps) -> CallEntry | None:
+    """What the platform's list tells of a task; None also where the account may not read the list."""
+    try:
+        return await deps.calls.entry(project, task_open_id)
+    except (VendorRejected, VendorDenied, VendorUnreadable):
+        return None
 
 
 def _wanted(params: "UpdateCallTask | CreateCallTask") -> Wanted:
@@ -122,23 +162,10 @@ def _complete(reading: Reading, others: list[Problem] | None = None) -> CallSett
     return reading.settings
 
 
-def _named(task: CallTask) -> Text:
+def _named(task: CallEntry) -> Text:
+    if not task.name:
+        return same(task.task_open_id)
     return Text("{name} (id {id})", "{name}（id {id}）").format(name=task.name, id=task.task_open_id)
-
-
-def _blind_row(task_open_id: str, settings: CallSettings) -> CallTaskRow:
-    return CallTaskRow(
-        task_open_id=task_open_id,
-        start_time=str(settings.start),
-        end_time=str(settings.end),
-        concurrency=settings.concurrency,
-        ring_again_times=settings.redials.times if settings.redials else None,
-        ring_again_interval=settings.redials.interval if settings.redials else None,
-    )
-
-
-def _local_note(deps: Deps) -> Text:
-    return LOCAL_ONLY if deps.calls.creates else NOTHING
 
 
 class GetCallTask(Params):
@@ -149,16 +176,31 @@ class GetCallTask(Params):
 
 
 _STANDS = Text("Call task {name}.", "外呼任务 {name}。")
+_UNTOLD = Text(
+    "The platform tells no more: concurrency, redials and forbidden times can only be stated anew, with update_call_task.",
+    "平台仅提供以上信息：并发数、重呼和禁呼时段无法读取，只能用 update_call_task 重新给出。",
+)
+_NOT_LISTED = Text(
+    "The platform's list has no call task with the id or name \"{ref}\", or can't be read.",
+    "平台的任务列表中没有 id 或名称为“{ref}”的外呼任务，或列表无法读取。",
+)
+_SEE_LIST = Text("list_call_tasks shows the list.", "可用 list_call_tasks 查看列表。")
 
 
 @operation(title=Text("Show a call task", "查看外呼任务"), system="calls", effect=Effect.READ)
 async def get_call_task(params: GetCallTask, deps: Deps) -> CallTaskState:
     """Show a call task by id or name: settings, calendar from now on, warnings."""
     project, calls = deps.project(params.project_id), deps.calls
+    if not calls.reads:
+        seen = await calls.entry(project, params.task_open_id)
+        if seen is None:
+            raise NotFound(_NOT_LISTED.format(ref=shorten(params.task_open_id)), next_step=_SEE_LIST)
+        said = deps.say(_STANDS.format(name=_named(seen)))
+        return CallTaskState(message=said, next=deps.say(_UNTOLD), task=call_row(seen, calls.now()))
     found = await calls.get(project, params.task_open_id)
     often = await calls.often(project, found, found.settings, on_progress=deps.report)
     work = await worked_out(found.settings, found.callees, Assumptions(), calls.now(), often)
-    return call_state(_STANDS.format(name=_named(found)), call_row(found, work.now), work, deps)
+    return call_state(_STANDS.format(name=_named(found.entry)), call_row(found.entry, work.now), work, deps)
 
 
 class ListCallTasks(Params):
@@ -259,15 +301,17 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
     told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings}
     if taken:
         _must_be_same(taken, counted, settings)
-        said = _EXISTS.format(name=_named(taken))
-        return call_state(said, call_row(taken, work.now), work, deps, existed=True, dry_run=params.dry_run, **told)
+        said = _EXISTS.format(name=_named(taken.entry))
+        return call_state(
+            said, call_row(taken.entry, work.now), work, deps, existed=True, dry_run=params.dry_run, **told
+        )
     if params.dry_run:
         said = _WOULD_CREATE.format(name=params.task_name)
         return call_state(said, None, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
     draft = CallDraft(params.task_name, settings, callees)
     made = await calls.create(project, draft, on_progress=deps.report)
-    said = _CREATED.format(name=_named(made))
-    return call_state(said, call_row(made, work.now), work, deps, next_step=LOCAL_ONLY, **told)
+    said = _CREATED.format(name=_named(made.entry))
+    return call_state(said, call_row(made.entry, work.now), work, deps, next_step=LOCAL_ONLY, **told)
 
 
 def _name_problems(name: str, deps: Deps) -> list[Problem]:
@@ -284,4 +328,4 @@ def _must_be_same(taken: CallTask, counted: CalleeCount, settings: CallSettings)
         differences.append(_OTHER_LIST)
     if differences:
         joined = Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
-        raise NameTaken(_OTHER.format(name=_named(taken), differences=joined), next_step=_OTHER_NEXT)
+        raise NameTaken(_OTHER.format(name=_named(taken.entry), differences=joined), next_step=_OTHER_NEXT)

@@ -13,6 +13,24 @@ from mcp_server.platforms.ports import Cluster, OnProgress
 
 
 @dataclass(frozen=True, slots=True)
+class CallEntry:
+    """A call task as a list tells it; what the platform does not tell is None or empty (platforms/fields.py)."""
+
+    task_open_id: str
+    name: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    settings: CallSettings | None = None
+    callees: int | None = None
+    state: str = ""
+    """The platform's own code of its state, as it came."""
+    called: int | None = None
+    """Callees that were called so far."""
+    connected: int | None = None
+    """Calls that were answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallTask:
     """A call task as it stands."""
 
@@ -29,12 +47,28 @@ class CallTask:
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""
 
+    @property
+    def entry(self) -> CallEntry:
+        """The same as a line of a list."""
+        set_to = self.settings
+        return CallEntry(self.task_open_id, self.name, set_to.start, set_to.end, set_to, self.callees)
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What became of an update."""
+
+    task: CallTask | None = None
+    """Afterwards; None where it cannot be read."""
+    request_id: str = ""
+    """Of the platform's answer, for its support."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
     """A slice of a list, with the number of all that match."""
 
-    items: tuple[CallTask, ...]
+    items: tuple[CallEntry, ...]
     total: int
 
 
@@ -114,6 +148,10 @@ class CallPlatform(Protocol):
         """By its id, or by its name in any case. NotFound names the nearest. Only where the platform `reads`."""
         ...
 
+    async def entry(self, project_id: str, task_open_id: str) -> CallEntry | None:
+        """What the platform tells of a task, by its id or name; None where it tells nothing of it."""
+        ...
+
     async def find_name(self, project_id: str, name: str) -> CallTask | None: ...
 
     async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
@@ -128,8 +166,8 @@ class CallPlatform(Protocol):
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
-    ) -> CallTask | None:
-        """Replace the settings, the redials only with `recall`; the task afterwards, None where it cannot be read.
+    ) -> Updated:
+        """Replace the settings, the redials only with `recall`.
 
         ChangedMeanwhile where the task is no longer at `revision`.
         """

@@ -13,7 +13,7 @@ import pytest
 from mcp_server.calls.settings import CallSettings
 from mcp_server.calls.wire import update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
-from mcp_server.platforms.call_port import CallTask
+from mcp_server.platforms.call_port import CallTask, Updated
 from mcp_server.platforms.local.housekeeping import sweep
 from mcp_server.platforms.local.job_store import JobStore
 from tests.operations.desk import Desk, Watch, check_chinese, of_user, opened, times
@@ -330,9 +330,12 @@ class Console:
 
     async def update(
         self, _project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
-    ) -> CallTask | None:
+    ) -> Updated:
         assert not revision
         self.sent.append(update_body(task_open_id, settings, recall=recall))
+        return Updated(request_id="r-1")
+
+    async def entry(self, _project_id: str, _task_open_id: str) -> None:
         return None
 
 
@@ -348,7 +351,7 @@ def test_a_platform_that_shows_nothing_is_told_everything(console: Desk) -> None
     said = console("update_call_task", task_open_id="abcdef", concurrency=5, **WINDOW, **CALM)
     (sent,) = console.app.deps.calls.sent  # type: ignore[attr-defined]
     assert said.sent == json.loads(json.dumps(sent))
-    assert (sent["TaskOpenId"], sent["Recall"]) == ("abcdef", False)
+    assert (sent["TaskOpenId"], sent["Recall"], said.request_id) == ("abcdef", False, "r-1")
     assert (said.task.ring_again_times, said.attempts, said.days[0].possible) == (None, None, 600)
 
 

@@ -88,7 +88,7 @@ class CallStore:
         counted = self._database.row(f"SELECT count(*) AS n FROM call_task WHERE {where}", values)
         page: list[Value] = [*values, limit, offset]
         found = self._database.rows(f"SELECT * FROM call_task WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", page)
-        return CallPage(tuple(map(_task, found)), counted["n"] if counted else 0)
+        return CallPage(tuple(_task(row).entry for row in found), counted["n"] if counted else 0)
 
     def others(self, own: str, settings: CallSettings, now: datetime) -> tuple[tuple[CallTask, str], ...]:
         """The other tasks of the workspace, in all projects, whose windows meet this one's after `now`; with their lists."""

@@ -18,7 +18,16 @@ from mcp_server.calls.settings import BEIJING, CallSettings
 from mcp_server.engine import callees as sql
 from mcp_server.engine.dialect import Tables
 from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.platforms.call_port import CallDraft, CalleeCount, Callees, CallPage, CallTask, Often
+from mcp_server.platforms.call_port import (
+    CallDraft,
+    CalleeCount,
+    Callees,
+    CallEntry,
+    CallPage,
+    CallTask,
+    Often,
+    Updated,
+)
 from mcp_server.platforms.local.call_store import CallStore
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file
@@ -53,6 +62,9 @@ class LocalCalls:
     async def get(self, project_id: str, task_open_id: str) -> CallTask:
         return self._store.find(project_id, task_open_id)
 
+    async def entry(self, project_id: str, task_open_id: str) -> CallEntry | None:
+        return self._store.find(project_id, task_open_id).entry
+
     async def find_name(self, project_id: str, name: str) -> CallTask | None:
         return self._store.find_name(project_id, name)
 
@@ -61,11 +73,11 @@ class LocalCalls:
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
-    ) -> CallTask | None:
+    ) -> Updated:
         if not recall:
             before = self._store.find(project_id, task_open_id)
             settings = replace(settings, redials=before.settings.redials)
-        return self._store.update(project_id, task_open_id, settings, revision)
+        return Updated(self._store.update(project_id, task_open_id, settings, revision))
 
     # lists
 

@@ -1,0 +1,162 @@
+"""Call tasks on Volcengine's voice service (vendors.md B5, B6).
+
+The service tells of a task its name, window, state and progress (QueryTaskList), and nothing of what else it is set
+to; tasks and their lists are made in its console. An update therefore states everything that it replaces.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+from mcp_server.calls.settings import BEIJING, CallSettings
+from mcp_server.calls.wire import update_body
+from mcp_server.errors import InvalidArguments, NotOnPlatform
+from mcp_server.platforms.call_port import (
+    CallDraft,
+    CalleeCount,
+    Callees,
+    CallEntry,
+    CallPage,
+    CallTask,
+    Often,
+    Updated,
+)
+from mcp_server.platforms.ports import OnProgress
+from mcp_server.platforms.vendor import quoted, unreadable, whole, words
+from mcp_server.platforms.volcengine import codes
+from mcp_server.platforms.volcengine.api import Api
+from mcp_server.text import Text
+
+PAGE = 100
+"""Tasks that are asked for at a time."""
+MOST_LOOKED = 500
+"""Tasks among which one is looked for, where the keyword finds nothing."""
+
+_NOT_HERE = Text(
+    "{platform} does not do this over its interface: tasks and their lists are made in its console.",
+    "{platform}的接口不支持此操作：任务及其名单需在其控制台中创建。",
+)
+_GO_THERE = Text(
+    "Make the task in the console, then give its TaskOpenId to update_call_task.",
+    "请在控制台创建任务，再把 TaskOpenId 交给 update_call_task。",
+)
+_SEVERAL = Text('{n} call tasks are named "{name}".', "有 {n} 个外呼任务名为“{name}”。")
+_WHICH = Text("Say which by its id: {ids}.", "请用 id 指明：{ids}。")
+
+
+class VolcengineCalls:
+    """The call tasks of an account (`platforms.call_port.CallPlatform`)."""
+
+    name = "volcengine"
+    reads = False
+    creates = False
+
+    def __init__(self, api: Api, account: str, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._clock = clock
+        self.account = account
+        """Host and access key, as far as they may be shown."""
+
+    def now(self) -> datetime:
+        return self._clock().astimezone(BEIJING).replace(tzinfo=None, microsecond=0)
+
+    async def entry(self, project_id: str, task_open_id: str) -> CallEntry | None:
+        """By its id or name, from the list of tasks; None where it is not on it."""
+        found = await self._named(task_open_id)
+        if len(found) > 1:
+            raise InvalidArguments(
+                _SEVERAL.format(n=len(found), name=quoted(task_open_id)),
+                next_step=_WHICH.format(ids=", ".join(one.task_open_id for one in found)),
+            )
+        return found[0] if found else None
+
+    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
+        result = await self._api.tasks(words, limit, offset)
+        records = result.get("Records")
+        if records is not None and not isinstance(records, list):
+            raise unreadable(codes.NAME)
+        items = tuple(_entries(records or []))
+        return CallPage(items, max(whole(result.get("Total")), offset + len(items) if items else 0))
+
+    async def update(
+        self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
+    ) -> Updated:
+        return Updated(request_id=await self._api.update(update_body(task_open_id, settings, recall=recall)))
+
+    async def often(
+        self, project_id: str, whom: CallTask | Callees, settings: CallSettings, *, on_progress: OnProgress
+    ) -> Often:
+        """Nothing: the service does not tell who is on a list."""
+        return Often()
+
+    # what it does not do
+
+    async def get(self, project_id: str, task_open_id: str) -> CallTask:
+        _not_here()
+
+    async def find_name(self, project_id: str, name: str) -> CallTask | None:
+        _not_here()
+
+    async def count(self, project_id: str, callees: Callees, *, on_progress: OnProgress) -> CalleeCount:
+        _not_here()
+
+    async def create(self, project_id: str, draft: CallDraft, *, on_progress: OnProgress) -> CallTask:
+        _not_here()
+
+    async def _named(self, ref: str) -> list[CallEntry]:
+        """The task of this id, else those of this name.
+
+        Whether the list's keyword looks into ids is not documented, so the first tasks of the list are looked at too.
+        """
+        page = await self.search("", words=ref, offset=0, limit=PAGE)
+        found = _meant(page.items, ref)
+        offset = 0
+        while not found and offset < MOST_LOOKED:
+            page = await self.search("", words="", offset=offset, limit=PAGE)
+            found = _meant(page.items, ref)
+            offset = offset + PAGE if len(page.items) == PAGE else MOST_LOOKED
+        return found
+
+
+def _meant(entries: Sequence[CallEntry], ref: str) -> list[CallEntry]:
+    by_id = [one for one in entries if one.task_open_id == ref]
+    return by_id or [one for one in entries if one.name.casefold() == ref.casefold()]
+
+
+def _not_here() -> NoReturn:
+    raise NotOnPlatform(_NOT_HERE.format(platform=codes.NAME), next_step=_GO_THERE)
+
+
+def _entries(records: list[Any]) -> Iterator[CallEntry]:
+    for record in records:
+        if isinstance(record, Mapping) and record.get("TaskOpenId") is not None:
+            yield _entry(record)
+
+
+def _entry(record: Mapping[str, Any]) -> CallEntry:
+    """A line of QueryTaskList; the numbers of `State` are not documented, so they stay as they came."""
+    return CallEntry(
+        task_open_id=quoted(words(record["TaskOpenId"])),
+        name=quoted(words(record.get("Name"))),
+        start=_moment(record.get("StartTime")),
+        end=_moment(record.get("EndTime")),
+        callees=_count(record.get("ListNum")),
+        state=quoted(words(record.get("State"))),
+        called=_count(record.get("CalledNum")),
+        connected=_count(record.get("ThroughNum")),
+    )
+
+
+def _count(value: object) -> int | None:
+    found = whole(value, default=-1)
+    return found if found >= 0 else None
+
+
+def _moment(value: object) -> datetime | None:
+    """A time as the page writes it, Beijing time (B6); None where it is not one."""
+    try:
+        found = datetime.fromisoformat(words(value).strip())
+    except ValueError:
+        return None
+    found = found.astimezone(BEIJING) if found.tzinfo else found
+    return found.replace(tzinfo=None, microsecond=0)
