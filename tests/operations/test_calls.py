@@ -13,7 +13,7 @@ import pytest
 from mcp_server.calls.settings import CallSettings
 from mcp_server.calls.wire import update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
-from mcp_server.platforms.call_port import CallTask, Updated
+from mcp_server.platforms.call_port import Updated
 from mcp_server.platforms.local.housekeeping import sweep
 from mcp_server.platforms.local.job_store import JobStore
 from tests.operations.desk import Desk, Watch, check_chinese, of_user, opened, times
