@@ -15,7 +15,7 @@ MOST_A_DAY = 10
 MOST_AT_ONCE = 3
 AT_ONCE = 5 * MINUTE
 """Seconds within which attempts count as being at once."""
-MOST_CASES = 50
+MOST_CASES = 20
 """Cases that are told apart; of more, the worst of all is taken."""
 
 

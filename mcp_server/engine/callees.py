@@ -60,15 +60,34 @@ def often(
 ) -> str:
     """One row: how many callees of the first list pass the first limit on a kind of day, the most attempts of one; then
     the same of the second limit for sets of tasks. `days[k][n]`: what list n adds on days of kind k."""
-    cases = [*days, *at_once]
-    parts = [
-        f"SELECT callee, {int(n == 0)} AS own, {', '.join(f'{case[n]} AS c{k}' for k, case in enumerate(cases))} FROM ({one})"
+    words = range(-(-len(lists) // _BITS))
+    others = [
+        f"SELECT callee, {', '.join(f'{_bit(n) if n // _BITS == w else 0} AS m{w}' for w in words)}"
+        f" FROM ({one if n else 'SELECT callee FROM own'}) WHERE callee IN (SELECT callee FROM own)"
         for n, one in enumerate(lists)
     ]
-    sums = ", ".join(f"sum(c{k}) AS s{k}" for k in range(len(cases)))
-    per_callee = f"SELECT {sums} FROM ({' UNION ALL '.join(parts)}) GROUP BY callee HAVING max(own) = 1"
+    merged = ", ".join(f"bit_or(m{w}) AS m{w}" for w in words)
+    crowds = ", ".join(f"m{w}" for w in words)
     columns = []
-    for first, count, limit in ((0, len(days), limits[0]), (len(days), len(at_once), limits[1])):
-        most = f"greatest({', '.join(f's{k}' for k in range(first, first + count))})" if count else "0"
-        columns += [f"count(*) FILTER (WHERE {most} > {limit})", f"coalesce(max({most}), 0)"]
-    return f"SELECT {', '.join(columns)} FROM ({per_callee})"
+    for cases, limit in ((days, limits[0]), (at_once, limits[1])):
+        most = f"greatest({', '.join(map(_sum, cases))})" if cases else "0"
+        columns += [f"coalesce(sum(n) FILTER (WHERE {most} > {limit}), 0)", f"coalesce(max({most}), 0)"]
+    return (
+        f"WITH own AS MATERIALIZED ({lists[0]}), each AS ({' UNION ALL '.join(others)}),"
+        f" callees AS (SELECT {merged} FROM each GROUP BY callee),"
+        f" crowds AS (SELECT {crowds}, count(*) AS n FROM callees GROUP BY {crowds})"
+        f" SELECT {', '.join(columns)} FROM crowds"
+    )
+
+
+_BITS = 60
+"""Lists whose membership one whole number holds."""
+
+
+def _bit(n: int) -> str:
+    return f"{1 << n % _BITS}::BIGINT"
+
+
+def _sum(case: Sequence[int]) -> str:
+    """What a callee gets in a case, from the lists that he is on. Callees on the same lists are looked at once."""
+    return " + ".join(f"{w} * ((m{n // _BITS} >> {n % _BITS}) & 1)" for n, w in enumerate(case) if w)

@@ -1,0 +1,32 @@
+"""Callees on several lists are counted like sets, on however many lists they are."""
+
+import random
+
+import duckdb
+
+from mcp_server.engine import callees
+
+
+def test_what_comes_together_is_counted_for_each_callee_of_the_first_list() -> None:
+    draw = random.Random(1)
+    lists = [sorted(draw.sample(range(40), 15)) for _ in range(130)]
+    days = [[draw.randrange(3) for _ in lists] for _ in range(3)]
+    crowds = [[draw.randrange(2) for _ in lists] for _ in range(2)]
+    columns: list[int] = []
+    for cases, limit in ((days, 45), (crowds, 25)):
+        most = [
+            max(sum(w for w, one in zip(case, lists, strict=True) if callee in one) for case in cases)
+            for callee in lists[0]
+        ]
+        columns += [sum(m > limit for m in most), max(most)]
+        assert 0 < columns[-2] < len(lists[0])
+    query = callees.often([callees.of_list(one) for one in lists], days, crowds, (45, 25))
+    assert duckdb.sql(query).fetchall()[0] == tuple(columns)
+    none = callees.often([callees.of_list(lists[0])], [[11]], [], (10, 3))
+    assert duckdb.sql(none).fetchall()[0] == (15, 11, 0, 0)
+
+
+def test_the_hash_in_hand_is_that_of_the_engine() -> None:
+    for value in ("13800000001", " 138 ", "上海", "a'b"):
+        made = duckdb.sql(f"SELECT {callees._hash('$1', 'k')}", params=[value]).fetchall()[0]
+        assert made == (callees.hashed(value, "k"),)
