@@ -23,7 +23,7 @@ Span = tuple[int, int]
 
 _EVERY_DAY = Text("every day", "每天")
 _NEVER = Text("never", "任何时间都不外呼")
-_ALWAYS = Text("at any time", "任何时间")
+_ALWAYS = Text("at any time", "不限时段")
 _FROM_TO = Text("{first}–{last}", "{first}至{last}")
 
 

@@ -9,6 +9,7 @@ from mcp_server.platforms.call_port import CalleeCount, Callees
 from mcp_server.platforms.ports import Cluster
 from mcp_server.qp.fault import TYPE_NAMES
 from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.model import TAG
 from mcp_server.qp.suggest import nearest_named
 from mcp_server.text import Text
 
@@ -17,6 +18,13 @@ MOST_IDS = 200
 WAIT_SECONDS = 60.0
 """How long a computation of the cluster that runs just now is waited for."""
 
+_IS_TAG = Text(
+    "{name} is a tag: everybody with any value of it would be called.", "{name} 是标签，会呼叫所有有标签值的用户。"
+)
+_MAKE_CLUSTER = Text(
+    "Create a cluster with the tag's value as its condition, and call that.",
+    "请以该标签的取值为条件创建分群，再外呼该分群。",
+)
 _EMPTY = Text("the cluster has no members", "该分群没有成员")
 _NO_VALUES = Text("none of its {users} users has a value in {name}", "{users} 名用户的 {name} 都没有值")
 
@@ -33,6 +41,8 @@ async def list_of(
     metadata = await deps.segments.metadata(project)
     name, problems = _property(callee_property, metadata)
     found = await deps.segments.get(project, cluster)
+    if found.catalog == TAG:
+        raise InvalidArguments(_IS_TAG.format(name=found.cluster_name), next_step=_MAKE_CLUSTER)
     if 0 <= found.progress < 100:
         found = await deps.segments.wait(found, seconds=WAIT_SECONDS, on_progress=deps.report)
     return Callees(found, name), problems

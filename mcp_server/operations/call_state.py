@@ -78,12 +78,12 @@ class CallTaskState(Result):
 
 _WINDOW = Text("Calls may start from {start} to {end}, {week}.", "可外呼时间：{start} 至 {end}，{week}。")
 _LIST_DONE = Text(
-    "{callees} callees, {attempts} attempts at most; the last call ends at {finish} at the latest ({assumed}).",
-    "被叫 {callees} 个，最多 {attempts} 次呼叫；最晚 {finish} 呼完（{assumed}）。",
+    "{callees}, {attempts} at most; the last call ends at {finish} at the latest ({assumed}).",
+    "{callees}，最多 {attempts}；最晚 {finish} 呼完（{assumed}）。",
 )
 _LIST_NOT_DONE = Text(
-    "{callees} callees, {attempts} attempts at most, of which {planned} can start in time ({assumed}).",
-    "被叫 {callees} 个，最多 {attempts} 次呼叫，其中 {planned} 次来得及发起（{assumed}）。",
+    "{callees}, {attempts} at most, of which {planned} can start in time ({assumed}).",
+    "{callees}，最多 {attempts}，其中 {planned} 次来得及发起（{assumed}）。",
 )
 _ASSUMED = Text("{seconds} s per attempt, {answered} answered", "按每次 {seconds} 秒、接通率 {answered} 计")
 _CUT = Text("Worked out for the next {days} days only.", "只推算了 {days} 天。")
@@ -188,7 +188,7 @@ def call_state(
         in_time=found.in_time if work.callees else None,
         days=tuple(_day_row(day) for day in days),
         more_days=len(found.days) - len(days),
-        chart=deps.say(chart(open_time(settings, work.now).weekly())),
+        chart=deps.say(chart(open_time(settings, work.now).weekly())) if days else "",
         sent=update_body(row.task_open_id, settings, recall=bool(recall)) if sends and row else {},
         **more,
     )
@@ -200,11 +200,19 @@ def _summary(work: Work) -> Text:
     said = _WINDOW.format(start=settings.start, end=settings.end, week=in_words(settings.forbidden.complement()))
     if work.callees:
         assumed = _ASSUMED.format(seconds=work.assumed.seconds, answered=f"{work.assumed.answered:.4g}")
-        told = {"callees": f"{work.callees:,}", "attempts": f"{found.needed:,}", "assumed": assumed}
+        told = {"callees": _callees(work.callees), "attempts": _attempts(found.needed), "assumed": assumed}
         done = _LIST_DONE.format(finish=found.finish, **told)
         said = said.then(done if found.finish else _LIST_NOT_DONE.format(planned=f"{found.planned:,}", **told))
     said = said.then(_BEIJING)
     return said.then(_CUT.format(days=HORIZON.days)) if found.cut else said
+
+
+def _callees(n: int) -> Text:
+    return Text("1 callee" if n == 1 else f"{n:,} callees", f"被叫 {n:,} 个")
+
+
+def _attempts(n: int) -> Text:
+    return Text("1 attempt" if n == 1 else f"{n:,} attempts", f"{n:,} 次呼叫")
 
 
 def _day_row(day: CallDay) -> DayRow:

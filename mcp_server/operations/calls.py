@@ -65,7 +65,7 @@ class UpdateCallTask(Params):
     project_id: ProjectId = ""
 
 
-_UNCHANGED = Text("Nothing to change: call task {name} is like that already.", "无需更改：外呼任务 {name} 已是如此。")
+_UNCHANGED = Text("Nothing to change: call task {name} is like that already.", "无需更改：外呼任务 {name}已是如此。")
 _WOULD_UPDATE = Text("Would change call task {name}.", "将修改外呼任务 {name}。")
 _UPDATED = Text("Changed call task {name}.", "已修改外呼任务 {name}。")
 
@@ -266,11 +266,11 @@ _WOULD_CREATE = Text("Would create call task {name}.", "将新建外呼任务 {n
 _CREATED = Text("Created call task {name}.", "已新建外呼任务 {name}。")
 _EXISTS = Text(
     "Call task {name} exists already with this list and these settings; nothing was created.",
-    "外呼任务 {name} 已存在，名单与设置均相同；未重复创建。",
+    "外呼任务 {name}已存在，名单与设置均相同；未重复创建。",
 )
 _OTHER = Text(
     "The name {name} is taken by another call task: {differences}.",
-    "名称 {name} 已被另一个外呼任务占用：{differences}。",
+    "名称 {name}已被另一个外呼任务占用：{differences}。",
 )
 _OTHER_NEXT = Text("Choose another name, or use update_call_task.", "请换一个名称，或用 update_call_task 修改。")
 _OTHER_LIST = Text("its list is another one", "名单不同")

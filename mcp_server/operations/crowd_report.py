@@ -158,7 +158,7 @@ _ZONE = Text(
 _DATA_ENDS = Text("The data ends on {day}.", "数据截至 {day}。")
 _LAST_RELOAD = Text("The last reload added {joined} and removed {left}.", "上次重新加载新增 {joined}，移出 {left}。")
 _SINCE = Text(
-    "Since it was loaded, {joined} have joined the crowd and {left} have left it.",
+    "Since it was loaded, the crowd has gained {joined} and lost {left}.",
     "加载之后，人群新增 {joined}，移出 {left}。",
 )
 

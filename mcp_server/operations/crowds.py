@@ -168,7 +168,7 @@ _RELOADED = Text(
     "已重新加载任务 {{id}} 的人群（新增 {joined}，移出 {left}）",
 )
 _WOULD_RELOAD = Text(
-    "Would load the crowd of task {id} again; as it stands now {joined} join and {left} leave.",
+    "Would load the crowd of task {id} again; as it stands now, that adds {joined} and removes {left}.",
     "将重新加载任务 {id} 的人群；按其现状，将新增 {joined}，移出 {left}。",
 )
 _ENDED = Text(

@@ -9,7 +9,7 @@ from mcp_server.errors import InvalidArguments, NameTaken, Problem, QueryFailed
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import CLUSTERS, Kind, kind_of, must_be, not_uploaded, type_findings
+from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be, not_uploaded, type_findings
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.definition import Definition
@@ -263,7 +263,9 @@ _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more
 
 
 async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> int | None:
-    """What the saved definition selects now; None where the data no longer has what it names."""
+    """What the saved definition selects now, of a fixed list its users; None where the data no longer has what it names."""
+    if found.cluster_type == RESULT:
+        return found.users_num
     saved = found.definition.wire()
     reading = await read_definition(saved, metadata, deps, kind=kind_of(found), own=found.cluster_name)
     return await _size(reading.definition, found.project_id, deps) if reading.definition else None

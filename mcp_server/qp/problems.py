@@ -315,15 +315,15 @@ CODES: Mapping[str, Code] = {
         'The first line, "{got}", looks like a header. Such files have none: it was counted as an id. Remove it if it is one.',
         "第一行“{got}”像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。"),
     "ids_delimiter": _warning(
-        "{n} unmatched ids hold {mark}, which separates nothing. Columns are separated by commas.",
+        "Unmatched ids hold {mark} ({n} of them), which separates nothing. Columns are separated by commas.",
         "{n} 个未匹配的 ID 中含有 {mark}，它不起分隔作用。列与列之间用英文逗号分隔。"),
     "ids_rounded": _warning(
-        'A spreadsheet has shortened {n} unmatched ids to the form "{got}". Export them as text again.',
+        'A spreadsheet has shortened unmatched ids ({n} of them) to the form "{got}". Export them as text again.',
         "{n} 个未匹配的 ID 已被电子表格缩写成“{got}”的形式。请以文本格式重新导出。"),
     "ids_zero_bytes": _warning(
-        "{n} unmatched ids hold zero bytes; the file may be damaged.", "{n} 个未匹配的 ID 含有空字节（NUL），文件可能已损坏。"),
+        "Unmatched ids hold zero bytes ({n} of them); the file may be damaged.", "{n} 个未匹配的 ID 含有空字节（NUL），文件可能已损坏。"),
     "ids_more_columns": _warning(
-        "{n} rows have more columns than {expected}; what follows was not read.",
+        "Rows with more columns than {expected}: {n}; what follows was not read.",
         "{n} 行的列数超过 {expected} 列；多出的内容未读取。"),
     "ids_swallowed": _warning(
         "Quotes join several lines into one value: {lines} lines in all, the first of them line {line}. If that is not "
@@ -335,9 +335,9 @@ CODES: Mapping[str, Code] = {
         "No row has a second column, so nobody gets a value. A tag's file has two: id,value.",
         "所有行都没有第二列，因此没有用户得到标签值。标签文件须有两列：先 ID，后标签值，以英文逗号分隔。"),
     "ids_values_differ": _warning(
-        "{n} ids stand there with different values; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
+        "Ids that stand there with different values: {n}; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
     "ids_shared": _warning(
-        "Some ids belong to several users, who all count: {n} ids match {users} users.",
+        "Some ids belong to several users, who all count: matched ids {n}, users {users}.",
         "部分 ID 对应多名用户，已全部计入：{n} 个 ID 匹配到 {users} 名用户。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),

@@ -159,5 +159,5 @@ def test_a_week_is_told_in_both_languages() -> None:
     week = read("mon-sat 10:00-12:00", "sun,wed 20:00-21:00")
     assert in_words(week).en == "Mon, Tue, Thu–Sat 10:00-12:00; Wed 10:00-12:00 20:00-21:00; Sun 20:00-21:00"
     assert in_words(week).zh == "周一、周二、周四至周六 10:00-12:00；周三 10:00-12:00 20:00-21:00；周日 20:00-21:00"
-    assert in_words(ALWAYS) == ("at any time", "任何时间")
+    assert in_words(ALWAYS) == ("at any time", "不限时段")
     assert in_words(NEVER) == ("never", "任何时间都不外呼")

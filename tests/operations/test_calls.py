@@ -60,6 +60,28 @@ def test_a_cluster_becomes_a_list_of_those_who_can_be_called(desk: Desk) -> None
     assert made.next == "The local platform only keeps the task; it calls nobody."
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_tag_is_no_list_of_callees(desk: Desk, language: Any) -> None:
+    tag_qp = {"userTagValueDefs": [{"tagValue": "a", "userClusterDef": {"events": [times("less", 100)]}}]}
+    arguments = {"cluster_name": "tiers", "display_name": "Tiers", "cluster_type": "tag_by_static_condition"}
+    desk("create_tag", **arguments, tag_qp=tag_qp)
+    error = desk.speaking(language).refused(
+        "create_call_task", task_name="spring", cluster="tiers", callee_property="city", **WINDOW
+    )
+    assert error.code == "invalid_arguments"
+    assert "tiers is a tag" in error.message.en
+    assert "tag's value" in error.next_step.en
+
+
+def test_one_callee_is_told_in_the_singular_and_a_window_that_is_over_has_no_chart(desk: Desk) -> None:
+    made = create(desk, ids=NUMBERS[:1], ring_again_times=0)
+    assert "1 callee, 1 attempt at most" in made.message
+    assert made.chart
+    over = create(desk, "old", start_time="2021-05-20 17:35:43", end_time="2021-05-21 17:35:44")
+    assert (over.chart, over.days) == ("", ())
+    assert "call_no_time" in codes(over)
+
+
 def test_callees_are_neither_told_nor_kept(desk: Desk) -> None:
     desk.create("everybody", {"events": [times("less", 100)]})
     said = create(desk, ids=(), cluster="everybody", callee_property="city").model_dump_json()
@@ -174,7 +196,7 @@ def test_the_same_in_chinese(desk: Desk) -> None:
     chinese = desk.speaking("zh")
     create(chinese, call_times=None, concurrency=2)
     said = chinese("update_call_task", task_open_id="spring", call_times=["周一至周六 10：00-12：00"])
-    assert said.changes == ("可外呼时间：任何时间 → 周一至周六 10:00-12:00",)
+    assert said.changes == ("可外呼时间：不限时段 → 周一至周六 10:00-12:00",)
     assert said.message == (
         "已修改外呼任务 spring（id 1）。可外呼时间：2026-11-23 09:00:00 至 2026-11-30 20:00:00，周一至周六 10:00-12:00。"
         "被叫 3 个，最多 3 次呼叫；最晚 2026-11-23 10:02:00 呼完（按每次 60 秒、接通率 0 计）。时间均为北京时间。"

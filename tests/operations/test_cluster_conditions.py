@@ -126,10 +126,16 @@ def test_a_cluster_that_others_rest_on_is_not_deleted(desk: Desk) -> None:
     desk.create("one", small.BUYERS)
     desk.create("two", {"filts": [member("ONE")]})
     desk.create("three", {"filts": [{"filterType": "COMPOUND", "filts": [member("one", "notBelongToCluster")]}]})
-    error = desk.refused("delete_cluster", cluster="one")
-    assert isinstance(error, ClusterInUse)
-    assert "two" in error.message.en
-    assert "three" in error.message.en
+    desk("create_crowd_analysis", crowd_id="one", start_time="2026-07-01", end_time="2026-07-02")
+    for dry_run in (True, False):
+        error = desk.refused("delete_cluster", cluster="one", dry_run=dry_run)
+        assert isinstance(error, ClusterInUse)
+        assert error.message.en == (
+            "one can't be deleted. It is a condition of two, three. Crowd analyses hold its members: 100001."
+        )
+        assert error.message.zh == "无法删除 one。two、three 以它为条件。人群分析任务 100001 使用其成员。"
+        assert "delete_crowd_analysis" in error.next_step.en
+    desk("delete_crowd_analysis", task_id="100001")
     desk("delete_cluster", cluster="two")
     desk("update_cluster", cluster="three", qp=small.BUYERS)
     desk("delete_cluster", cluster="one")
@@ -160,6 +166,8 @@ def test_a_result_cluster_is_a_fixed_list(buyers: Desk) -> None:
     buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "2")]})
     buyers.load_again()
     assert (buyers.row("both").users_num, buyers.row("both").fresh) == (1, True)
+    tried = buyers("update_cluster", cluster="both", qp={"filts": [member("buyers")]}, dry_run=True)
+    assert (tried.users_num_before, tried.users_num_after) == (1, 0)
     assert buyers.refused("refresh_cluster", cluster="both").code == "not_refreshable"
 
 

@@ -326,6 +326,7 @@ def test_an_ended_task_is_not_loaded_again(buyers: Desk) -> None:
 def test_a_cluster_that_a_task_uses_is_not_deleted(buyers: Desk, task: str) -> None:
     for language in ("en", "zh"):
         error = buyers.speaking(language).refused("delete_cluster", cluster="buyers")  # type: ignore[arg-type]
+        assert "update_cluster" not in error.next_step.en
         assert error.code == "cluster_in_use"
         assert task in error.message.en
     tried = buyers("delete_crowd_analysis", task_id=task, dry_run=True)

@@ -18,7 +18,8 @@ from mcp_server.text import NOTHING, Text
 MAX_NAMES = 2000
 """Names that are looked through for a suggestion, newest first."""
 
-_NO_TASK = Text("There is no call task {ref} in project {project}.", "项目 {project} 中没有外呼任务 {ref}。")
+_NO_TASK = Text("There is no call task {ref} in project {project}.", "项目 {project} 中没有外呼任务{ref}。")
+_LIST_THEM = Text("list_call_tasks shows all of them.", "可用 list_call_tasks 查看全部。")
 _NEAREST = Text('The nearest name is "{name}".', "最接近的名称是“{name}”。")
 _TAKEN = Text('The name "{name}" is in use by call task {id}.', "名称“{name}”已被外呼任务 {id} 占用。")
 _CHANGED = Text(
@@ -60,7 +61,7 @@ class CallStore:
             )
             near = nearest_named(text, {row["name"]: () for row in names})
             hint = _NEAREST.format(name=near) if near else NOTHING
-            raise NotFound(_NO_TASK.format(ref=rows.quoted(text), project=project_id).then(hint))
+            raise NotFound(_NO_TASK.format(ref=rows.quoted(text), project=project_id).then(hint), next_step=_LIST_THEM)
         return found
 
     def _by_id(self, project_id: str, digits: str) -> CallTask | None:

@@ -39,11 +39,12 @@ _NO_DATA = Text(
     "项目 {project} 还没有数据。请先加载：fenqun load --users FILE --events FILE --project {project}",
 )
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
-_NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签 {ref}。")
+_NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
 _NO_ID = Text("There is no cluster or tag with the id {ref}.", "没有 id 为 {ref} 的分群或标签。")
 _NEAREST = Text('The nearest name is "{name}".', "最接近的名称是“{name}”。")
 _NEWEST = Text("The newest are: {names}.", "最近创建的有：{names}。")
 _NONE_YET = Text("It has none yet.", "该项目尚未创建任何分群或标签。")
+_LIST_THEM = Text("list_clusters shows all of them.", "可用 list_clusters 查看全部。")
 _TAKEN = Text(
     'The name "{name}" is in use: it is id {id}, "{display}". Names ignore case, and clusters and tags share them.',
     "名称“{name}”已被占用：id {id}，“{display}”。名称不区分大小写，分群与标签不能重名。",
@@ -185,7 +186,7 @@ class Catalog:
         """The cluster or tag with this id, in whatever project. NotFound, also where it was deleted."""
         found = self.database.row(f"{rows.CLUSTER} AND c.id = ?", (cluster_id,))
         if found is None:
-            raise NotFound(_NO_ID.format(ref=cluster_id))
+            raise NotFound(_NO_ID.format(ref=cluster_id), next_step=_LIST_THEM)
         return rows.cluster(found)
 
     def find(self, project_id: str, ref: str | int) -> ClusterRecord:
@@ -225,7 +226,7 @@ class Catalog:
             hint = _NEWEST.format(names=listed([same(n) for n in list(names)[:5]]))
         else:
             hint = _NONE_YET
-        return NotFound(_NO_CLUSTER.format(ref=rows.quoted(ref), project=project.id).then(hint))
+        return NotFound(_NO_CLUSTER.format(ref=rows.quoted(ref), project=project.id).then(hint), next_step=_LIST_THEM)
 
     def list_clusters(
         self,

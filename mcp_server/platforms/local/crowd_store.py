@@ -20,10 +20,11 @@ _TASKS = (
     " JOIN version v ON v.cluster = t.cluster AND v.number = t.version WHERE c.project = ?"
 )
 _NO_TASK = Text(
-    "There is no crowd analysis task {ref} in project {project}.", "项目 {project} 中没有人群分析任务 {ref}。"
+    "There is no crowd analysis task {ref} in project {project}.", "项目 {project} 中没有人群分析任务{ref}。"
 )
 _NEWEST = Text("The newest are: {ids}.", "最近创建的有：{ids}。")
 _NONE = Text("It has none yet.", "该项目还没有人群分析任务。")
+_LIST_THEM = Text("list_crowd_analyses shows all of them.", "可用 list_crowd_analyses 查看全部。")
 _TAKEN = Text("Task {id} is the one of this crowd with this validity.", "该人群的这一有效期已有任务 {id}。")
 _USE_IT = Text("Use that one, or choose another validity.", "请直接使用该任务，或另选有效期。")
 _CHANGED = Text(
@@ -75,7 +76,7 @@ class CrowdStore:
         self._catalog.project(project_id)
         newest, _ = self.page(project_id, offset=0, limit=5)
         hint = _NEWEST.format(ids=listed([same(t.id) for t in newest])) if newest else _NONE
-        raise NotFound(_NO_TASK.format(ref=rows.quoted(text), project=project_id).then(hint))
+        raise NotFound(_NO_TASK.format(ref=rows.quoted(text), project=project_id).then(hint), next_step=_LIST_THEM)
 
     def same(self, project_id: str, cluster: int, validity: Validity) -> TaskRecord | None:
         """The task of a cluster with exactly this validity."""

@@ -45,16 +45,16 @@ MATCHING = Text("Matching ids with users", "正在匹配 ID 与用户")
 EXPORTING = Text("Writing the file", "正在写出文件")
 
 
-_IN_USE = Text("{name} can't be deleted: {users} rest(s) on it.", "无法删除 {name}：{users} 依赖于它。")
+_IN_USE = Text("{name} can't be deleted.", "无法删除 {name}。")
+_RESTING = Text("It is a condition of {users}.", "{users} 以它为条件。")
 _CHANGE_FIRST = Text(
-    "Change those with update_cluster or update_tag, or delete them, first.",
-    "请先用 update_cluster 或 update_tag 修改它们，或先将其删除。",
+    "First change {users} with update_cluster or update_tag, or delete what can go.",
+    "请先用 update_cluster 或 update_tag 修改 {users}，或将其删除。",
 )
-_HAS_TASKS = Text(
-    "{name} can't be deleted: crowd analysis task(s) {ids} hold its members.",
-    "无法删除 {name}：人群分析任务 {ids} 使用其成员。",
+_HAS_TASKS = Text("Crowd analyses hold its members: {ids}.", "人群分析任务 {ids} 使用其成员。")
+_END_TASKS = Text(
+    "First delete the tasks {ids} with delete_crowd_analysis.", "请先用 delete_crowd_analysis 删除任务 {ids}。"
 )
-_END_TASKS = Text("Delete those with delete_crowd_analysis first.", "请先用 delete_crowd_analysis 删除这些任务。")
 _FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
 _MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前的分群另建一个。")
 
@@ -193,14 +193,15 @@ class LocalSegments:
 
     def _unused(self, record: ClusterRecord) -> None:
         """ClusterInUse where others rest on it."""
-        users = self._known.users_of(record)
-        if users:
-            named = listed([same(name) for name in users])
-            raise ClusterInUse(_IN_USE.format(name=record.name, users=named), next_step=_CHANGE_FIRST)
-        tasks = CrowdStore(self._catalog).using(record.id)
-        if tasks:
-            ids = listed([same(task) for task in tasks])
-            raise ClusterInUse(_HAS_TASKS.format(name=record.name, ids=ids), next_step=_END_TASKS)
+        users = listed([same(name) for name in self._known.users_of(record)])
+        tasks = listed([same(task) for task in CrowdStore(self._catalog).using(record.id)])
+        message, step = _IN_USE.format(name=record.name), NOTHING
+        if any(users):
+            message, step = message.then(_RESTING.format(users=users)), _CHANGE_FIRST.format(users=users)
+        if any(tasks):
+            message, step = message.then(_HAS_TASKS.format(ids=tasks)), step.then(_END_TASKS.format(ids=tasks))
+        if any(step):
+            raise ClusterInUse(message, next_step=step)
 
     # uploaded ids
 
