@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from mcp_server.engine.quoting import Value, identifier, literal
 
 
+class NoForm(Exception):
+    """A dialect has no safe way to write something; `function` is the name that its table lacks."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__(function)
+        self.function = function
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one engine writes names, values and the few functions that differ."""
@@ -14,9 +22,17 @@ class Dialect:
     identifier: Callable[[str], str]
     literal: Callable[[Value], str]
     functions: Mapping[str, str]
+    event_name: str = "#event_name"
+    """The column of events by whose value rows are found fastest."""
+    day: str = ""
+    """The column of the local day, `yyyy-MM-dd`, that every reading of events has to bound; empty where there is none."""
 
     def call(self, function: str, **arguments: object) -> str:
-        return self.functions[function].format(**arguments)
+        """A function over its arguments. NoForm where the dialect has none."""
+        form = self.functions.get(function)
+        if form is None:
+            raise NoForm(function)
+        return form.format(**arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,7 @@ DUCKDB = Dialect(
         "TIMES": "count(*)",
         "DISTINCT": "count(DISTINCT {column})",
         "SUM": "sum({column})",
+        "exact_sum": "sum({column})",
         "MAX": "max({column})",
         "MIN": "min({column})",
         "AVG": "avg({column})",

@@ -1,6 +1,7 @@
 """Rows, measures and predicates as SQL: what the statements of clusters and of tags have in common."""
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -23,6 +24,11 @@ from mcp_server.engine.plan import (
     Predicate,
     Within,
 )
+from mcp_server.engine.zones import FIRST
+from mcp_server.qp.window import Span
+
+DAY = 24 * 3600
+"""Seconds."""
 
 
 class RowWriter:
@@ -47,9 +53,12 @@ class RowWriter:
         return [*lines, *(f"{'  AND' if i else 'WHERE'} {condition}" for i, condition in enumerate(conditions))]
 
     def _conditions(self, rows: EventRows) -> Iterator[str]:
-        """The name of the event, its window, its filters."""
+        """The name of the event, its days where they have a column of their own, its window, its filters."""
         if rows.event is not None:
-            yield f"e.{self.dialect.identifier('#event_name')} = {self.dialect.literal(rows.event)}"
+            yield f"e.{self.dialect.identifier(self.dialect.event_name)} = {self.dialect.literal(rows.event)}"
+        if self.dialect.day:
+            first, last = (self.dialect.literal(day.isoformat()) for day in days_around(rows.span))
+            yield f"e.{self.dialect.identifier(self.dialect.day)} BETWEEN {first} AND {last}"
         time = f"e.{self.dialect.identifier('#event_time')}"
         if rows.span.start is not None:
             yield f"{time} >= {self.dialect.literal(rows.span.start)}"
@@ -63,6 +72,8 @@ class RowWriter:
     def measure(self, word: str, column: str, scale: int | None) -> str:
         if scale is None and word in ("SUM", "AVG", "MEDIAN"):
             return self.dialect.call("rounded", value=self.dialect.call(word, column=column))
+        if word == "SUM":
+            return self.dialect.call("exact_sum", column=column, scale=scale)
         if word == "MEDIAN":
             wide = self.dialect.call("wide", column=column) if scale == 0 else column
             return self.dialect.call("twice_median", wide=wide)
@@ -77,7 +88,7 @@ class RowWriter:
         total = (
             self.dialect.call("steps", column=column, steps=10**scale)
             if scale
-            else self.dialect.call("SUM", column=column)
+            else self.dialect.call("exact_sum", column=column, scale=scale)
         )
         count = self.dialect.call("count", column=column)
 
@@ -151,7 +162,10 @@ class RowWriter:
 
     def _near_event(self, column: str, predicate: NearEvent) -> str:
         time = f"e.{self.dialect.identifier('#event_time')}"
-        low, high = (self.dialect.call("seconds", seconds=s) for s in (predicate.before, predicate.after))
+        low, high = (
+            self.dialect.call("seconds", seconds=s, days=s // DAY, rest=s % DAY)
+            for s in (predicate.before, predicate.after)
+        )
         return f"{column} BETWEEN {time} - {low} AND {time} + {high}"
 
     def test(self, value: str, where: Interval | Points, negated: bool) -> str:
@@ -174,6 +188,17 @@ class RowWriter:
         if not bounds:
             return f"{value} IS NOT NULL"
         return bounds[0] if len(bounds) == 1 else f"({' AND '.join(bounds)})"
+
+
+def days_around(span: Span) -> tuple[date, date]:
+    """The days that a window touches, and one more on each side; those of the whole calendar where it is open.
+
+    The vendor's own SQL bounds `"$part_date"` so (te-api.md section 4.2): a day there may be that of another zone.
+    """
+    day = timedelta(days=1)
+    first = span.start.date() if span.start else date.min
+    last = (span.end - timedelta(microseconds=1)).date() if span.end and span.end > FIRST else date.max
+    return first - day if first > date.min else first, last + day if last < date.max else last
 
 
 def _asks_user(predicate: Predicate) -> bool:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from mcp_server.engine.connection import one, rows, silence
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.engine.sql_pipe import Request
+from mcp_server.engine.trino import macros_sql
 from mcp_server.engine.zones import Change, Clock, clock
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _show(connection: "DuckDBPyConnection", request: Request) -> None:
     zone = ZoneInfo(request.zone)
     times = _clock(connection, zone)
     day = literal(date.fromisoformat(request.today))
-    connection.execute(f"CREATE MACRO today() AS {day}; CREATE MACRO current_date() AS {day}")
+    connection.execute(f"CREATE MACRO today() AS {day}; CREATE MACRO current_date() AS {day}; {macros_sql()}")
     name = request.project_id
     connection.execute(f"CREATE VIEW {identifier(f'v_user_{name}')} AS {_select(connection, 'users', times, [])}")
     moment = local_sql('"#event_time"', times)

@@ -64,12 +64,16 @@ _LISTS = """
     list_zip map map_concat map_contains map_entries map_extract map_extract_value map_from_entries map_keys map_values
     reduce row struct_extract struct_pack unnest
 """
+_TRINO = "arrays_overlap bitwise_and bitwise_or_agg regexp_like"
+"""Words of the vendor's platform that the project's tables come with (`trino.MACROS`)."""
 _JSON = """
     json_array_length json_contains json_exists json_extract json_extract_path json_extract_path_text json_extract_string
     json_keys json_type json_valid json_value to_json typeof
 """
 
-FUNCTIONS = frozenset(" ".join((_AGGREGATES, _WINDOWS, _CONDITIONS, _NUMBERS, _STRINGS, _TIMES, _LISTS, _JSON)).split())
+FUNCTIONS = frozenset(
+    " ".join((_AGGREGATES, _WINDOWS, _CONDITIONS, _NUMBERS, _STRINGS, _TIMES, _LISTS, _TRINO, _JSON)).split()
+)
 """Names of functions as they are written, in lower case."""
 
 WIDTH_LIMIT = 1000
@@ -146,10 +150,8 @@ HINTS: Mapping[str, Text] = {
     "approx_distinct": _use("approx_count_distinct(x)"),
     "approx_percentile": _use("approx_quantile(x, 0.5)"),
     "array_join": _use("array_to_string(list, ',')"),
-    "arrays_overlap": _use("list_has_any(a, b)"),
     "age": _use("date_diff('day', earlier, later)"),
     "any_match": _use("len(list_filter(list, lambda x: …)) > 0"),
-    "bitwise_and": _use("a & b"),
     "bitwise_or": _use("a | b"),
     "codepoint": _use("unicode(text)"),
     "date_format": _use("strftime(time, '%Y-%m-%d %H:%M:%S')"),
@@ -169,7 +171,6 @@ HINTS: Mapping[str, Text] = {
     "nvl": _use("coalesce(a, b)"),
     "parse_datetime": _use("strptime(text, '%Y-%m-%d %H:%M:%S')"),
     "printf": _use("concat(a, b)"),
-    "regexp_like": _use("regexp_matches(text, pattern)"),
     "regexp_split": _use("regexp_split_to_array(text, pattern)"),
     "to_char": _use("strftime(time, '%Y-%m-%d')"),
     "to_date": _use("CAST(text AS DATE)"),

@@ -121,10 +121,18 @@ class Metadata(Frozen):
     def with_clusters(self, clusters: "tuple[Property, ...]") -> "Metadata":
         """The same with these clusters and tags, in place of those it had."""
         kept = tuple(p for p in self.properties if p.table != "cluster")
-        fields = {
-            name: getattr(self, name) for name in type(self).model_fields
-        }  # a copy would keep the cached look-ups
-        return Metadata.model_construct(**fields | {"properties": (*kept, *clusters)})
+        return self._with(properties=(*kept, *clusters))
+
+    def by_clock_readings(self) -> "Metadata":
+        """The same for data whose times are kept as the project's clock showed them, without a zone.
+
+        Windows that are worked out from it are such readings too, and instants in no sense.
+        """
+        return self._with(zone="UTC")
+
+    def _with(self, **changed: object) -> "Metadata":
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return Metadata.model_construct(**fields | changed)  # a copy would keep the cached look-ups
 
     def properties_of(self, table: str) -> list[Property]:
         return [p for p in self.properties if p.table == table]
