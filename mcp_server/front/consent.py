@@ -60,7 +60,7 @@ class Elicitation:
         if not self._by_return:
             return await self._now(question)
         answer = (self.context.input_responses or {}).get(KEY)
-        if answer is None:
+        if answer is None or self.earlier != question.consent:  # an answer to a question that was never put is none
             raise Suspended(question)
         return _meaning(answer)
 

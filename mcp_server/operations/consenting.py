@@ -36,7 +36,7 @@ MOST_LINES: Final = 20
 MOST_LINE: Final = 500
 """Characters of one line of a question."""
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
-"""For ids that a person types: no letters that look like digits."""
+"""For ids that a person types: no letters that look like digits; a digit comes first, so that none reads as a word."""
 
 P = TypeVar("P", bound="Params")
 R = TypeVar("R", bound="Result")
@@ -52,8 +52,8 @@ _UNCLEAR = Text(
 )
 _DONT_INSIST = Text("Do not call it again unless the user asks for it.", "除非用户主动要求，请勿再次调用。")
 _WAITS = Text(
-    "{tool} waits for a person's approval (id {id}); nothing was changed yet. {question}",
-    "{tool} 正在等待人工批准（编号 {id}），尚未做任何更改。{question}",
+    "{tool} waits for a person's approval (id {id}); nothing was changed yet.",
+    "{tool} 正在等待人工批准（编号 {id}），尚未做任何更改。",
 )
 _APPROVE = Text(
     "Tell the user to run in a terminal, within 24 hours: {command}. It shows this question again and carries it out. "
@@ -232,9 +232,9 @@ def _put(act: Act[P, R], tried: R, way: Way, *, consent_id: str = "", arguments:
 
 def _waiting(act: Act[P, R], tried: R) -> ApprovalNeeded:
     """Keep the act until somebody approves it."""
-    consent_id = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+    consent_id = secrets.choice(_ALPHABET[:8]) + "".join(secrets.choice(_ALPHABET) for _ in range(5))
     consent = _put(act, tried, "approved", consent_id=consent_id, arguments=json.dumps(dict(act.sent)))
-    said = _WAITS.format(tool=act.subject.tool, id=consent.id, question=tried.message)
+    said = _WAITS.format(tool=act.subject.tool, id=consent.id)
     if act.deps.who.known in ("system", "loopback"):
         command = f'fenqun approve {consent.id} --workspace "{act.deps.books().where}"'
         return ApprovalNeeded(said, next_step=_APPROVE.format(command=command))

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from mcp_server.operations import calls, clusters, computing, crowd_report, crowds, definitions, imports, metadata, tags
+from mcp_server.operations import (
+    calls,
+    clusters,
+    computing,
+    crowd_report,
+    crowds,
+    definitions,
+    imports,
+    metadata,
+    restoring,
+    tags,
+)
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -14,6 +25,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     clusters.list_clusters,
     clusters.update_cluster,
     clusters.delete_cluster,
+    restoring.restore_cluster,
     tags.create_tag,
     tags.update_tag,
     imports.import_ids,

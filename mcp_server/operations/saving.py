@@ -222,10 +222,21 @@ def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Clus
 
 def _changes(found: Cluster, change: Change, definition: Definition | None, metadata: Metadata) -> list[Text]:
     """What an update changes, in words."""
+    return _told_changes(found, definition, change.display_name or None, change.new_remarks, metadata)
+
+
+def changes_between(now: Cluster, then: Cluster, metadata: Metadata) -> list[Text]:
+    """What becomes different where one state of a cluster gives way to another, in words."""
+    return _told_changes(now, then.definition, then.display_name, then.remarks, metadata)
+
+
+def _told_changes(
+    found: Cluster, definition: Definition | None, display_name: str | None, remarks: str | None, metadata: Metadata
+) -> list[Text]:
     changes = list(compare_any(found.definition, definition, metadata)) if definition else []
     parts: tuple[tuple[Text, str, str | None], ...] = (
-        (Text("display name", "显示名称"), found.display_name, change.display_name or None),
-        (Text("remarks", "备注"), found.remarks, change.new_remarks),
+        (Text("display name", "显示名称"), found.display_name, display_name),
+        (Text("remarks", "备注"), found.remarks, remarks),
     )
     for name, old, new in parts:
         if new is not None and new != old:

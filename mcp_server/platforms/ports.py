@@ -75,6 +75,19 @@ class ClusterChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """The last update or deletion of a cluster or tag, that can be undone."""
+
+    kind: Literal["update", "delete"]
+    at: str
+    """When it was made, local to the project."""
+    now: Cluster
+    """As it stands, or stood when it was deleted."""
+    before: Cluster
+    """As it will stand again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A slice of a list, with the number of all that match."""
 
@@ -246,6 +259,15 @@ class SegmentPlatform(Protocol):
         ...
 
     async def delete(self, cluster: Cluster) -> None: ...
+
+    async def undoable(self, project_id: str, cluster: str) -> Undo:
+        """What `restore` would undo: of a deleted one, by its id or last name. NotFound where there is nothing;
+        NameTaken where the name is in use again."""
+        ...
+
+    async def restore(self, undo: Undo) -> Cluster:
+        """Undo it, under the same id. ChangedMeanwhile where something else was changed since."""
+        ...
 
     @property
     def import_folders(self) -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """Whatever is sent to a real tool, the answer is a valid result or an error that says what to do: never a bug."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,12 @@ VALID: dict[str, dict[str, Any]] = {
     "describe_data": {},
     "validate_definition": {"qp": small.BUYERS},
     "preview_definition": {"qp": small.BUYERS, "properties": ["city"], "include_sql": True},
+    "restore_cluster": {"cluster": "buyers", "dry_run": True},
     "create_cluster": {"cluster_name": "buyers", "display_name": "买家", "cluster_type": "cluster_by_static_condition", "qp": small.BUYERS},
     "get_cluster": {"cluster": "buyers"},
     "list_clusters": {},
     "update_cluster": {"cluster": "buyers", "remarks": "x"},
-    "delete_cluster": {"cluster": "buyers", "dry_run": True},
+    "delete_cluster": {"cluster": "ranks", "dry_run": True},
     "create_tag": {"cluster_name": "tiers", "display_name": "等级", "cluster_type": "tag_by_static_condition", "tag_qp": TIERS},
     "update_tag": {"cluster": "ranks", "remarks": "x"},
     "import_ids": {"display_name": "名单", "main_column_name": "city", "ids": ["上海", "北京"], "cluster_name": "listed"},
@@ -105,6 +107,8 @@ def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
     for tool in ("create_cluster", "create_tag"):
         result = anyio.run(made.call_tool, tool, VALID[tool])
         assert not result.is_error, result
+    touched = {"cluster": "buyers", "remarks": secrets.token_hex(4)}  # so that there is a change to undo
+    assert not anyio.run(made.call_tool, "update_cluster", touched).is_error
     others = [
         ("import_ids", VALID["import_ids"]),
         ("create_tag", VALID["create_tag"] | {"cluster_name": "ranks"}),

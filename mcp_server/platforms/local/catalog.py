@@ -23,6 +23,7 @@ from mcp_server.platforms.local.records import (
     ProjectRecord,
     VersionRecord,
 )
+from mcp_server.platforms.local.undoing import remember
 from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.suggest import nearest_named
@@ -342,6 +343,7 @@ class Catalog:
 
     def _write_change(self, db: sqlite3.Connection, before: ClusterRecord, after: ClusterRecord) -> None:
         moment = self.moment()
+        remember(db, before, "update", moment)
         other_meaning = after.definition_hash != before.definition_hash
         db.execute(
             "UPDATE cluster SET display_name = ?, remarks = ?, words = ?, definition = ?, definition_hash = ?,"
@@ -361,12 +363,13 @@ class Catalog:
     def delete_cluster(self, cluster_id: int, revision: int, allowed: Callable[[], None] = lambda: None) -> None:
         """Delete it, if it still is as the caller read it, and if `allowed`, asked inside the transaction, does not raise. Its jobs are asked to stop; its name is free at once.
 
-        The row and its versions stay in the file, unseen, so that a deletion can be undone one day.
+        The row and its versions stay in the file, unseen, so that a deletion can be undone (`undoing.py`).
         """
         with self.database.write() as db:
-            self._as_seen(cluster_id, revision)
+            before = self._as_seen(cluster_id, revision)
             allowed()
             moment = self.moment()
+            remember(db, before, "delete", moment)
             db.execute(
                 "UPDATE cluster SET deleted_at = ?, updated_at = ?, revision = revision + 1 WHERE id = ?",
                 (moment, moment, cluster_id),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from mcp_server.platforms.local import rows
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.job_store import JobStore
+from mcp_server.platforms.local.undoing import forget
 from mcp_server.platforms.local.workspace import GRACE
 
 KEEP_VERSIONS = 2
@@ -14,6 +15,9 @@ KEEP_DAYS = 30
 KEEP_GENERATIONS = 2
 KEEP_JOBS = timedelta(days=30)
 """Ended jobs stay this long; the newest of a cluster stays for ever."""
+
+KEEP_CHANGES = timedelta(days=30)
+"""What was changed or deleted can be undone this long."""
 
 _OLD_VERSIONS = (
     "DELETE FROM version WHERE EXISTS (SELECT 1 FROM version newer WHERE newer.cluster = version.cluster"
@@ -26,6 +30,8 @@ _OLD_VERSIONS = (
     " AND newer.local_day > version.local_day) < ?)"
     " AND NOT EXISTS (SELECT 1 FROM crowd_task WHERE crowd_task.cluster = version.cluster"
     " AND crowd_task.version = version.number)"
+    " AND NOT EXISTS (SELECT 1 FROM cluster c WHERE c.id = version.cluster AND c.version = version.number)"
+    " AND NOT EXISTS (SELECT 1 FROM cluster_change h WHERE h.cluster = version.cluster AND h.version = version.number)"
 )
 _OLD_GENERATIONS = (
     "DELETE FROM generation WHERE EXISTS (SELECT 1 FROM generation newer WHERE newer.project = generation.project"
@@ -46,11 +52,19 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
     replaced_before = rows.write_time(now - timedelta(seconds=GRACE))
     jobs.reap()
     with catalog.database.write() as db:
+        forget(db, rows.write_time(now - KEEP_CHANGES))
         db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before, KEEP_DAYS))
         db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before))
         db.execute(_OLD_JOBS, (rows.write_time(now - KEEP_JOBS),))
     with catalog.database.write():  # nothing is written; the lock keeps a file from being named while it is removed
         return catalog.workspace.sweep(_named(catalog), now=now.timestamp())
+
+
+def purge(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
+    """Give up at once all that was kept to undo changes and deletions; the files removed."""
+    with catalog.database.write() as db:
+        forget(db, catalog.moment())
+    return sweep(catalog, jobs)
 
 
 def _named(catalog: Catalog) -> frozenset[str]:

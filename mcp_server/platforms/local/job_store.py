@@ -27,6 +27,10 @@ STOPPED = {
         "计算已停止：定义或数据已变化，由新的计算取代。",
     ),
     "deleted": Text("It was stopped, because the cluster was deleted.", "计算已停止：该分群已被删除。"),
+    "restored": Text(
+        "It was stopped, because an earlier state of the cluster was restored.",
+        "计算已停止：该分群已恢复为先前的状态。",
+    ),
     "closed": Text(
         "It was interrupted, because the server was stopped. Refresh again.", "服务已停止，计算中断。请重新刷新。"
     ),
@@ -222,6 +226,9 @@ class JobStore:
                 return False
             if found["deleted_at"] is not None:
                 self._end(db, job_id, "interrupted", Interrupted.code, STOPPED["deleted"])
+                return False
+            if found["stop"] == "restored":
+                self._end(db, job_id, "interrupted", Interrupted.code, STOPPED["restored"])
                 return False
             if found["current_job"] is not None and found["current_job"] > job_id:
                 self._end(db, job_id, "done", version=found["current"])

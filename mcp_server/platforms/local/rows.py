@@ -15,12 +15,15 @@ from mcp_server.platforms.local.records import (
 from mcp_server.qp.metadata import Metadata
 from mcp_server.text import Text
 
-CLUSTER = (
+_ANY_CLUSTER = (
     "SELECT c.*, v.number AS v_number, v.file, v.users_num, v.computed_at, v.duration, v.generation, v.job, v.facts,"
     " v.definition_hash AS v_definition_hash, v.local_day"
-    " FROM cluster c LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.deleted_at IS NULL"
+    " FROM cluster c LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.deleted_at IS"
 )
+CLUSTER = f"{_ANY_CLUSTER} NULL"
 """Reads `cluster` rows; conditions on `c` are added with AND."""
+DELETED = f"{_ANY_CLUSTER} NOT NULL"
+"""The same for those that were deleted."""
 
 
 def write_time(moment: datetime) -> str:

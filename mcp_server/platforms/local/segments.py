@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engine.answering import AnyPlan, compile_any
 from mcp_server.engine.duck import Engine
-from mcp_server.errors import ClusterInUse, NotRefreshable
+from mcp_server.errors import ChangedMeanwhile, ClusterInUse, NotRefreshable
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.allowed_files import AllowedFiles
 from mcp_server.platforms.local.catalog import Catalog
@@ -21,6 +21,7 @@ from mcp_server.platforms.local.previewing import Look, Previewer
 from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
 from mcp_server.platforms.local.sql_looking import SqlLooker
 from mcp_server.platforms.local.tasks import Tasks
+from mcp_server.platforms.local.undoing import CHANGED, check_name, last_change, undo_change
 from mcp_server.platforms.ports import (
     Cluster,
     ClusterChanges,
@@ -32,6 +33,7 @@ from mcp_server.platforms.ports import (
     OnProgress,
     Page,
     Preview,
+    Undo,
 )
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import from_written, hash_any, value_type_any, written
@@ -191,6 +193,18 @@ class LocalSegments:
         record = self._catalog.cluster(int(cluster.cluster_id))
         self._catalog.delete_cluster(record.id, cluster.revision, lambda: self._unused(record))
 
+    async def undoable(self, project_id: str, cluster: str) -> Undo:
+        found = last_change(self._catalog, project_id, cluster)
+        check_name(self._catalog, found)
+        at = local_time(found.at, self._catalog.generation(project_id).metadata)
+        return Undo(found.kind, at, self._told(found.now, None, NOTHING), self._told(found.before, None, NOTHING))
+
+    async def restore(self, undo: Undo) -> Cluster:
+        found = last_change(self._catalog, undo.now.project_id, undo.now.cluster_id)
+        if found.now.revision != undo.now.revision:
+            raise ChangedMeanwhile(CHANGED.format(name=undo.now.cluster_name))
+        return self._seen([undo_change(self._catalog, found)])[0]
+
     def _unused(self, record: ClusterRecord) -> None:
         """ClusterInUse where others rest on it."""
         users = listed([same(name) for name in self._known.users_of(record)])
@@ -311,6 +325,11 @@ class LocalSegments:
         if any(stale) and moves(record.cluster_type) and not self._read_only and _worth_trying(record, generation, job):
             self._jobs.start_background(record.id)
             job = self._jobs.store.latest(record.id)
+        return self._told(record, job, stale)
+
+    def _told(self, record: ClusterRecord, job: JobRecord | None, stale: Text) -> Cluster:
+        """A cluster as a record and its last job tell it; `stale` says why it is out of date."""
+        generation = self._catalog.generation(record.project)
         current = record.current
         progress, failure = _progress(record, job)
         return Cluster(
