@@ -85,7 +85,7 @@ def test_every_measure_has_a_case(word: str) -> None:
     assert any(part.get("analysis") == word for part in PARTS)
 
 
-@pytest.mark.parametrize("key", [*words.OLD_KEYS, *words.DISPLAY_KEYS])
+@pytest.mark.parametrize("key", [*words.OLD_KEYS, *sorted(words.DISPLAY_KEYS)])
 def test_every_key_of_the_vendor_that_is_read_over_has_a_case(key: str) -> None:
     assert any(key in part for part in PARTS)
 
