@@ -14,8 +14,10 @@ from mcp_server.front.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 
 BASELINE = Path(__file__).with_name("budget.json")
-HARD_LIMIT = 6000
+HARD_LIMIT = 6500
 GROWTH = 1.05
+MOST_CHARACTERS = 16_000
+"""Of one tool's input schema."""
 
 
 @cache
@@ -44,7 +46,12 @@ def measured() -> dict[str, int]:
 
 def test_the_tools_stay_within_their_budget() -> None:
     now, baseline = measured(), json.loads(BASELINE.read_text(encoding="utf-8"))
-    assert set(now) == set(baseline)
+    assert set(now) == set(baseline) - {"session"}  # that is counted in tests/test_session_budget.py
     grown = {side: (baseline[side], count) for side, count in now.items() if count > baseline[side] * GROWTH}
     assert grown == {}, f"more than 5 % over the baseline; if that is meant, put {now} into budget.json"
     assert now["input"] < HARD_LIMIT
+
+
+def test_no_schema_is_longer_than_clients_take() -> None:
+    longest = max((len(json.dumps(tool_document(o)["inputSchema"], ensure_ascii=False)), o.name) for o in OPERATIONS)
+    assert longest[0] < MOST_CHARACTERS, longest
