@@ -38,6 +38,8 @@ class App:
     """Waits for the computations that this process has started and that still run; how many there were."""
     tidy: Callable[[], None]
     """Removes what dead processes left in the workspace."""
+    purge: Callable[[], tuple[str, ...]]
+    """Gives up what was kept to undo changes and deletions; the files removed."""
     tokens: "Tokens"
     """Who may come over HTTP."""
     handed: "HandedFiles"
@@ -92,7 +94,17 @@ def build(settings: Settings) -> App:
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )
-    return App(settings, deps, local.finish, local.tidy, local.tokens, local.handed, local.catalog_answers, local.close)
+    return App(
+        settings,
+        deps,
+        local.finish,
+        local.tidy,
+        local.purge,
+        local.tokens,
+        local.handed,
+        local.catalog_answers,
+        local.close,
+    )
 
 
 def _static(tokens: "Tokens") -> "Verify":
@@ -120,6 +132,7 @@ class _Local:
     ledger: Ledger
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
+    purge: Callable[[], tuple[str, ...]]
     tokens: "Tokens"
     handed: "HandedFiles"
     catalog_answers: Callable[[], object]
@@ -135,7 +148,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
     from mcp_server.platforms.local.handed import HandedFiles
-    from mcp_server.platforms.local.housekeeping import sweep
+    from mcp_server.platforms.local.housekeeping import purge, sweep
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.ledger import LocalLedger
@@ -179,6 +192,7 @@ def _open_local(settings: Settings) -> _Local:
         ledger,
         finish,
         tidy,
+        lambda: purge(catalog, jobs.store),
         Tokens(catalog),
         HandedFiles(catalog),
         lambda: catalog.database.row("SELECT 1 FROM project"),

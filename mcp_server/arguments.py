@@ -86,6 +86,9 @@ COMMANDS: Mapping[str, Command] = {
         _value("--since", "TIME", "only from this time on: 2026-07-01", "仅此时间之后：2026-07-01"),
         _flag("--json", "one JSON object a line", "每行一个 JSON 对象"),
     )),
+    "purge": Command(Text("Give up what is kept to undo changes and deletions.", "清除为撤销修改和删除而保留的数据。"), (
+        _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
+    )),
     "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
         _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",
                required=True),

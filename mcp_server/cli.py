@@ -92,6 +92,7 @@ def _settings(arguments: Arguments) -> Settings:
     allowed = tuple(getattr(arguments, "allow_dir", ()))
     given = Given(arguments.workspace, project, arguments.language, read_only, allowed, consent)
     settings = read_settings(os.environ, given)
+    os.umask(0o077)  # what this process writes, also through libraries, is its user's own
     for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES}):
         _complain(warning.say(settings.language))
     return settings
@@ -195,6 +196,12 @@ def _log(arguments: Arguments) -> int:
             as_json=arguments.json,
         ),
     )
+
+
+def _purge(arguments: Arguments) -> int:
+    from mcp_server.overseeing import purge
+
+    return _with_app(arguments, lambda app: purge(app, yes=arguments.yes))
 
 
 def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
@@ -324,6 +331,7 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "pending": _pending,
     "approve": _approve,
     "log": _log,
+    "purge": _purge,
     "load": _load,
     "demo": _demo,
     "tools": _tools,

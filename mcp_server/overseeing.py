@@ -29,6 +29,12 @@ _NONE_PENDING: Final = Text("Nothing waits for approval.", "没有待批准的�
 _APPROVE: Final = Text("Approve with: fenqun approve ID", "批准：fenqun approve 编号")
 _WHO: Final = Text("{id}: {tool}, asked for by {name} ({known}) at {at}, until {until}",
                    "{id}：{tool}，由 {name}（{known}）于 {at} 发起，{until} 前有效")  # fmt: skip
+_WOULD_PURGE: Final = Text(
+    "Changes and deletions made so far could not be undone any more; the members of deleted clusters are removed.",
+    "此前的修改和删除将无法撤销，已删除分群的成员数据会被清除。",
+)
+_NOT_PURGED: Final = Text("Nothing was removed. (Without a terminal: --yes)", "未清除任何数据。（无终端时请用 --yes）")
+_PURGED: Final = Text("Done; files removed: {n}.", "已完成；清除的文件数：{n}。")
 _NONE_LOGGED: Final = Text("Nothing is logged.", "没有日志记录。")
 _SINCE: Final = Text(
     "--since is a date or a time: 2026-07-01 or 2026-07-01T08:00.",
@@ -115,6 +121,17 @@ async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
         result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
         await app.finish(bar.report)
     return rendering.structured(result)
+
+
+def purge(app: "App", *, yes: bool) -> list[str]:
+    """`fenqun purge`: ask, then give up what was kept to undo changes and deletions."""
+    import anyio
+
+    language = app.settings.language
+    question = Question("", _WOULD_PURGE.say(language), 0)
+    if anyio.run(asker(language, yes=yes), question) is not Answer.YES:
+        return [_NOT_PURGED.say(language)]
+    return [_PURGED.format(n=len(app.purge())).say(language)]
 
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:

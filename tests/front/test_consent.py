@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, ErrorData, InputRequiredResult
 
 from mcp_server.app import App, build
+from mcp_server.errors import ApprovalNeeded
+from mcp_server.operations.acting import carry_out
+from mcp_server.operations.operation import Deps, Result
+from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
+from tests.ledgers import bare
 from tests.operations.desk import STATIC, Watch, check_chinese
 
 MODES = ("legacy", "auto")
@@ -311,3 +317,23 @@ def test_never_asks_nobody_and_is_logged_as_that(made_once: Path, tmp_path: Path
     for app in opened(made_once, tmp_path, consent="never"):
         assert not run(app, "auto", None, delete).is_error
         assert acts(app)[0] == ("delete_cluster", "never", "done")
+
+
+def test_every_tool_that_destroys_is_held_back_in_the_one_place_where_tools_are_called() -> None:
+    """Whatever its dry run says: without anybody to ask, the act itself does not run."""
+    ran = []
+    for original in OPERATIONS:
+
+        async def probe(params: Any, deps: Deps, name: str = original.name) -> Result:
+            if not params.dry_run:
+                ran.append(name)
+            return Result(message="would")
+
+        if original.effect.destroys:
+            held = replace(original, run=probe)
+            params = original.params.model_construct(
+                **dict.fromkeys(original.params.model_fields, "") | {"dry_run": False}
+            )
+            with pytest.raises(ApprovalNeeded):
+                anyio.run(carry_out, held, params, {}, bare())
+    assert ran == []

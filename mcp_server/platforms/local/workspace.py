@@ -89,9 +89,9 @@ class Workspace:
         """
         workspace = cls(path.expanduser().absolute())
         with explained(workspace.root):
-            workspace.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name in FOLDERS:
-                (workspace.root / name).mkdir(mode=0o700, exist_ok=True)
+            for folder in (workspace.root, *(workspace.root / name for name in FOLDERS)):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(folder)
             workspace._lock.acquire()
         return workspace
 
@@ -207,6 +207,13 @@ class Workspace:
             # Removed while held: who opened the file just now finds it unlinked and makes a new one.
             _remove(path)
             lock.release()
+
+
+def _make_private(folder: Path) -> None:
+    """Only its owner may look into it. A folder of somebody else, which we may merely use, stays as it is."""
+    with suppress(PermissionError):
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
 
 
 def _entries(folder: Path) -> list[Path]:
