@@ -103,7 +103,7 @@ def _serve(arguments: Arguments) -> int:
     from mcp_server.front.stdio import log_to_stderr, serve
 
     settings = _settings(arguments)
-    http = http_settings(os.environ, arguments) if arguments.http else None
+    http = http_settings(os.environ, arguments)
     log_to_stderr(access=arguments.http)
     app = build(settings)
     try:

@@ -49,6 +49,10 @@ _BAD_PROJECT = Text(
     "--project {got} is neither a project id nor all, or all stands beside others.",
     "--project {got} 既不是项目编号也不是 all，或 all 与其他项目同时出现。",
 )
+_ONLY_HTTP = Text("{names} goes with --http.", "{names} 需与 --http 一起使用。")
+_ONLY_STDIO = Text(
+    "--legacy-stdio is for stdio, and does not go with --http.", "--legacy-stdio 仅用于 stdio，不能与 --http 一起使用。"
+)
 _BAD_DAYS = Text("--days is a whole number from 1.", "--days 应为从 1 开始的整数。")
 _MADE = Text(
     "The token of {name} ({reach}) is shown this once; only its hash is kept:",
@@ -62,8 +66,22 @@ _SINCE = Text("revoked {day}", "{day} 吊销")
 _ALL = Text("all", "全部")
 
 
-def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings:
-    """What the command line and the environment say. ConfigurationError where they don't fit together."""
+def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings | None:
+    """What the command line and the environment say; None for stdio. ConfigurationError where they don't fit together."""
+    options = {
+        "--host": arguments.host,
+        "--port": arguments.port,
+        "--allow-host": arguments.allow_host,
+        "--public-url": arguments.public_url,
+        "--auth": arguments.auth,
+    }
+    stray = [name for name, said in options.items() if said]
+    if not arguments.http and stray:
+        _refuse(_ONLY_HTTP.format(names=", ".join(stray)))
+    if not arguments.http:
+        return None
+    if arguments.legacy_stdio:
+        _refuse(_ONLY_STDIO)
     given = GivenHttp(arguments.host, arguments.port, tuple(arguments.allow_host), arguments.public_url, arguments.auth)
     return read_http_settings(environment, given)
 

@@ -72,6 +72,16 @@ def test_a_server_does_not_start_where_tokens_exist_and_nothing_says_whether_the
     assert "--auth token" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["--auth", "token"], ["--port", "80"], ["--allow-host", "x"], ["--http", "--legacy-stdio"]]
+)
+def test_options_of_one_transport_do_not_go_with_the_other(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", *words]) == 2
+    assert "--http" in capsys.readouterr().err
+
+
 def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

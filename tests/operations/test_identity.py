@@ -13,7 +13,8 @@ from mcp_server.operations.identity import Identity, system_user
 from mcp_server.operations.operation import Deps, Operation
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.operations.schema import input_schema
-from tests.operations.desk import Desk, check_error
+from tests import small
+from tests.operations.desk import DYNAMIC, Desk, check_error
 
 WRITING = [o for o in OPERATIONS if o.effect.writes]
 
@@ -111,3 +112,17 @@ def test_reach_is_what_it_says() -> None:
     may: Callable[[str], bool] = Identity(projects=frozenset({"1"})).may_use
     assert (may("1"), may("2"), Identity().may_use("2")) == (True, False, True)
     assert not Identity(projects=frozenset()).may_use("1")
+
+
+def test_whoever_may_only_read_starts_no_computation_and_waits_in_the_same_queue(desk: Desk) -> None:
+    desk.create("buyers", small.BUYERS, DYNAMIC)
+    desk("refresh_cluster", cluster="buyers")
+    desk.load_again()
+    before = desk.jobs()
+    reading = replace(desk.app, deps=desk.app.deps.seen_by(Identity("kim", "token", may_write=False)))
+    exported = Desk(reading)("export_users", cluster="buyers")
+    assert exported.fresh is False
+    assert desk.jobs() == before
+    segments: Any = desk.app.deps.segments
+    assert reading.deps.segments._tasks is segments._tasks  # type: ignore[attr-defined]
+    assert desk("export_users", cluster="buyers").fresh is True

@@ -1,6 +1,7 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path as FilePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -86,9 +87,8 @@ class LocalSegments:
         self.sql_look = SqlLooker(catalog, engine)
 
     def only_reading(self) -> "LocalSegments":
-        files = self._imports.files
-        reader = LocalSegments(self._catalog, self._engine, self._jobs, self._known, files, read_only=True)
-        reader.sql_look = self.sql_look  # with what it remembers
+        reader = copy(self)  # with the same parts: one queue for the engine, one memory of what was looked at
+        reader._read_only = True  # noqa: SLF001 - our own copy
         return reader
 
     @property
