@@ -88,6 +88,7 @@ def build(settings: Settings) -> App:
         crowds=local.crowds,
         calls=local.calls,
         ledger=local.ledger,
+        exports=local.handed,
         consenting=Consenting(settings.consent),
         language=settings.language,
         project_id=settings.project_id,
