@@ -7,6 +7,8 @@ takes milliseconds; the engine starts with the first query, the protocol with `s
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_server.operations.consenting import Consenting
@@ -23,9 +25,18 @@ if TYPE_CHECKING:
     from mcp_server.front.http.gate import Gate
     from mcp_server.front.http.limits import Limits
     from mcp_server.front.server import FenqunServer
+    from mcp_server.gateway.asgi import Gateway
+    from mcp_server.gateway.faults import Faults
+    from mcp_server.gateway.house import Limits as GatewayLimits
+    from mcp_server.gateway.keys import Keys
+    from mcp_server.gateway_settings import GatewaySettings
     from mcp_server.http_settings import HttpSettings
     from mcp_server.platforms.local.handed import HandedFiles
+    from mcp_server.platforms.local.querying import LocalQueries
     from mcp_server.platforms.local.tokens import Tokens
+
+
+_NOW = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,8 @@ class App:
     """Who may come over HTTP."""
     handed: "HandedFiles"
     """Files that come and go over HTTP."""
+    queries: "LocalQueries"
+    """SQL with any columns, for the gateway."""
     alive: Callable[[], object]
     """Raises FenqunError where the workspace can no longer be used."""
     close: Callable[[], None]
@@ -71,6 +84,23 @@ class App:
         )
         return application(OPERATIONS, self.deps, self.handed, door, alive=self.alive)
 
+    def gateway(
+        self,
+        settings: "GatewaySettings",
+        keys: "Keys",
+        *,
+        clock: Callable[[], datetime] = _NOW,
+        faults: "Faults | None" = None,
+        limits: "GatewayLimits | None" = None,
+    ) -> "Gateway":
+        """The local platforms in the vendors' wire formats, as an ASGI application. `faults` is for tests."""
+        from mcp_server.gateway.asgi import Gateway
+        from mcp_server.gateway.house import House, Limits
+
+        return Gateway(
+            House(self.deps, keys, clock, self.queries, self.handed, limits or Limits()), settings.names, faults
+        )
+
     def _verify(self, settings: "HttpSettings") -> "Verify | None":
         from mcp_server.front.http.oauth import JwtVerifier, Keys
 
@@ -88,7 +118,6 @@ def build(settings: Settings) -> App:
         crowds=local.crowds,
         calls=local.calls,
         ledger=local.ledger,
-        exports=local.handed,
         consenting=Consenting(settings.consent),
         language=settings.language,
         project_id=settings.project_id,
@@ -103,6 +132,7 @@ def build(settings: Settings) -> App:
         local.purge,
         local.tokens,
         local.handed,
+        local.queries,
         local.catalog_answers,
         local.close,
     )
@@ -136,6 +166,7 @@ class _Local:
     purge: Callable[[], tuple[str, ...]]
     tokens: "Tokens"
     handed: "HandedFiles"
+    queries: "LocalQueries"
     catalog_answers: Callable[[], object]
     close: Callable[[], None]
 
@@ -153,6 +184,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.ledger import LocalLedger
+    from mcp_server.platforms.local.querying import LocalQueries
     from mcp_server.platforms.local.segments import COMPUTING, LocalSegments
     from mcp_server.platforms.local.tokens import Tokens
     from mcp_server.platforms.local.workspace import Workspace
@@ -185,10 +217,9 @@ def _open_local(settings: Settings) -> _Local:
 
     files = AllowedFiles([workspace.imports, *settings.allow_dirs])
     segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
-    crowds = LocalCrowds(catalog, engine, segments, read_only=settings.read_only)
     return _Local(
         segments,
-        crowds,
+        LocalCrowds(catalog, engine, segments, read_only=settings.read_only),
         LocalCalls(catalog, engine),
         ledger,
         finish,
@@ -196,6 +227,7 @@ def _open_local(settings: Settings) -> _Local:
         lambda: purge(catalog, jobs.store),
         Tokens(catalog),
         HandedFiles(catalog),
+        LocalQueries(catalog, engine, known, segments.tasks),
         lambda: catalog.database.row("SELECT 1 FROM project"),
         close,
     )

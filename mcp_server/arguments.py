@@ -57,6 +57,16 @@ COMMANDS: Mapping[str, Command] = {
         _value("--auth", "none|token|oauth", "how callers prove who they are", "调用方的认证方式"),
         _flag("--legacy-stdio", "for clients that discover and then initialize", "用于先 discover 再 initialize 的客户端"),
     )),
+    "gateway": Command(Text("Serve the local platforms in the vendors' own wire formats.", "以各厂商的接口格式提供本地平台服务。"), (
+        _READ_ONLY,
+        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
+        _value("--port", "PORT", "8992 by default", "默认为 8992"),
+        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
+               action="append", default=[]),
+        _value("--tls-cert", "FILE", "certificate (PEM)", "证书文件（PEM）"),
+        _value("--tls-key", "FILE", "its key (PEM)", "证书的私钥文件（PEM）"),
+        _flag("--open-to-network", "let other machines in; needs the certificate", "允许其他机器访问，须配置证书"),
+    )),
     "token": Command(Text("Access tokens for HTTP.", "HTTP 访问令牌。"), (
         Option("action", Text("add, list or revoke", "add（创建）、list（列出）或 revoke（吊销）"),
                {"choices": ("add", "list", "revoke")}),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mcp_server.arguments import language_in, parser
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front import rendering
+from mcp_server.gateway_commands import gateway_settings, serve_gateway
+from mcp_server.gateway_settings import GATEWAY_VARIABLES
 from mcp_server.http_commands import http_settings, serve_http, token
 from mcp_server.http_settings import HTTP_VARIABLES
 from mcp_server.settings import VARIABLES, Given, Settings, language_of, read_settings, unknown_variables
@@ -93,7 +95,7 @@ def _settings(arguments: Arguments) -> Settings:
     given = Given(arguments.workspace, project, arguments.language, read_only, allowed, consent)
     settings = read_settings(os.environ, given)
     os.umask(0o077)  # what this process writes, also through libraries, is its user's own
-    for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES}):
+    for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES, **GATEWAY_VARIABLES}):
         _complain(warning.say(settings.language))
     return settings
 
@@ -114,6 +116,22 @@ def _serve(arguments: Arguments) -> int:
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
         serve(app.server(), app.close, discover=not arguments.legacy_stdio)
+    finally:
+        app.close()
+    return 0
+
+
+def _gateway(arguments: Arguments) -> int:
+    from mcp_server.app import build
+    from mcp_server.front.stdio import log_to_stderr
+
+    settings = _settings(arguments)
+    where = gateway_settings(os.environ, arguments)
+    log_to_stderr(access=True)
+    app = build(settings)
+    try:
+        app.tidy()
+        serve_gateway(app, where, _complain)
     finally:
         app.close()
     return 0
@@ -326,6 +344,7 @@ def _schemas(arguments: Arguments) -> int:
 
 _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "serve": _serve,
+    "gateway": _gateway,
     "token": _token,
     "call": _call,
     "pending": _pending,

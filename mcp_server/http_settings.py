@@ -120,8 +120,8 @@ def read_http_settings(environment: Mapping[str, str], given: GivenHttp = GivenH
     public = _url("--public-url / FENQUN_PUBLIC_URL", said("FENQUN_PUBLIC_URL", given.public_url))
     settings = HttpSettings(
         host=said("FENQUN_HTTP_HOST", given.host).strip("[]") or "127.0.0.1",
-        port=_port(said("FENQUN_HTTP_PORT", given.port) or "8000"),
-        allow_hosts=tuple(_host(name.strip()) for name in hosts),
+        port=port_number(said("FENQUN_HTTP_PORT", given.port) or "8000"),
+        allow_hosts=tuple(host_name(name.strip()) for name in hosts),
         public_url=public,
         auth=_AUTHS.get(auth, "none"),
         auth_is_said=bool(auth),
@@ -181,13 +181,13 @@ def _url(where: str, said: str) -> str:
     return said.rstrip("/")
 
 
-def _port(said: str) -> int:
+def port_number(said: str) -> int:
     if not (said.isascii() and said.isdigit() and len(said) <= 5 and int(said) <= 65535):
         raise _wrong("--port / FENQUN_HTTP_PORT", said, Text("a whole number, 0 to 65535", "0 至 65535 的整数"))
     return int(said)
 
 
-def _host(said: str) -> str:
+def host_name(said: str) -> str:
     if not _HOST.fullmatch(said):
         legal = Text(
             "a host name such as fenqun.example.com, without port", "主机名，例如 fenqun.example.com，不含端口"

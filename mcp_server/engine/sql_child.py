@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mcp_server.engine.sql_engine_tree import refusals
+from mcp_server.engine.sql_lines import json_lines
 from mcp_server.engine.sql_pipe import Outlet, Request
-from mcp_server.engine.sql_result import Finding, chunks, collect, kept_type, reduce, shape_of
+from mcp_server.engine.sql_result import Finding, Shape, chunks, collect, kept_type, reduce, shape_of
 from mcp_server.engine.sql_views import open_project
 from mcp_server.engine.sql_words import table_names
 
@@ -106,8 +107,11 @@ def _read(connection: "DuckDBPyConnection", request: Request, outlet: Outlet) ->
         explained.findings += shape.findings(request.columns)
         if not explained.findings and not request.only_bind:
             with _Progress(connection, outlet):
-                collect(connection, request, shape)
-    if explained.findings or request.only_bind:
+                if not request.columns:
+                    _send_all(connection, request, outlet, shape)
+                else:
+                    collect(connection, request, shape)
+    if explained.findings or request.only_bind or not request.columns:
         return explained.findings
     counts, findings = reduce(connection, request, shape)
     if counts["rows"] > request.rows:
@@ -122,6 +126,18 @@ def _send(connection: "DuckDBPyConnection", request: Request, outlet: Outlet, co
         outlet.send("rows", chunk)
     kind = kept_type(connection) if request.columns > 1 else ""
     outlet.tell("done", {**counts, "type": kind})
+
+
+def _send_all(connection: "DuckDBPyConnection", request: Request, outlet: Outlet, shape: Shape) -> None:
+    """The rows of a query as they come."""
+    total = 0
+    for count, chunk in json_lines(connection, request.sql):
+        total += count
+        if total > request.rows:
+            outlet.tell("failed", {"kind": "rows"})
+            return
+        outlet.send("rows", chunk)
+    outlet.tell("done", {"rows": total, "type": "", "names": list(shape.names)})
 
 
 class _Explained:

@@ -50,8 +50,8 @@ class CheckedSql:
     sql: str
     """As it was written."""
     project_id: str
-    columns: Literal[1, 2]
-    """1: a cluster, `#user_id`. 2: a tag, `#user_id` and the value."""
+    columns: Literal[0, 1, 2]
+    """1: a cluster, `#user_id`. 2: a tag, `#user_id` and the value. 0: a query, any columns."""
     clusters: frozenset[str] | None
     """Clusters and tags that it reads by name, exactly as written; None where it may read any of them."""
     parameters: Mapping[str, DayRange]
@@ -74,12 +74,12 @@ def check_sql(
     sql: str,
     project_id: str,
     *,
-    columns: Literal[1, 2],
+    columns: Literal[0, 1, 2],
     parameters: Mapping[str, DayRange] | None = None,
     path: str = "/sql",
     parameters_path: str = "/parameters",
 ) -> CheckedSql:
-    """Check SQL of a cluster (`columns=1`) or a tag (`columns=2`) of a project (qp.md section 5).
+    """Check SQL of a cluster (`columns=1`), a tag (`columns=2`) or a query (`columns=0`) of a project (qp.md section 5).
 
     InvalidDefinition carries all that is wrong with it, each with its place. What only the engine knows (columns, types)
     is found by `sql_run.bind_sql`.
@@ -134,7 +134,7 @@ class _Check:
     """One run over one text; problems are collected in the order of their places."""
 
     project_id: str
-    columns: Literal[1, 2]
+    columns: Literal[0, 1, 2]
     path: str
     statement: Template
     clusters: frozenset[str] | None = frozenset()
@@ -198,7 +198,7 @@ class _Check:
     def _of_result(self, root: "exp.Expr") -> Iterator[Problem]:
         """The columns of the result, where the text alone tells them."""
         columns = result_columns(root)
-        if columns is None:
+        if columns is None or not self.columns:
             return
         if len(columns) != self.columns:
             yield self._problem(

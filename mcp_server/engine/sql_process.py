@@ -57,6 +57,8 @@ class Answer:
         self.findings: list[Finding] | None = None
         self.failed: dict[str, str] | None = None
         self.kept = ""
+        self.names: tuple[str, ...] = ()
+        """Of a query: its columns."""
         self.counts: dict[str, int] | None = None
 
     def take(self, kind: str, payload: bytes) -> None:
@@ -73,6 +75,7 @@ class Answer:
             self.failed = value
         else:
             self.kept = str(value.pop("type"))
+            self.names = tuple(map(str, value.pop("names", ())))
             self.counts = {key: int(number) for key, number in value.items()}
 
     @property

@@ -24,7 +24,7 @@ from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
 from mcp_server.text import Text, same
 
-__all__ = ["SqlLimits", "SqlOutcome", "bind_sql", "run_sql"]
+__all__ = ["SqlLimits", "SqlOutcome", "bind_sql", "query_sql", "run_sql"]
 
 _PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)"
 _KEPT = re.compile(r"VARCHAR|BOOLEAN|BIGINT|DOUBLE|TIMESTAMP|DECIMAL\(\d+,(\d+)\)")
@@ -91,6 +91,35 @@ def run_sql(
     return outcome
 
 
+def query_sql(
+    checked: CheckedSql,
+    data: DataFile,
+    clusters: Mapping[str, Path],
+    *,
+    zone: str,
+    today: date,
+    out: Path,
+    limits: SqlLimits = DEFAULT_LIMITS,
+    control: Control,
+) -> tuple[str, ...]:
+    """Write the rows of a query (`columns=0`) to a file, one JSON array a line; the names of its columns.
+
+    Blocks until the end, and raises as `run_sql` does.
+    """
+    try:
+        with out.open("wb") as sink:
+            answer = Answer(sink, control)
+            exchange(_request(checked, data, clusters, zone, today, limits), limits, control, answer)
+        _raise_findings(checked, answer.findings)
+        _counts(answer, limits)
+    except BaseException as error:
+        out.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            _raise_full(error)
+        raise
+    return answer.names
+
+
 def bind_sql(
     checked: CheckedSql,
     data: DataFile,
@@ -152,17 +181,23 @@ def _chosen(checked: CheckedSql, clusters: Mapping[str, Path]) -> list[tuple[str
 
 
 def _outcome(answer: Answer, limits: SqlLimits) -> SqlOutcome:
-    """The counts; QueryFailed where the process did not come to them."""
-    if answer.failed is not None or answer.counts is None:
-        raise failure(answer.failed or {"kind": "broken"}, limits)
+    """The counts with the type of the values. QueryFailed."""
+    counts = _counts(answer, limits)
     scale = _KEPT.fullmatch(answer.kept)
     if answer.kept and scale is None:
         raise failure({"kind": "broken"}, limits)
     return SqlOutcome(
-        **answer.counts,
+        **counts,
         value_type=_VALUE_TYPES.get(answer.kept, "number") if answer.kept else None,
         scale=int(scale[1]) if scale and scale[1] else 0 if answer.kept == "BIGINT" else None,
     )
+
+
+def _counts(answer: Answer, limits: SqlLimits) -> dict[str, int]:
+    """The counts that end an answer; QueryFailed where the process did not come to them."""
+    if answer.failed is not None or answer.counts is None:
+        raise failure(answer.failed or {"kind": "broken"}, limits)
+    return answer.counts
 
 
 def _raise_findings(checked: CheckedSql, found: list[Finding] | None) -> None:

@@ -120,7 +120,7 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
     now = deps.crowds.now(project)
     told = findings(validity_warnings(new, now), repairs, deps)
     if new == old:
-        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run).as_idle()
+        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run)
     if task.state == "ended" and new.state(now) == "ended":
         raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
     await _must_be_free(task, new, deps)
@@ -140,8 +140,7 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
             dry_run=True,
             changes=changes,
             **told,
-        ).resting_on(_stamp(task), *changes)
-    deps.still(_stamp(task))
+        )
     changed = await deps.crowds.update(task, new, on_progress=deps.report)
     return done(changed, _UPDATED, _LOOK, deps, **told, changes=changes)
 
@@ -202,8 +201,7 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
             dry_run=True,
             notes=notes(crowd, task.validity, now, deps),
             **_counts(drift),
-        ).resting_on(_stamp(task), drift.joined, drift.left)
-    deps.still(_stamp(task))
+        )
     loaded, drift = await deps.crowds.reload(task, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
     return done(
@@ -214,11 +212,6 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
         notes=notes(crowd, task.validity, now, deps),
         **_counts(drift),
     )
-
-
-def _stamp(task: CrowdTask) -> str:
-    """Stands for the task as it is now."""
-    return f"{task.task_id}@{task.revision}"
 
 
 def _counts(drift: Drift) -> dict[str, int]:
@@ -251,8 +244,7 @@ async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> Crow
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=task_row(task),
             dry_run=True,
-        ).resting_on(_stamp(task))
-    deps.still(_stamp(task))
+        )
     await deps.crowds.delete(task)
     return done(task, _DELETED, NOTHING, deps)
 

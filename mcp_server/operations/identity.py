@@ -9,9 +9,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Literal
 
-Known = Literal["system", "loopback", "token", "oauth"]
+Known = Literal["system", "loopback", "token", "oauth", "gateway"]
 """How a caller is known: he started this process himself; he came over HTTP from this machine, without a token;
-by a static token; by the token of an authorization server."""
+by a static token; by the token of an authorization server; by the credentials of the gateway."""
 
 
 def system_user() -> str:

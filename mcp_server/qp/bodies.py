@@ -172,6 +172,11 @@ def _unknown(key: object, root: Path) -> Problem:
     )
 
 
+def mended(text: str) -> object:
+    """JSON text as a value, commas mended; the text itself where it stays unreadable."""
+    return _parsed(text, ())[0]
+
+
 def _parsed(raw: object, root: Path) -> tuple[object, tuple[Repair, ...]]:
     """JSON text as a value, commas mended; anything else, and text that stays unreadable, as it is."""
     if not isinstance(raw, str) or len(raw) > MAX_CHARACTERS:

@@ -66,6 +66,8 @@ def bound(host: str, port: int) -> socket.socket:
         raise ConfigurationError(
             _CANNOT.format(host=shorten(host), port=port, reason=reason), next_step=_OTHER_PORT
         ) from error
+    # Accepted connections inherit it; without it an answer of two pieces waits 40 ms for an acknowledgement.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.setblocking(False)
     return made
 

@@ -22,19 +22,34 @@ BELOW: dict[str, set[str]] = {
     "operations": BASE | {"qp", "calls", "platforms"},
     "web": BASE | {"qp"},
     "front": BASE | {"", "qp", "calls", "operations", "web"},
+    "gateway": BASE | {"qp", "calls", "platforms", "operations", "web", "gateway_settings"},
     "data": {"engine"},
     "credentials": BASE,
     "settings": BASE | {"qp", "credentials"},
     "http_settings": BASE | {"qp"},
+    "gateway_settings": BASE | {"qp", "http_settings"},
+    "gateway_commands": BASE | {"app", "gateway", "gateway_settings", "web"},
     "http_commands": BASE | {"app", "front", "platforms", "http_settings", "web"},
     "arguments": {"", "text"},
     "terminal": {"text"},
-    "app": BASE | {"qp", "engine", "platforms", "operations", "front", "settings", "credentials", "http_settings"},
+    "app": BASE
+    | {
+        "qp",
+        "engine",
+        "platforms",
+        "operations",
+        "front",
+        "gateway",
+        "gateway_settings",
+        "settings",
+        "credentials",
+        "http_settings",
+    },
     "demo": BASE | {"", "qp", "front", "settings", "app", "terminal", "data", "platforms"},
     "overseeing": BASE | {"front", "operations", "platforms", "terminal", "app"},
     "cli": BASE
     | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"}
-    | {"http_settings", "http_commands", "overseeing"},
+    | {"http_settings", "http_commands", "overseeing", "gateway_settings", "gateway_commands"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""

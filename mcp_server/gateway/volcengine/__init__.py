@@ -1,0 +1,1 @@
+"""Volcengine's voice service, version 2022-01-01 (vendors.md part B)."""
