@@ -6,7 +6,8 @@ Sources of the limits: the vendor's page of UpdateTask, and vendors.md B4, B6 an
 from collections.abc import Mapping
 
 from mcp_server.errors import Problem
-from mcp_server.qp.problems import Code, made
+from mcp_server.qp.code import Code
+from mcp_server.qp.problems import made
 from mcp_server.text import Text
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mcp_server.calls.problems import CALL_CODES
-from mcp_server.qp.problems import CODES, Code
+from mcp_server.qp.code import Code
+from mcp_server.qp.problems import CODES
 
 CASES: Final = "tests/bad_cases"
 

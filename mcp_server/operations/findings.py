@@ -73,7 +73,7 @@ async def read_definition(
     root: Path = (),
 ) -> AnyReading:
     """Read a definition in a worker thread: checking a pattern may start the engine. `root`: where it stood."""
-    return await anyio.to_thread.run_sync(
+    reading: AnyReading = await anyio.to_thread.run_sync(
         lambda: read_any(
             raw,
             metadata,
@@ -84,3 +84,5 @@ async def read_definition(
             own=own,
         )
     )
+    doubts = deps.segments.doubts(reading.definition, root or (kind.root,)) if reading.definition is not None else ()
+    return reading.within(doubts, ()) if doubts else reading

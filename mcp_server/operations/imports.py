@@ -56,8 +56,8 @@ class ImportedIds(Result):
     dry_run: bool = False
     existed: bool = False
     upload_num: int = Field(description="Rows")
-    user_num: int = Field(description="Users selected")
-    unmatched_num: int = Field(description="Rows whose id no user has")
+    user_num: int | None = Field(None, description="Users selected")
+    unmatched_num: int | None = Field(None, description="Rows whose id no user has")
     tag_value_null_num: int = Field(0, description="Tag rows without a value")
     duplicates: int = Field(0, description="Rows whose id came before")
     unmatched: tuple[str, ...] = Field((), description="Some unmatched ids")
@@ -207,7 +207,7 @@ def _answer(done: Imported, said: Text, noun: Text, deps: Deps, *, dry_run: bool
     named = said.format(
         rows=rows, noun=noun, name=done.cluster_name, id=done.cluster.cluster_id if done.cluster else ""
     )
-    size = counted(done.user_num)
+    size = NOTHING if done.user_num is None else counted(done.user_num)
     if done.unmatched_num:
         n = done.unmatched_num
         missed = Text("1 row matches nobody" if n == 1 else f"{n:,} rows match nobody", f"{n:,} 行未匹配到用户")

@@ -43,7 +43,9 @@ def _items(metadata: Metadata, event: Event | None) -> Iterator[Event | Property
     """Everything there is, in the order in which it is listed."""
     if event is not None:
         yield event
-        yield from (p for p in metadata.properties_of("event") if event.name in p.events)
+        found = metadata.properties_of("event")
+        told = any(p.events for p in found)  # a platform may not tell which events carry what
+        yield from (p for p in found if event.name in p.events or not told)
         return
     yield from sorted(metadata.events, key=lambda e: (-e.count, e.name))
     yield from metadata.properties_of("user")

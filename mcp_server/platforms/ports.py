@@ -189,8 +189,9 @@ class Imported:
     existed: bool
     """True where the same ids stood under this name already, so that nothing was saved."""
     upload_num: int
-    user_num: int
-    unmatched_num: int
+    user_num: int | None
+    """None where the platform does not tell, or not before it has them; so is `unmatched_num`."""
+    unmatched_num: int | None
     tag_value_null_num: int
     duplicates: int
     """Rows whose id stands in an earlier row too."""
@@ -234,6 +235,10 @@ class SegmentPlatform(Protocol):
     @property
     def sql_look(self) -> SqlLook:
         """Finds what is wrong with SQL, and what it reads. Takes a moment, as `regex_fault` does."""
+        ...
+
+    def doubts(self, definition: Definition, root: tuple[str | int, ...]) -> tuple[Problem, ...]:
+        """Problems and warnings about words of a definition that this platform may not take; `root`: where it stood."""
         ...
 
     async def get(self, project_id: str, cluster: str) -> Cluster:

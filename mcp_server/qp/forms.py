@@ -14,6 +14,7 @@ from mcp_server.qp.definition import Definition
 from mcp_server.qp.explain import Explanation, explain
 from mcp_server.qp.explain_sql import compare_sql, explain_sql
 from mcp_server.qp.explain_tag import explain_tag
+from mcp_server.qp.foreign import Foreign, compare_foreign, explain_foreign, foreign_hash
 from mcp_server.qp.metadata import Metadata, ValueType
 from mcp_server.qp.model import CLUSTER, TAG, Qp, meaning_hash
 from mcp_server.qp.sql import Sql, restored, sql_meaning_hash
@@ -111,6 +112,23 @@ _LOCAL_ONLY = Text(
 )
 
 FORMS: tuple[Form[Any], ...] = (
+    Form(
+        noun=Text("the platform's own form", "平台自有形式"),
+        kind=Foreign,
+        catalogs=(CLUSTER, TAG),
+        types_end=(),
+        body_key="",
+        is_it=lambda _: False,
+        read=_read_conditions,
+        explain=explain_foreign,
+        compare=compare_foreign,
+        meaning=foreign_hash,
+        value_type=lambda definition, _: ("string", None) if definition.catalog == TAG else None,
+        rows=lambda *_: 0,
+        assumptions=lambda *_: (),
+        keep=Foreign.wire,
+        restore=lambda kept, catalog: Foreign(catalog, kept),
+    ),
     Form(
         noun=Text("an uploaded list", "上传的 ID 名单"),
         kind=Uploaded,

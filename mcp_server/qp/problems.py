@@ -6,27 +6,14 @@ One row per code: its severity and its sentence in both languages. A *problem* b
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from mcp_server.errors import Problem
+from mcp_server.qp.code import Code
+from mcp_server.qp.code import problem as _problem
+from mcp_server.qp.code import warning as _warning
 from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES
+from mcp_server.qp.problems_remote import REMOTE_CODES
 from mcp_server.text import Text, same
-
-
-class Code(NamedTuple):
-    """A row: does it block, and what is said."""
-
-    blocks: bool
-    text: Text
-
-
-def _problem(en: str, zh: str) -> Code:
-    return Code(True, Text(en, zh))
-
-
-def _warning(en: str, zh: str) -> Code:
-    return Code(False, Text(en, zh))
-
 
 # fmt: off
 CODES: Mapping[str, Code] = {
@@ -341,6 +328,7 @@ CODES: Mapping[str, Code] = {
         "部分 ID 对应多名用户，已全部计入：{n} 个 ID 匹配到 {users} 名用户。"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
+    **REMOTE_CODES,
 }
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engine.answering import AnyPlan, compile_any
 from mcp_server.engine.duck import Engine
-from mcp_server.errors import ChangedMeanwhile, ClusterInUse, NotRefreshable
+from mcp_server.errors import ChangedMeanwhile, ClusterInUse, NotRefreshable, Problem
 from mcp_server.platforms.local import records
 from mcp_server.platforms.local.allowed_files import AllowedFiles
 from mcp_server.platforms.local.catalog import Catalog
@@ -103,6 +103,9 @@ class LocalSegments:
 
     def regex_fault(self, pattern: str) -> str:
         return self._engine.regex_fault(pattern)
+
+    def doubts(self, definition: Definition, root: tuple[str | int, ...]) -> tuple[Problem, ...]:
+        return ()
 
     async def preview(
         self,
