@@ -76,7 +76,7 @@ def _counts(done: ImportedIds) -> dict[str, int]:
     return {
         "clusterId": int(done.cluster.cluster_id) if done.cluster else 0,
         "tagValueNullNum": done.tag_value_null_num,
-        "unmatchedNum": done.unmatched_num,
+        "unmatchedNum": done.unmatched_num or 0,
         "uploadNum": done.upload_num,
-        "userNum": done.user_num,
+        "userNum": done.user_num or 0,
     }
