@@ -112,15 +112,22 @@ class App:
 
 def build(settings: Settings) -> App:
     """Put the parts together. Raises ConfigurationError where the workspace cannot be used."""
+    from mcp_server.platforms.absent import absent_calls, absent_crowds
+    from mcp_server.remote import connect
+
+    remote = connect(settings.remote)
     local = _open_local(settings)
+    elsewhere = remote.segments is not None
     deps = Deps(
-        segments=local.segments,
-        crowds=local.crowds,
-        calls=local.calls,
+        segments=remote.segments or local.segments,
+        crowds=remote.crowds or (absent_crowds() if elsewhere else local.crowds),
+        calls=remote.calls or (absent_calls() if elsewhere else local.calls),
         ledger=local.ledger,
         consenting=Consenting(settings.consent),
         language=settings.language,
         project_id=settings.project_id,
+        pinned=settings.pin_project,
+        disconnect=remote.close,
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )

@@ -18,7 +18,7 @@ from mcp_server.gateway_commands import gateway_settings, serve_gateway
 from mcp_server.gateway_settings import GATEWAY_VARIABLES
 from mcp_server.http_commands import http_settings, serve_http, token
 from mcp_server.http_settings import HTTP_VARIABLES
-from mcp_server.settings import VARIABLES, Given, Settings, language_of, read_settings, unknown_variables
+from mcp_server.settings import Given, Settings, known_variables, language_of, read_settings, unknown_variables
 from mcp_server.terminal import Bar
 from mcp_server.text import Language, Text
 
@@ -95,7 +95,7 @@ def _settings(arguments: Arguments) -> Settings:
     given = Given(arguments.workspace, project, arguments.language, read_only, allowed, consent)
     settings = read_settings(os.environ, given)
     os.umask(0o077)  # what this process writes, also through libraries, is its user's own
-    for warning in unknown_variables(os.environ, {**VARIABLES, **HTTP_VARIABLES, **GATEWAY_VARIABLES}):
+    for warning in unknown_variables(os.environ, {**known_variables(), **HTTP_VARIABLES, **GATEWAY_VARIABLES}):
         _complain(warning.say(settings.language))
     return settings
 
@@ -183,6 +183,8 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
             result = await call(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report, ask=ask))
         except FenqunError as error:
             return rendering.structured_error(error, language), True
+        finally:
+            await app.deps.disconnect()
         waited = await app.finish(bar.report)
     if waited:
         _complain(_COMPUTED.say(language))

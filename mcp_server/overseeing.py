@@ -118,8 +118,11 @@ async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
     sys.stderr.write(_headed(approving.waiting(consent_id, app.deps), language) + "\n")
     with Bar(language) as bar:
         deps = replace(app.deps, report=bar.report)
-        result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
-        await app.finish(bar.report)
+        try:
+            result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
+            await app.finish(bar.report)
+        finally:
+            await deps.disconnect()
     return rendering.structured(result)
 
 

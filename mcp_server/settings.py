@@ -7,10 +7,12 @@ variable that looks like one of ours but is not draws a warning.
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from mcp_server.credentials import KEYRING, Credentials, Keyring, read_credentials
+from mcp_server.credentials import variables as credential_variables
 from mcp_server.errors import ConfigurationError
 from mcp_server.qp.problems import shorten
 from mcp_server.qp.suggest import nearest
@@ -23,6 +25,7 @@ Consent = Literal["ask", "token", "never"]
 VARIABLES: Mapping[str, Text] = {
     "FENQUN_WORKSPACE": Text("folder of the workspace", "工作区文件夹"),
     "FENQUN_PROJECT": Text("project id", "项目编号"),
+    "FENQUN_PIN_PROJECT": Text("1 refuses every other project", "设为 1 时拒绝其他一切项目"),
     "FENQUN_LANGUAGE": Text("language of results: en or zh", "结果的语言：en 或 zh"),
     "FENQUN_READ_ONLY": Text("1 refuses every change", "设为 1 时拒绝一切改动"),
     "FENQUN_ALLOW_DIRS": Text("further folders that files of ids may be read from", "另外允许读取 ID 文件的文件夹"),
@@ -80,6 +83,8 @@ class Settings:
 
     workspace: Path
     project_id: str = "1"
+    pin_project: bool = False
+    """Whether calls that name another project are refused."""
     language: Language = "en"
     read_only: bool = False
     consent: Consent = "ask"
@@ -95,6 +100,8 @@ class Settings:
     """None: what the engine takes by itself."""
     allow_dirs: tuple[Path, ...] = ()
     """Folders, besides the workspace's own for imports, that files of ids may be read from."""
+    remote: Mapping[str, Credentials] = field(default_factory=dict)
+    """The systems that are not on this machine, by name."""
 
 
 def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Settings:
@@ -107,6 +114,7 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
     return Settings(
         workspace=variable("FENQUN_WORKSPACE", _path, _default_workspace(), given.workspace),
         project_id=variable("FENQUN_PROJECT", _project, "1", given.project),
+        pin_project=variable("FENQUN_PIN_PROJECT", _flag, default=False),
         language=variable("FENQUN_LANGUAGE", _language, "en", given.language),
         read_only=given.read_only or variable("FENQUN_READ_ONLY", _flag, default=False),
         consent=variable("FENQUN_CONSENT", _consent, "ask", given.consent),
@@ -118,7 +126,13 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
         sql_seconds=variable("FENQUN_SQL_SECONDS", _whole(MOST_SECONDS), None),
         threads=variable("FENQUN_THREADS", _whole(MOST_THREADS), None),
         allow_dirs=variable("FENQUN_ALLOW_DIRS", _folders, (), os.pathsep.join(given.allow_dirs)),
+        remote=read_credentials(environment, _keyring() if variable(KEYRING, _flag, default=False) else None),
     )
+
+
+def known_variables() -> Mapping[str, Text]:
+    """Every variable of the product but those of HTTP, and what it sets."""
+    return {**VARIABLES, **dict(credential_variables())}
 
 
 def unknown_variables(environment: Mapping[str, str], known: Collection[str] = VARIABLES) -> list[Text]:
@@ -137,6 +151,40 @@ def unknown_variables(environment: Mapping[str, str], known: Collection[str] = V
 def language_of(environment: Mapping[str, str], given: str = "") -> Language:
     """The language to speak in before the settings are known to be legal: English where it is not clearly Chinese."""
     return _LANGUAGES.get((given or environment.get("FENQUN_LANGUAGE", "")).strip().casefold(), "en")
+
+
+class _SystemKeyring:
+    """The system's keyring; what goes wrong with it is a matter of the settings."""
+
+    def get_password(self, service_name: str, username: str) -> str | None:
+        import keyring
+        from keyring.errors import KeyringError
+
+        try:
+            return keyring.get_password(service_name, username)
+        except KeyringError:
+            raise ConfigurationError(_LOCKED, next_step=_NO_KEYRING) from None
+
+
+_LOCKED = Text("The system's keyring can't be read.", "无法读取系统钥匙串。")
+_NO_KEYRING = Text(
+    "Unlock it, or unset FENQUN_KEYRING and give the secrets as variables or files.",
+    "请解锁，或取消 FENQUN_KEYRING 并改用环境变量或文件提供凭证。",
+)
+
+
+def _keyring() -> Keyring:
+    from importlib.util import find_spec
+
+    if find_spec("keyring") is None:
+        raise ConfigurationError(
+            Text(
+                "FENQUN_KEYRING is set, but the package keyring is missing.",
+                "设置了 FENQUN_KEYRING，但未安装 keyring 包。",
+            ),
+            next_step=Text('Install it: pip install "fenqun[keyring]".', '请安装：pip install "fenqun[keyring]"。'),
+        )
+    return _SystemKeyring()
 
 
 def _default_workspace() -> Path:

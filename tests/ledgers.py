@@ -18,6 +18,7 @@ class Unused:
     """The platform of operations that use none; it has a name to be logged by."""
 
     name = "local"
+    account = ""
 
 
 @cache

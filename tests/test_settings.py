@@ -28,6 +28,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     environment = {
         "FENQUN_WORKSPACE": str(tmp_path),
         "FENQUN_PROJECT": "42",
+        "FENQUN_PIN_PROJECT": "1",
         "FENQUN_LANGUAGE": "ZH",
         "FENQUN_READ_ONLY": "1",
         "FENQUN_CONSENT": "TOKEN",
@@ -44,6 +45,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     settings = Settings(
         tmp_path,
         "42",
+        True,
         "zh",
         True,
         "token",

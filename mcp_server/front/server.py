@@ -88,6 +88,10 @@ class FenqunServer(MCPServer[Any]):
         tool = self._tools.get(name)
         return tool.input_schema if tool else None
 
+    async def disconnect(self) -> None:
+        """Let go of connections to platforms; at the end, in the same event loop."""
+        await self._deps.disconnect()
+
     async def list_tools(self) -> list[Tool]:
         """All tools, always in the same order."""
         return list(self._tools.values())

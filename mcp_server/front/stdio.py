@@ -40,6 +40,9 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
             group.cancel_scope.cancel()
     except* BrokenPipeError:  # the client is gone; nobody is left to tell
         pass
+    finally:
+        with anyio.CancelScope(shield=True):
+            await server.disconnect()
 
 
 async def _end_on_signal(close: Callable[[], None]) -> None:

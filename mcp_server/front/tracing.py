@@ -16,7 +16,7 @@ def began(operation: Operation[Any, Any], deps: Deps) -> None:
         {
             "fenqun.tool": operation.name,
             "fenqun.effect": operation.effect.value,
-            "fenqun.platform": deps.segments.name,
+            "fenqun.platform": getattr(deps, operation.system).name,
         }
     )
 

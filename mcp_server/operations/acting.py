@@ -89,7 +89,7 @@ def _act(operation: Operation[P, R], params: P, sent: Mapping[str, object], deps
     """The call as it is bound and logged. NotAllowed where the project is out of reach."""
     platform, who = getattr(deps, operation.system), deps.who
     project = deps.project(getattr(params, "project_id", ""))
-    account = getattr(platform, "account", "")
+    account = platform.account
     try:
         fixed = digest(operation.name, _values(params), who.known, who.name, platform.name, account, project)
     except RecursionError:

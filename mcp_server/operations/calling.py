@@ -50,9 +50,10 @@ async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps
         _may_run(operation, deps)
         tried = getattr(params, "dry_run", False)
         if operation.logged and not tried:
-            return await carry_out(operation, params, sent, deps, token)
+            return _placed(await carry_out(operation, params, sent, deps, token), operation, params, deps)
         result = await operation.run(params, deps)
-        return tokened(operation, params, sent, deps, result) if tried else result
+        answer = tokened(operation, params, sent, deps, result) if tried else result
+        return _placed(answer, operation, params, deps)
     except Suspended:
         raise
     except Exception as error:
@@ -60,6 +61,17 @@ async def call(operation: Operation[P, R], arguments: Mapping[str, object], deps
         if known is not None:
             raise fit_for(known, deps) from known.__cause__
         raise internal_error(operation.name) from error
+
+
+def _placed(result: R, operation: Operation[P, R], params: P, deps: Deps) -> R:
+    """The answer with the account and project that were acted on; on this machine that goes without saying."""
+    platform = getattr(deps, operation.system)
+    if platform.name == "local":
+        return result
+    where = f"{platform.name} {platform.account}".strip()
+    if operation.system == "segments":
+        where += f", project {deps.project(getattr(params, 'project_id', ''))}"
+    return result.at(where)
 
 
 def fit_for(error: FenqunError, deps: Deps) -> FenqunError:

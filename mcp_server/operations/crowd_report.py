@@ -6,12 +6,12 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.operations.cluster_state import counted, sentence
-from mcp_server.operations.crowd_state import OK, STATES, CrowdTaskRow, about, said_drift, task_row
+from mcp_server.operations.crowd_state import OK, STATES, CrowdTaskRow, RawAnswer, about, said_drift, task_row
 from mcp_server.operations.definitions import share
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ProjectId
-from mcp_server.platforms.crowd_port import CrowdAnalysis, CrowdTask, Share
-from mcp_server.text import NOTHING, Text
+from mcp_server.platforms.crowd_port import CrowdAnalysis, CrowdTask, Raw, Share
+from mcp_server.text import NOTHING, Text, same
 
 BEIJING_ZONES = ("", "Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC")
 
@@ -20,6 +20,7 @@ class GetCrowdAnalysis(Params):
     """Arguments of get_crowd_analysis."""
 
     task_id: str
+    crowd_id: str = ""
     project_id: ProjectId = ""
 
 
@@ -49,23 +50,26 @@ class CrowdReport(Result):
     code: int
     msg: str
     success: bool
-    all_users: int
+    all_users: int | None = None
     profile: tuple[ShareRow, ...] = ()
     unit: str = Field("", description="Of activity: day or week")
     activity: tuple[ActivityRow, ...] = ()
     activity_left_out: int = 0
-    events: int = Field(description="In all of the validity")
-    active_users: int
+    events: int | None = Field(None, description="In all of the validity")
+    active_users: int | None = None
     joined: int | None = Field(None, description="Since loaded")
     left: int | None = Field(None, description="Since loaded")
     notes: tuple[str, ...] = ()
+    raw: RawAnswer = None
 
 
 @operation(title=Text("Show a crowd analysis", "查看人群分析"), effect=Effect.READ)
 async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdReport:
     """Show a task's crowd: profile against all users, activity by day or week, change since it was loaded."""
-    task = await deps.crowds.get(deps.project(params.project_id), params.task_id)
+    task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)
     found = await deps.crowds.analysis(task, on_progress=deps.report)
+    if found.raw is not None:
+        return _as_it_came(task, found.raw, deps)
     crowd = await deps.crowds.crowd(task.project_id, task.crowd_id)
     since = found.since
     return CrowdReport(
@@ -85,6 +89,20 @@ async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdRepor
         joined=since.joined if since else None,
         left=since.left if since else None,
         notes=tuple(deps.say(note) for note in (*_notes(task, found), crowd.note) if any(note)),
+    )
+
+
+_RAW = Text(
+    "The platform's report stands under raw as it came: its form is not documented.",
+    "平台的报告原样放在 raw 中：其格式没有公开文档。",
+)
+
+
+def _as_it_came(task: CrowdTask, raw: Raw, deps: Deps) -> CrowdReport:
+    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
+    said = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
+    return CrowdReport(
+        message=deps.say(said.then(_RAW)), result=task_row(task), code=OK, msg="OK", success=True, raw=dict(raw)
     )
 
 
@@ -113,7 +131,7 @@ _NO_EVENTS = Text("There are no events.", "没有事件数据。")
 
 
 def _message(task: CrowdTask, found: CrowdAnalysis) -> Text:
-    named = _TASK.format(id=task.task_id, state=STATES[task.state])
+    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
     first = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
     size = _OF_ALL.format(share=share(found.users, found.all_users), all=f"{found.all_users:,}")
     return first.then(size).then(_activity(found))
@@ -186,7 +204,7 @@ def _about_days(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
         yield _EARLIER.format(n=found.stretches_left_out)
     if found.zone not in BEIJING_ZONES:
         yield _ZONE.format(zone=found.zone)
-    if found.data_to < task.validity.end.date().isoformat():
+    if task.validity and found.data_to < task.validity.end.date().isoformat():
         yield _DATA_ENDS.format(day=found.data_to)
 
 

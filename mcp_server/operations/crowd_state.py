@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -13,10 +13,13 @@ from mcp_server.operations.operation import Deps, Result
 from mcp_server.platforms.crowd_port import BEIJING, Crowd, CrowdTask, Drift, State, Validity
 from mcp_server.qp.problems import finding
 from mcp_server.qp.window import parse_time, show_time, to_project_time
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, same
 
 OK = 0
 """`code` of what succeeded. The page shows only the code of an error (99)."""
+
+
+RawAnswer = Annotated[dict[str, Any] | None, Field(description="The platform's answer as it came")]
 
 
 class CrowdTaskRow(Result.Row):
@@ -24,8 +27,8 @@ class CrowdTaskRow(Result.Row):
 
     task_id: str = ""
     crowd_id: str
-    start_time: str
-    end_time: str
+    start_time: str = ""
+    end_time: str = ""
     crowd_name: str = ""
     state: str = Field("", description="waiting, running or ended")
     users_num: int | None = Field(None, description="Members loaded")
@@ -47,16 +50,17 @@ class CrowdTaskState(Result):
     notes: tuple[str, ...] = ()
     warnings: tuple[ProblemRow, ...] = ()
     repairs: tuple[RepairRow, ...] = ()
+    request_id: str = ""
 
 
 def task_row(task: CrowdTask) -> CrowdTaskRow:
     return CrowdTaskRow(
         task_id=task.task_id,
         crowd_id=task.crowd_id,
-        start_time=show_time(task.validity.start),
-        end_time=show_time(task.validity.end),
+        start_time=show_time(task.validity.start) if task.validity else "",
+        end_time=show_time(task.validity.end) if task.validity else "",
         crowd_name=task.crowd_name,
-        state=task.state,
+        state=task.state or "",
         users_num=task.users_num,
         loaded_time=task.loaded_at,
     )
@@ -83,13 +87,14 @@ def done(task: CrowdTask, said: Text, next_step: Text, deps: Deps, **more: Any) 
         code=OK,
         msg="OK",
         success=True,
+        request_id=task.request_id,
         **more,
     )
 
 
-_ABOUT = Text(
-    "crowd {name} (id {id}){users}, {period} Beijing time", "人群 {name}（id {id}）{users}，有效期为北京时间 {period}"
-)
+_ABOUT = Text("crowd {name}{users}{period}", "人群 {name}{users}{period}")
+_NAMED = Text("{name} (id {id})", "{name}（id {id}）")
+_VALID = Text(", {period} Beijing time", "，有效期为北京时间 {period}")
 _PERIOD = Text("{start} to {end}", "{start} 至 {end}")
 STATES: dict[State, Text] = {
     "waiting": Text("not begun", "未开始"),
@@ -98,10 +103,12 @@ STATES: dict[State, Text] = {
 }
 
 
-def about(name: str, crowd_id: str, users_num: int | None, validity: Validity) -> Text:
-    """Crowd, size and validity as a clause."""
+def about(name: str, crowd_id: str, users_num: int | None, validity: Validity | None) -> Text:
+    """Crowd, size and validity as a clause, as far as they are known."""
     users = NOTHING if users_num is None else Text(", {n}", "，{n}").format(n=counted(users_num))
-    return _ABOUT.format(name=name, id=crowd_id, users=users, period=period(validity))
+    valid = _VALID.format(period=period(validity)) if validity else NOTHING
+    named = _NAMED.format(name=name, id=crowd_id) if name else same(crowd_id)
+    return _ABOUT.format(name=named, users=users, period=valid)
 
 
 def period(validity: Validity) -> Text:
@@ -180,10 +187,10 @@ def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
 _NOT_BEGUN = Text("The validity has not begun yet (now: {now}).", "有效期尚未开始（当前时间：{now}）。")
 
 
-def notes(crowd: Crowd, validity: Validity, now: datetime, deps: Deps) -> tuple[str, ...]:
+def notes(crowd: Crowd, validity: Validity | None, now: datetime, deps: Deps) -> tuple[str, ...]:
     """What is worth knowing of a crowd and a validity, though nothing is wrong with them."""
     said = [crowd.note] if any(crowd.note) else []
-    if validity.state(now) == "waiting":
+    if validity and validity.state(now) == "waiting":
         said.append(_NOT_BEGUN.format(now=show_time(now)))
     return tuple(deps.say(one) for one in said)
 

@@ -13,6 +13,7 @@ from mcp_server.operations.cluster_state import sentence
 from mcp_server.operations.crowd_state import (
     CrowdTaskRow,
     CrowdTaskState,
+    RawAnswer,
     about,
     done,
     draft_row,
@@ -33,6 +34,7 @@ from mcp_server.qp.problems import finding
 from mcp_server.qp.window import show_time
 from mcp_server.text import NOTHING, Text
 
+TaskCrowd = Annotated[str, Field(description="Only on Taobao")]
 CrowdId = Annotated[str, Field(description="Cluster id or name")]
 Count = Annotated[int, Field(ge=1, le=100)]
 Skipped = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -92,6 +94,7 @@ class UpdateCrowdAnalysis(Params):
     """Arguments of update_crowd_analysis."""
 
     task_id: str
+    crowd_id: TaskCrowd = ""
     start_time: str = ""
     end_time: str = ""
     dry_run: bool = False
@@ -114,7 +117,7 @@ _OTHER_TIMES = Text("Use that task, or choose other times.", "请直接使用该
 async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Change a task's start or end (operation time), not its members. An end later than now revives an ended task."""
     project = deps.project(params.project_id)
-    task = await deps.crowds.get(project, params.task_id)
+    task = await deps.crowds.get(project, params.task_id, params.crowd_id)
     old = task.validity
     new, repairs = read_validity(params.start_time, params.end_time, old)
     now = deps.crowds.now(project)
@@ -124,13 +127,17 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
     if task.state == "ended" and new.state(now) == "ended":
         raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
     await _must_be_free(task, new, deps)
-    changes = tuple(
-        deps.say(_CHANGE.format(name=name, old=show_time(before), new=show_time(after)))
-        for name, before, after in (
-            (Text("start", "开始时间"), old.start, new.start),
-            (Text("end", "结束时间"), old.end, new.end),
+    changes = (
+        tuple(
+            deps.say(_CHANGE.format(name=name, old=show_time(before), new=show_time(after)))
+            for name, before, after in (
+                (Text("start", "开始时间"), old.start, new.start),
+                (Text("end", "结束时间"), old.end, new.end),
+            )
+            if before != after
         )
-        if before != after
+        if old
+        else ()
     )
     if params.dry_run:
         return CrowdTaskState(
@@ -140,7 +147,8 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
             dry_run=True,
             changes=changes,
             **told,
-        )
+        ).resting_on(task.stamp, new)
+    deps.still(task.stamp)
     changed = await deps.crowds.update(task, new, on_progress=deps.report)
     return done(changed, _UPDATED, _LOOK, deps, **told, changes=changes)
 
@@ -159,6 +167,7 @@ class ReloadCrowdAnalysis(Params):
     """Arguments of reload_crowd_analysis."""
 
     task_id: str
+    crowd_id: str = ""
     dry_run: bool = False
     project_id: ProjectId = ""
 
@@ -170,6 +179,11 @@ _RELOADED = Text(
 _WOULD_RELOAD = Text(
     "Would load the crowd of task {id} again; as it stands now, that adds {joined} and removes {left}.",
     "将重新加载任务 {id} 的人群；按其现状，将新增 {joined}，移出 {left}。",
+)
+_RELOADED_UNSEEN = Text("Loaded the crowd of task {id} again", "已重新加载任务 {id} 的人群")
+_WOULD_RELOAD_UNSEEN = Text(
+    "Would load the crowd of task {id} again; the platform does not tell what that changes.",
+    "将重新加载任务 {id} 的人群；平台不提供其影响的人数。",
 )
 _ENDED = Text(
     "Task {id} ended at {end} Beijing time (now: {now}).", "任务 {id} 已于北京时间 {end} 结束（当前时间：{now}）。"
@@ -184,9 +198,9 @@ _EXTEND = Text(
 async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Replace a task's members by those of the crowd now (operation dumpData)."""
     project = deps.project(params.project_id)
-    task = await deps.crowds.get(project, params.task_id)
+    task = await deps.crowds.get(project, params.task_id, params.crowd_id)
     now = deps.crowds.now(project)
-    if task.state == "ended":
+    if task.validity and task.state == "ended":
         end = show_time(task.validity.end)
         raise TaskEnded(_ENDED.format(id=task.task_id, end=end, now=show_time(now)), next_step=_EXTEND)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
@@ -195,18 +209,21 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
         return CrowdTaskState(
             message=deps.say(
                 said_drift(drift, _WOULD_RELOAD.format(id=task.task_id, joined="{joined}", left="{left}"))
+                if drift
+                else _WOULD_RELOAD_UNSEEN.format(id=task.task_id)
             ),
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=task_row(task),
             dry_run=True,
             notes=notes(crowd, task.validity, now, deps),
             **_counts(drift),
-        )
+        ).resting_on(task.stamp, drift)
+    deps.still(task.stamp)
     loaded, drift = await deps.crowds.reload(task, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
     return done(
         loaded,
-        said_drift(drift, _RELOADED),
+        said_drift(drift, _RELOADED) if drift else _RELOADED_UNSEEN,
         _LOOK,
         deps,
         notes=notes(crowd, task.validity, now, deps),
@@ -214,8 +231,8 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
     )
 
 
-def _counts(drift: Drift) -> dict[str, int]:
-    return {"joined": drift.joined, "left": drift.left}
+def _counts(drift: Drift | None) -> dict[str, int]:
+    return {"joined": drift.joined, "left": drift.left} if drift else {}
 
 
 # delete
@@ -225,6 +242,7 @@ class DeleteCrowdAnalysis(Params):
     """Arguments of delete_crowd_analysis."""
 
     task_id: str
+    crowd_id: str = ""
     dry_run: bool = False
     project_id: ProjectId = ""
 
@@ -236,7 +254,7 @@ _WOULD_DELETE = Text("Would delete crowd analysis task {id}", "将删除人群�
 @operation(title=Text("Delete a crowd analysis", "删除人群分析任务"), system="crowds", effect=Effect.DELETE)
 async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> CrowdTaskState:
     """Delete a task, not its cluster. Ask the user first."""
-    task = await deps.crowds.get(deps.project(params.project_id), params.task_id)
+    task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)
     if params.dry_run:
         what = about(task.crowd_name, task.crowd_id, task.users_num, task.validity)
         return CrowdTaskState(
@@ -244,9 +262,10 @@ async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> Crow
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=task_row(task),
             dry_run=True,
-        )
-    await deps.crowds.delete(task)
-    return done(task, _DELETED, NOTHING, deps)
+        ).resting_on(task.stamp)
+    deps.still(task.stamp)
+    deleted = await deps.crowds.delete(task)
+    return done(deleted, _DELETED, NOTHING, deps)
 
 
 # list
@@ -267,6 +286,7 @@ class CrowdTaskList(Result):
     tasks: tuple[CrowdTaskRow, ...] = ()
     total: int
     left_out: int = 0
+    raw: RawAnswer = None
 
 
 @operation(title=Text("List crowd analyses", "列出人群分析任务"), system="crowds", effect=Effect.READ)
@@ -278,11 +298,12 @@ async def list_crowd_analyses(params: ListCrowdAnalyses, deps: Deps) -> CrowdTas
     left = max(0, page.total - params.offset - len(page.items))
     more = _MORE.format(left=left, next=params.offset + params.limit) if left else NOTHING
     return CrowdTaskList(
-        message=deps.say(_TASKS.format(n=page.total, more=more)),
-        next=deps.say(NOTHING if page.total else _CREATE_ONE),
+        message=deps.say(page.note if any(page.note) else _TASKS.format(n=page.total, more=more)),
+        next=deps.say(NOTHING if page.total or page.raw is not None else _CREATE_ONE),
         tasks=tuple(map(task_row, page.items)),
         total=page.total,
         left_out=left,
+        raw=page.raw,
     )
 
 

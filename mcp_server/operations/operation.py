@@ -35,6 +35,11 @@ _ASK_OPERATOR = Text(
     "It reaches no project at all. Tell the user to ask whoever runs the server.",
     "该权限不包括任何项目。请告知用户联系服务的运行者。",
 )
+_PINNED = Text("This server works on project {project} only.", "此服务只能用于项目 {project}。")
+_LEAVE_OUT = Text(
+    "Leave project_id out. For another project, the user asks whoever runs the server (FENQUN_PIN_PROJECT).",
+    "请不带 project_id。如需其他项目，请由用户联系服务的运行者（FENQUN_PIN_PROJECT）。",
+)
 _MOVED_ON = Text("This has changed since it was shown; nothing was changed.", "展示之后内容已有变化，未做任何更改。")
 _NO_LEDGER = Text(
     "This server keeps no log, so it may not change anything.", "此服务未保存操作日志，因此不能做任何更改。"
@@ -65,6 +70,8 @@ class Result(BaseModel):
 
     message: str
     next: str = ""
+    platform: str = ""
+    """Account, and project where the platform has some, that was acted on; empty on this machine."""
 
     _basis: tuple[str, ...] = PrivateAttr(())
     _idle: bool = PrivateAttr(False)
@@ -101,6 +108,10 @@ class Result(BaseModel):
         """The same dry run with the token of its consent."""
         return self._beside({"next": next_step}, _token=token)
 
+    def at(self, platform: str) -> Self:
+        """The same, naming the account that was acted on."""
+        return self._beside({"platform": platform})
+
     def _beside(self, changes: dict[str, object] | None = None, **private: object) -> Self:
         """A changed copy, with something that is no part of what is sent."""
         made = self.model_copy(update=changes)
@@ -119,6 +130,10 @@ async def _silent(percent: float, message: Text) -> None:
     """Progress that nobody asked for."""
 
 
+async def _nothing() -> None:
+    """There is nothing to let go of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What operations work with. One per server; `report` differs from call to call."""
@@ -129,6 +144,8 @@ class Deps:
     language: Language = "en"
     project_id: str = "1"
     """The project of a call that names none."""
+    pinned: bool = False
+    """Whether calls that name another project are refused."""
     read_only: bool = False
     limits: NameLimits = field(default_factory=NameLimits)
     report: Report = field(default=_silent)
@@ -142,6 +159,8 @@ class Deps:
     ledger: Ledger | None = None
     agreed: tuple[str, ...] = ()
     """What the dry run rested on that was consented to."""
+    disconnect: Callable[[], Awaitable[None]] = _nothing
+    """Lets go of connections to platforms, in the event loop that has made them."""
     counting: bool = True
     """Whether a dry run also counts users. Whoever only wants to know whether it still speaks of the same needs no count."""
 
@@ -177,6 +196,10 @@ class Deps:
         not tell whether the other exists.
         """
         allowed = self.who.projects
+        if self.pinned:
+            if named not in ("", self.project_id):
+                raise NotAllowed(_PINNED.format(project=self.project_id), next_step=_LEAVE_OUT)
+            named = self.project_id
         if not named and allowed and len(allowed) == 1:
             return next(iter(allowed))
         project = named or self.project_id

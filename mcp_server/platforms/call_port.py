@@ -130,6 +130,11 @@ class CallPlatform(Protocol):
         """`local` or the vendor's name."""
         ...
 
+    @property
+    def account(self) -> str:
+        """Whose it is, as far as it may be shown; "" on this machine."""
+        ...
+
     def now(self) -> datetime:
         """The time in Beijing, naive. Call tasks live by real time, whatever day a project is fixed to."""
         ...

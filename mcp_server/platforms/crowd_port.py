@@ -4,17 +4,22 @@ The times of a task are Beijing time, in whole seconds, as on the vendor's platf
 project. Every method raises the classes of `errors.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from mcp_server.errors import InvalidArguments
 from mcp_server.platforms.ports import OnProgress
+from mcp_server.qp.problems import finding, shorten
 from mcp_server.text import NOTHING, Text
 
 BEIJING = timezone(timedelta(hours=8))
 """GMT+8 in every year; the zone data of Shanghai knows summer times, the vendor does not."""
 
 State = Literal["waiting", "running", "ended"]
+Raw = Mapping[str, Any]
+"""An answer as a platform gave it, where its form is not documented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,23 @@ class CrowdTask:
     crowd_id: str
     crowd_name: str
     project_id: str
-    validity: Validity
-    state: State
+    validity: Validity | None
+    """None where the platform does not tell."""
+    state: State | None
     users_num: int | None = None
     """Members that were loaded; they stay until the next reload, whatever becomes of the crowd."""
     loaded_at: str = ""
     """Beijing time."""
     revision: int = 0
     """Grows with every change; a change names the one it has seen."""
+    request_id: str = ""
+    """Of the platform's answer to a change, for its support."""
+
+    @property
+    def stamp(self) -> str:
+        """One text that is another one after every change."""
+        valid = f"{self.validity.start} {self.validity.end}" if self.validity else ""
+        return f"{self.task_id} {self.revision} {valid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,9 @@ class CrowdTaskPage:
 
     items: tuple[CrowdTask, ...]
     total: int
+    raw: Raw | None = None
+    note: Text = NOTHING
+    """What this list is, where it is not what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,20 @@ class CrowdAnalysis:
     """What the last reload changed; None before the first."""
     since: Drift | None = None
     """How the crowd differs from what was loaded; None where that is not known."""
+    raw: Raw | None = None
+    """Instead of everything above, where the platform's form is not documented."""
+
+
+_OTHER = Text("Crowd analysis task {id} is one of crowd {crowd}.", "人群分析任务 {id} 属于人群 {crowd}。")
+_OTHER_NEXT = Text("Give that crowd_id, or leave it out.", "请给出该 crowd_id，或不带该参数。")
+
+
+def other_crowd(task_id: str, crowd_id: str, got: str) -> InvalidArguments:
+    """The error for a task that belongs to another crowd than the one named."""
+    said = _OTHER.format(id=shorten(task_id), crowd=crowd_id)
+    return InvalidArguments(
+        said, next_step=_OTHER_NEXT, problems=[finding("crowd_other", "/crowd_id", got=got, suggestion=crowd_id)]
+    )
 
 
 class CrowdPlatform(Protocol):
@@ -136,6 +167,11 @@ class CrowdPlatform(Protocol):
     @property
     def name(self) -> str:
         """`local` or the vendor's name."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Whose it is, as far as it may be shown; "" on this machine."""
         ...
 
     def only_reading(self) -> "CrowdPlatform":
@@ -150,8 +186,8 @@ class CrowdPlatform(Protocol):
         """By id or name. NotFound names the nearest; NotComputed where there are no members to load."""
         ...
 
-    async def get(self, project_id: str, task_id: str) -> CrowdTask:
-        """NotFound names the newest."""
+    async def get(self, project_id: str, task_id: str, crowd_id: str = "") -> CrowdTask:
+        """NotFound names the newest. InvalidArguments where `crowd_id` is missing and needed, or another one."""
         ...
 
     async def find(self, crowd: Crowd, validity: Validity) -> CrowdTask | None:
@@ -170,14 +206,16 @@ class CrowdPlatform(Protocol):
         """Change the validity; the members stay. NameTaken where the crowd has a task with this validity."""
         ...
 
-    async def drift(self, task: CrowdTask, *, on_progress: OnProgress) -> Drift:
-        """What a reload would change as the crowd stands now."""
+    async def drift(self, task: CrowdTask, *, on_progress: OnProgress) -> Drift | None:
+        """What a reload would change as the crowd stands now; None where the platform does not tell."""
         ...
 
-    async def reload(self, task: CrowdTask, *, on_progress: OnProgress) -> tuple[CrowdTask, Drift]:
-        """Load the crowd's members again, and what that changed."""
+    async def reload(self, task: CrowdTask, *, on_progress: OnProgress) -> tuple[CrowdTask, Drift | None]:
+        """Load the crowd's members again, and what that changed, as far as the platform tells."""
         ...
 
-    async def delete(self, task: CrowdTask) -> None: ...
+    async def delete(self, task: CrowdTask) -> CrowdTask:
+        """The task as it was, with the platform's request id."""
+        ...
 
     async def analysis(self, task: CrowdTask, *, on_progress: OnProgress) -> CrowdAnalysis: ...

@@ -211,6 +211,11 @@ class SegmentPlatform(Protocol):
         """`local` or the vendor's name."""
         ...
 
+    @property
+    def account(self) -> str:
+        """Whose it is, as far as it may be shown; "" on this machine."""
+        ...
+
     def only_reading(self) -> "SegmentPlatform":
         """The same, but what is out of date is not brought up to date on the way."""
         ...

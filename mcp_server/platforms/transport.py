@@ -168,8 +168,9 @@ class Transport:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        if self._made is not None:
-            await self._made.aclose()
+        made, self._made = self._made, None
+        if made is not None:
+            await made.aclose()
 
     async def _once(self, out: Outgoing, wait: Wait) -> Reply:
         async with self._opened(out) as response:

@@ -16,10 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 def quoted(words: object, secrets: Iterable[str] = ()) -> str:
     """A vendor's words as data: on one line, cut, and without what must not be shown."""
-    said = _CONTROL.sub(" ", str(words)).strip()
-    for secret in secrets:
-        if secret:
-            said = said.replace(secret, "***")
+    said = _without(_CONTROL.sub(" ", str(words)).strip(), filter(None, secrets))
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
 
@@ -81,3 +78,38 @@ def unreadable(platform: Text) -> VendorUnreadable:
 def outcome_unknown(platform: Text, settle: Text) -> OutcomeUnknown:
     """A change may have happened; `settle` names the read that tells."""
     return OutcomeUnknown(_MAYBE.format(platform=platform), next_step=settle)
+
+
+MOST_RAW = 20_000
+"""Characters of an undocumented answer that are handed on."""
+DEEPEST = 30
+
+
+def cleaned(answer: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """An answer without secrets and control characters; what is nested deeper than any answer should be is left out."""
+    found: dict[str, Any] = _plain(answer, tuple(secret for secret in secrets if secret), DEEPEST)
+    return found
+
+
+def handed_on(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An answer whose form is not documented, as a result may show it: a long one is cut, as a text."""
+    said = json.dumps(answer, ensure_ascii=False)
+    return answer if len(said) <= MOST_RAW else {"cut": said[:MOST_RAW] + "…"}
+
+
+def _plain(value: object, secrets: tuple[str, ...], deeper: int) -> Any:
+    if isinstance(value, str):
+        return _without(_CONTROL.sub(" ", value), secrets)
+    if not isinstance(value, Mapping | list):
+        return value
+    if not deeper:
+        return "…"
+    if isinstance(value, Mapping):
+        return {_plain(str(k), secrets, 1): _plain(part, secrets, deeper - 1) for k, part in value.items()}
+    return [_plain(part, secrets, deeper - 1) for part in value]
+
+
+def _without(said: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    return said

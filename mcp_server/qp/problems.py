@@ -217,6 +217,10 @@ CODES: Mapping[str, Code] = {
     # crowd analysis tasks
     "crowd_time_invalid": _problem(
         "Not a time. Write yyyy-MM-dd HH:mm:ss, in Beijing time.", "不是合法的时间。请写成 yyyy-MM-dd HH:mm:ss（北京时间）。"),
+    "crowd_other": _problem("The task belongs to another crowd.", "该任务属于另一个人群。"),
+    "crowd_id_needed": _problem(
+        "This platform knows tasks only by their crowd: give crowd_id.", "该平台只能按人群查找任务：请给出 crowd_id。"),
+    "crowd_id_not_number": _problem("On this platform ids are whole numbers.", "该平台的 id 是整数。"),
     "crowd_end_before_start": _problem(
         "The end lies before the start, {start}.", "结束时间早于开始时间 {start}。"),
     "crowd_end_not_later": _problem(

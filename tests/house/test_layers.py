@@ -32,8 +32,10 @@ BELOW: dict[str, set[str]] = {
     "http_commands": BASE | {"app", "front", "platforms", "http_settings", "web"},
     "arguments": {"", "text"},
     "terminal": {"text"},
+    "remote": BASE | {"platforms", "credentials"},
     "app": BASE
     | {
+        "remote",
         "qp",
         "engine",
         "platforms",
@@ -60,6 +62,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "filelock": ("platforms.local",),
     "httpx": ("platforms.transport",),
     "jwt": ("front",),
+    "keyring": ("settings",),
     "mcp": ("front", "demo"),
     "mcp_types": ("front", "demo"),
     "opentelemetry": ("front",),
@@ -74,7 +77,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 
-LATE = {"duckdb", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
+LATE = {"keyring", "duckdb", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
 """Imported inside functions, so that a server starts quickly without them."""
 
 

@@ -341,6 +341,7 @@ class Console:
     """Stands where a vendor's platform will: it takes updates, and shows nothing."""
 
     name = "console"
+    account = ""
     reads = False
     creates = False
 

@@ -1,6 +1,7 @@
 """The ASGI application: the protocol at `/mcp`, files, the health check, and the gate around all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,6 +86,12 @@ def application(
             return JSONResponse({"status": error.code}, 503)
         return JSONResponse({"status": "stopping"}, 503)
 
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+        await deps.disconnect()
+
     facts, metadata_url = _facts(door.resource)
     routes = [
         Route(MCP, StreamableHTTPASGIApp(manager)),
@@ -94,7 +101,7 @@ def application(
         *facts,
     ]
     gate = Gate(
-        Router(routes, lifespan=lambda _: manager.run()),
+        Router(routes, lifespan=lambda _: running()),
         names=names,
         verify=door.verify,
         open_paths=[HEALTH, *(route.path for route in facts)],

@@ -47,6 +47,7 @@ class LocalCalls:
     """The call platform of this machine (`platforms.call_port.CallPlatform`)."""
 
     name = "local"
+    account = ""
     reads = True
     creates = True
 

@@ -11,7 +11,16 @@ from datetime import datetime
 from mcp_server.engine.crowd import Stages, changes, look_at, told_properties
 from mcp_server.engine.duck import DataFile, Engine
 from mcp_server.errors import InvalidArguments
-from mcp_server.platforms.crowd_port import BEIJING, Crowd, CrowdAnalysis, CrowdTask, CrowdTaskPage, Drift, Validity
+from mcp_server.platforms.crowd_port import (
+    BEIJING,
+    Crowd,
+    CrowdAnalysis,
+    CrowdTask,
+    CrowdTaskPage,
+    Drift,
+    Validity,
+    other_crowd,
+)
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file
 from mcp_server.platforms.local.control import Control
@@ -51,6 +60,7 @@ class LocalCrowds:
     """The platform of crowd analysis tasks of this machine (`platforms.crowd_port.CrowdPlatform`)."""
 
     name = "local"
+    account = ""
 
     def __init__(self, catalog: Catalog, engine: Engine, segments: LocalSegments, *, read_only: bool = False) -> None:
         self._catalog = catalog
@@ -87,8 +97,11 @@ class LocalCrowds:
         words = _FOLLOWS if moves(cluster.cluster_type) and not self._read_only else _STALE
         return words.format(name=cluster.cluster_name, why=cluster.stale_because)
 
-    async def get(self, project_id: str, task_id: str) -> CrowdTask:
-        return self._seen(self._store.task(project_id, task_id))
+    async def get(self, project_id: str, task_id: str, crowd_id: str = "") -> CrowdTask:
+        found = self._store.task(project_id, task_id)
+        if crowd_id and self._catalog.find(project_id, crowd_id).id != found.cluster:
+            raise other_crowd(task_id, str(found.cluster), crowd_id)
+        return self._seen(found)
 
     async def find(self, crowd: Crowd, validity: Validity) -> CrowdTask | None:
         found = self._store.same(crowd.project_id, int(crowd.crowd_id), validity)
@@ -137,8 +150,9 @@ class LocalCrowds:
         found = await self._found_out(record.project, version.file, record.validity, on_progress)
         return self._seen(self._store.reload(record, version.number, drift, found)), drift
 
-    async def delete(self, task: CrowdTask) -> None:
+    async def delete(self, task: CrowdTask) -> CrowdTask:
         self._store.delete(int(task.task_id), task.project_id, task.revision)
+        return task
 
     def _as_read(self, task: CrowdTask) -> TaskRecord:
         """Its record, to be changed only if it still is as the caller saw it."""

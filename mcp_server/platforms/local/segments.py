@@ -66,6 +66,7 @@ class LocalSegments:
     """The segment platform of this machine (`platforms.ports.SegmentPlatform`)."""
 
     name = "local"
+    account = ""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 `crowdanalysis.update` is one call with four operations; which of them may be repeated is said here: a create
 would make a second task, the others state what shall be. The answers of the three questions are not documented:
-they are handed on as they came.
+they are handed on as they came, without secrets.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 from mcp_server.platforms.taobao import codes, replies, wire
 from mcp_server.platforms.taobao.replies import Outcome
 from mcp_server.platforms.transport import AnswerLost, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, outcome_unknown, unreadable
+from mcp_server.platforms.vendor import Unreadable, cleaned, outcome_unknown, unreadable
 from mcp_server.text import Text
 
 REPEATS: Mapping[str, Repeat] = {
@@ -23,7 +23,7 @@ REPEATS: Mapping[str, Repeat] = {
 }
 """The operations of `crowdanalysis.update`."""
 
-_LOOK = Text(
+LOOK = Text(
     "Look first: list_crowd_analyses with the crowd_id shows what stands. Then decide whether to repeat it.",
     "请先查看：用 list_crowd_analyses 加上 crowd_id 查看现状，再决定是否重试。",
 )
@@ -44,7 +44,7 @@ class Api:
             reply = await self._send(wire.UPDATE, business, REPEATS[operation])
             return replies.outcome_of(reply.body, wire.UPDATE, self._secrets)
         except (AnswerLost, Unreadable):
-            raise outcome_unknown(codes.NAME, _LOOK) from None
+            raise outcome_unknown(codes.NAME, LOOK) from None
 
     async def query(self, crowd_id: str) -> Mapping[str, Any]:
         """The tasks of a crowd, as they came."""
@@ -61,7 +61,7 @@ class Api:
     async def _ask(self, method: str, business: Mapping[str, object]) -> Mapping[str, Any]:
         reply = await self._send(method, business, Repeat.READ)
         try:
-            return replies.content_of(reply.body, method, self._secrets)
+            return cleaned(replies.content_of(reply.body, method, self._secrets), self._secrets)
         except Unreadable:
             raise unreadable(codes.NAME) from None
 

@@ -57,6 +57,13 @@ def fault(code: int, words: str, sub_code: str = "", sub_msg: str = "", request_
     return VendorRejected(said, next_step=_NOTHING_CHANGED.then(_REFUSED))
 
 
+def refused(code: str, words: str, request_id: str) -> VendorRejected:
+    """The error for a call that was taken and not carried out (`success` is false); all texts are safe to show."""
+    shown = f"{code}, request_id {request_id}" if request_id else code
+    said = _SAID.format(name=NAME, words=words, code=shown)
+    return VendorRejected(said, next_step=_NOTHING_CHANGED.then(_REFUSED))
+
+
 def _patience(code: int, sub_code: str, sub_msg: str) -> Text:
     seconds = wait_of(sub_code, sub_msg)
     if seconds is not None:

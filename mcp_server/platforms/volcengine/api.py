@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mcp_server.platforms.transport import AnswerLost, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, outcome_unknown, unreadable
+from mcp_server.platforms.vendor import Unreadable, cleaned, outcome_unknown, unreadable
 from mcp_server.platforms.volcengine import codes, replies, wire
 from mcp_server.platforms.volcengine.signing import Keys
 from mcp_server.text import Text
@@ -42,11 +42,11 @@ class Api:
         return replies.request_id_of(reply)
 
     async def tasks(self, keyword: str, limit: int, offset: int) -> Mapping[str, Any]:
-        """QueryTaskList: `Records` and `Total`, as they came. The codes of `State` are not documented."""
+        """QueryTaskList: `Records` and `Total`, as they came, without secrets. The codes of `State` are not documented."""
         body = {"Limit": limit, "Offset": offset} | ({"Keyword": keyword} if keyword else {})
         reply = await self._send(wire.LIST, body, Repeat.READ)
         try:
-            return replies.result_of(reply, self._secrets)
+            return cleaned(replies.result_of(reply, self._secrets), self._secrets)
         except Unreadable:
             raise unreadable(codes.NAME) from None
 
