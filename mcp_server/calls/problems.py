@@ -103,6 +103,9 @@ CALL_CODES: Mapping[str, Code] = {
     "call_same_callee": _warning(
         "{count} entries have a callee that came before; each callee is called once.",
         "有 {count} 项的被叫与前面重复；每个被叫只算一个。"),
+    "call_cluster_failed": _warning(
+        "The last computation of the cluster failed; its last good members are the list. {why}",
+        "该分群上次计算失败，名单取自上一个可用版本。{why}"),
     "call_cluster_old": _warning(
         "The cluster is out of date: {why}. refresh_cluster brings it up to date.", "该分群已过期：{why}。可用 refresh_cluster 更新。"),
 }

@@ -95,4 +95,6 @@ def callee_warnings(callees: Callees, counted: CalleeCount) -> list[Problem]:
 
 
 def _stale(cluster: Cluster) -> list[Problem]:
+    if cluster.progress < 0:
+        return [finding("call_cluster_failed", "/cluster", why=cluster.failure)]
     return [] if cluster.fresh else [finding("call_cluster_old", "/cluster", why=cluster.stale_because)]

@@ -201,7 +201,9 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(
-            deps.say(note) for note in (*assumptions_any(definition, metadata), left_out(seen.dropped)) if any(note)
+            deps.say(note)
+            for note in (*seen.outdated, *assumptions_any(definition, metadata), left_out(seen.dropped))
+            if any(note)
         ),
         sql=seen.sql,
     )

@@ -13,12 +13,13 @@ from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import compare_any, explain_any, hash_any
+from mcp_server.qp.either import compare_any, explain_any, hash_any, value_type_any
+from mcp_server.qp.fault import TYPE_NAMES
 from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, listed, same
 
 logger = logging.getLogger(__name__)
 
@@ -182,12 +183,13 @@ async def update(change: Change, deps: Deps) -> ClusterState:
         reading = await read_definition(change.raw, metadata, deps, kind=change.kind, own=found.cluster_name)
     definition = _checked(change, reading, deps, found)
     changes = _changes(found, change, definition, metadata)
-    read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs} if reading else {}
+    users = await _users(found, definition, metadata, deps) if definition else []
+    read: dict[str, Any] = {"warnings": [*reading.warnings, *users], "repairs": reading.repairs} if reading else {}
     if not changes:
         return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run).as_idle()
     said = tuple(deps.say(one) for one in changes)
     if change.dry_run:
-        return await _would_update(found, reading, metadata, said, deps)
+        return await _would_update(found, reading, users, metadata, said, deps)
     deps.still(found.stamp)
     done = await deps.segments.update(
         found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
@@ -202,6 +204,25 @@ async def update(change: Change, deps: Deps) -> ClusterState:
         changes=said,
         users_num_before=found.users_num,
     )
+
+
+_OTHER_VALUES = Text(
+    " Its values change from {old} to {new}: conditions that read them otherwise will fail.",
+    "标签值将由{old}变为{new}，不适用于新类型的条件会失败。",
+)
+
+
+async def _users(found: Cluster, new: Definition, metadata: Metadata, deps: Deps) -> list[Problem]:
+    """A warning where others rest on what gets another meaning, the more so where its values get another type."""
+    if hash_any(new, metadata) == hash_any(found.definition, metadata):
+        return []
+    names = await deps.segments.used_by(found)
+    types = [value_type_any(one, metadata) for one in (found.definition, new)]
+    hint = NOTHING
+    if types[0] and types[1] and types[0][0] != types[1][0]:
+        hint = _OTHER_VALUES.format(old=TYPE_NAMES[types[0][0]], new=TYPE_NAMES[types[1][0]])
+    path = f"/{kind_of(found).root}"
+    return [finding("used_by_others", path, names=listed([same(n) for n in names]), hint=hint)] if names else []
 
 
 def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:
@@ -247,7 +268,12 @@ def _told_changes(
 
 
 async def _would_update(
-    found: Cluster, reading: AnyReading | None, metadata: Metadata, changes: tuple[str, ...], deps: Deps
+    found: Cluster,
+    reading: AnyReading | None,
+    users: Sequence[Problem],
+    metadata: Metadata,
+    changes: tuple[str, ...],
+    deps: Deps,
 ) -> ClusterState:
     sized, before, after = NOTHING, None, None
     if deps.counting and reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
@@ -263,7 +289,7 @@ async def _would_update(
         cluster=cluster_row(found, deps),
         dry_run=True,
         changes=changes,
-        warnings=problem_rows(reading.warnings if reading else (), deps),
+        warnings=problem_rows([*(reading.warnings if reading else ()), *users], deps),
         repairs=repair_rows(reading.repairs if reading else (), deps),
         users_num_before=before,
         users_num_after=after,

@@ -134,6 +134,8 @@ class Preview:
     sql: str = ""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Of SQL: rows that it returned and that count for nobody, by reason (null_ids, null_values, unknown_ids, repeated_ids)."""
+    outdated: tuple[Text, ...] = ()
+    """Sentences about clusters and tags it rests on whose members are not up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,9 @@ class SegmentPlatform(Protocol):
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         """Save what changes; a changed definition starts a computation."""
         ...
+
+    async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
+        """The names of the clusters and tags whose definitions name this one."""
 
     async def check_delete(self, cluster: Cluster) -> None:
         """Raise what `delete` would raise: ClusterInUse where others rest on it."""

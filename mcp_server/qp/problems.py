@@ -330,6 +330,8 @@ CODES: Mapping[str, Code] = {
     "ids_shared": _warning(
         "Some ids belong to several users, who all count: matched ids {n}, users {users}.",
         "部分 ID 对应多名用户，已全部计入：{n} 个 ID 匹配到 {users} 名用户。"),
+    "used_by_others": _warning(
+        "Others rest on it and change with it: {names}.{hint}", "以下分群或标签以它为条件，会随之变化：{names}。{hint}"),
     "same_meaning": _warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
     **REMOTE_CODES,

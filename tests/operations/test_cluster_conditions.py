@@ -86,8 +86,13 @@ def test_the_version_of_a_day_is_read_where_it_is_kept(buyers: Desk) -> None:
 def test_a_static_part_counts_as_it_was_last_computed(buyers: Desk) -> None:
     buyers.create("rest", {"filts": [member("buyers", "notBelongToCluster")]})
     assert buyers.row("rest").users_num == 2
-    buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "0")]})
+    changed = buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "0")]})
+    (warning,) = changed.warnings
+    assert (warning.path, warning.code) == ("/qp", "used_by_others")
+    assert warning.message == "Others rest on it and change with it: rest."
     assert buyers.row("rest").fresh is False
+    (note,) = buyers("preview_definition", qp={"filts": [member("rest")]}).notes
+    assert note.startswith("rest is out of date (buyers, which it rests on, changed")
     assert "buyers" in buyers.row("rest").note
     assert buyers("refresh_cluster", cluster="rest").cluster.users_num == 1
 

@@ -194,10 +194,25 @@ def test_the_words_of_another_type_and_membership_are_problems(desk: Desk) -> No
 def test_a_cluster_follows_a_tag_whose_values_become_of_another_type(desk: Desk) -> None:
     tag(desk, "mark", TIERS)
     desk.create("marked", of_tag("mark", "equal", "buyer"))
-    assert desk("update_tag", cluster="mark", tag_qp=spent()).cluster.progress == 100
+    assert desk("update_tag", cluster="mark", remarks="x").warnings == ()
+    for dry_run in (True, False):
+        for language, words in (("en", "from text to number"), ("zh", "由文本变为数值")):
+            speaking = desk.speaking(language)  # type: ignore[arg-type]
+            said = speaking("update_tag", cluster="mark", tag_qp=spent(), dry_run=dry_run or language == "en")
+            (warning,) = said.warnings
+            assert (warning.path, warning.code) == ("/tag_qp", "used_by_others")
+            assert "marked" in warning.message
+            assert words in warning.message
+    assert desk.row("mark").progress == 100
     after = desk("refresh_cluster", cluster="marked").cluster
     assert after.progress == -1
     assert "update_cluster" in after.note
+    member = {"tableType": "cluster", "columnName": "marked", "comparator": "belongToCluster"}
+    notes = desk("preview_definition", qp={"filts": [member]}).notes
+    assert ["The last computation of marked failed" in note for note in notes] == [True]
+    window = {"start_time": "2026-12-01 09:00:00", "end_time": "2026-12-02 20:00:00"}
+    called = {"task_name": "t", "cluster": "marked", "callee_property": "city", **window, "dry_run": True}
+    assert "call_cluster_failed" in [w.code for w in desk("create_call_task", **called).warnings]
     assert selected(desk, of_tag("mark", "greater", "5")) == {2}
 
 

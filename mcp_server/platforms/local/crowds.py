@@ -27,28 +27,18 @@ from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.crowd_days import calendar
 from mcp_server.platforms.local.crowd_facts import analysis, facts
 from mcp_server.platforms.local.crowd_store import CrowdStore, TaskRecord
+from mcp_server.platforms.local.freshness import not_up_to_date
 from mcp_server.platforms.local.known import moves, not_ready
 from mcp_server.platforms.local.records import Facts, GenerationRecord, VersionRecord
 from mcp_server.platforms.local.segments import LocalSegments
 from mcp_server.platforms.ports import Cluster, OnProgress
 from mcp_server.qp.model import TAG
 from mcp_server.qp.window import day_start, local, show_time
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import Text
 
 ANALYSING = Text("Analysing the crowd", "正在分析人群")
 COMPARING = Text("Comparing the members", "正在比较成员")
 
-_FOLLOWS = Text(
-    "{name} is out of date ({why}) and is being brought up to date.", "{name} 已过期（{why}），正在自动更新。"
-)
-_STALE = Text(
-    "{name} is out of date ({why}); refresh_cluster computes it again.",
-    "{name} 已过期（{why}）；可用 refresh_cluster 重新计算。",
-)
-_FAILED = Text(
-    "The last computation of {name} failed; its last good members are used. {why}",
-    "{name} 上次计算失败，使用的是上一个可用版本的成员。{why}",
-)
 _IS_TAG = Text("{name} is a tag; a crowd is a cluster.", "{name} 是标签；人群须为分群。")
 _MAKE_CLUSTER = Text(
     "Create a cluster with the tag's value as its condition, and analyse that.",
@@ -86,16 +76,8 @@ class LocalCrowds:
             raise InvalidArguments(_IS_TAG.format(name=cluster.cluster_name), next_step=_MAKE_CLUSTER)
         if cluster.users_num is None and not moves(cluster.cluster_type):
             raise not_ready(cluster.cluster_name, cluster.failure)
-        return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, self._note(cluster))
-
-    def _note(self, cluster: Cluster) -> Text:
-        """Why the members are not up to date, and what becomes of that."""
-        if cluster.progress < 0:
-            return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
-        if cluster.fresh:
-            return NOTHING
-        words = _FOLLOWS if moves(cluster.cluster_type) and not self._read_only else _STALE
-        return words.format(name=cluster.cluster_name, why=cluster.stale_because)
+        note = not_up_to_date(cluster, read_only=self._read_only)
+        return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, note)
 
     async def get(self, project_id: str, task_id: str, crowd_id: str = "") -> CrowdTask:
         found = self._store.task(project_id, task_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.computing import data_file, parts_of, same_users, versions_of
 from mcp_server.platforms.local.crowd_store import CrowdStore
 from mcp_server.platforms.local.export import export_members, exported_columns
+from mcp_server.platforms.local.freshness import not_up_to_date
 from mcp_server.platforms.local.imports import LocalImports
 from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
@@ -126,9 +128,12 @@ class LocalSegments:
         look = Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
         metadata = self._known.metadata(project_id)
         value_type = value_type_any(definition, metadata)
-        return await self._tasks.run(
+        seen = await self._tasks.run(
             lambda control: Previewer(self._engine, metadata, look, control).of(plan, value_type), on_progress, COUNTING
         )
+        parts = self._seen(parts_of(self._catalog, project_id, plan))
+        told = (not_up_to_date(part, read_only=self._read_only) for part in parts)
+        return replace(seen, outdated=tuple(words for words in told if any(words)))
 
     async def _bring_up_to_date(self, project_id: str, plan: AnyPlan, on_progress: OnProgress) -> bool:
         """Compute first what a plan reads and what moved on since; whether there was any."""
@@ -189,6 +194,9 @@ class LocalSegments:
         if new and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
+
+    async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
+        return self._known.users_of(self._catalog.cluster(int(cluster.cluster_id)))
 
     async def check_delete(self, cluster: Cluster) -> None:
         self._unused(self._catalog.cluster(int(cluster.cluster_id)))
