@@ -97,6 +97,10 @@ def page(name: str) -> str:
     return (PAGE / f"{name}.json").read_text(encoding="utf-8")
 
 
+EXAMPLE: dict[str, Any] = json.loads(page("add_cluster"))
+"""The page's condition cluster."""
+
+
 @dataclass
 class Clock:
     """The gateway's clock, which a test moves."""
@@ -128,6 +132,8 @@ class Station:
     url: str
     client: httpx.Client
     faults: Faults
+    portal: BlockingPortal
+    """The loop that the gateway runs in."""
     clock: Clock = field(default_factory=Clock)
 
     # ThinkingData, raw
@@ -206,4 +212,4 @@ def station(
         stack.callback(app.close)
         url = stack.enter_context(portal.wrap_async_context_manager(_served(app, names, clock, faults)))
         client = stack.enter_context(httpx.Client(timeout=20, trust_env=False))
-        yield Station(app, url, client, faults, clock)
+        yield Station(app, url, client, faults, portal, clock)

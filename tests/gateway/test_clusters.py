@@ -1,6 +1,5 @@
 """ThinkingData's clusters over a socket: every address by id and by name, and everything that is refused."""
 
-import json
 import re
 from typing import Any
 
@@ -12,11 +11,10 @@ from mcp_server.gateway.thinkingdata.routes import ENDPOINTS
 from mcp_server.platforms.thinkingdata import replies
 from mcp_server.platforms.thinkingdata.api import Which
 from mcp_server.platforms.thinkingdata.replies import RemoteCluster
-from tests.gateway.kit import KEYS, PROJECT, Station, page
+from tests.gateway.kit import EXAMPLE, KEYS, PROJECT, Station
 
 ADD, UPDATE, LIST = "/open/user-cluster-add", "/open/user-cluster-update", "/open/user-cluster-list"
 DETAIL = "/open/user-cluster-detail"
-EXAMPLE: dict[str, Any] = json.loads(page("add_cluster"))
 
 
 def body(name: str, **changes: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from mcp_server.gateway.house import House, told
 from mcp_server.gateway.strict import unknown
 from mcp_server.gateway.taobao.answers import Refusal, answered, failed, invalid, refused
 from mcp_server.gateway.taobao.methods import METHODS, Asked
-from mcp_server.gateway.taobao.verified import parameters, verified
+from mcp_server.gateway.taobao.verified import once, parameters, verified
 from mcp_server.operations.calling import internal_error
 
 PATH = "/router/rest"
@@ -20,18 +20,18 @@ def routes(house: House) -> list[Route]:
     """The route over these parts."""
 
     async def rest(request: Request) -> Response:
-        found: dict[str, str] = {}
+        pairs = request.query_params.multi_items()
         try:
-            found = await parameters(request, house)
-            return await _answer(found, request, house)
+            pairs = await parameters(request, house)
+            return await _answer(once(pairs), request, house)
         except Refusal as refusal:
-            return refused(refusal, xml=_is_xml(found))
+            return refused(refusal, xml=_is_xml(dict(pairs)))
         except FenqunError as error:
             code = "isv.invalid-parameter" if error.code in _CALLERS else "isp.unknown-error"
-            return refused(failed(code, told(error, house.deps)), xml=_is_xml(found))
+            return refused(failed(code, told(error, house.deps)), xml=_is_xml(dict(pairs)))
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
             said = told(internal_error(PATH), house.deps)
-            return refused(failed("isp.unknown-error", said), xml=_is_xml(found))
+            return refused(failed("isp.unknown-error", said), xml=_is_xml(dict(pairs)))
 
     return [Route(PATH, rest, methods=["GET", "POST"])]
 

@@ -35,15 +35,18 @@ class Call:
     business: Mapping[str, str]
 
 
-async def parameters(request: Request, house: House) -> dict[str, str]:
-    """All parameters, from the query and, of a POST, from the form in its body. Each stands there once."""
-    pairs = list(request.query_params.multi_items())
-    if request.method == "POST":
-        pairs += await _form(request, house)
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise invalid(next(name for name, _ in pairs if sum(n == name for n, _ in pairs) > 1)[:50], "重复")
-    return found
+async def parameters(request: Request, house: House) -> list[tuple[str, str]]:
+    """All parameters, from the query and, of a POST, from the form in its body."""
+    form = await _form(request, house) if request.method == "POST" else []
+    return [*request.query_params.multi_items(), *form]
+
+
+def once(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """The parameters by name; each stands there once."""
+    for number, (name, _) in enumerate(pairs):
+        if any(name == other for other, _ in pairs[:number]):
+            raise invalid(name[:50], "重复")
+    return dict(pairs)
 
 
 async def _form(request: Request, house: House) -> list[tuple[str, str]]:
@@ -83,9 +86,10 @@ def _moment(said: str) -> datetime | None:
     if _EPOCH.fullmatch(said):
         return datetime.fromtimestamp(int(said) / 1000, UTC)
     try:
-        return datetime.strptime(said, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+        moment = datetime.strptime(said, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - GMT+8, as the vendor's
     except ValueError:
         return None
+    return moment.replace(tzinfo=BEIJING) if str(moment) == said else None
 
 
 def _signed(found: Mapping[str, str], secret: str) -> bool:

@@ -77,7 +77,7 @@ def _row(row: ClusterRow, project: str, metadata: Metadata) -> dict[str, Any]:
         "clusterName": row.cluster_name,
         "clusterType": row.cluster_type,
         "displayName": row.display_name,
-        "historyDataStatus": int(bool(known and known.dates)),
+        "historyDataStatus": int("_dynamic_" in row.cluster_type),
         "id": int(row.cluster_id),
         "mainColumnName": "",
         "progress": row.progress,
