@@ -122,10 +122,12 @@ def _serve(arguments: Arguments) -> int:
 
 
 def _gateway(arguments: Arguments) -> int:
+    from dataclasses import replace
+
     from mcp_server.app import build
     from mcp_server.front.stdio import log_to_stderr
 
-    settings = _settings(arguments)
+    settings = replace(_settings(arguments), remote={})  # it serves what is here, whatever accounts are set
     where = gateway_settings(os.environ, arguments)
     log_to_stderr(access=True)
     app = build(settings)

@@ -79,7 +79,7 @@ def read_gateway_settings(environment: Mapping[str, str], given: GivenGateway = 
     names = [*GatewaySettings().names, own, *(host_name(name.strip()) for name in given.allow_hosts)]
     return GatewaySettings(
         host=host,
-        port=port_number(port) if port else PORT,
+        port=port_number(port, "--port / FENQUN_GATEWAY_PORT") if port else PORT,
         names=tuple(dict.fromkeys(name.lower() for name in names)),
         tls=tls,
     )

@@ -181,13 +181,15 @@ def _url(where: str, said: str) -> str:
     return said.rstrip("/")
 
 
-def port_number(said: str) -> int:
+def port_number(said: str, where: str = "--port / FENQUN_HTTP_PORT") -> int:
+    """A port; 0 lets the system choose one. ConfigurationError names `where` it was said."""
     if not (said.isascii() and said.isdigit() and len(said) <= 5 and int(said) <= 65535):
-        raise _wrong("--port / FENQUN_HTTP_PORT", said, Text("a whole number, 0 to 65535", "0 至 65535 的整数"))
+        raise _wrong(where, said, Text("a whole number, 0 to 65535", "0 至 65535 的整数"))
     return int(said)
 
 
 def host_name(said: str) -> str:
+    """A host name without a port. ConfigurationError otherwise."""
     if not _HOST.fullmatch(said):
         legal = Text(
             "a host name such as fenqun.example.com, without port", "主机名，例如 fenqun.example.com，不含端口"

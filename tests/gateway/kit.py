@@ -1,6 +1,7 @@
 """A gateway on a loopback port in a thread, the page's two projects under it, and callers that speak to it."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from mcp_server.platforms.volcengine.api import Api as VolcApi
 from mcp_server.platforms.volcengine.signing import Keys as VolcKeys
 from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.settings import Settings
-from mcp_server.web.serving import address_of, bound, server_of
+from mcp_server.web.serving import Tls, address_of, bound, server_of
 
 PAGE = Path(__file__).parents[1] / "operations" / "vendor_page"
 TODAY = date(2020, 1, 10)
@@ -112,14 +113,14 @@ class Clock:
 
 
 @asynccontextmanager
-async def _served(app: App, names: tuple[str, ...], clock: Clock, faults: Faults) -> AsyncIterator[str]:
+async def _served(app: App, settings: GatewaySettings, clock: Clock, faults: Faults) -> AsyncIterator[str]:
     listening = bound("127.0.0.1", 0)
-    gateway = app.gateway(GatewaySettings(names=names), KEYS, clock=clock, faults=faults, limits=LIMITS)
-    server = server_of(gateway, 64)
+    gateway = app.gateway(settings, KEYS, clock=clock, faults=faults, limits=LIMITS)
+    server = server_of(gateway, 64, tls=Tls(*settings.tls) if settings.tls else None)
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve, [listening])
         try:
-            yield address_of(listening)
+            yield address_of(listening, "https" if settings.tls else "http")
         finally:
             server.should_exit = True
 
@@ -203,13 +204,15 @@ class Station:
 
 @contextmanager
 def station(
-    root: Path, portal: BlockingPortal, *, names: tuple[str, ...] = (*GatewaySettings().names, "ta2"), **settings: Any
+    root: Path, portal: BlockingPortal, *, tls: tuple[str, str] | None = None, **settings: Any
 ) -> Iterator[Station]:
     """A gateway over a workspace, with its own process parts."""
     app = build(Settings(workspace=root, threads=2, project_id=PROJECT, **settings))
     faults, clock = Faults(), Clock()
+    door = GatewaySettings(names=(*GatewaySettings().names, "ta2"), tls=tls)
+    trusted = ssl.create_default_context(cafile=tls[0]) if tls else True
     with ExitStack() as stack:
         stack.callback(app.close)
-        url = stack.enter_context(portal.wrap_async_context_manager(_served(app, names, clock, faults)))
-        client = stack.enter_context(httpx.Client(timeout=20, trust_env=False))
+        url = stack.enter_context(portal.wrap_async_context_manager(_served(app, door, clock, faults)))
+        client = stack.enter_context(httpx.Client(timeout=20, trust_env=False, verify=trusted))
         yield Station(app, url, client, faults, portal, clock)

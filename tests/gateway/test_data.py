@@ -150,7 +150,6 @@ def test_members_of_a_cluster_are_read_by_sql(shared: Station) -> None:
     shared.upload(ADD, TEST_CSV, **NAMED | {"clusterName": "for_sql"})
     answer = shared.query("""SELECT count(*) FROM user_result_cluster_102 WHERE cluster_name = 'for_sql'""")
     assert answer.text.splitlines()[1] == "[5]"
-    assert shared.query("SELECT count(*) FROM user_result_cluster_102").text.splitlines()[0].startswith('{"data"')
 
 
 def test_no_rows_are_an_answer(shared: Station) -> None:
@@ -169,7 +168,6 @@ def test_no_rows_are_an_answer(shared: Station) -> None:
         "SELECT * FROM read_csv('/etc/passwd')",
         "COPY v_user_102 TO '/tmp/x'",
         "SELECT no_such FROM v_user_102",
-        "SELECT 1/'a' FROM v_user_102",
     ],
 )
 def test_sql_that_may_not_run_is_refused(shared: Station, sql: str) -> None:
