@@ -1,5 +1,6 @@
 """Clusters: create, read, change, delete."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
@@ -26,9 +27,11 @@ from mcp_server.operations.params import (
     Limit,
     Offset,
     ProjectId,
+    Remarks,
     Search,
 )
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN, Change, Wish, create, update
+from mcp_server.operations.tag_values import brief
 from mcp_server.qp.either import explain_any
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
@@ -53,7 +56,7 @@ class CreateCluster(Params):
         BeforeValidator(not_of(TAGS)),
     ]
     qp: Definition
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: DryRun = False
     project_id: ProjectId = ""
 
@@ -147,7 +150,7 @@ async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
             if page.total
             else Text("Create one with create_cluster or create_tag.", "可用 create_cluster 或 create_tag 创建。")
         ),
-        clusters=tuple(cluster_row(c, deps) for c in page.items),
+        clusters=tuple(cluster_row(replace(c, remarks=brief(c.remarks)), deps) for c in page.items),
         total=page.total,
         left_out=left,
     )
@@ -183,7 +186,7 @@ class UpdateCluster(Params):
     cluster: ClusterRef
     display_name: str = ""
     qp: Definition = None
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: DryRun = False
     project_id: ProjectId = ""
 

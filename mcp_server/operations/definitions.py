@@ -19,7 +19,7 @@ from mcp_server.operations.params import (
     Properties,
     TagDefinition,
 )
-from mcp_server.operations.tag_values import ValueRow, spread_sentence, unreached, value_rows
+from mcp_server.operations.tag_values import ValueRow, brief, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
 from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
 from mcp_server.qp.definition import Definition as AnyDefinition
@@ -197,7 +197,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         values=value_rows(seen),
         without_value=seen.all_users - seen.users_num if seen.values else 0,
         distinct_values=seen.values.distinct if seen.values else 0,
-        sample=seen.sample,
+        sample=tuple({name: brief(value) for name, value in row.items()} for row in seen.sample),
         warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
@@ -12,7 +12,7 @@ from mcp_server.operations.findings import ProblemRow, problem_rows
 from mcp_server.operations.handing import given_file
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.operations.params import ClusterRef, ProjectId
+from mcp_server.operations.params import ClusterRef, ProjectId, Remarks
 from mcp_server.operations.saving import CLEAR, SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.ports import IdChanges, IdDraft, IdSource, Imported
 from mcp_server.qp.metadata import Metadata
@@ -66,6 +66,11 @@ class ImportedIds(Result):
     warnings: tuple[ProblemRow, ...] = ()
 
 
+def _of_the_page(sent: object) -> object:
+    """The vendor's `clusterCatalog` means the same: `catalog_cluster`, `catalog_tag`."""
+    return {CLUSTER: "cluster", TAG: "tag"}.get(sent, sent) if isinstance(sent, str) else sent
+
+
 class ImportIds(Params):
     """Arguments of import_ids."""
 
@@ -73,9 +78,9 @@ class ImportIds(Params):
     main_column_name: MainColumn
     path: IdPath = ""
     ids: Ids = ()
-    catalog: Literal["cluster", "tag"] = "cluster"
+    catalog: Annotated[Literal["cluster", "tag"], BeforeValidator(_of_the_page)] = "cluster"
     cluster_name: Annotated[str, Field(description="Generated if absent")] = ""
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: bool = False
     project_id: ProjectId = ""
 
@@ -117,7 +122,7 @@ class ReplaceImportedIds(Params):
     ids: tuple[str, ...] = ()
     display_name: str = ""
     main_column_name: str = ""
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: bool = False
     project_id: ProjectId = ""
 

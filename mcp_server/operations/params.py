@@ -7,8 +7,13 @@ out. Texts are read tolerantly before they arrive here (`calling.py`); a definit
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
+
+from mcp_server.text import Text
+
+MOST_REMARKS = 500
+"""Characters of remarks: lists show them, and a chat has no room for pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,20 @@ FullDefinition = Annotated[Any, RawDefinition(full=True)]
 TagDefinition = Annotated[Any, RawDefinition(tag=True)]
 FullTagDefinition = Annotated[Any, RawDefinition(full=True, tag=True)]
 
+
+def _short_enough(remarks: str) -> str:
+    if len(remarks) > MOST_REMARKS:
+        raise ValueError(_LONG_REMARKS.format(most=MOST_REMARKS, count=len(remarks)))
+    return remarks
+
+
+_LONG_REMARKS = Text(
+    "Remarks have at most {most} characters; these have {count}.", "备注最多 {most} 个字符，当前为 {count} 个。"
+)
 ClusterName = Annotated[str, Field(description="Letter, then letters, digits, _; at most 24")]
 DisplayName = Annotated[str, Field(description="At most 50 characters, any language")]
 ClusterRef = Annotated[str, Field(min_length=1, description="Id or name of a cluster or tag")]
+Remarks = Annotated[str, AfterValidator(_short_enough)]
 ProjectId = Annotated[str, Field(description="Only if the user names another project")]
 DryRun = Annotated[bool, Field(description="Check all and say what would happen; change nothing")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="Longest wait for the result, in seconds")]

@@ -273,7 +273,7 @@ def expectation(schema: Schema) -> Text:
     words = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
     if words:
         legal = ", ".join(map(str, words))
-        return same(legal) if len(words) == 1 else Text(f"one of {legal}", f"{legal} 之一")
+        return same(legal) if len(words) == 1 else Text(f"one of {legal}", f"以下之一：{legal}")
     kind = _KINDS.get(schema.get("type", ""), Text("another value", "其他取值"))
     limits = [
         _limits(schema, "minimum", "maximum", same("")),

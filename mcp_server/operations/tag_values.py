@@ -23,9 +23,18 @@ _HAVE = Text(
 _SPREAD = Text(" The values go from {low} to {high}, median {median}.", "标签值从 {low} 到 {high}，中位数为 {median}。")
 
 
+MOST_SHOWN = 100
+"""Characters of a user's value that a preview shows; values may have pages."""
+
+
+def brief(value: str) -> str:
+    """A value as a preview shows it."""
+    return value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + "…"
+
+
 def value_rows(seen: Preview) -> tuple[ValueRow, ...]:
     """The most frequent values of a tag and their users."""
-    return tuple(ValueRow(value=v, users=n) for v, n in seen.values.top) if seen.values else ()
+    return tuple(ValueRow(value=brief(v), users=n) for v, n in seen.values.top) if seen.values else ()
 
 
 def spread_sentence(seen: Preview, share: str) -> Text:

@@ -8,7 +8,7 @@ from mcp_server.effect import Effect
 from mcp_server.operations.cluster_state import ClusterState
 from mcp_server.operations.kinds import CLUSTERS, TAGS, not_of
 from mcp_server.operations.operation import Deps, Params, operation
-from mcp_server.operations.params import ClusterName, ClusterRef, DisplayName, DryRun, ProjectId, TagDefinition
+from mcp_server.operations.params import ClusterName, ClusterRef, DisplayName, DryRun, ProjectId, Remarks, TagDefinition
 from mcp_server.operations.saving import Change, Wish, create, update
 from mcp_server.text import Text
 
@@ -23,7 +23,7 @@ class CreateTag(Params):
         BeforeValidator(not_of(CLUSTERS)),
     ]
     tag_qp: TagDefinition
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: DryRun = False
     project_id: ProjectId = ""
 
@@ -55,7 +55,7 @@ class UpdateTag(Params):
     cluster: ClusterRef
     display_name: str = ""
     tag_qp: TagDefinition = None
-    remarks: str = ""
+    remarks: Remarks = ""
     dry_run: DryRun = False
     project_id: ProjectId = ""
 

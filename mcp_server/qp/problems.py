@@ -237,7 +237,7 @@ CODES: Mapping[str, Code] = {
     "ids_path": _problem("{why} Files are taken only from: {expected}.", "{why}只能读取以下文件夹中的文件：{expected}。"),
     "ids_not_text": _problem(
         "This is {expected}, not text. Save it as CSV (in Excel: 'CSV UTF-8') and give that file.",
-        "这是{expected}，不是文本。请另存为 CSV（Excel 中选择“CSV UTF-8”）后再传入。"),
+        "这不是文本，而是：{expected}。请另存为 CSV（Excel 中选择“CSV UTF-8”）后再传入。"),
     "ids_encoding": _problem(
         "Line {line} is neither UTF-8 nor GBK. Save the file as UTF-8.", "第 {line} 行既不是 UTF-8 也不是 GBK。请将文件另存为 UTF-8。"),
     "ids_quote": _problem(
@@ -307,7 +307,7 @@ CODES: Mapping[str, Code] = {
         "第一行“{got}”像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。"),
     "ids_delimiter": _warning(
         "Unmatched ids hold {mark} ({n} of them), which separates nothing. Columns are separated by commas.",
-        "{n} 个未匹配的 ID 中含有 {mark}，它不起分隔作用。列与列之间用英文逗号分隔。"),
+        "{n} 个未匹配的 ID 中含有{mark}，它不起分隔作用。列与列之间用英文逗号分隔。"),
     "ids_rounded": _warning(
         'A spreadsheet has shortened unmatched ids ({n} of them) to the form "{got}". Export them as text again.',
         "{n} 个未匹配的 ID 已被电子表格缩写成“{got}”的形式。请以文本格式重新导出。"),
@@ -315,7 +315,7 @@ CODES: Mapping[str, Code] = {
         "Unmatched ids hold zero bytes ({n} of them); the file may be damaged.", "{n} 个未匹配的 ID 含有空字节（NUL），文件可能已损坏。"),
     "ids_more_columns": _warning(
         "Rows with more columns than {expected}: {n}; what follows was not read.",
-        "{n} 行的列数超过 {expected} 列；多出的内容未读取。"),
+        "{n} 行的列数超过{expected}列；多出的内容未读取。"),
     "ids_swallowed": _warning(
         "Quotes join several lines into one value: {lines} lines in all, the first of them line {line}. If that is not "
         "meant, mend the quotes.",

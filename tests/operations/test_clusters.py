@@ -457,3 +457,18 @@ def test_remarks_are_removed_by_a_dash_and_kept_by_an_empty_text(desk: Desk, lan
     assert done.changes == ({"en": "remarks: 春季活动 → –", "zh": "备注：春季活动 → –"}[language],)
     assert desk.row("buyers").remarks == ""
     assert desk("update_cluster", cluster="buyers", remarks="-").changes == ()
+
+
+def test_remarks_have_a_limit_and_lists_show_their_beginning(desk: Desk) -> None:
+    assert len(desk.create("one", small.BUYERS, remarks="注" * 500).remarks) == 500
+    assert desk("list_clusters").clusters[0].remarks == "注" * 100 + "…"
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("update_cluster", {"cluster": "one"}),
+        ("import_ids", {"display_name": "x", "main_column_name": "city", "ids": ["上海"]}),
+        ("replace_imported_ids", {"cluster": "one", "ids": ["上海"]}),
+        ("update_tag", {"cluster": "one"}),
+    ]
+    for tool, arguments in calls:
+        error = desk.refused(tool, **arguments, remarks="注" * 501)
+        assert [(p.path, p.code) for p in error.problems] == [("/remarks", "argument_value")]
+        assert "500" in error.problems[0].message.zh

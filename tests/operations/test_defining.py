@@ -301,3 +301,11 @@ def test_a_preview_reports_progress_and_stops_when_the_call_is_cancelled(desk: D
 
     anyio.run(main)
     assert 0 < told[0] < told[1] < 100
+
+
+def test_long_values_are_shown_by_their_beginning(desk: Desk) -> None:
+    desk.load(USERS.replace("'x'", "repeat('上', 99 + i)"), MANY_EVENTS)
+    everybody = {"tagValue": "x" * 101, "userClusterDef": {"filts": [of_user("city", "notNull")]}}
+    seen = desk("preview_definition", tag_qp={"userTagValueDefs": [everybody]}, properties=["city"])
+    assert [row["city"] for row in seen.sample] == ["上" * 100, *["上" * 100 + "…"] * 3]
+    assert [row.value for row in seen.values] == ["x" * 100 + "…"]

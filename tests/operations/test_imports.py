@@ -57,6 +57,13 @@ def codes(result: Any) -> list[str]:
     return [row.code for row in result.warnings]
 
 
+@pytest.mark.parametrize(("page", "ours"), [("catalog_cluster", "cluster"), ("catalog_tag", "tag")])
+def test_the_vendors_catalogues_mean_ours(ids: Desk, page: str, ours: str) -> None:
+    made = ids("import_ids", **sent("ann,x", catalog=page)).cluster
+    assert made.cluster_type == f"{ours}_by_import"
+    assert ids("import_ids", **sent("ann,x", catalog=ours)).existed
+
+
 def left_over(desk: Desk) -> list[str]:
     workspace = desk.catalog.workspace
     named = {row["file"] for row in desk.catalog.database.rows("SELECT file FROM version")}
