@@ -82,7 +82,7 @@ _WITH_TOKEN = Text(
     "If this is wanted, call again without dry_run and with consent_token.",
     "若确认执行，请去掉 dry_run 并带上 consent_token 再次调用。",
 )
-_WHERE = Text("{tool}, project {project}, {platform}", "{tool}，项目 {project}，{platform}")
+_WHERE = Text("({tool}, project {project}, {platform})", "（{tool}，项目 {project}，{platform}）")
 _MORE = Text("… and {n} more", "……另有 {n} 项")
 
 
@@ -262,7 +262,7 @@ def question(act: Act[P, R], tried: R) -> str:
     subject, say = act.subject, act.deps.say
     title = act.operation.title
     where = _WHERE.format(tool=title, project=subject.project, platform=_place(subject))
-    return "\n".join([*_told(tried, say), f"({say(where)})"])
+    return "\n".join([*_told(tried, say), say(where)])
 
 
 def _place(subject: Subject) -> Text:

@@ -123,7 +123,7 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
     now = deps.crowds.now(project)
     told = findings(validity_warnings(new, now), repairs, deps)
     if new == old:
-        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run)
+        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run).as_idle()
     if task.state == "ended" and new.state(now) == "ended":
         raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
     await _must_be_free(task, new, deps)

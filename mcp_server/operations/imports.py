@@ -149,9 +149,11 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
         _spelt(column, metadata) if column else None,
         "" if params.remarks.strip() == CLEAR else params.remarks or None,
     )
+    deps.still(found.stamp)
     done = await deps.segments.replace_ids(found, changes, dry_run=params.dry_run, on_progress=deps.report)
     said = _WOULD_REPLACE if params.dry_run else _REPLACED
-    return _answer(done, said, kind_of(found).noun, deps, dry_run=params.dry_run)
+    answer = _answer(done, said, kind_of(found).noun, deps, dry_run=params.dry_run)
+    return answer.resting_on(found.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
 
 
 # what was sent

@@ -27,7 +27,9 @@ _PEOPLE: Final = re.compile(
     r"(?:^|_)(?:ids|phones?|mobiles?|emails?|numbers?|members|users)(?:$|_)|phone|mobile|email|openid|distinct_id|account_id|user_id",
     re.IGNORECASE,
 )
-_CONTACT: Final = re.compile(r"\+?[0-9][0-9 ()-]{8,18}[0-9]|[^@\s]+@[^@\s]+\.[^@\s]+")
+_CONTACT: Final = re.compile(
+    r"(?<![0-9-])(?![0-9]{4}-[0-9]{2}-[0-9]{2})\+?[0-9][0-9 ()-]{8,18}[0-9]|[^@\s]+@[^@\s]+\.[^@\s]+"
+)
 _VALUES: Final = ("ftv", "value", "values", "num")
 """Keys of a definition that hold the values of the column next to them."""
 

@@ -20,6 +20,7 @@ def test_plain_arguments_are_kept() -> None:
         "wait_seconds": 20.5,
         "dry_run": False,
         "cluster_types": ["a", "b"],
+        "start_time": "2026-11-23 00:00:00",
         "remarks": "给七月活动用",
     }
     assert kept(**arguments) == arguments
