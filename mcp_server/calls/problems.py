@@ -61,7 +61,9 @@ CALL_CODES: Mapping[str, Code] = {
     "call_callees_one_of": _problem(
         "Give cluster with callee_property, or ids, and not both.", "请给出 cluster 和 callee_property，或给出 ids，二者只取其一。"),
     "call_property_not_text": _problem(
-        "{name} is a {type}; the callee is a text property of users.", "{name} 是{type}；被叫须取用户的文本属性。"),
+        "{name} is a {type}; the callee is a text property of users. Of phone numbers: load them as text (Parquet, JSON, or CSV "
+        "with a plus sign: +86…).",
+        "{name} 是{type}；被叫须取用户的文本属性。电话号码请以文本加载（Parquet、JSON，或在 CSV 中带加号：+86…）。"),
     "call_property_unknown": _problem(
         "No user property has this name. Use describe_data to find properties.", "没有这个用户属性。可用 describe_data 查找属性。"),
     "call_ids_too_many": _problem(

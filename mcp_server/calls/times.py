@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.calls.problems import finding
+from mcp_server.calls.vendor_times import in_our_words
 from mcp_server.calls.week import DAY, NEVER, WEEKDAYS, Span, Week, on_days
 from mcp_server.errors import Problem, Repair
 from mcp_server.qp.suggest import nearest
@@ -46,6 +47,7 @@ _RANGE = re.compile(r"(\d{1,2})[:：](\d{2})-(\d{1,2})[:：](\d{2})", re.ASCII)
 _HOURS = re.compile(r"(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?-(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?", re.ASCII)
 """Ranges that are understood well enough to suggest what was meant."""
 _SPELT = Text("read so", "按此理解")
+_VENDORS = Text("the vendor's form, in which 1 is Sunday", "服务商的写法，其中 1 表示周日")
 
 
 @dataclass
@@ -68,6 +70,10 @@ def read_week(entries: Sequence[str], path: str, found: Findings) -> Week:
 
 
 def _entry(text: str, path: str, found: Findings) -> Iterator[Span]:
+    vendors = in_our_words(text) if text.lstrip().startswith("{") else ""
+    if vendors:
+        found.repairs.append(Repair(path, text, vendors, _VENDORS))
+        text = vendors
     words = [word for word in _PART.split(_DASH.sub("-", text)) if word]
     days: list[int] = []
     ranges: list[Span] = []
@@ -85,7 +91,7 @@ def _entry(text: str, path: str, found: Findings) -> Iterator[Span]:
         spelt.append(named or _clocks(word))
     if not words:
         found.problems.append(finding("call_entry_empty", path, got=text))
-    elif spelt != words:
+    elif spelt != words and not vendors:
         found.repairs.append(Repair(path, text, " ".join(spelt), _SPELT))
     for start, end in (ranges or [(0, DAY)]) if words else ():
         yield from on_days(sorted(set(days)) if days else range(7), start, end)
@@ -138,7 +144,9 @@ def _fault(text: str, word: str, path: str, *, timed: bool) -> Problem:
         parts = [_likely(part) for part in word.casefold().split("-")]
         runs = len(parts) > 2 or any("-" in part for part in parts)
         near, code = ("," if runs else "-").join(parts) if all(parts) else "", "call_weekday_unknown"
-    suggestion = _DASH.sub("-", text).replace(word, near, 1).strip() if near else ""
+    suggestion = (
+        _DASH.sub("-", text).replace(word, near, 1).strip() if near and not text.lstrip().startswith("{") else ""
+    )
     return finding(code, path, got=text, suggestion=suggestion, expected=", ".join(WEEKDAYS), word=word)
 
 

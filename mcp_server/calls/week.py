@@ -1,7 +1,7 @@
 """Times of the week: which minutes, on which weekdays, in Beijing time.
 
 A `Week` is a set of minutes, counted from Monday 00:00; China has one time zone and no clock changes, so every week
-is the same. The numbers that the vendor gives to weekdays stand only in `wire.py`.
+is the same. The numbers that the vendor gives to weekdays stand only in `vendor_times.py`.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ Span = tuple[int, int]
 """Minutes from the first to before the second."""
 
 _EVERY_DAY = Text("every day", "每天")
-_NEVER = Text("never", "任何时间都不外呼")
+_NEVER = Text("at no time", "任何时间都不外呼")
 _ALWAYS = Text("at any time", "不限时段")
 _FROM_TO = Text("{first}–{last}", "{first}至{last}")
 

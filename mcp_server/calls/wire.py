@@ -6,17 +6,14 @@ from typing import Any
 from mcp_server.calls.problems import finding
 from mcp_server.calls.settings import CallSettings
 from mcp_server.calls.times import Findings, read_range
+from mcp_server.calls.vendor_times import DAYS, NUMBERS
 from mcp_server.calls.week import DAY, Span, Week, clock, grouped, on_days
-
-_NUMBERS = {0: 2, 1: 3, 2: 4, 3: 5, 4: 6, 5: 7, 6: 1}
-"""Weekdays by the vendor's numbers: 1 = Sunday … 7 = Saturday. (ISO and other vendors number otherwise.)"""
-_DAYS = {number: day for day, number in _NUMBERS.items()}
 
 
 def forbid_time_list(forbidden: Week) -> list[dict[str, Any]]:
     """`ForbidTimeList`: every day with its number, no range over midnight, the end of a day written 23:59."""
     return [
-        {"Weekdays": sorted(_NUMBERS[d] for d in days), "Times": [f"{clock(a)}-{_end(b)}" for a, b in spans]}
+        {"Weekdays": sorted(NUMBERS[d] for d in days), "Times": [f"{clock(a)}-{_end(b)}" for a, b in spans]}
         for days, spans in grouped(forbidden)
     ]
 
@@ -29,10 +26,10 @@ def week_of(forbid_times: Sequence[Mapping[str, Any]], found: Findings, path: st
     """The times that a `ForbidTimeList` names; `Weekdays` left out is every day. Problems go into `found`."""
     spans: list[Span] = []
     for n, item in enumerate(forbid_times):
-        numbers, times = item.get("Weekdays") or list(_DAYS), item.get("Times") or ()
-        unknown = [number for number in numbers if number not in _DAYS]
+        numbers, times = item.get("Weekdays") or list(DAYS), item.get("Times") or ()
+        unknown = [number for number in numbers if number not in DAYS]
         ranges = [(text, read_range(text)) for text in times]
-        legal = ", ".join(map(str, sorted(_DAYS)))
+        legal = ", ".join(map(str, sorted(DAYS)))
         found.problems += [
             finding("call_weekday_unknown", f"{path}/{n}/Weekdays", got=number, word=number, expected=legal)
             for number in unknown
@@ -41,7 +38,7 @@ def week_of(forbid_times: Sequence[Mapping[str, Any]], found: Findings, path: st
             finding("call_range_invalid", f"{path}/{n}/Times", got=text, word=text) for text, span in ranges if not span
         ]
         for _, span in ranges:
-            spans += on_days([_DAYS[number] for number in numbers if number in _DAYS], *span) if span else ()
+            spans += on_days([DAYS[number] for number in numbers if number in DAYS], *span) if span else ()
     return Week.of(spans)
 
 

@@ -31,7 +31,7 @@ from mcp_server.operations.call_state import (
     worked_out,
 )
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.operations.params import DryRun, ProjectId
+from mcp_server.operations.params import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallEntry, CallTask, Often
 from mcp_server.qp.names import display_name_findings
@@ -42,9 +42,10 @@ TaskRef = Annotated[str, Field(min_length=1)]
 Moment = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing")]
 CallTimes = Annotated[
     tuple[str, ...] | None,
+    ObjectsAsText(),  # items of the vendor's ForbidTimeList
     Field(description='When to call: "mon-sat 10:00-12:00", "sun", "09:00-20:00"'),
 ]
-ForbidTimes = Annotated[tuple[str, ...] | None, Field(description="Or when not to; [] clears")]
+ForbidTimes = Annotated[tuple[str, ...] | None, ObjectsAsText(), Field(description="Or when not to; [] clears")]
 
 
 class UpdateCallTask(Params):

@@ -36,6 +36,11 @@ class RawDefinition:
         return schema.shown() if self.full else schema.outline()
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectsAsText:
+    """Marks a list of texts whose entries may also be objects: those are passed on as JSON text."""
+
+
 Definition = Annotated[Any, RawDefinition()]
 FullDefinition = Annotated[Any, RawDefinition(full=True)]
 TagDefinition = Annotated[Any, RawDefinition(tag=True)]

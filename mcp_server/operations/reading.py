@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.operation import Operation, Params, Result
-from mcp_server.operations.params import RawDefinition
+from mcp_server.operations.params import ObjectsAsText, RawDefinition
 from mcp_server.operations.schema import Schema, input_schema
 from mcp_server.qp.problems import pointer, shorten
 from mcp_server.qp.suggest import nearest
@@ -65,6 +65,8 @@ def read_arguments(operation: Operation[P, R], arguments: Mapping[str, object]) 
         value = arguments.get(name)
         if value is None or (value == "" and not _may_be_blank(field)):
             continue
+        if any(isinstance(mark, ObjectsAsText) for mark in field.metadata):
+            value = _as_texts(value)
         if any(isinstance(mark, RawDefinition) for mark in field.metadata):
             shaped[name] = value
         else:
@@ -190,6 +192,14 @@ def _parsed(value: object) -> object:
         return json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return value
+
+
+def _as_texts(value: object) -> object:
+    """A list with its objects as JSON text; anything else as it is."""
+    items = _parsed(value)
+    if not isinstance(items, list | tuple):
+        return value
+    return [json.dumps(item, ensure_ascii=False) if isinstance(item, Mapping) else item for item in items]
 
 
 def _refuse_constant(word: str) -> NoReturn:

@@ -149,6 +149,44 @@ def test_the_vendor_counts_from_sunday_and_gets_no_range_over_midnight() -> None
     assert week_of(every_day, Findings()) == read("12:00-14:00")
 
 
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ('{"Times":["10:00-11:00"],"Weekdays":[3]}', "tue 10:00-11:00"),
+        ('{"Weekdays": [1, 7], "Times": ["00:00-09:00", "20:00-23:59"]}', "sat,sun 00:00-09:00,20:00-23:59"),
+        ('{"Times": ["20:00-09:00"]}', "20:00-09:00"),
+        (' {"Weekdays": [], "Times": ["20:00-09:00"]}', "20:00-09:00"),
+    ],
+)
+def test_an_item_of_the_vendor_is_read_with_the_numbers_of_the_vendor(item: str, words: str) -> None:
+    found = Findings()
+    assert read_week([item], "/forbid_times", found) == read(words)
+    assert [(r.path, r.before, r.after) for r in found.repairs] == [("/forbid_times/0", item, words)]
+    assert week_of([json.loads(item)], Findings()) == read(words)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        '{"Weekdays": [0], "Times": ["10:00-11:00"]}',
+        '{"Weekdays": [8], "Times": ["10:00-11:00"]}',
+        '{"Weekdays": [true], "Times": ["10:00-11:00"]}',
+        '{"Weekdays": 3, "Times": ["10:00-11:00"]}',
+        '{"Weekdays": [3], "Times": "10:00-11:00"}',
+        '{"Weekdays": [3], "Times": []}',
+        '{"Weekdays": [3], "Times": [10]}',
+        '{"Weekdays": [3]}',
+        '{"weekdays": [3], "Times": ["10:00-11:00"]}',
+        '{"Weekdays": [3], "BeginTime": "10:00", "EndTime": "11:00"}',
+        '{"Weekdays": [3',
+    ],
+)
+def test_what_only_looks_like_an_item_of_the_vendor_is_a_problem_without_a_guess(item: str) -> None:
+    found = Findings()
+    assert read_week([item], "/forbid_times", found) == NEVER
+    assert [(p.code, p.suggestion) for p in found.problems] == [("call_weekday_unknown", "")]
+
+
 def test_faults_of_the_wire_are_found() -> None:
     found = Findings()
     week_of([{"Weekdays": [0, 8], "Times": ["10-11"]}], found)
@@ -160,4 +198,4 @@ def test_a_week_is_told_in_both_languages() -> None:
     assert in_words(week).en == "Mon, Tue, Thu–Sat 10:00-12:00; Wed 10:00-12:00 20:00-21:00; Sun 20:00-21:00"
     assert in_words(week).zh == "周一、周二、周四至周六 10:00-12:00；周三 10:00-12:00 20:00-21:00；周日 20:00-21:00"
     assert in_words(ALWAYS) == ("at any time", "不限时段")
-    assert in_words(NEVER) == ("never", "任何时间都不外呼")
+    assert in_words(NEVER) == ("at no time", "任何时间都不外呼")

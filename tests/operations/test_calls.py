@@ -60,6 +60,19 @@ def test_a_cluster_becomes_a_list_of_those_who_can_be_called(desk: Desk) -> None
     assert made.next == "The local platform only keeps the task; it calls nobody."
 
 
+def test_the_vendors_page_can_be_handed_on_as_it_stands(desk: Desk) -> None:
+    page = {"Weekdays": [1], "Times": ["10:00-11:00"]}
+    window = {"start_time": "2021-05-20 17:35:43", "end_time": "2021-05-21 17:35:44", "concurrency": 1}
+    create(desk, call_times=None)
+    said = desk(
+        "update_call_task", task_open_id="1", **window, forbid_times=[page], ring_again_times=1, ring_again_interval=5
+    )
+    redials = {"RingAgainTimes": 1, "RingAgainInterval": 5, "Recall": True}
+    times = {"StartTime": window["start_time"], "EndTime": window["end_time"], "ForbidTimeList": [page]}
+    assert said.sent == {"TaskOpenId": "1", "Concurrency": 1, **times, **redials}
+    assert [(r.path, r.after) for r in said.repairs] == [("/forbid_times/0", "sun 10:00-11:00")]
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_tag_is_no_list_of_callees(desk: Desk, language: Any) -> None:
     tag_qp = {"userTagValueDefs": [{"tagValue": "a", "userClusterDef": {"events": [times("less", 100)]}}]}
