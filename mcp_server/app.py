@@ -123,6 +123,7 @@ def build(settings: Settings) -> App:
         crowds=remote.crowds or (absent_crowds() if elsewhere else local.crowds),
         calls=remote.calls or (absent_calls() if elsewhere else local.calls),
         ledger=local.ledger,
+        exports=local.handed,
         consenting=Consenting(settings.consent),
         language=settings.language,
         project_id=settings.project_id,

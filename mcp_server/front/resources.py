@@ -77,6 +77,19 @@ KINDS: tuple[Kind, ...] = (
 BY_FOLDER: Mapping[str, Kind] = {kind.folder: kind for kind in KINDS}
 BY_TEMPLATE: Mapping[str, Kind] = {kind.template: kind for kind in KINDS}
 
+EXPORTS = "exports"
+MOST_BYTES = 4 * 1024 * 1024
+"""Of a file that is read as a resource; a longer one has to be fetched as a file."""
+
+_FILE = Text("An exported file", "导出的文件")
+_FILE_TEXT = Text(
+    "A file that export_users wrote; its address comes with the export", "export_users 写出的文件，地址见导出结果"
+)
+_NO_FILES = Text("There are no exported files here.", "这里没有导出的文件。")
+_TOO_LONG = Text(
+    "{path} is longer than {most} MB: fetch it as a file, by the path or address that export_users gave.",
+    "{path} 超过 {most} MB：请按 export_users 给出的路径或地址直接获取文件。",
+)
 _GUIDE_TITLE = Text("How to write a definition", "如何编写定义")
 _NONE = Text(
     "There is nothing at {uri}. Addresses are {guide} and {templates}.",
@@ -102,6 +115,13 @@ def listed_templates() -> list[ResourceTemplate]:
             mime_type=JSON,
         )
         for kind in KINDS
+    ] + [
+        ResourceTemplate(
+            uri_template=f"{SCHEME}{EXPORTS}/{{file}}",
+            name=EXPORTS,
+            title=f"{_FILE.en} · {_FILE.zh}",
+            description=f"{_FILE_TEXT.en} · {_FILE_TEXT.zh}",
+        )
     ]
 
 
@@ -113,6 +133,8 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
     if uri == GUIDE:
         return ReadResourceContents(content=guide(deps.language), mime_type="text/markdown")
     folder, _, name = uri.removeprefix(SCHEME).partition("/")
+    if folder == EXPORTS and name and uri.startswith(SCHEME):
+        return _exported(unquote(name), deps)
     kind = BY_FOLDER.get(folder) if uri.startswith(SCHEME) else None
     if kind is None or not name or "/" in name:
         known = ", ".join(BY_TEMPLATE)
@@ -125,6 +147,21 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
         raise ResourceError(_said(error, deps)) from error
     content = json.dumps(rendering.structured(found), ensure_ascii=False, separators=(",", ":"))
     return ReadResourceContents(content=content, mime_type=JSON)
+
+
+def _exported(name: str, deps: Deps) -> ReadResourceContents:
+    """A file that export_users wrote: text, or bytes of a Parquet file."""
+    if deps.exports is None:
+        raise ResourceNotFoundError(deps.say(_NO_FILES))
+    try:
+        path = deps.exports.exported(name, deps.who)
+    except NotFound as error:
+        raise ResourceNotFoundError(_said(error, deps)) from error
+    if path.stat().st_size > MOST_BYTES:
+        raise ResourceError(deps.say(_TOO_LONG.format(most=MOST_BYTES >> 20, path=path.name)))
+    if path.suffix == ".csv":
+        return ReadResourceContents(content=path.read_text(encoding="utf-8"), mime_type="text/csv")
+    return ReadResourceContents(content=path.read_bytes(), mime_type="application/vnd.apache.parquet")
 
 
 def _said(error: FenqunError, deps: Deps) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import quote
 
 from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
@@ -22,7 +23,7 @@ def success(result: Result, language: Language) -> CallToolResult:
     content: list[ContentBlock] = [TextContent(type="text", text=rendering.text(data, language))]
     path = Path(data.get("path", ""))
     if path.is_absolute():
-        content.append(_link(path.as_uri(), path.name))
+        content.append(_link(export_uri(path.name), path.name))
     elif data.get("url"):
         content.append(_link(data["url"], PurePosixPath(data["url"]).name))
     return CallToolResult(content=content, structured_content=data)
@@ -37,6 +38,11 @@ def failure(error: FenqunError, language: Language) -> CallToolResult:
     data = rendering.structured_error(error, language)
     block = TextContent(type="text", text=rendering.error_text(data, language))
     return CallToolResult(content=[block], is_error=True, _meta={ERROR_DATA: data})
+
+
+def export_uri(name: str) -> str:
+    """The address under which `resources/read` gives an exported file."""
+    return f"fenqun://exports/{quote(name, safe='')}"
 
 
 def _link(address: str, name: str) -> ResourceLink:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mcp_server.errors import NotAllowed
+from mcp_server.operations.identity import Identity
 from mcp_server.text import Text
 
 _UPLOAD_FIRST = Text(
@@ -34,6 +35,14 @@ class Files(Protocol):
 
     def uploaded(self, handle: str, project_id: str) -> Path:
         """The file behind a handle. NotFound, also for an upload into another project."""
+        ...
+
+
+class Exports(Protocol):
+    """The files that export_users wrote."""
+
+    def exported(self, name: str, who: Identity) -> Path:
+        """The file of this name. NotFound, also where it belongs to a project out of the caller's reach."""
         ...
 
 

@@ -16,7 +16,7 @@ from mcp_server.effect import Effect
 from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
 from mcp_server.operations.asking import NOBODY, Ask
 from mcp_server.operations.consenting import Consenting
-from mcp_server.operations.handing import Files
+from mcp_server.operations.handing import Exports, Files
 from mcp_server.operations.identity import Identity
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
@@ -153,6 +153,8 @@ class Deps:
     """Who makes the call."""
     files: Files | None = None
     """How files travel; None where the caller shares this machine's files."""
+    exports: Exports | None = None
+    """The files that exports have written; None where there are none to be had."""
     ask: Ask = NOBODY
     """Puts questions to the person behind the call."""
     consenting: Consenting = field(default_factory=Consenting)

@@ -1,9 +1,11 @@
 """Prompts, resources and completions, as a client of either revision of the protocol gets them."""
 
+import base64
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,10 +15,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 
 from mcp_server.app import App, build
+from mcp_server.errors import NotFound
 from mcp_server.front.guide import guide
 from mcp_server.front.prompts import MOST_CHARACTERS, PROMPTS
-from mcp_server.front.resources import KINDS
+from mcp_server.front.resources import KINDS, MOST_BYTES
 from mcp_server.front.server import FenqunServer
+from mcp_server.operations.identity import Identity
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.qp.either import read_any
 from mcp_server.qp.metadata import Metadata
@@ -98,7 +102,7 @@ def test_a_prompt_carries_what_was_filled_in_and_names_only_tools_that_exist(
     words = answer.messages[0].content.text
     assert all(f"<{a.name}>" in words for a in prompt.arguments if a.required)
     assert ("请" in words) == (language == "zh")
-    tools = {o.name for o in OPERATIONS} | {"list_call_tasks", "create_call_task"}
+    tools = {o.name for o in OPERATIONS}
     fields = {"cluster_name", "display_name", "dry_run", "call_times"}
     assert set(re.findall(r"\b[a-z]+_[a-z_]+\b", words)) - fields <= tools
 
@@ -178,7 +182,7 @@ def _anything(definition: object) -> Metadata:
 
 def test_templates_are_listed_and_each_reads_what_the_tool_says(app: App) -> None:
     templates = asked(app, lambda client: client.list_resource_templates()).resource_templates
-    assert [t.uri_template for t in templates] == [kind.template for kind in KINDS]
+    assert [t.uri_template for t in templates] == [*(kind.template for kind in KINDS), "fenqun://exports/{file}"]
     event = json.loads(read(app, "fenqun://events/buy"))
     assert [row["event"] for row in event["events"]] == ["buy"]
     assert [row["property"] for row in event["properties"]] == ["price"]
@@ -203,6 +207,52 @@ def test_templates_are_listed_and_each_reads_what_the_tool_says(app: App) -> Non
 )
 def test_an_address_where_nothing_is_names_the_nearest(app: App, uri: str, said: str) -> None:
     assert said in fault(app, lambda client: client.read_resource(uri))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_exported_file_is_read_by_the_link_that_comes_with_it(app: App, form: str) -> None:
+    async def follow(client: Client) -> tuple[Path, Any]:
+        result = await client.call_tool("export_users", {"cluster": "buyers", "format": form})
+        link = next(block for block in result.content if block.type == "resource_link")
+        return Path(result.structured_content["path"]), (await client.read_resource(str(link.uri))).contents[0]
+
+    path, content = asked(app, follow)
+    if form == "csv":
+        assert (content.text, content.mime_type) == (path.read_text(encoding="utf-8"), "text/csv")
+    else:
+        assert base64.b64decode(content.blob) == path.read_bytes()
+
+
+def test_a_long_exported_file_is_not_read_into_a_conversation(app: App) -> None:
+    folder = app.settings.workspace / "exports"
+    (folder / "long.csv").write_bytes(b"x" * MOST_BYTES)
+    assert len(read(app, "fenqun://exports/long.csv")) == MOST_BYTES
+    (folder / "longer.csv").write_bytes(b"x" * (MOST_BYTES + 1))
+
+    async def refused(client: Client) -> str:
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource("fenqun://exports/longer.csv")
+        return str(caught.value)
+
+    assert "longer than 4 MB" in asked(app, refused)
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "..%2Fcatalog.sqlite", "%2Fetc%2Fpasswd", "..", "a%00b"])
+def test_only_files_of_the_exports_folder_are_read(app: App, name: str) -> None:
+    assert "export" in fault(app, lambda client: client.read_resource(f"fenqun://exports/{name}"))
+
+
+def test_whoever_is_bound_to_projects_reads_only_what_was_offered_to_them(app: App) -> None:
+    assert app.deps.exports is not None
+    path = app.settings.workspace / "exports" / "mine.csv"
+    path.write_text("1\n", encoding="utf-8")
+    name = app.handed.offer(path, "1", "anna")
+    mine, others = (Identity(projects=frozenset({project})) for project in ("1", "2"))
+    assert app.deps.exports.exported(name, mine) == path
+    for wanted, who in ((name, others), ("mine.csv", mine)):
+        with pytest.raises(NotFound):
+            app.deps.exports.exported(wanted, who)
+    assert app.deps.exports.exported("mine.csv", Identity()) == path
 
 
 def test_an_address_holds_any_name() -> None:

@@ -188,7 +188,11 @@ def test_a_file_is_linked_and_its_path_still_in_the_text(tmp_path: Path) -> None
     result = success(Shown(message="ok", users_num=1, fresh=True, path=str(path)), "en")
     _, link = result.content
     assert isinstance(link, ResourceLink)
-    assert (link.uri, link.name, link.mime_type) == (path.as_uri(), "成员 1.csv", "text/csv")
+    assert (link.uri, link.name, link.mime_type) == (
+        "fenqun://exports/%E6%88%90%E5%91%98%201.csv",
+        "成员 1.csv",
+        "text/csv",
+    )
     assert str(path) in said(result.content)
 
 

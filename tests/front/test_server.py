@@ -253,7 +253,7 @@ def test_a_file_comes_with_a_link_and_a_complete_text() -> None:
         assert str(path) in said(result)
         link = result.content[1]
         assert isinstance(link, ResourceLink)
-        assert str(link.uri) == path.as_uri()
+        assert str(link.uri) == f"fenqun://exports/{path.name}"
 
     in_each_mode(check)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from mcp_server.errors import LoadRefused, NotFound
 from mcp_server.platforms.local import rows
@@ -49,6 +49,14 @@ class Upload:
     handle: str
     path: Path
     size_bytes: int
+
+
+class Reach(Protocol):
+    """How far a caller may reach."""
+
+    @property
+    def projects(self) -> frozenset[str] | None: ...
+    def may_use(self, project: str) -> bool: ...
 
 
 class HandedFiles:
@@ -115,6 +123,15 @@ class HandedFiles:
     def offered(self, name: str, may_use: Callable[[str], bool]) -> Path:
         """The file of this name. NotFound, also where its project may not be used."""
         path = self._found(name.partition(".")[0], "out", may_use)
+        if path is None:
+            raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
+        return path
+
+    def exported(self, name: str, who: "Reach") -> Path:
+        """The file that was offered under this name; for who may use every project, also any file of the exports folder."""
+        path = self._found(name.partition(".")[0], "out", who.may_use)
+        if path is None and who.projects is None:
+            path = next((p for p in self._workspace.exports.iterdir() if p.name == name and p.is_file()), None)
         if path is None:
             raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
         return path
