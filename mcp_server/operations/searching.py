@@ -77,8 +77,8 @@ def _in_names(word: str, name: str, names: Names) -> float:
 
 def _like(word: str, name: str) -> float:
     """Likeness to a name, or to one of the words in it."""
-    parts = name.replace("_", " ").split()
-    return max((likeness(word, part) for part in (name, *parts)), default=0.0)
+    parts = {name, *name.replace("_", " ").split()} if name else ()
+    return max((likeness(word, part) for part in parts), default=0.0)
 
 
 def _in_values(word: str, found: Property) -> str:

@@ -37,7 +37,9 @@ def likeness(asked: str, candidate: str) -> float:
     if a.translate(_SOUNDS) == b.translate(_SOUNDS):
         return _SOUNDS_ALIKE
     # Most pairs have few letters in common: then the order, which is slow to compare, can't lift them to a hit.
-    score = 2 * (_letters(a) & _letters(b)).total() / (len(a) + len(b))
+    score = 2 * min(len(a), len(b)) / (len(a) + len(b))
+    if score >= _WORTH_A_LOOK:
+        score = 2 * (_letters(a) & _letters(b)).total() / (len(a) + len(b))
     if score >= _WORTH_A_LOOK:
         score = SequenceMatcher(None, a, b, autojunk=False).ratio()
     if len(min(a, b, key=len)) >= 2 and (a in b or b in a):
