@@ -21,18 +21,17 @@ _LISTS = (*_COMBINATORS, "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "contains", "propertyNames")
 
 
-@cache
 def input_schema(operation: Operation[Any, Any]) -> Schema:
     """What the operation takes; treat it as read-only, it is made once."""
     return _published(operation.params, "validation")
 
 
-@cache
 def output_schema(operation: Operation[Any, Any]) -> Schema:
-    """What the operation answers; treat it as read-only, it is made once."""
+    """What the operation answers; treat it as read-only, it is made once, for all operations of one result."""
     return _published(operation.result, "serialization")
 
 
+@cache
 def _published(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> Schema:
     raw = model.model_json_schema(mode=mode)
     plain = _plain(raw, raw.get("$defs", {}), (), close=mode == "serialization")
