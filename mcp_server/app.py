@@ -96,9 +96,12 @@ class App:
         """The local platforms in the vendors' wire formats, as an ASGI application. `faults` is for tests."""
         from mcp_server.gateway.asgi import Gateway
         from mcp_server.gateway.house import House, Limits
+        from mcp_server.gateway.querying import query_over
 
         return Gateway(
-            House(self.deps, keys, clock, self.queries, self.handed, limits or Limits()), settings.names, faults
+            House(self.deps, keys, clock, query_over(self.queries), self.handed, limits or Limits()),
+            settings.names,
+            faults,
         )
 
     def _verify(self, settings: "HttpSettings") -> "Verify | None":

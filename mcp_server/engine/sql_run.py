@@ -101,8 +101,8 @@ def query_sql(
     out: Path,
     limits: SqlLimits = DEFAULT_LIMITS,
     control: Control,
-) -> tuple[str, ...]:
-    """Write the rows of a query (`columns=0`) to a file, one JSON array a line; the names of its columns.
+) -> tuple[tuple[str, ...], int]:
+    """Write the rows of a query (`columns=0`) to a file, one JSON array a line; the names of its columns, and how many rows.
 
     Blocks until the end, and raises as `run_sql` does.
     """
@@ -111,13 +111,13 @@ def query_sql(
             answer = Answer(sink, control)
             exchange(_request(checked, data, clusters, zone, today, limits), limits, control, answer)
         _raise_findings(checked, answer.findings)
-        _counts(answer, limits)
+        rows = _counts(answer, limits)["rows"]
     except BaseException as error:
         out.unlink(missing_ok=True)
         if isinstance(error, OSError):
             _raise_full(error)
         raise
-    return answer.names
+    return answer.names, rows
 
 
 def bind_sql(

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from mcp_server.errors import FenqunError
 from mcp_server.gateway.keys import Keys
+from mcp_server.gateway.querying import Queried, QuerySql
 from mcp_server.operations.calling import call
 from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.identity import Identity
@@ -20,15 +21,6 @@ WHO: Final = "fenqun.gateway.who"
 """Where a verified caller's name stands in the ASGI scope, for the access log."""
 MOST_FAULTS: Final = 3
 """Problems of an error that an answer quotes."""
-
-
-class Rows(Protocol):
-    """The answer to SQL: a file with one JSON array a line."""
-
-    @property
-    def headers(self) -> tuple[str, ...]: ...
-    @property
-    def path(self) -> Path: ...
 
 
 class Upload(Protocol):
@@ -46,12 +38,6 @@ class Store(Protocol):
     def take(self, temp: Path, project_id: str, suffix: str, by: str) -> Upload: ...
 
 
-class Queries(Protocol):
-    """SQL over a project's data (`platforms.local.querying`)."""
-
-    async def rows(self, project_id: str, sql: str, seconds: float | None) -> Rows: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bytes."""
@@ -67,7 +53,7 @@ class House:
     deps: Deps
     keys: Keys
     clock: Callable[[], datetime]
-    queries: Queries
+    query: Operation[QuerySql, Queried]
     store: Store
     limits: Limits = field(default_factory=Limits)
 

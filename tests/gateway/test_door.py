@@ -173,6 +173,14 @@ def test_read_only_refuses_every_change_in_every_form(made_once: Path, portal: B
         assert refusal(to_taobao(closed, signed(create(made), v="9"))) == (33, "")
 
 
+def test_a_pinned_project_is_the_only_one(made_once: Path, portal: BlockingPortal, tmp_path: Path) -> None:
+    with station(shutil.copytree(made_once, tmp_path / "workspace"), portal, pin_project=True) as pinned:
+        assert pinned.get("/open/list-event-meta", projectId=102)["return_code"] == 0
+        assert pinned.get("/open/list-event-meta", projectId=2)["return_code"] == answers.READ_ONLY
+        assert pinned.query("SELECT 1 FROM v_user_2").json()["return_code"] == answers.READ_ONLY
+        assert pinned.post("/open/user-cluster-add", page("add_tag_of_measure"))["return_code"] == answers.READ_ONLY
+
+
 def test_the_command_serves_until_it_is_told_to_end(made_once: Path, tmp_path: Path) -> None:
     root = shutil.copytree(made_once, tmp_path / "workspace")
     account = {"FENQUN_THINKINGDATA_URL": "https://ta.invalid", "FENQUN_THINKINGDATA_TOKEN": "not-used-here"}

@@ -10,7 +10,8 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from mcp_server.errors import FenqunError
-from mcp_server.gateway.house import Rows, told
+from mcp_server.gateway.house import told
+from mcp_server.gateway.querying import Queried
 from mcp_server.gateway.strict import unknown
 from mcp_server.gateway.thinkingdata.answers import (
     MEDIA,
@@ -37,9 +38,9 @@ async def sql(asked: Asked) -> Response:
         raise wrong("format", "仅支持 json")
     seconds = float(number(form["timeoutSeconds"], "timeoutSeconds")) if form.get("timeoutSeconds") else None
     named = _TABLE.search(statement)
-    project = named[1] if named else asked.house.deps.project_id
+    project = named[1] if named else ""
     try:
-        rows = await asked.house.queries.rows(project, statement, seconds)
+        rows = await asked.ask(asked.house.query, sql=statement, seconds=seconds, project_id=project)
     except FenqunError as error:
         code = OF_ERRORS.get(error.code, SERVER_ERROR)
         known = error.code in ("invalid_definition", "query_failed")
@@ -67,7 +68,7 @@ async def _form(asked: Asked) -> dict[str, str]:
     return form
 
 
-async def _lines(rows: Rows) -> AsyncIterator[bytes]:
+async def _lines(rows: Queried) -> AsyncIterator[bytes]:
     yield written({"headers": list(rows.headers)}) + b"\n"
     async with await anyio.open_file(rows.path, "rb") as file:
         while piece := await file.read(_PIECE):

@@ -30,6 +30,7 @@ class Answer:
 
     headers: tuple[str, ...]
     path: Path
+    count: int
 
 
 async def _nobody(percent: float, message: Text) -> None:
@@ -49,12 +50,14 @@ class LocalQueries:
         """
         metadata = self._known.metadata(project_id)
         out = self._catalog.workspace.temp_path(".rows")
-        headers = await self._tasks.run(
+        headers, count = await self._tasks.run(
             lambda control: self._run(sql, metadata, seconds, out, control), _nobody, _QUERYING
         )
-        return Answer(headers, out)
+        return Answer(headers, out, count)
 
-    def _run(self, sql: str, metadata: Metadata, seconds: float | None, out: Path, control: Control) -> tuple[str, ...]:
+    def _run(
+        self, sql: str, metadata: Metadata, seconds: float | None, out: Path, control: Control
+    ) -> tuple[tuple[str, ...], int]:
         from mcp_server.engine.sql_run import query_sql
 
         checked = check_sql(sql, metadata.project_id, columns=0)
