@@ -2,12 +2,22 @@
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.settings import VARIABLES, Given, Settings, language_of, read_settings, unknown_variables
+from mcp_server.http_settings import HTTP_VARIABLES
+from mcp_server.settings import (
+    VARIABLES,
+    Given,
+    Settings,
+    known_variables,
+    language_of,
+    read_settings,
+    unknown_variables,
+)
 
 
 def test_without_anything_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,3 +168,53 @@ def test_a_language_is_known_before_the_settings_are(environment: dict[str, str]
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         read_settings({}).threads = 5  # type: ignore[misc]
+
+
+def test_the_keyring_is_asked_for_secrets_that_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = pytest.importorskip("keyring")
+    kept = {("fenqun", "FENQUN_TAOBAO_APP_SECRET"): "from-keyring"}
+
+    class Box(keyring.backend.KeyringBackend):  # type: ignore[misc, name-defined]
+        priority = 1
+
+        def get_password(self, service: str, username: str) -> str | None:
+            if username == "FENQUN_VOLCENGINE_SECRET_KEY" and locked:
+                raise keyring.errors.KeyringLocked
+            return kept.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise NotImplementedError
+
+        def delete_password(self, service: str, username: str) -> None:
+            raise NotImplementedError
+
+    locked = False
+    monkeypatch.setattr(keyring.core, "_keyring_backend", Box())
+    environment = {"FENQUN_KEYRING": "1", "FENQUN_TAOBAO_APP_KEY": "1", "FENQUN_TAOBAO_SESSION": "s"}
+    assert read_settings(environment).remote["taobao"].secret("app_secret") == "from-keyring"
+    with pytest.raises(ConfigurationError, match="APP_SECRET"):
+        read_settings(environment | {"FENQUN_KEYRING": "0"})
+    locked = True
+    with pytest.raises(ConfigurationError, match="keyring can't be read"):
+        read_settings(environment)
+
+
+def test_without_the_package_the_keyring_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({"FENQUN_KEYRING": "1"})
+    assert "fenqun[keyring]" in caught.value.next_step.zh
+
+
+def test_no_variable_of_ours_is_called_unknown() -> None:
+    names = [*known_variables(), *HTTP_VARIABLES]
+    assert {"FENQUN_TAOBAO_SESSION_FILE", "FENQUN_PIN_PROJECT", "FENQUN_KEYRING"} <= set(names)
+    known = {**known_variables(), **HTTP_VARIABLES}
+    assert unknown_variables(dict.fromkeys(names, ""), known) == []
+    (warning,) = unknown_variables({"FENQUN_TAOBAO_SECRET": "x"}, known)
+    assert "FENQUN_TAOBAO_" in warning.en
+
+
+def test_every_variable_of_the_platforms_is_in_their_document() -> None:
+    said = (Path(__file__).resolve().parents[1] / "docs" / "platforms.md").read_text(encoding="utf-8")
+    assert [name for name in set(known_variables()) - set(VARIABLES) if f"`{name}`" not in said] == []

@@ -54,8 +54,8 @@ CALL_CODES: Mapping[str, Code] = {
     "call_seconds": _problem("An attempt is assumed to take 5 to 3600 seconds.", "每次呼叫的假定时长为 5 至 3600 秒。"),
     "call_answer_rate": _problem("The share of answered attempts is 0 to 1.", "接通率为 0 至 1。"),
     "call_field_missing": _problem(
-        "The platform {platform} does not tell what is set now, and an update replaces it: give {expected} too.",
-        "{platform} 平台无法读取任务的现有设置，而更新会覆盖它们：请一并给出 {expected}。"),
+        "{platform} does not tell what is set now, and an update replaces it: give {expected} too.",
+        "{platform}无法读取任务的现有设置，而更新会覆盖它们：请一并给出 {expected}。"),
     "call_name_invalid": _problem(
         "A name has 1 to {most} characters, not only blanks, on one line.", "名称为 1 至 {most} 个字符，不能全是空白，不能换行。"),
     "call_callees_one_of": _problem(

@@ -9,7 +9,7 @@ from mcp_server.calls.problems import finding
 from mcp_server.calls.times import Findings, read_week
 from mcp_server.calls.week import NEVER, Week
 from mcp_server.errors import Problem, Repair
-from mcp_server.text import Text, same
+from mcp_server.text import NOTHING, Text, same
 
 BEIJING = timezone(timedelta(hours=8))
 """The zone of call tasks, whatever the project's is. Without clock changes since 1991."""
@@ -78,15 +78,15 @@ class Reading:
     repairs: tuple[Repair, ...] = ()
 
 
-def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: str = "") -> Reading:
+def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: Text = NOTHING) -> Reading:
     """The complete settings: what is wanted, else what was there before, else the vendor's defaults.
 
     `blind` names a platform that does not tell what is there: everything that it would replace has to be given.
     """
     found = Findings()
-    if blind:
+    if any(blind):
         _demand(wanted, blind, found)
-    start, end = _window(wanted, before, found, blind=bool(blind))
+    start, end = _window(wanted, before, found, blind=any(blind))
     concurrency = wanted.concurrency if wanted.concurrency is not None else before.concurrency if before else None
     if concurrency is not None and not 1 <= concurrency <= MOST_CONCURRENCY:
         close = str(min(max(concurrency, 1), MOST_CONCURRENCY))
@@ -94,14 +94,14 @@ def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: st
             finding("call_concurrency", "/concurrency", got=concurrency, suggestion=close, most=MOST_CONCURRENCY)
         )
     forbidden = _forbidden(wanted, before.forbidden if before else NEVER, found)
-    redials = _redials(wanted, before.redials if before else None, found, blind=bool(blind))
+    redials = _redials(wanted, before.redials if before else None, found, blind=any(blind))
     recall = wanted.redials or bool(wanted.recall)
     if start is None or end is None or concurrency is None or found.problems:
         return Reading(None, recall, tuple(found.problems), tuple(found.repairs))
     return Reading(CallSettings(start, end, concurrency, forbidden, redials), recall, (), tuple(found.repairs))
 
 
-def _demand(wanted: Wanted, platform: str, found: Findings) -> None:
+def _demand(wanted: Wanted, platform: Text, found: Findings) -> None:
     missing = [
         name
         for name, given in (

@@ -34,6 +34,7 @@ from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallEntry, CallTask, Often
+from mcp_server.platforms.ports import name_of
 from mcp_server.qp.names import display_name_findings
 from mcp_server.qp.problems import shorten
 from mcp_server.text import NOTHING, Text, same
@@ -106,7 +107,7 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
 async def _update_unseen(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     """The same on a platform that does not tell what a task is set to: everything is stated anew."""
     project, calls = deps.project(params.project_id), deps.calls
-    reading = read_wanted(_wanted(params), blind=calls.name)
+    reading = read_wanted(_wanted(params), blind=name_of(calls.name))
     settings = _complete(reading, impossible(_assumed(params)))
     seen = await _listed(project, params.task_open_id, deps)
     task = replace(seen or CallEntry(params.task_open_id), start=settings.start, end=settings.end, settings=settings)
@@ -275,9 +276,7 @@ _OTHER = Text(
 )
 _OTHER_NEXT = Text("Choose another name, or use update_call_task.", "请换一个名称，或用 update_call_task 修改。")
 _OTHER_LIST = Text("its list is another one", "名单不同")
-_IN_CONSOLE = Text(
-    "Call tasks are not created on the platform {platform} from here.", "不能从这里在 {platform} 平台上新建外呼任务。"
-)
+_IN_CONSOLE = Text("Call tasks are not created on {platform} from here.", "不能从这里在{platform}上新建外呼任务。")
 _CREATE_THERE = Text(
     "Create it in the platform's console, then give its TaskOpenId to update_call_task.",
     "请在该平台的控制台新建，再把 TaskOpenId 交给 update_call_task。",
@@ -290,7 +289,7 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
     update_call_task; dry_run first."""
     project, calls = deps.project(params.project_id), deps.calls
     if not calls.creates:
-        raise NotOnPlatform(_IN_CONSOLE.format(platform=calls.name), next_step=_CREATE_THERE)
+        raise NotOnPlatform(_IN_CONSOLE.format(platform=name_of(calls.name)), next_step=_CREATE_THERE)
     reading = read_wanted(_wanted(params))
     callees, problems = await list_of(params.cluster, params.callee_property, params.ids, project, deps)
     settings = _complete(reading, [*_name_problems(params.task_name, deps), *problems, *impossible(_assumed(params))])

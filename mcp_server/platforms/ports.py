@@ -16,6 +16,20 @@ from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.sql_reading import SqlLook
 from mcp_server.text import NOTHING, Text
 
+PLATFORMS: Mapping[str, Text] = {
+    "local": Text("this machine", "本机"),
+    "thinkingdata": Text("ThinkingData", "数数"),
+    "taobao": Text("Taobao Open Platform", "淘宝开放平台"),
+    "volcengine": Text("Volcengine", "火山引擎"),
+}
+"""Names of platforms, as people read them."""
+
+
+def name_of(platform: str) -> Text:
+    """A platform as people read it."""
+    return PLATFORMS.get(platform, Text(platform, platform))
+
+
 OnProgress = Callable[[float, Text], Awaitable[None]]
 
 

@@ -9,6 +9,7 @@ from mcp_server.calls.settings import CallSettings, Reading, Redials, Wanted, re
 from mcp_server.calls.times import Findings, read_week
 from mcp_server.calls.week import NEVER, Week
 from mcp_server.calls.wire import update_body, week_of
+from mcp_server.text import NOTHING, Text, same
 
 START, END = "2026-11-23 09:00:00", "2026-11-30 20:00:00"
 
@@ -115,7 +116,7 @@ def test_call_times_are_the_opposite_of_forbidden_ones_and_only_one_of_them_is_g
     assert codes(read_wanted(Wanted(call_times=[]), BEFORE)) == [("/call_times", "call_never", "")]
 
 
-def body(before: CallSettings | None = BEFORE, blind: str = "", **wanted: Any) -> dict[str, Any]:
+def body(before: CallSettings | None = BEFORE, blind: Text = NOTHING, **wanted: Any) -> dict[str, Any]:
     reading = read_wanted(Wanted(**wanted), before, blind=blind)
     assert reading.settings is not None, codes(reading)
     return update_body("123", reading.settings, recall=reading.recall)
@@ -145,18 +146,18 @@ def test_recall_may_not_contradict() -> None:
     assert codes(read_wanted(Wanted(recall=False, ring_again_times=1), BEFORE)) == contradiction
     assert codes(read_wanted(Wanted(recall=False, ring_again_interval=5), BEFORE)) == contradiction
     blind = Wanted(start_time=START, end_time=END, concurrency=1, forbid_times=[], recall=True)
-    assert codes(read_wanted(blind, blind="volcengine")) == [("/recall", "call_recall_contradicts", "false")]
+    assert codes(read_wanted(blind, blind=same("Volcengine"))) == [("/recall", "call_recall_contradicts", "false")]
 
 
 def test_a_platform_that_does_not_tell_is_given_everything() -> None:
-    missing = read_wanted(Wanted(ring_again_interval=10), blind="volcengine")
+    missing = read_wanted(Wanted(ring_again_interval=10), blind=same("Volcengine"))
     assert [path for path, code, _ in codes(missing) if code == "call_field_missing"] == [
         "/start_time", "/end_time", "/concurrency", "/forbid_times", "/ring_again_times",
     ]  # fmt: skip
     complete = {"start_time": START, "end_time": END, "concurrency": 1, "forbid_times": []}
-    assert body(None, "volcengine", **complete)["Recall"] is False
-    assert "RingAgainTimes" not in body(None, "volcengine", **complete)
-    redialled = body(None, "volcengine", **complete, ring_again_times=1)
+    assert body(None, same("Volcengine"), **complete)["Recall"] is False
+    assert "RingAgainTimes" not in body(None, same("Volcengine"), **complete)
+    redialled = body(None, same("Volcengine"), **complete, ring_again_times=1)
     assert (redialled["Recall"], redialled["RingAgainTimes"], redialled["RingAgainInterval"]) == (True, 1, 5)
 
 
@@ -178,5 +179,5 @@ def test_the_example_of_the_vendors_page_is_sent_as_it_stands_there() -> None:
         "ring_again_times": 1,
         "ring_again_interval": 5,
     }
-    assert body(None, "volcengine", **wanted) == {**page, "Recall": True}
+    assert body(None, same("Volcengine"), **wanted) == {**page, "Recall": True}
     assert week_of(page["ForbidTimeList"], Findings()) == forbidden("sun 10:00-11:00")

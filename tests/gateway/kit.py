@@ -204,10 +204,15 @@ class Station:
 
 @contextmanager
 def station(
-    root: Path, portal: BlockingPortal, *, tls: tuple[str, str] | None = None, **settings: Any
+    root: Path,
+    portal: BlockingPortal,
+    *,
+    tls: tuple[str, str] | None = None,
+    project: str = PROJECT,
+    **settings: Any,
 ) -> Iterator[Station]:
     """A gateway over a workspace, with its own process parts."""
-    app = build(Settings(workspace=root, threads=2, project_id=PROJECT, **settings))
+    app = build(Settings(workspace=root, threads=2, project_id=project, **settings))
     faults, clock = Faults(), Clock()
     door = GatewaySettings(names=(*GatewaySettings().names, "ta2"), tls=tls)
     trusted = ssl.create_default_context(cafile=tls[0]) if tls else True
