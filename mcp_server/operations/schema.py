@@ -23,12 +23,14 @@ _SINGLE = ("items", "additionalProperties", "not", "contains", "propertyNames")
 
 def input_schema(operation: Operation[Any, Any]) -> Schema:
     """What the operation takes; treat it as read-only, it is made once."""
-    return _published(operation.params, "validation")
+    model: type[BaseModel] = operation.params
+    return _published(model, "validation")
 
 
 def output_schema(operation: Operation[Any, Any]) -> Schema:
     """What the operation answers; treat it as read-only, it is made once, for all operations of one result."""
-    return _published(operation.result, "serialization")
+    model: type[BaseModel] = operation.result
+    return _published(model, "serialization")
 
 
 @cache
