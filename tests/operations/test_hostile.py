@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -93,21 +94,13 @@ DEFINITIONS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    made = build(Settings(small.make(tmp_path_factory.mktemp("workspace"))))
-    yield made
-    made.close()
-
-
 def succeeded(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     result = anyio.run(server.call_tool, tool, arguments)
     assert not result.is_error, result
     return result.structured_content or {}
 
 
-@pytest.fixture
-def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
+def served(app: App, monkeypatch: pytest.MonkeyPatch | None = None) -> FenqunServer:
     """The server, with `buyers`, `listed`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
     made = FenqunServer(OPERATIONS, replace(app.deps, ask=Said()))
     catalog = app.deps.segments._catalog  # type: ignore[attr-defined]
@@ -120,9 +113,43 @@ def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
     if not catalog.database.rows("SELECT 1 FROM call_task"):
         succeeded(made, "create_call_task", VALID["create_call_task"])
     task = succeeded(made, "create_crowd_analysis", VALID["create_crowd_analysis"])["result"]["task_id"]
-    for tool in [tool for tool, arguments in VALID.items() if arguments.get("task_id") == TASK]:
-        monkeypatch.setitem(VALID, tool, VALID[tool] | {"task_id": task})
+    if monkeypatch:
+        for tool in [tool for tool, arguments in VALID.items() if arguments.get("task_id") == TASK]:
+            monkeypatch.setitem(VALID, tool, VALID[tool] | {"task_id": task})
     return made
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with everything that `served` makes; no test works in it."""
+    root = small.make(tmp_path_factory.mktemp("prepared") / "workspace")
+    for app in opened(root):
+        served(app)
+    return root
+
+
+def opened(root: Path) -> Iterator[App]:
+    made = build(Settings(root))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def app(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """What the hostile calls work in, one after the other."""
+    yield from opened(shutil.copytree(prepared, tmp_path_factory.mktemp("hostile") / "workspace"))
+
+
+@pytest.fixture
+def server(app: App, monkeypatch: pytest.MonkeyPatch) -> FenqunServer:
+    return served(app, monkeypatch)
+
+
+@pytest.fixture
+def untouched(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FenqunServer]:
+    """A server on a workspace of this test's own."""
+    for app in opened(shutil.copytree(prepared, tmp_path / "workspace")):
+        yield served(app, monkeypatch)
 
 
 def answer(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
@@ -140,8 +167,8 @@ def answer(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> tuple[
 
 
 @pytest.mark.parametrize("tool", NAMES)
-def test_valid_arguments_are_answered_in_valid_form(server: FenqunServer, tool: str) -> None:
-    failed, data = answer(server, tool, VALID[tool])
+def test_valid_arguments_are_answered_in_valid_form(untouched: FenqunServer, tool: str) -> None:
+    failed, data = answer(untouched, tool, VALID[tool])
     assert not failed, data
 
 

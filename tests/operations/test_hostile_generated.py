@@ -162,11 +162,6 @@ def arguments(draw: st.DrawFn, tool: str) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    yield from opened(small.make(tmp_path_factory.mktemp("hostile")))
-
-
 def unharmed(desk: Desk) -> None:
     """The catalogue is whole, and a process that opens it anew can read every cluster."""
     check = desk.catalog.database.rows("PRAGMA integrity_check")
@@ -203,37 +198,37 @@ def a_task(desk: Desk) -> str:
     return found
 
 
-def swept(world: Desk, tool: str, rounds: int) -> None:
+def swept(desk: Desk, tool: str, rounds: int) -> None:
     """Call the tool with generated arguments; both answers and refusals have to come."""
     seen = Counter[str]()
 
     async def ask(given_now: dict[str, Any]) -> None:
         try:
             with anyio.fail_after(PATIENCE):
-                await world.asked(tool, given_now)
+                await desk.asked(tool, given_now)
         except FenqunError as error:
             seen[error.code] += 1
         else:
             seen["answered"] += 1
 
     def one(given_now: dict[str, Any]) -> None:
-        prepare(world, tool)
+        prepare(desk, tool)
         if given_now.get("task_id") == "newest":
-            given_now["task_id"] = a_task(world)
+            given_now["task_id"] = a_task(desk)
         anyio.run(ask, given_now)
 
     in_rounds(rounds, arguments(tool), one, shrink=False)
     assert not seen["query_failed"]
     assert min(seen["answered"], seen.total() - seen["answered"]) >= 2 * rounds // 3, seen
-    unharmed(world)
+    unharmed(desk)
 
 
 @pytest.mark.parametrize("tool", NAMES)
-def test_arbitrary_arguments_are_answered_or_refused(world: Desk, tool: str) -> None:
-    swept(world, tool, 3)
+def test_arbitrary_arguments_are_answered_or_refused(desk: Desk, tool: str) -> None:
+    swept(desk, tool, 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", NAMES)
-def test_arbitrary_arguments_are_answered_or_refused_in_the_long_run(world: Desk, tool: str) -> None:
-    swept(world, tool, 50)
+def test_arbitrary_arguments_are_answered_or_refused_in_the_long_run(desk: Desk, tool: str) -> None:
+    swept(desk, tool, 50)
