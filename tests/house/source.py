@@ -38,21 +38,23 @@ class Import(NamedTuple):
     """True where importing the file imports it: not inside a function, not only for types."""
 
 
-def imports(module: Module) -> Iterator[Import]:
-    late = {
-        id(inner)
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types_only(node)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, node.lineno, id(node) not in late) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module.path}:{node.lineno}: relative import"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield Import(whole if _is_ours(whole) else str(node.module), node.lineno, id(node) not in late)
+@cache
+def imports(module: Module) -> tuple[Import, ...]:
+    return tuple(_imports(module, module.tree, at_start=True))
+
+
+def _imports(module: Module, node: ast.AST, *, at_start: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, node.lineno, at_start) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{module.path}:{node.lineno}: relative import"
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield Import(whole if _is_ours(whole) else str(node.module), node.lineno, at_start)
+    elif not isinstance(node, ast.expr):
+        late = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types_only(node)
+        for child in ast.iter_child_nodes(node):
+            yield from _imports(module, child, at_start=at_start and not late)
 
 
 def _for_types_only(node: ast.AST) -> bool:
@@ -64,10 +66,13 @@ def _is_ours(name: str) -> bool:
     return name.startswith("mcp_server") and (path.with_suffix(".py").is_file() or path.is_dir())
 
 
-def calls(module: Module) -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls(module: Module) -> tuple[tuple[str, ast.Call], ...]:
     """Every call with the name that is called: `open`, or the last part of `path.read_text`."""
+    found = []
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id, node
+            found.append((node.func.id, node))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield node.func.attr, node
+            found.append((node.func.attr, node))
+    return tuple(found)
