@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import pytest
 
 from mcp_server import demo
@@ -25,6 +24,7 @@ from mcp_server.demo import steps, story
 from mcp_server.demo.screen import WIDTH, Screen, blocks, cells, cut, wrap
 from mcp_server.platforms.local.loading import load
 from mcp_server.text import Text, same
+from tests.asking_duckdb import rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TODAY = date(1998, 7, 1)
@@ -88,7 +88,7 @@ def told(request: pytest.FixtureRequest) -> Told:
 def counted(days: int) -> tuple[list[int], set[int]]:
     """The story's sentence in plain Python: how many are left after each condition, and who at the end."""
     file = str(ROOT / "mcp_server" / "data" / "events.parquet")
-    rows = duckdb.execute('SELECT "#user_id", "#event_time"::DATE, amount FROM read_parquet(?)', [file]).fetchall()
+    rows = rows_of('SELECT "#user_id", "#event_time"::DATE, amount FROM read_parquet(?)', [file])
     times: dict[int, int] = defaultdict(int)
     spent: dict[int, Decimal] = defaultdict(Decimal)
     recent: set[int] = set()
@@ -108,7 +108,7 @@ def totals() -> dict[int, Decimal]:
     """What each customer spent in all, in plain Python."""
     file = str(ROOT / "mcp_server" / "data" / "events.parquet")
     spent: dict[int, Decimal] = defaultdict(Decimal)
-    for user, amount in duckdb.execute('SELECT "#user_id", amount FROM read_parquet(?)', [file]).fetchall():
+    for user, amount in rows_of('SELECT "#user_id", amount FROM read_parquet(?)', [file]):
         spent[user] += Decimal(str(amount))
     return spent
 
@@ -116,7 +116,7 @@ def totals() -> dict[int, Decimal]:
 def purchases_of(users: set[int], start: date) -> tuple[int, int]:
     """How many purchases these customers made from a day on, and how many of them made any; in plain Python."""
     file = str(ROOT / "mcp_server" / "data" / "events.parquet")
-    rows = duckdb.execute('SELECT "#user_id", "#event_time"::DATE FROM read_parquet(?)', [file]).fetchall()
+    rows = rows_of('SELECT "#user_id", "#event_time"::DATE FROM read_parquet(?)', [file])
     buyers = [user for user, day in rows if user in users and day >= start]
     return len(buyers), len(set(buyers))
 

@@ -2,9 +2,8 @@
 
 import random
 
-import duckdb
-
 from mcp_server.engine import callees
+from tests.asking_duckdb import rows_of
 
 
 def test_what_comes_together_is_counted_for_each_callee_of_the_first_list() -> None:
@@ -21,12 +20,12 @@ def test_what_comes_together_is_counted_for_each_callee_of_the_first_list() -> N
         columns += [sum(m > limit for m in most), max(most)]
         assert 0 < columns[-2] < len(lists[0])
     query = callees.often([callees.of_list(one) for one in lists], days, crowds, (45, 25))
-    assert duckdb.sql(query).fetchall()[0] == tuple(columns)
+    assert rows_of(query)[0] == tuple(columns)
     none = callees.often([callees.of_list(lists[0])], [[11]], [], (10, 3))
-    assert duckdb.sql(none).fetchall()[0] == (15, 11, 0, 0)
+    assert rows_of(none)[0] == (15, 11, 0, 0)
 
 
 def test_the_hash_in_hand_is_that_of_the_engine() -> None:
     for value in ("13800000001", " 138 ", "上海", "a'b"):
-        made = duckdb.sql(f"SELECT {callees._hash('$1', 'k')}", params=[value]).fetchall()[0]
+        made = rows_of(f"SELECT {callees._hash('$1', 'k')}", [value])[0]
         assert made == (callees.hashed(value, "k"),)

@@ -11,6 +11,7 @@ from mcp_server.engine.duck import DataFile, Engine
 from mcp_server.engine.plan import Plan
 from mcp_server.errors import Interrupted, QueryFailed
 from mcp_server.qp.model import Qp
+from tests.asking_duckdb import rows_of
 from tests.qp.projects import GAME, event, user
 
 
@@ -67,7 +68,7 @@ def endless(tmp_path: Path) -> DataFile:
 def test_members_go_to_a_file(engine: Engine, data: DataFile, tmp_path: Path):
     out = tmp_path / "members.parquet"
     count = engine.write_members(data, plan_of(events=[event(num="3")]), out, Control())
-    ids = duckdb.sql(f"SELECT user_id FROM '{out}' ORDER BY 1").fetchall()
+    ids = rows_of(f"SELECT user_id FROM '{out}' ORDER BY 1")
     assert ids == [(0,), (1,), (2,), (3,)]
     assert count == 4
 

@@ -15,6 +15,7 @@ from mcp_server.engine.id_files import CHUNK, IdFile, private_copy
 from mcp_server.engine.id_matching import IdCounts, Wanted, match_ids
 from mcp_server.errors import Interrupted, InvalidArguments
 from mcp_server.qp.metadata import Property
+from tests.asking_duckdb import rows_of
 
 ACCOUNT = Property(table="user", name="account", type="string")
 NUMBER = Property(table="user", name="number", type="number", scale=0)
@@ -67,7 +68,7 @@ class Reader:
         counts, out = match_ids(
             self.engine, self.data, file, Wanted(column, tag), others=others, temp=self.temp, control=Silent()
         )
-        rows = duckdb.sql(f"SELECT * FROM '{out}' ORDER BY 1").fetchall()
+        rows = rows_of(f"SELECT * FROM '{out}' ORDER BY 1")
         assert len(rows) == counts.users
         return counts, rows
 

@@ -20,6 +20,7 @@ from mcp_server.engine.sql_pipe import Broken, frames
 from mcp_server.engine.sql_result import shape_of
 from mcp_server.engine.sql_run import SqlLimits, SqlOutcome, bind_sql, run_sql
 from mcp_server.errors import DiskFull, Interrupted, InvalidDefinition, Problem, QueryFailed
+from tests.asking_duckdb import rows_of
 from tests.engine.sql_kit import TODAY, ZONE, Control, Desk, Project, make, request
 
 CROSS = " FROM " + ", ".join(f"v_event_1 {name}" for name in "abcdefghijklmn") + " WHERE a.price < b.price"
@@ -61,11 +62,11 @@ def _nothing_stays(tmp_path: Path, project: Project) -> Iterator[None]:
 
 
 def members(folder: Path) -> list[tuple[object, ...]]:
-    return duckdb.sql(f"SELECT * FROM read_parquet('{folder / 'members'}')").fetchall()
+    return rows_of(f"SELECT * FROM read_parquet('{folder / 'members'}')")
 
 
 def schema(folder: Path) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for row in duckdb.sql(f"DESCRIBE FROM read_parquet('{folder / 'members'}')").fetchall()]
+    return [(row[0], row[1]) for row in rows_of(f"DESCRIBE FROM read_parquet('{folder / 'members'}')")]
 
 
 def found_by(call: Callable[[], object]) -> Sequence[Problem]:

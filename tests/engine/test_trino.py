@@ -27,6 +27,7 @@ from mcp_server.engine.sql_words import table_names
 from mcp_server.engine.trino import SOURCES, TRINO, trino_literal
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.window import Span, show_time
+from tests.asking_duckdb import rows_of
 from tests.cases.data import METADATA, WORLD
 from tests.cases.running import CASES, definition, names, project, read_sent
 from tests.cases.running import is_tag as is_tag_case
@@ -169,7 +170,7 @@ def test_events_are_read_from_a_day_before_to_a_day_after(span: Span, first: str
 )
 def test_constants_are_written_as_trino_spells_them(value: Any, text: str) -> None:
     assert trino_literal(value) == text
-    assert duckdb.execute(f"SELECT {text}").fetchone() == (value,)
+    assert rows_of(f"SELECT {text}") == [(value,)]
 
 
 def test_a_null_item_is_neither_one_that_is_asked_for_nor_a_missing_list(vendor: duckdb.DuckDBPyConnection) -> None:

@@ -84,6 +84,21 @@ def test_only_commands_print() -> None:
     assert found == [], "stdout belongs to JSON-RPC"
 
 
+def test_nobody_uses_the_connection_that_a_whole_process_shares() -> None:
+    found = [
+        f"{m.path}:{call.lineno}"
+        for m in all_modules()
+        for name, call in calls(m)
+        if name != "connect" and _is_of_duckdb(call.func)
+    ]
+    assert found == [], "an answer left unread there fails whoever comes next; tests ask with tests/asking_duckdb.py"
+
+
+def _is_of_duckdb(function: ast.expr) -> bool:
+    owner = function.value if isinstance(function, ast.Attribute) else None
+    return isinstance(owner, ast.Name) and owner.id == "duckdb"
+
+
 def test_every_sentence_stands_in_both_languages() -> None:
     found = [
         f"{m.path}:{call.lineno}: {why}"
@@ -197,6 +212,8 @@ def test_the_rules_themselves_catch_what_they_are_for() -> None:
     assert not _lacks_encoding("open", one('open("x", "rb")'))
     assert _lacks_encoding("read_text", one("path.read_text()"))
     assert not _lacks_encoding("read_text", one('path.read_text(encoding="utf-8")'))
+    assert _is_of_duckdb(one("duckdb.sql('SELECT 1')").func)
+    assert not _is_of_duckdb(one("db.sql('SELECT 1')").func)
     assert (ROOT / "pyproject.toml").is_file()
     for wrong in ("已删除,请重试。", "共 3 个(含今天)", "名称:城市", "已完成.", "(今天)"):
         assert _half_width(wrong), wrong

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from mcp_server.platforms.local.housekeeping import KEEP_DAYS, sweep
 from mcp_server.platforms.local.job_store import JobStore
 from mcp_server.qp.metadata import Property
 from tests import small
+from tests.asking_duckdb import rows_of
 from tests.operations.desk import DYNAMIC, STATIC, Desk, Watch, of_user, opened
 
 STATIC_TAG, DYNAMIC_TAG = "tag_by_static_condition", "tag_by_dynamic_condition"
@@ -292,7 +292,7 @@ def test_times_are_exported_in_local_time_and_kept_as_instants_in_parquet(desk: 
     text = Path(desk("export_users", cluster="seen").path).read_text(encoding="utf-8")
     assert "1,2026-07-02 12:00:00" in text
     path = desk("export_users", cluster="seen", format="parquet").path
-    assert duckdb.sql(f"SELECT seen FROM read_parquet('{path}')").types[0] == "TIMESTAMP WITH TIME ZONE"
+    assert rows_of(f"SELECT typeof(seen) FROM read_parquet('{path}')")[0][0] == "TIMESTAMP WITH TIME ZONE"
 
 
 def test_a_property_named_like_the_tag_keeps_its_name(desk: Desk) -> None:
