@@ -109,6 +109,10 @@ COMMANDS: Mapping[str, Command] = {
         _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
         _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
     )),
+    "doctor": Command(Text("Look at each platform: where it is, whether it can be reached, what to do.",
+                           "检查各平台：在哪里、能否连接、该如何处理。"), (
+        _flag("--json", "print one JSON object", "输出一个 JSON 对象"),
+    )),
     "demo": Command(Text("Walk through the whole job on real data.", "用真实数据演示完整流程。")),
     "tools": Command(Text("List all tools.", "列出所有工具。")),
     "schemas": Command(Text("The generated files of a source checkout.", "源码仓库中的生成文件。"), (

@@ -308,6 +308,12 @@ def _columns(said: str) -> dict[str, str]:
     return {name.strip(): column.strip() for name, _, column in pairs}
 
 
+def _doctor(arguments: Arguments) -> int:
+    from mcp_server import doctor
+
+    return doctor.run(_settings(arguments), print, as_json=arguments.json)
+
+
 def _demo(arguments: Arguments) -> int:
     from mcp_server.demo import run
 
@@ -356,6 +362,7 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "log": _log,
     "purge": _purge,
     "load": _load,
+    "doctor": _doctor,
     "demo": _demo,
     "tools": _tools,
     "schemas": _schemas,

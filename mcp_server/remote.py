@@ -1,7 +1,7 @@
 """The remote platforms of a process, made of what it was given: one talk (`transport.py`) with each host."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mcp_server.credentials import Credentials
@@ -37,12 +37,12 @@ class Remote:
     segments: SegmentPlatform | None = None
     crowds: CrowdPlatform | None = None
     calls: CallPlatform | None = None
-    transports: Mapping[str, Transport] | None = None
+    transports: Mapping[str, Transport] = field(default_factory=dict)
     """By the name of the system."""
 
     async def close(self) -> None:
         """Let go of the connections."""
-        for transport in (self.transports or {}).values():
+        for transport in self.transports.values():
             await transport.close()
 
 

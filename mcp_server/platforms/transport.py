@@ -9,9 +9,11 @@ Addresses, headers and bodies never get into an error or a log line: one vendor'
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
@@ -118,6 +120,8 @@ class Transport:
         self.host = urlsplit(self.base).hostname or ""
         self.authority = urlsplit(self.base).netloc
         """Host and port as they stand in the Host header."""
+        self.skew: float | None = None
+        """Seconds that the host's clock was ahead of ours when it answered last; None where it did not say."""
         self._policy = policy
         self._made: httpx.AsyncClient | None = None
         self._room = anyio.Semaphore(policy.at_once)
@@ -180,6 +184,7 @@ class Transport:
                 if len(body) > self._policy.most_bytes:
                     raise self._too_long()
             reply = Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        self.skew = _skew(reply.headers.get("date", ""))
         seconds = wait(reply)
         if seconds is not None:
             raise _Busy(reply, seconds)
@@ -276,6 +281,14 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
     async with await anyio.open_file(path, "rb") as file:
         while piece := await file.read(CHUNK):
             yield piece
+
+
+def _skew(date: str) -> float | None:
+    """From a Date header; the answer's way takes a moment, which does not matter here."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
 
 
 class _Pace:

@@ -32,6 +32,7 @@ BELOW: dict[str, set[str]] = {
     "http_commands": BASE | {"app", "front", "platforms", "http_settings", "web"},
     "arguments": {"", "text"},
     "terminal": {"text"},
+    "doctor": BASE | {"platforms", "credentials", "settings", "remote", "app"},
     "remote": BASE | {"platforms", "credentials"},
     "app": BASE
     | {
@@ -51,13 +52,13 @@ BELOW: dict[str, set[str]] = {
     "overseeing": BASE | {"front", "operations", "platforms", "terminal", "app"},
     "cli": BASE
     | {"", "front", "operations", "settings", "arguments", "terminal", "app", "demo", "platforms"}
-    | {"http_settings", "http_commands", "overseeing", "gateway_settings", "gateway_commands"},
+    | {"http_settings", "http_commands", "overseeing", "gateway_settings", "gateway_commands", "doctor"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version; `data` has the script that makes the data."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "anyio": ("platforms", "operations", "web", "front", "gateway", "cli", "overseeing", "demo"),
+    "anyio": ("platforms", "operations", "web", "front", "gateway", "cli", "doctor", "overseeing", "demo"),
     "duckdb": ("engine",),
     "filelock": ("platforms.local",),
     "httpx": ("platforms.transport",),

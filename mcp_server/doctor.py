@@ -1,0 +1,256 @@
+"""`fenqun doctor`: where each system is, whether it can be reached and read, and what to do. It changes nothing."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from mcp_server.credentials import SYSTEMS, Credentials, System
+from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorUnreachable, VendorUnreadable
+from mcp_server.platforms.ports import name_of
+from mcp_server.platforms.transport import Policy, Transport, is_loopback
+from mcp_server.remote import Remote, connect
+from mcp_server.settings import Settings
+from mcp_server.text import NOTHING, Language, Text, same
+
+Level = Literal["ok", "warning", "wrong"]
+
+POLICY: Final = Policy(connect=5, read=15, attempts=1)
+"""A look, not a stubborn one: somebody waits for the answer."""
+SKEWS: Final[Mapping[str, int]] = {"taobao": 600, "volcengine": 900}
+"""Seconds that a clock may be off before the platform refuses every call (vendors.md A2, B2)."""
+_MARKS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "! ", "wrong": "x "}
+
+_TITLES: Final[Mapping[str, Text]] = {
+    "thinkingdata": Text("Segments", "分群"),
+    "taobao": Text("Crowd analyses", "人群分析"),
+    "volcengine": Text("Call tasks", "外呼任务"),
+}
+_WORKS: Final = Text("The workspace {path} can be used.", "工作区 {path} 可用。")
+_NO_SEGMENTS: Final = Text(
+    "It refuses everything: on this machine it needs segments on this machine, and those are remote.",
+    "所有操作都会被拒绝：本机任务依赖本机分群，而分群在远程平台上。",
+)
+_SET: Final = Text("Set {names}, or FENQUN_THINKINGDATA=local.", "请设置 {names}，或设 FENQUN_THINKINGDATA=local。")
+_REACHED: Final = Text("It answers, and the credentials are accepted.", "可以连接，凭证有效。")
+_MAY_READ: Final = Text(
+    "Reading is permitted; whether changes are, only a change shows.",
+    "有读取权限；是否有修改权限，只有实际修改时才能确认。",
+)
+_ANSWERS: Final = Text("It answers.", "可以连接。")
+_PLAIN: Final = Text(
+    "The address is plain http: whoever listens on the way reads the credentials.",
+    "地址使用未加密的 http：凭证可能在传输途中被他人读取。",
+)
+_TLS: Final = Text("Use https if the platform offers it.", "如平台支持，请改用 https。")
+_CLOCK: Final = Text("This machine's clock is {n} s {side} the platform's.", "本机时钟比平台{side} {n} 秒。")
+_BEHIND, _AHEAD = Text("behind", "慢"), Text("ahead of", "快")
+_CLOCK_FITS: Final = Text("The clocks agree to {n} s.", "时钟相差 {n} 秒，在允许范围内。")
+_SYNC: Final = Text(
+    "Synchronise the clock: from {limit} s on every call is refused.",
+    "请校准时钟：偏差达到 {limit} 秒后所有请求都会被拒绝。",
+)
+_BUSY: Final = Text("The platform is busy, so nothing more can be said.", "平台繁忙，暂时无法进一步检查。")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    message: Text
+    next_step: Text = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What was found of one system."""
+
+    system: str
+    platform: str
+    where: Text
+    reachable: bool | None = None
+    """None where it was not asked, or on this machine."""
+    reads: bool | None = None
+    clock_skew: int | None = None
+    """Seconds that the platform's clock is ahead of this machine's."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def wrong(self) -> bool:
+        return any(finding.level == "wrong" for finding in self.findings)
+
+
+def run(settings: Settings, say: Callable[[str], None], *, as_json: bool) -> int:
+    """Look, and say what was found; the exit status."""
+    import anyio
+
+    found = anyio.run(examine, settings, lambda: _opened(settings))
+    if as_json:
+        say(json.dumps(as_data(found, settings.language), ensure_ascii=False))
+    else:
+        for line in as_lines(found, settings.language):
+            say(line)
+    return int(any(checkup.wrong for checkup in found))
+
+
+def _opened(settings: Settings) -> None:
+    """Raises where the workspace cannot be used."""
+    from mcp_server.app import build
+
+    app = build(replace(settings, remote={}))
+    try:
+        app.alive()
+    finally:
+        app.close()
+
+
+async def examine(settings: Settings, works: Callable[[], object], policy: Policy = POLICY) -> list[Checkup]:
+    """Look at each system. `works` raises FenqunError where the workspace cannot be used."""
+    found = []
+    for system in SYSTEMS:
+        given = settings.remote.get(system.name)
+        if given is None:
+            found.append(_local(system, settings, works))
+        else:
+            found.append(await _remote(system, given, settings, policy))
+    return found
+
+
+def _local(system: System, settings: Settings, works: Callable[[], object]) -> Checkup:
+    checkup = Checkup(system.name, "local", name_of("local"))
+    if system.name != "thinkingdata" and "thinkingdata" in settings.remote:
+        names = ", ".join(system.variable(wanted) for wanted in system.fields if wanted.needed)
+        finding = Finding("warning", _NO_SEGMENTS, _SET.format(names=names))
+        return replace(checkup, findings=(finding,))
+    try:
+        works()
+    except FenqunError as error:
+        return replace(checkup, findings=(Finding("wrong", error.message, error.next_step),))
+    return replace(checkup, findings=(Finding("ok", _WORKS.format(path=settings.workspace)),))
+
+
+async def _remote(system: System, given: Credentials, settings: Settings, policy: Policy) -> Checkup:
+    where = _at(system, same(urlsplit(given["url"]).netloc or given["url"]))
+    checkup = Checkup(system.name, system.name, where)
+    try:
+        remote = connect({system.name: given}, policy=policy)
+    except FenqunError as error:
+        return replace(checkup, findings=(Finding("wrong", error.message, error.next_step),))
+    transport = remote.transports[system.name]
+    try:
+        looked = await _asked(_READS[system.name](remote, settings.project_id))
+    finally:
+        await remote.close()
+    account = next((p.account for p in (remote.segments, remote.crowds, remote.calls) if p), "")
+    skew = None if transport.skew is None else round(transport.skew)
+    findings = (*_plainness(transport), *looked.findings, *_clock(system.name, skew))
+    return Checkup(system.name, system.name, _at(system, same(account)), looked.reachable, looked.reads, skew, findings)
+
+
+def _at(system: System, account: Text) -> Text:
+    return Text("{name}, {account}", "{name}，{account}").format(name=name_of(system.name), account=account)
+
+
+_READS: Final[Mapping[str, Callable[[Remote, str], Awaitable[object]]]] = {
+    "thinkingdata": lambda remote, project: (
+        remote.segments.search(project, words="", cluster_types=(), offset=0, limit=1) if remote.segments else _none()
+    ),
+    "taobao": lambda remote, project: (
+        remote.crowds.search(project, crowd_id="", offset=0, limit=1) if remote.crowds else _none()
+    ),
+    "volcengine": lambda remote, project: (
+        remote.calls.search(project, words="", offset=0, limit=1) if remote.calls else _none()
+    ),
+}
+"""A small question to each platform."""
+
+
+async def _none() -> None:
+    """Nothing to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a question has shown."""
+
+    reachable: bool
+    reads: bool | None
+    findings: tuple[Finding, ...] = field(default=())
+
+
+async def _asked(question: Awaitable[object]) -> _Looked:
+    try:
+        await question
+    except (VendorUnreachable, VendorUnreadable) as error:
+        return _Looked(
+            isinstance(error, VendorUnreadable), None, (Finding("wrong", error.message, _without_us(error)),)
+        )
+    except VendorBusy as error:
+        return _Looked(True, None, (Finding("warning", _BUSY.then(error.message), error.next_step),))
+    except FenqunError as error:
+        reads = False if isinstance(error, VendorDenied) else None
+        return _Looked(True, reads, (Finding("ok", _ANSWERS), Finding("wrong", error.message, error.next_step)))
+    return _Looked(True, True, (Finding("ok", _REACHED), Finding("ok", _MAY_READ)))
+
+
+_ADDRESS: Final = Text(
+    "Check the address, this machine's network, proxy (HTTPS_PROXY) and certificates.",
+    "请检查地址、本机网络、代理（HTTPS_PROXY）与证书。",
+)
+
+
+def _without_us(_: FenqunError) -> Text:
+    """What to do; the error itself would send people here."""
+    return _ADDRESS
+
+
+def _plainness(transport: Transport) -> Iterator[Finding]:
+    if transport.base.startswith("http://") and not is_loopback(transport.host):
+        yield Finding("warning", _PLAIN, _TLS)
+
+
+def _clock(system: str, skew: int | None) -> Iterator[Finding]:
+    """Nothing where the platform takes no times, or told none."""
+    limit = SKEWS.get(system)
+    if limit is None or skew is None:
+        return
+    if abs(skew) < limit // 2:
+        yield Finding("ok", _CLOCK_FITS.format(n=abs(skew)))
+        return
+    said = _CLOCK.format(n=abs(skew), side=_BEHIND if skew > 0 else _AHEAD)
+    yield Finding("wrong" if abs(skew) >= limit else "warning", said, _SYNC.format(limit=limit))
+
+
+def as_lines(found: list[Checkup], language: Language) -> Iterator[str]:
+    """For a terminal."""
+    for checkup in found:
+        head = Text("{title}: {where}", "{title}：{where}").format(title=_TITLES[checkup.system], where=checkup.where)
+        yield head.say(language)
+        for finding in checkup.findings:
+            yield f"  {_MARKS[finding.level]} {finding.message.say(language)}"
+            if any(finding.next_step):
+                yield f"     → {finding.next_step.say(language)}"
+
+
+def as_data(found: list[Checkup], language: Language) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "ok": not any(checkup.wrong for checkup in found),
+        "systems": [
+            {
+                "system": checkup.system,
+                "platform": checkup.platform,
+                "where": checkup.where.say(language),
+                "reachable": checkup.reachable,
+                "reads": checkup.reads,
+                "clock_skew_seconds": checkup.clock_skew,
+                "findings": [
+                    {"level": f.level, "message": f.message.say(language), "next": f.next_step.say(language)}
+                    for f in checkup.findings
+                ],
+            }
+            for checkup in found
+        ],
+    }
