@@ -36,6 +36,18 @@ def funnel_sql(plan: Plan, dialect: Dialect, masks: str) -> str:
     return f"SELECT {', '.join(counts)}\nFROM {masks}"
 
 
+def counted_sql(plan: Plan, dialect: Dialect, tables: Tables) -> str:
+    """One row of counts in one statement: all users, alone and left of each step in turn, then the whole."""
+    writer = MaskWriter(plan, dialect, tables)
+    trees = [t for step in plan.funnel for t in (step.alone, step.left)]
+    counts = [f"count(CASE WHEN {writer.tree(t)} THEN 1 END)" for t in (*trees, plan.tree)]
+    everyone = any(map(true_of_nothing_done, (*trees, plan.tree)))
+    return (
+        f"{writer.masks(everyone)}\nSELECT (SELECT count(*) FROM {tables.users}), {', '.join(counts)}"
+        f"\nFROM masks\nWHERE {writer.known_user()}"
+    )
+
+
 def chosen_sql(plan: Plan, dialect: Dialect, masks: str) -> str:
     """The selected users of a table of masks."""
     return f"SELECT user_id FROM {masks} WHERE {MaskWriter(plan, dialect, SHOWN).tree(plan.tree)}"

@@ -8,7 +8,7 @@ from mcp_server.engine.dialect import Tables
 from mcp_server.engine.quoting import identifier, literal
 from mcp_server.qp.metadata import Property
 
-_FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
+FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
 """What a spreadsheet would take for a formula at the start of a cell; East Asian ones read the wide signs too."""
 
 
@@ -29,7 +29,7 @@ def members_query(
 
 
 def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str:
-    harmful = defused and re.match(_FORMULA, column.name)
+    harmful = defused and re.match(FORMULA, column.name)
     name = identifier("'" + column.name if harmful else column.name)
     if column.name == "#user_id":
         return f"m.user_id AS {name}"
@@ -40,5 +40,5 @@ def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str
     if as_text and column.type == "list":
         value = f"CAST(to_json({value}) AS VARCHAR)"
     if defused and column.type in ("string", "list"):
-        value = f"CASE WHEN regexp_matches({value}, {literal(_FORMULA)}) THEN '''' || {value} ELSE {value} END"
+        value = f"CASE WHEN regexp_matches({value}, {literal(FORMULA)}) THEN '''' || {value} ELSE {value} END"
     return f"{value} AS {name}"

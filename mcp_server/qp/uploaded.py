@@ -27,6 +27,10 @@ _SUMMARY = Text(
     "{said}: {rows} row(s), {unmatched} of them matched nobody. The list stays as it was uploaded and is not computed again.",
     "{said}：共 {rows} 行，其中 {unmatched} 行未匹配到用户。名单以上传时为准，不会重新计算。",
 )
+_UNCOUNTED = Text(
+    "{said}. The list stays as it was uploaded and is not computed again.",
+    "{said}。名单以上传时为准，不会重新计算。",
+)
 _SELECTED = Text("users whose {column} is in {list}", "{column} 在{list}中的用户")
 _GIVEN = Text("each user's value stands beside the {column} in {list}", "标签值取自{list}中与用户 {column} 同行的值")
 _LIST = Text("an uploaded list", "上传名单")
@@ -51,7 +55,10 @@ class Uploaded:
 
     def wire(self) -> dict[str, Any]:
         """What is shown, by the vendor's names."""
-        found = {key: getattr(self, name) for name, key in _KEYS.items()}
+        counts = (
+            () if self.upload_num else ("upload_num", "unmatched_num", "tag_value_null_num")
+        )  # a platform may not tell
+        found = {key: getattr(self, name) for name, key in _KEYS.items() if name not in counts}
         return {key: value for key, value in found.items() if value != ""}
 
     def kept(self) -> dict[str, Any]:
@@ -82,7 +89,8 @@ def explain_upload(definition: Uploaded, _: Metadata) -> Explanation:
     said = (_GIVEN if definition.catalog == TAG else _SELECTED).format(
         column=_name(definition.main_column), list=source
     )
-    whole = _SUMMARY.format(said=said, rows=f"{definition.upload_num:,}", unmatched=f"{definition.unmatched_num:,}")
+    summary_text = _SUMMARY if definition.upload_num else _UNCOUNTED
+    whole = summary_text.format(said=said, rows=f"{definition.upload_num:,}", unmatched=f"{definition.unmatched_num:,}")
     summary = Text(whole.en[0].upper() + whole.en[1:], whole.zh)
     return Explanation(summary, (Part("", said),))
 

@@ -72,7 +72,7 @@ def export_members(
     if spreadsheet and as_text:
         temp = _marked(temp, control.temp_path(".csv"))
     with explained(workspace.root):
-        final = _reserved(workspace.exports, name, file_format)
+        final = reserved(workspace.exports, name, file_format)
     try:
         workspace.publish(temp, final)
     except FenqunError:
@@ -90,7 +90,7 @@ def _marked(source: Path, target: Path) -> Path:
     return target
 
 
-def _reserved(folder: Path, name: str, suffix: str) -> Path:
+def reserved(folder: Path, name: str, suffix: str) -> Path:
     """A new, empty file whose name nobody else gets, in this process or another."""
     path, count = folder / f"{name}.{suffix}", 1
     while True:

@@ -127,7 +127,7 @@ class LocalImports:
     def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: Control) -> _Matched:
         began = time.perf_counter()
         generation = self._catalog.generation(project_id)
-        opened = self.files.open(source.path) if source.path else _inline(source.ids, tag=catalog == TAG)
+        opened = self.files.open(source.path) if source.path else inline(source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
             file = private_copy(opened.file, opened.size, control.temp_path, _Part(control, 0, COPIED))
         wanted = Wanted(_property(generation, column), tag=catalog == TAG)
@@ -292,7 +292,7 @@ def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
     )
 
 
-def _inline(ids: Sequence[str], *, tag: bool) -> Opened:
+def inline(ids: Sequence[str], *, tag: bool) -> Opened:
     """The ids of a call as a file: one to a line, of a tag up to the first comma."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -80,6 +80,11 @@ class Api:
         reply = await self._send(wire.sql(statement, self._token, SQL_SECONDS), Repeat.READ)
         return self._read(lambda body: replies.rows_in(body, (self._token,)), reply.body)
 
+    async def rows(self, statement: str) -> list[list[Any]]:
+        """The rows of such a statement, all of them read."""
+        _, rows = await self.query(statement)
+        return self._read(list, rows)
+
     def download(self, statement: str) -> AsyncIterator[bytes]:
         """The answer to a statement piece by piece, for results of any size."""
         return self._transport.download(lambda: wire.sql(statement, self._token, SQL_SECONDS))

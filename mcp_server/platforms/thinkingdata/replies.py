@@ -31,6 +31,8 @@ class RemoteCluster:
     remarks: str = ""
     main_column: str = ""
     """Of uploaded ids: the property that they are values of."""
+    value_type: str = ""
+    """Of a tag, by the vendor's name; only the list tells it."""
     definition: Raw = field(default_factory=dict)
     """`userClusterDef` or `userTagDef`, as it came; only the detail call has it."""
 
@@ -96,6 +98,7 @@ def cluster_in(data: object) -> RemoteCluster:
         users_num=whole(data["usersNum"]) if data.get("usersNum") is not None else None,
         remarks=words(data.get("remarks")),
         main_column=words(data.get("mainColumnName")),
+        value_type=words(data.get("selectType")),
         definition=_definition(definition),
     )
 

@@ -1,0 +1,172 @@
+"""Creating, changing and deleting clusters and tags on ThinkingData; what became of a lost answer is settled by looking."""
+
+from typing import Literal
+
+from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, OutcomeUnknown, Problem, VendorRejected
+from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
+from mcp_server.platforms.thinkingdata import codes, wire
+from mcp_server.platforms.thinkingdata.api import Api, Which
+from mcp_server.platforms.thinkingdata.listing import Listing
+from mcp_server.platforms.thinkingdata.metadata import MetadataReader
+from mcp_server.platforms.thinkingdata.replies import RemoteCluster
+from mcp_server.platforms.thinkingdata.standing import standing
+from mcp_server.platforms.vendor import outcome_unknown
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.either import hash_any
+from mcp_server.qp.forms import form_of
+from mcp_server.text import Text
+
+Words = Literal["warn", "refuse"]
+RESULT = "cluster_by_result"
+
+_TAKEN = Text(
+    "The name {name} is taken on ThinkingData by another definition (id {id}).",
+    "名称 {name} 在数数平台上已被另一个定义占用（id {id}）。",
+)
+_OTHER_NAME = Text("Choose another cluster_name.", "请另取 cluster_name。")
+_LOOK = Text(
+    "get_cluster {name} tells whether it is there; create it again only where it is not.",
+    "用 get_cluster 查看 {name} 是否已存在；确认不存在后才可重新创建。",
+)
+_NO_BODY = Text("ThinkingData publishes no way for programs to save {what}.", "数数平台未公开保存{what}的接口。")
+_ON_ITS_PAGE = Text("Tell the user: it can be done on the platform's own page.", "请告知用户：可在平台页面上操作。")
+_REPLACE_IDS = Text(
+    "replace_imported_ids takes a display name and remarks together with the ids.",
+    "replace_imported_ids 可在更换 ID 的同时修改显示名称和备注。",
+)
+_REMARKS = Text("remarks of a cluster made of conditions", "条件分群的备注")
+_NO_REMARKS = Text("an empty remark", "空备注")
+_RESULT_TYPE = Text("result clusters", "结果分群")
+_REFUSED = Text(
+    "ThinkingData's page does not document {what}, and this server sends nothing of that kind (unverified_words=refuse).",
+    "数数平台的文档未说明{what}，而本服务不发送此类内容（unverified_words=refuse）。",
+)
+_LEAVE_OUT = Text("Leave it out.", "请勿填写。")
+
+
+class RemoteSaving:
+    """Writes definitions to one deployment."""
+
+    def __init__(self, api: Api, listing: Listing, metadata: MetadataReader, words: Words) -> None:
+        self._api = api
+        self._listing = listing
+        self._metadata = metadata
+        self._words = words
+
+    async def create(self, project_id: str, draft: ClusterDraft) -> RemoteCluster:
+        """Save a definition under a new name. NameTaken, OutcomeUnknown."""
+        self._may(draft.definition, draft.remarks, draft.cluster_type)
+        taken = await self._listing.named(project_id, draft.cluster_name)
+        if taken is not None:
+            raise _taken(taken)
+        body = wire.definition_body(
+            draft.definition,
+            project_id,
+            cluster_type=draft.cluster_type,
+            display_name=draft.display_name,
+            cluster_name=draft.cluster_name,
+            remarks=draft.remarks,
+        )
+        try:
+            try:
+                made = await self._api.add(body)
+            except OutcomeUnknown:
+                return await self._settled(project_id, draft, body)
+        finally:
+            self._listing.forget(project_id)
+        return await self._listing.detail(project_id, made)
+
+    async def update(self, cluster: Cluster, changes: ClusterChanges) -> RemoteCluster:
+        """Save what changes; it states the whole, so it may be sent again."""
+        definition = changes.definition or cluster.definition
+        self._may(definition, changes.remarks or "", "")
+        if changes.remarks == "":
+            raise NotOnPlatform(_NO_BODY.format(what=_NO_REMARKS), next_step=_ON_ITS_PAGE)
+        body = wire.definition_body(
+            definition,
+            cluster.project_id,
+            cluster_type=cluster.cluster_type,
+            display_name=changes.display_name or cluster.display_name,
+            remarks=changes.remarks if changes.remarks is not None else self._kept(cluster),
+        )
+        try:
+            await self._api.update(_which(cluster), body)
+        except OutcomeUnknown:
+            found = await self._found(cluster)
+            if not await self._is(found, definition, cluster.project_id):
+                raise
+            if changes.display_name and found.display_name != changes.display_name:
+                raise
+        finally:
+            self._listing.forget(cluster.project_id)
+        return await self._found(cluster)
+
+    async def delete(self, cluster: Cluster) -> None:
+        """Delete it; where the answer is lost, it is gone if its name is."""
+        try:
+            await self._api.delete(_which(cluster))
+        except OutcomeUnknown:
+            left = await self._listing.named(cluster.project_id, cluster.cluster_name)
+            if left is not None:
+                raise
+        finally:
+            self._listing.forget(cluster.project_id)
+
+    async def _settled(self, project_id: str, draft: ClusterDraft, body: dict[str, object]) -> RemoteCluster:
+        """What became of a create whose answer was lost: made, or not there and sent once more, or unknown.
+
+        Names are unique, so a first request that arrives late makes the second one fail instead of doubling it.
+        """
+        found = await self._same(project_id, draft)
+        if found is not None:
+            return found
+        try:
+            return await self._listing.detail(project_id, await self._api.add(body))
+        except (VendorRejected, OutcomeUnknown) as error:
+            found = await self._same(project_id, draft)
+            if found is not None:
+                return found
+            if isinstance(error, VendorRejected):
+                raise
+            raise outcome_unknown(codes.NAME, _LOOK.format(name=draft.cluster_name)) from None
+
+    async def _same(self, project_id: str, draft: ClusterDraft) -> RemoteCluster | None:
+        """The cluster of this name, if it means the same. NameTaken where somebody else was quicker with another one."""
+        row = await self._listing.named(project_id, draft.cluster_name)
+        if row is None:
+            return None
+        found = await self._listing.full(project_id, row)
+        if not await self._is(found, draft.definition, project_id):
+            raise _taken(row)
+        return found
+
+    async def _is(self, found: RemoteCluster, definition: Definition, project_id: str) -> bool:
+        metadata = await self._metadata.of(project_id)
+        there = standing(found, project_id, metadata).definition
+        return form_of(there) is form_of(definition) and hash_any(there, metadata) == hash_any(definition, metadata)
+
+    async def _found(self, cluster: Cluster) -> RemoteCluster:
+        return await self._listing.detail(cluster.project_id, cluster.cluster_id)
+
+    def _kept(self, cluster: Cluster) -> str:
+        """Remarks that stay are sent again where that is allowed: whether an update without them keeps them is not known."""
+        return cluster.remarks if self._words == "warn" else ""
+
+    def _may(self, definition: Definition, remarks: str, cluster_type: str) -> None:
+        form = form_of(definition)
+        if not form.body_key:
+            step = _REPLACE_IDS if form.types_end == ("_import",) else _ON_ITS_PAGE
+            raise NotOnPlatform(_NO_BODY.format(what=form.noun), next_step=step)
+        what = _REMARKS if remarks else _RESULT_TYPE if cluster_type == RESULT else None
+        if what and self._words == "refuse":
+            path = "/remarks" if remarks else "/cluster_type"
+            said = _REFUSED.format(what=what)
+            raise InvalidArguments(said, next_step=_LEAVE_OUT, problems=[Problem(path, "argument_value", said)])
+
+
+def _which(cluster: Cluster) -> Which:
+    return Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
+
+
+def _taken(found: RemoteCluster) -> NameTaken:
+    return NameTaken(_TAKEN.format(name=found.name, id=found.cluster_id), next_step=_OTHER_NAME)

@@ -1,0 +1,284 @@
+"""Clusters and tags on ThinkingData (`platforms.ports.SegmentPlatform`), put together from its parts."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import anyio
+
+from mcp_server.credentials import Credentials
+from mcp_server.errors import (
+    ConfigurationError,
+    InvalidArguments,
+    NotOnPlatform,
+    NotRefreshable,
+    OutcomeUnknown,
+    Problem,
+)
+from mcp_server.platforms.ports import (
+    Cluster,
+    ClusterChanges,
+    ClusterDraft,
+    Export,
+    IdChanges,
+    IdDraft,
+    Imported,
+    OnProgress,
+    Page,
+    Preview,
+    Undo,
+)
+from mcp_server.platforms.thinkingdata.api import Api, Which
+from mcp_server.platforms.thinkingdata.computing import Computations, Sleep
+from mcp_server.platforms.thinkingdata.exporting import RemoteExport
+from mcp_server.platforms.thinkingdata.here import Here
+from mcp_server.platforms.thinkingdata.importing import RemoteImports
+from mcp_server.platforms.thinkingdata.listing import Listing
+from mcp_server.platforms.thinkingdata.metadata import MetadataReader
+from mcp_server.platforms.thinkingdata.previewing import RemotePreview
+from mcp_server.platforms.thinkingdata.replies import RemoteCluster
+from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
+from mcp_server.platforms.thinkingdata.standing import standing
+from mcp_server.platforms.transport import Policy, Transport
+from mcp_server.qp.check import Path as At
+from mcp_server.qp.definition import Definition
+from mcp_server.qp.either import hash_any
+from mcp_server.qp.metadata import Metadata
+from mcp_server.qp.problems import finding, pointer, shorten
+from mcp_server.qp.sql import Sql
+from mcp_server.qp.sql_reading import SqlSeen
+from mcp_server.qp.unverified import unverified
+from mcp_server.text import Text
+
+POLICY = Policy()
+ZONE = "Asia/Shanghai"
+"""The zone of the projects, unless the deployment says otherwise: no documented call tells it."""
+
+_FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
+_MAKE_ANOTHER = Text("Create another one.", "请另建一个。")
+_NO_UNDO = Text(
+    "ThinkingData keeps no earlier state of clusters, so nothing can be undone there.",
+    "数数平台不保留分群的历史定义，无法撤销。",
+)
+_SET_AGAIN = Text("Set it again with the update or create tool.", "请用修改或创建工具重新设置。")
+_ONLY_CSV = Text("Members of a cluster on ThinkingData are written as CSV only.", "数数平台的分群用户仅可导出为 CSV。")
+_SAY_CSV = Text("Call again with format csv.", "请将 format 设为 csv 后重新调用。")
+_BAD_PROJECT = Text(
+    "{project} is no project of ThinkingData: those are numbers.", "{project} 不是数数平台的项目：项目 ID 为数字。"
+)
+_GIVE_NUMBER = Text("Give the number as project_id.", "请将 project_id 设为数字。")
+_BAD_WORDS = Text(
+    "FENQUN_THINKINGDATA_UNVERIFIED_WORDS must be warn or refuse.",
+    "FENQUN_THINKINGDATA_UNVERIFIED_WORDS 应为 warn 或 refuse。",
+)
+_BAD_ALLOW = Text("FENQUN_THINKINGDATA_ALLOW_HTTP must be 1 or 0.", "FENQUN_THINKINGDATA_ALLOW_HTTP 应为 1 或 0。")
+_CORRECT = Text("Correct it, or leave it out.", "请改正，或不设置。")
+
+
+def _no_sql(_: Sql, __: Metadata, at: At) -> SqlSeen:
+    """SQL is refused whatever it says."""
+    return SqlSeen((finding("sql_not_here", pointer((*at, "sql"))),))
+
+
+class ThinkingDataSegments:
+    """The segment platform of one ThinkingData deployment. Close it at the end."""
+
+    name = "thinkingdata"
+
+    def __init__(
+        self,
+        transport: Transport,
+        token: str,
+        here: Here,
+        *,
+        words: Words = "warn",
+        by_id: bool = False,
+        zone: str = ZONE,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Sleep = anyio.sleep,
+    ) -> None:
+        api = Api(transport, token, by_id=by_id)
+        self.transport = transport
+        self.sql_look = _no_sql
+        self._api = api
+        self._here = here
+        self._words = words
+        self._clock, self._zone = clock, ZoneInfo(zone)
+        self._listing = Listing(api)
+        self._metadata = MetadataReader(api, self._listing, zone=zone, clock=clock)
+        self._computations = Computations(api, self._listing, sleep)
+        self._preview = RemotePreview(api)
+        self._saving = RemoteSaving(api, self._listing, self._metadata, words)
+        self._imports = RemoteImports(api, self._listing, here, self._now, self._stand)
+        self._export = RemoteExport(api, here, (token,))
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(self._zone)
+
+    def only_reading(self) -> "ThinkingDataSegments":
+        return self  # reading computes nothing on the way here
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.transport.close()
+
+    # data
+
+    async def metadata(self, project_id: str) -> Metadata:
+        return await self._metadata.of(_project(project_id))
+
+    async def preview(
+        self,
+        project_id: str,
+        definition: Definition,
+        *,
+        sample: int,
+        properties: Sequence[str],
+        want_sql: bool,
+        on_progress: OnProgress,
+    ) -> Preview:
+        metadata = await self.metadata(project_id)
+        return await self._preview.of(
+            definition, metadata, size=sample, columns=properties, want_sql=want_sql, on_progress=on_progress
+        )
+
+    def regex_fault(self, pattern: str) -> str:
+        return self._here.regex_fault(pattern)
+
+    def doubts(self, definition: Definition, root: At) -> tuple[Problem, ...]:
+        code = "word_refused" if self._words == "refuse" else "word_unverified"
+        return tuple(
+            finding(code, pointer((*root, *path)), got=word, mark=mark) for path, word, mark in unverified(definition)
+        )
+
+    # clusters
+
+    async def get(self, project_id: str, cluster: str) -> Cluster:
+        return await self._stand(project_id, await self._listing.detail(_project(project_id), cluster))
+
+    async def find_name(self, project_id: str, cluster_name: str) -> Cluster | None:
+        row = await self._listing.named(_project(project_id), cluster_name)
+        return await self._stand(project_id, await self._listing.full(project_id, row)) if row else None
+
+    async def search(
+        self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
+    ) -> Page:
+        asked, types = words.casefold(), set(cluster_types)
+        rows = [
+            row
+            for row in await self._listing.all(_project(project_id))
+            if (not types or row.cluster_type in types)
+            and any(asked in text.casefold() for text in (row.name, row.display_name, row.remarks))
+        ]
+        page = rows[offset : offset + limit]
+        return Page(tuple(self._row(project_id, row) for row in page), len(rows))
+
+    async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
+        made = await self._saving.create(_project(project_id), draft)
+        return await self._stand(project_id, made)
+
+    async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
+        found = await self._saving.update(cluster, changes)
+        metadata = await self.metadata(cluster.project_id)
+        new = changes.definition
+        if new is not None and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
+            self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
+        return await self._stand(cluster.project_id, found)
+
+    async def delete(self, cluster: Cluster) -> None:
+        await self._saving.delete(cluster)
+
+    async def undoable(self, project_id: str, cluster: str) -> Undo:
+        raise NotOnPlatform(_NO_UNDO, next_step=_SET_AGAIN)
+
+    async def restore(self, undo: Undo) -> Cluster:
+        raise NotOnPlatform(_NO_UNDO, next_step=_SET_AGAIN)
+
+    # uploaded ids
+
+    @property
+    def import_folders(self) -> tuple[Path, ...]:
+        return self._here.folders
+
+    async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
+        return await self._imports.add(_project(project_id), draft, dry_run=dry_run, on_progress=on_progress)
+
+    async def replace_ids(
+        self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress
+    ) -> Imported:
+        return await self._imports.put(cluster, changes, dry_run=dry_run, on_progress=on_progress)
+
+    # computing
+
+    async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
+        if cluster.cluster_type.endswith(("_import", "_result")):
+            raise NotRefreshable(_FIXED.format(name=cluster.cluster_name), next_step=_MAKE_ANOTHER)
+        which = Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
+        if not 0 <= cluster.progress < 100:  # else it is joined
+            try:
+                await self._api.refresh(which)
+            except OutcomeUnknown:
+                if not 0 <= await self._api.progress(which) < 100:
+                    raise
+            self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
+            self._listing.forget(cluster.project_id)
+        return await self._waited(cluster, seconds, on_progress)
+
+    async def wait(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
+        return await self._waited(cluster, seconds, on_progress)
+
+    async def _waited(self, cluster: Cluster, seconds: float | None, on_progress: OnProgress) -> Cluster:
+        project = cluster.project_id
+        found = await self._computations.wait(project, cluster.cluster_id, seconds, on_progress)
+        return await self._stand(project, found)
+
+    async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:
+        return ()  # it would read the members of every cluster of that size
+
+    async def export(
+        self,
+        cluster: Cluster,
+        *,
+        file_format: Literal["csv", "parquet"],
+        properties: Sequence[str],
+        spreadsheet: bool,
+        on_progress: OnProgress,
+    ) -> Export:
+        if file_format != "csv":
+            raise NotOnPlatform(_ONLY_CSV, next_step=_SAY_CSV)
+        stem = f"{cluster.cluster_name}_{self._now():%Y%m%d_%H%M%S}"
+        return await self._export.write(cluster, properties, stem, spreadsheet=spreadsheet, on_progress=on_progress)
+
+    # how a cluster stands
+
+    async def _stand(self, project_id: str, found: RemoteCluster) -> Cluster:
+        metadata = await self.metadata(project_id)
+        pending = self._computations.pending(project_id, found)
+        return standing(found, project_id, metadata, pending=pending)
+
+    def _row(self, project_id: str, row: RemoteCluster) -> Cluster:
+        """A row of a list: without its definition, which only the detail call tells."""
+        pending = self._computations.pending(project_id, row)
+        return standing(row, project_id, None, pending=pending)
+
+
+def _project(project_id: str) -> str:
+    if not (project_id.isascii() and project_id.isdigit()):
+        raise InvalidArguments(_BAD_PROJECT.format(project=shorten(project_id, 40)), next_step=_GIVE_NUMBER)
+    return project_id
+
+
+def thinkingdata_segments(
+    credentials: Credentials, here: Here, *, zone: str = ZONE, policy: Policy = POLICY
+) -> ThinkingDataSegments:
+    """The platform for these credentials; nothing is sent yet. ConfigurationError where they can't be meant so."""
+    words, allow = credentials["unverified_words"], credentials["allow_http"]
+    if words not in ("warn", "refuse"):
+        raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
+    if allow not in ("", "0", "1"):
+        raise ConfigurationError(_BAD_ALLOW, next_step=_CORRECT)
+    transport = Transport(credentials["url"], policy, plain_private=allow == "1")
+    meant: Words = "refuse" if words == "refuse" else "warn"
+    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=meant, zone=zone)
