@@ -1,15 +1,15 @@
-"""This machine, as a remote platform uses it (`platforms.thinkingdata.here.Here`): the workspace's folders and the engine's patterns."""
+"""This machine, as a remote platform uses it (`platforms.here_port.Here`): the workspace's folders and the engine's patterns."""
 
 from pathlib import Path
 
 from mcp_server.engine.duck import Engine
 from mcp_server.errors import FenqunError
+from mcp_server.platforms.here_port import Source
 from mcp_server.platforms.local.allowed_files import AllowedFiles
 from mcp_server.platforms.local.export import reserved
 from mcp_server.platforms.local.imports import inline
 from mcp_server.platforms.local.workspace import Workspace, explained
 from mcp_server.platforms.ports import IdSource
-from mcp_server.platforms.thinkingdata.here import Source
 
 
 class LocalHere:

@@ -13,10 +13,10 @@ import anyio.to_thread
 
 from mcp_server.engine import vendor_sql
 from mcp_server.engine.members import FORMULA
+from mcp_server.platforms.here_port import Here
 from mcp_server.platforms.ports import Cluster, Export, OnProgress
 from mcp_server.platforms.thinkingdata import codes, replies
 from mcp_server.platforms.thinkingdata.api import Api
-from mcp_server.platforms.thinkingdata.here import Here
 from mcp_server.platforms.thinkingdata.values import shown
 from mcp_server.platforms.vendor import Unreadable, unreadable
 from mcp_server.qp.model import TAG

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from mcp_server.engine.id_files import private_copy
 from mcp_server.engine.report import refuse_ids
-from mcp_server.platforms.thinkingdata.here import Source
+from mcp_server.platforms.here_port import Source
 from mcp_server.qp.problems import finding
 
 LONGEST: Final = 2000

@@ -7,9 +7,9 @@ from datetime import datetime
 import anyio.to_thread
 
 from mcp_server.errors import InvalidArguments, NameTaken, OutcomeUnknown, VendorRejected
+from mcp_server.platforms.here_port import Here
 from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress
 from mcp_server.platforms.thinkingdata.api import Api, Which
-from mcp_server.platforms.thinkingdata.here import Here
 from mcp_server.platforms.thinkingdata.id_rows import VendorFile, vendor_file
 from mcp_server.platforms.thinkingdata.listing import Listing
 from mcp_server.platforms.thinkingdata.replies import Counts, RemoteCluster

@@ -17,6 +17,7 @@ from mcp_server.errors import (
     OutcomeUnknown,
     Problem,
 )
+from mcp_server.platforms.here_port import Here
 from mcp_server.platforms.ports import (
     Cluster,
     ClusterChanges,
@@ -33,7 +34,6 @@ from mcp_server.platforms.ports import (
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.computing import Computations, Sleep
 from mcp_server.platforms.thinkingdata.exporting import RemoteExport
-from mcp_server.platforms.thinkingdata.here import Here
 from mcp_server.platforms.thinkingdata.importing import RemoteImports
 from mcp_server.platforms.thinkingdata.listing import Listing
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
