@@ -1,17 +1,21 @@
 """A gateway on a loopback port in a thread, the page's two projects under it, and callers that speak to it."""
 
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import anyio
 import duckdb
 import httpx
+import pytest
 from anyio.from_thread import BlockingPortal
 
 from mcp_server.app import App, build
@@ -91,6 +95,19 @@ def make(root: Path) -> Path:
     catalog.close()
     workspace.close()
     return root
+
+
+def needed(present: object, what: str) -> None:
+    """Skip a test whose tool is not here; where everything has to run (`ALL_TESTS`, set in .ci/run), fail instead."""
+    if not present:
+        assert not os.environ.get("ALL_TESTS"), f"{what} is not installed"
+        pytest.skip(f"{what} is not installed")
+
+
+def module(name: str, package: str) -> Any:
+    """A module of a package that only tests use."""
+    needed(find_spec(name.partition(".")[0]), package)
+    return import_module(name)
 
 
 def page(name: str) -> str:

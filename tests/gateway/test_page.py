@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from tests.gateway.kit import KEYS, Station, page, station
+from tests.gateway.kit import KEYS, Station, needed, page, station
 
 CURL = shutil.which("curl")
 TEST_CSV = b"j77639\r\nh84497\r\ng119426\r\ne154284\r\nf175355\r\n"
@@ -99,8 +99,8 @@ def curl(station: Station, folder: Path, line: str, *more: str) -> dict[str, Any
     return dict(json.loads(said.stdout))
 
 
-@pytest.mark.skipif(CURL is None, reason="curl is not installed")
 def test_the_pages_curl_lines_run_as_they_are(made_once: Path, portal: BlockingPortal, tmp_path: Path) -> None:
+    needed(CURL, "curl")
     (tmp_path / "test.csv").write_bytes(TEST_CSV)
     assert len(TEST_CSV) == 43
     base, token = "http://ta2:8992/open/", f"token={KEYS.token}"

@@ -14,7 +14,7 @@ import pytest
 from mcp_server.errors import VendorDenied, VendorRejected
 from mcp_server.platforms.taobao import wire
 from mcp_server.platforms.taobao.signing import SIGN_METHODS, SignMethod, sign
-from tests.gateway.kit import KEYS, PROJECT, Station
+from tests.gateway.kit import KEYS, PROJECT, Station, module
 
 NOW = datetime(2026, 3, 6, 12, 0, 0, tzinfo=UTC)
 TASK = {"start_time": "2020-01-01 00:00:00", "end_time": "2030-01-01 00:00:00"}
@@ -213,8 +213,8 @@ def test_our_client_tells_wrong_credentials(shared: Station, crowd: int) -> None
 
 def test_an_sdk_of_the_package_index_creates_a_task(shared: Station, crowd: int) -> None:
     """Its base class signs and sends; the request class is ours, as the published ones lack this interface."""
-    sdk = pytest.importorskip("taobao_open", reason="py-taobao-open is not installed")
-    base = pytest.importorskip("taobao_open.api.base")
+    sdk = module("taobao_open", "py-taobao-open")
+    base = module("taobao_open.api.base", "py-taobao-open")
 
     class Update(base.RestApi):  # type: ignore[misc, name-defined]
         def __init__(self, domain: str, port: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mcp_server.errors import NotFound, VendorDenied, VendorRejected
 from mcp_server.platforms.volcengine import wire
 from mcp_server.platforms.volcengine.signing import Keys
-from tests.gateway.kit import KEYS, PROJECT, Station
+from tests.gateway.kit import KEYS, PROJECT, Station, module
 
 PAGE: dict[str, Any] = {
     "TaskOpenId": "123",
@@ -196,9 +196,9 @@ def test_unknown_actions_and_bodies_are_told(shared: Station, task: str) -> None
 
 
 def test_the_vendors_own_sdk_updates_a_task(shared: Station, task: str) -> None:
-    core = pytest.importorskip("volcenginesdkcore", reason="volcenginesdk-core is not installed")
-    vms = pytest.importorskip("volcenginesdkvms", reason="volcenginesdk-vms is not installed")
-    rest = pytest.importorskip("volcenginesdkcore.rest")
+    core = module("volcenginesdkcore", "volcenginesdk-core")
+    vms = module("volcenginesdkvms", "volcenginesdk-vms")
+    rest = module("volcenginesdkcore.rest", "volcenginesdk-core")
 
     def api(secret: str) -> Any:
         settings = core.Configuration()
