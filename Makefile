@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS := start call plan
+BENCHMARKS := start call plan ids
 
 .PHONY: help demo test check sweep conformance schemas bench lock
 .DELETE_ON_ERROR:

@@ -4,7 +4,7 @@ Prints medians and their ratio; absolute seconds depend on the machine. The data
 ids of 18 bytes, one in ten unknown, some twice. The import also copies the file, checks its encoding and writes the
 users to a file; both must count the same.
 
-    python benchmarks/bench_ids.py [millions of ids]
+    python -m benchmarks.ids [millions of ids]
 """
 
 import statistics
