@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -28,16 +28,47 @@ def call(wire: Wire, tool: str, **arguments: Any) -> dict[str, Any]:
     return dict(message["result"])
 
 
-def test_a_call_is_answered_and_stray_output_stays_off_the_wire() -> None:
+class Life(NamedTuple):
+    """What one connection heard from beginning to end."""
+
+    answered: dict[str, Any]
+    after_a_cancelled_call: dict[str, Any]
+    status: int
+    said: str
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    """A call, a call that is cancelled, another call, and the end of the input while one more runs."""
     with started(SERVER) as wire:
         wire.shake_hands()
-        result = call(wire, "echo", words="你好 | x\ny")
-        status, said = wire.end()
-    assert result["structuredContent"] == {"message": "好", "words": "你好 | x\ny"}
-    assert result["content"] == [{"type": "text", "text": "好\nwords:\n  你好 | x\n  y"}]
-    assert result.get("isError", False) is False
-    assert status == 0
-    assert "stray output" in said
+        answered = call(wire, "echo", words="你好 | x\ny")
+        wire.request(4, "tools/call", name="wait", arguments={}, _meta={"progressToken": 1})
+        assert wire.receive()["method"] == "notifications/progress"
+        wire.send({"method": "notifications/cancelled", "params": {"requestId": 4}})
+        after = call(wire, "echo", words="next")
+        wire.request(6, "tools/call", name="wait", arguments={}, _meta={"progressToken": 2})
+        assert wire.receive()["method"] == "notifications/progress"
+        return Life(answered, after, *wire.end())
+
+
+def test_a_call_is_answered_and_stray_output_stays_off_the_wire(life: Life) -> None:
+    assert life.answered["structuredContent"] == {"message": "好", "words": "你好 | x\ny"}
+    assert life.answered["content"] == [{"type": "text", "text": "好\nwords:\n  你好 | x\n  y"}]
+    assert life.answered.get("isError", False) is False
+    assert life.said.count("stray output") == 2
+
+
+def test_a_cancelled_call_stops_and_the_connection_goes_on(life: Life) -> None:
+    assert life.after_a_cancelled_call["structuredContent"]["words"] == "next"
+    # It stopped when it was told, not at the end: before the output that the next call left on stderr.
+    assert life.said.index("the operation was cancelled") < life.said.rindex("stray output")
+
+
+def test_closing_the_input_stops_what_runs_and_ends_cleanly(life: Life) -> None:
+    assert life.status == 0
+    assert life.said.rindex("the operation was cancelled") > life.said.rindex("stray output")
+    assert "Traceback" not in life.said
 
 
 @pytest.mark.parametrize(
@@ -72,29 +103,6 @@ def test_progress_is_notified_while_a_call_runs(wire: Wire) -> None:
         (n["method"], n["params"]["progressToken"], n["params"]["progress"], n["params"]["message"]) for n in before
     ]
     assert said == [("notifications/progress", "t", percent, "working") for percent in (0, 40, 100)]
-
-
-def test_a_cancelled_call_stops_and_the_connection_goes_on() -> None:
-    with started(SERVER) as wire:
-        wire.shake_hands()
-        wire.request(4, "tools/call", name="wait", arguments={}, _meta={"progressToken": 1})
-        assert wire.receive()["method"] == "notifications/progress"
-        wire.send({"method": "notifications/cancelled", "params": {"requestId": 4}})
-        assert call(wire, "echo", words="next")["structuredContent"]["words"] == "next"
-        status, said = wire.end()
-    assert status == 0
-    assert "the operation was cancelled" in said
-
-
-def test_closing_the_input_stops_what_runs_and_ends_cleanly() -> None:
-    with started(SERVER) as wire:
-        wire.shake_hands()
-        wire.request(6, "tools/call", name="wait", arguments={}, _meta={"progressToken": 1})
-        wire.receive()
-        status, said = wire.end()
-    assert status == 0
-    assert "the operation was cancelled" in said
-    assert "Traceback" not in said
 
 
 def test_the_real_server_starts_lists_its_tools_and_ends_without_a_word(tmp_path: Path) -> None:

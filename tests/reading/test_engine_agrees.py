@@ -71,7 +71,7 @@ def sweep(connection: duckdb.DuckDBPyConnection, folder: Path, rounds: int) -> T
 
 
 def test_both_readings_select_the_same_users(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    tally = sweep(connection, tmp_path, 4)
+    tally = sweep(connection, tmp_path, 3)
     assert tally.definitions >= 100
 
 
