@@ -21,7 +21,7 @@ from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
 
 if TYPE_CHECKING:
-    from mcp_server.front.http.access import Verify
+    from mcp_server.front.http.access import Caller, Verify
     from mcp_server.front.http.gate import Gate
     from mcp_server.front.http.limits import Limits
     from mcp_server.front.server import FenqunServer
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mcp_server.http_settings import HttpSettings
     from mcp_server.platforms.local.handed import HandedFiles
     from mcp_server.platforms.local.querying import LocalQueries
-    from mcp_server.platforms.local.tokens import Tokens
+    from mcp_server.platforms.local.tokens import TokenRecord, Tokens
 
 
 _NOW = partial(datetime.now, UTC)
@@ -78,6 +78,7 @@ class App:
         door = Door(
             names=settings.names,
             verify=self._verify(settings),
+            approvers=_Approvers(self.tokens),
             resource=Resource(f"{settings.public_url}/mcp", oauth.issuer) if oauth else None,
             public_url=settings.public_url,
             limits=limits,
@@ -127,7 +128,7 @@ def build(settings: Settings) -> App:
         calls=remote.calls or (absent_calls() if elsewhere else local.calls),
         ledger=local.ledger,
         exports=local.handed,
-        consenting=Consenting(settings.consent),
+        consenting=Consenting(settings.consent, frozenset({"local"}) | settings.consent_platforms),
         language=settings.language,
         project_id=settings.project_id,
         pinned=settings.pin_project,
@@ -150,18 +151,40 @@ def build(settings: Settings) -> App:
 
 
 def _static(tokens: "Tokens") -> "Verify":
-    """What a token of this workspace proves."""
+    """What a token of this workspace proves to whoever serves programs."""
+    from mcp_server.front.http.access import only_approves
+
+    async def verify(token: str) -> "Caller | None":
+        found = tokens.find(token)
+        if found is not None and found.scope == "approve":
+            raise only_approves()
+        return _holder(found) if found is not None else None
+
+    return verify
+
+
+def _holder(token: "TokenRecord") -> "Caller":
     from mcp_server.front.http.access import Caller
     from mcp_server.operations.identity import Identity
 
-    async def verify(token: str) -> Caller | None:
-        found = tokens.find(token)
-        if found is None:
-            return None
-        who = Identity(found.name, "token", may_write=found.scope == "write", projects=found.projects)
-        return Caller(who, f"token:{found.id}")
+    who = Identity(token.name, "token", may_write=token.scope == "write", projects=token.projects)
+    return Caller(who, f"token:{token.id}")
 
-    return verify
+
+@dataclass(frozen=True, slots=True)
+class _Approvers:
+    """The holders of approval tokens (`front.http.access.Approvers`)."""
+
+    tokens: "Tokens"
+
+    def holder(self, token: str) -> "Caller | None":
+        return self._approver(self.tokens.find(token))
+
+    def still(self, credential: str) -> "Caller | None":
+        return self._approver(self.tokens.living(int(credential.removeprefix("token:"))))
+
+    def _approver(self, found: "TokenRecord | None") -> "Caller | None":
+        return _holder(found) if found is not None and found.scope == "approve" else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, Command] = {
         Option("action", Text("add, list or revoke", "add（创建）、list（列出）或 revoke（吊销）"),
                {"choices": ("add", "list", "revoke")}),
         _value("name", "NAME", "whose token it is", "令牌属于谁", nargs="?"),
-        _value("--scope", "read|write", "how far it reaches", "权限范围"),
+        _value("--scope", "read|write|approve", "how far it reaches", "权限范围"),
         _value("--project", "ID", "a project that it reaches, or all; may be repeated", "可访问的项目编号，或 all；可重复",
                action="append", default=[]),
         _value("--days", "N", "it ends after so many days; left out: never", "有效天数；省略则长期有效"),

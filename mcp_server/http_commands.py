@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-_SCOPES: Final[Mapping[str, "Scope"]] = {"read": "read", "write": "write"}
+_SCOPES: Final[Mapping[str, "Scope"]] = {"read": "read", "write": "write", "approve": "approve"}
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}")
 _DAYS = re.compile(r"[1-9][0-9]{0,4}")
 
@@ -40,7 +40,9 @@ _SAY_AUTH = Text(
     "请使用 --auth token 启动；如允许本机所有程序访问，请使用 --auth none。",
 )
 _NEEDS_NAME = Text("token {action} needs a NAME.", "token {action} 需要 NAME。")
-_NEEDS_SCOPE = Text("token add needs --scope read or --scope write.", "token add 需要 --scope read 或 --scope write。")
+_NEEDS_SCOPE = Text(
+    "token add needs --scope read, write or approve.", "token add 需要 --scope read、write 或 approve。"
+)
 _NEEDS_PROJECT = Text(
     "token add needs --project ID, as often as there are projects, or --project all.",
     "token add 需要 --project ID（可重复），或 --project all。",
@@ -91,8 +93,9 @@ def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
     from mcp_server.front.http.limits import LIMITS
     from mcp_server.web.serving import address_of, bound, serve
 
-    living = [token for token in app.tokens.all() if token.revoked_at is None]
-    if app.tokens.all() and not settings.auth_is_said:
+    made = [token for token in app.tokens.all() if token.scope != "approve"]  # those open the page in any case
+    living = [token for token in made if token.revoked_at is None]
+    if made and not settings.auth_is_said:
         raise ConfigurationError(_UNCLEAR, next_step=_SAY_AUTH)
     limits, language = LIMITS, app.settings.language
     gate = app.http(settings, limits)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mcp_server.credentials import KEYRING, Credentials, Keyring, read_credentials
+from mcp_server.credentials import KEYRING, SYSTEMS, Credentials, Keyring, read_credentials
 from mcp_server.credentials import variables as credential_variables
 from mcp_server.errors import ConfigurationError
 from mcp_server.qp.problems import shorten
@@ -30,6 +30,9 @@ VARIABLES: Mapping[str, Text] = {
     "FENQUN_READ_ONLY": Text("1 refuses every change", "设为 1 时拒绝一切改动"),
     "FENQUN_ALLOW_DIRS": Text("further folders that files of ids may be read from", "另外允许读取 ID 文件的文件夹"),
     "FENQUN_CONSENT": Text("who agrees to changes: ask, token or never", "改动由谁同意：ask、token 或 never"),
+    "FENQUN_CONSENT_PLATFORMS": Text(
+        "remote platforms on which token or never hold too", "token 或 never 同样适用的远程平台"
+    ),
     "FENQUN_LOG_DAYS": Text("days that the log of acts is kept", "操作日志的保留天数"),
     "FENQUN_CLUSTER_NAME_LIMIT": Text("most characters of a cluster name", "分群名的最大字符数"),
     "FENQUN_DISPLAY_NAME_LIMIT": Text("most characters of a display name", "显示名的最大字符数"),
@@ -88,7 +91,8 @@ class Settings:
     language: Language = "en"
     read_only: bool = False
     consent: Consent = "ask"
-    """`ask` a person; accept the `token` of a dry run; `never` ask. Only `ask` holds beyond local platforms."""
+    """`ask` a person; accept the `token` of a dry run; `never` ask. What is not `ask` holds on local platforms, and on these:"""
+    consent_platforms: frozenset[str] = frozenset()
     log_days: int = 180
     cluster_name_limit: int = 24
     display_name_limit: int = 50
@@ -118,6 +122,7 @@ def read_settings(environment: Mapping[str, str], given: Given = Given()) -> Set
         language=variable("FENQUN_LANGUAGE", _language, "en", given.language),
         read_only=given.read_only or variable("FENQUN_READ_ONLY", _flag, default=False),
         consent=variable("FENQUN_CONSENT", _consent, "ask", given.consent),
+        consent_platforms=variable("FENQUN_CONSENT_PLATFORMS", _platforms, frozenset()),
         log_days=variable("FENQUN_LOG_DAYS", _whole(MOST_DAYS), 180),
         cluster_name_limit=variable("FENQUN_CLUSTER_NAME_LIMIT", _whole(MOST_NAME), 24),
         display_name_limit=variable("FENQUN_DISPLAY_NAME_LIMIT", _whole(MOST_NAME), 50),
@@ -240,6 +245,16 @@ def _consent(said: str, name: str) -> Consent:
     if said.casefold() not in _CONSENTS:
         raise _wrong(name, said, Text("ask, token or never", "ask、token 或 never"))
     return _CONSENTS[said.casefold()]
+
+
+def _platforms(said: str, name: str) -> frozenset[str]:
+    """Names of remote platforms, each written out: what is added later is not meant by what is said today."""
+    found = frozenset(word.strip().casefold() for word in said.split(","))
+    if not found <= {system.name for system in SYSTEMS}:
+        names = ", ".join(system.name for system in SYSTEMS)
+        legal = Text(f"names of remote platforms, separated by commas: {names}", f"以逗号分隔的远程平台名：{names}")
+        raise _wrong(name, said, legal)
+    return found
 
 
 def _whole(most: int) -> Callable[[str, str], int]:

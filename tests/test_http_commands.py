@@ -66,6 +66,10 @@ def test_a_token_is_not_made_by_halves(words: list[str], wanted: str, capsys: py
 def test_a_server_does_not_start_where_tokens_exist_and_nothing_says_whether_they_count(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    assert main(["token", "add", "ann", "--scope", "approve", "--project", "1"]) == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["serve", "--http", "--port", str(taken.getsockname()[1])]) == 2
+    assert "can't be listened on" in capsys.readouterr().err, "an approval token is asked for on the page in any case"
     main(["token", "add", "kim", "--scope", "read", "--project", "1"])
     main(["token", "revoke", "kim"])
     assert main(["serve", "--http", "--port", "0"]) == 2

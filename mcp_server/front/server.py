@@ -57,8 +57,12 @@ class FenqunServer(MCPServer[Any]):
         operations: Sequence[Operation[Any, Any]],
         deps: Deps,
         files_of: Callable[[Request], Files] | None = None,
+        page_of: Callable[[Request], str] | None = None,
     ) -> None:
-        """`files_of` makes it a server for HTTP: it says how files travel for whoever makes a request."""
+        """`files_of` makes it a server for HTTP: it says how files travel for whoever makes a request.
+
+        `page_of`: the address under which he finds the page where people decide what waits.
+        """
         super().__init__(
             "fenqun",
             title="fenqun · 分群",
@@ -70,6 +74,7 @@ class FenqunServer(MCPServer[Any]):
         self._operations = tuple(operations)
         self._deps = deps
         self._files_of = files_of
+        self._page_of = page_of
         # The SDK's decorator for completions does not hand on who asks.
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
 
@@ -127,7 +132,8 @@ class FenqunServer(MCPServer[Any]):
         if self._files_of is not None:  # over HTTP; a call without a request that has passed the gate fails here
             request = context.request_context.request if context else None
             assert isinstance(request, Request)  # noqa: S101
-            deps = replace(deps.seen_by(identity_of(request.scope)), files=self._files_of(request))
+            page = self._page_of(request) if self._page_of else ""
+            deps = replace(deps.seen_by(identity_of(request.scope)), files=self._files_of(request), page=page)
         if context is None:
             return deps
         about, who = context.session.client_params, deps.who

@@ -13,6 +13,8 @@ from mcp_server.operations.operation import Deps, Operation, Result
 from mcp_server.platforms.ledger_port import Consent, Way
 from mcp_server.text import Language, Text
 
+__all__ = ["Consent", "approve", "decline", "pending", "waiting"]
+
 _NOT_PENDING: Final = Text("Nothing waits under the id {id}.", "没有编号为 {id} 的待批准操作。")
 _LIST: Final = Text(
     "`fenqun pending` lists what waits. It may have been decided, or be older than 24 hours.",

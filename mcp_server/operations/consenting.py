@@ -56,15 +56,21 @@ _WAITS = Text(
     "{tool} 正在等待人工批准（编号 {id}），尚未做任何更改。",
 )
 _APPROVE = Text(
-    "Tell the user to run in a terminal, within 24 hours: {command}. It shows this question again and carries it out. "
-    "Do not call the tool again; look at the outcome afterwards.",
-    "请告知用户在 24 小时内于终端运行：{command}。该命令会再次展示此询问，并执行操作。请勿再次调用此工具，之后可查看结果。",
+    "Tell the user to run in a terminal, within 24 hours: {command}. It shows this question again and carries it out.",
+    "请告知用户在 24 小时内于终端运行：{command}。该命令会再次展示此询问，并执行操作。",
+)
+_OR_ON_PAGE = Text(
+    "Or the user approves it on the page {page}, with an approval token.", "用户也可持审批令牌在页面 {page} 上批准。"
+)
+_ON_PAGE = Text(
+    "Tell the user: within 24 hours, somebody with an approval token can approve {id} on the page {page}.",
+    "请告知用户：持有审批令牌的人可在 24 小时内于页面 {page} 批准 {id}。",
 )
 _APPROVE_ELSEWHERE = Text(
-    "Tell the user: whoever runs the server can approve {id} within 24 hours. Do not call the tool again; look at the "
-    "outcome afterwards.",
-    "请告知用户：服务的运行者可在 24 小时内批准 {id}。请勿再次调用此工具，之后可查看结果。",
+    "Tell the user: whoever runs the server can approve {id} within 24 hours.",
+    "请告知用户：服务的运行者可在 24 小时内批准 {id}。",
 )
+_NOT_AGAIN = Text("Do not call the tool again; look at the outcome afterwards.", "请勿再次调用此工具，之后可查看结果。")
 _MOVED_ON = Text(
     "What {tool} was about to touch has changed since it was shown; nothing was changed.",
     "{tool} 将要改动的内容在展示之后已有变化，未做任何更改。",
@@ -235,10 +241,16 @@ def _waiting(act: Act[P, R], tried: R) -> ApprovalNeeded:
     consent_id = secrets.choice(_ALPHABET[:8]) + "".join(secrets.choice(_ALPHABET) for _ in range(5))
     consent = _put(act, tried, "approved", consent_id=consent_id, arguments=json.dumps(dict(act.sent)))
     said = _WAITS.format(tool=act.subject.tool, id=consent.id)
-    if act.deps.who.known in ("system", "loopback"):
-        command = f'fenqun approve {consent.id} --workspace "{act.deps.books().where}"'
-        return ApprovalNeeded(said, next_step=_APPROVE.format(command=command))
-    return ApprovalNeeded(said, next_step=_APPROVE_ELSEWHERE.format(id=consent.id))
+    return ApprovalNeeded(said, next_step=_how_to_approve(consent.id, act.deps).then(_NOT_AGAIN))
+
+
+def _how_to_approve(consent_id: str, deps: "Deps") -> Text:
+    """Where a person decides: in a terminal of this machine, on the page, or wherever the operator does."""
+    if deps.who.known in ("system", "loopback"):
+        command = f'fenqun approve {consent_id} --workspace "{deps.books().where}"'
+        how = _APPROVE.format(command=command)
+        return how.then(_OR_ON_PAGE.format(page=deps.page)) if deps.page else how
+    return (_ON_PAGE if deps.page else _APPROVE_ELSEWHERE).format(id=consent_id, page=deps.page)
 
 
 def _token_first(act: Act[Any, Any]) -> ConsentInvalid:

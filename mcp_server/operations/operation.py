@@ -159,6 +159,8 @@ class Deps:
     """Puts questions to the person behind the call."""
     consenting: Consenting = field(default_factory=Consenting)
     ledger: Ledger | None = None
+    page: str = ""
+    """Address of the page where people decide what waits; empty where there is none."""
     agreed: tuple[str, ...] = ()
     """What the dry run rested on that was consented to."""
     disconnect: Callable[[], Awaitable[None]] = _nothing

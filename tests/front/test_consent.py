@@ -15,10 +15,10 @@ from mcp_types import ElicitResult, ErrorData, InputRequiredResult
 
 from mcp_server.app import App, build
 from mcp_server.errors import ApprovalNeeded
-from mcp_server.operations.acting import carry_out
+from mcp_server.operations.acting import carry_out, takes_token
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, read_settings
 from tests import small
 from tests.ledgers import bare
 from tests.operations.desk import STATIC, Watch, check_chinese
@@ -328,6 +328,17 @@ def test_never_asks_nobody_and_is_logged_as_that(made_once: Path, tmp_path: Path
     for app in opened(made_once, tmp_path, consent="never"):
         assert not run(app, "auto", None, delete).is_error
         assert acts(app)[0] == ("delete_cluster", "never", "done")
+
+
+def test_a_token_is_taken_on_those_remote_platforms_alone_that_the_operator_names(tmp_path: Path) -> None:
+    keys = {"TAOBAO_APP_KEY": "1", "TAOBAO_APP_SECRET": "s", "TAOBAO_SESSION": "s"}
+    keys |= {"VOLCENGINE_ACCESS_KEY": "AKLT", "VOLCENGINE_SECRET_KEY": "s", "CONSENT": "token"}
+    for named in ("", "taobao", "taobao,volcengine"):
+        said = {"WORKSPACE": str(tmp_path / "workspace"), "CONSENT_PLATFORMS": named, **keys}
+        made = build(read_settings({f"FENQUN_{name}": value for name, value in said.items()}))
+        taking = {o.system for o in OPERATIONS if takes_token(o, made.deps)}
+        made.close()
+        assert taking == {"segments"} | ({"crowds"} if named else set()) | ({"calls"} if "," in named else set())
 
 
 def test_every_tool_that_destroys_is_held_back_in_the_one_place_where_tools_are_called() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -24,6 +24,11 @@ _BAD_TOKEN = Text(
 _SEND_TOKEN = Text(
     'Send it in the header "Authorization: Bearer …". Whoever runs the server hands tokens out.',
     "请在请求头中携带“Authorization: Bearer …”。令牌由服务的运行者发放。",
+)
+_ONLY_APPROVES = Text("An approval token opens the approval page only.", "审批令牌仅可用于审批页面。")
+_OTHER_TOKEN = Text(
+    "Use a token of the scope read or write here; no program should hold an approval token.",
+    "请在此使用 read 或 write 范围的令牌；审批令牌不应交给任何程序。",
 )
 
 
@@ -49,6 +54,18 @@ Verify = Callable[[str], Awaitable[Caller | None]]
 """What a token proves; None where it proves nothing."""
 
 
+class Approvers(Protocol):
+    """Who may decide what waits. The answer is asked for anew at each request, so that revoking works at once."""
+
+    def holder(self, token: str) -> Caller | None:
+        """Who holds this approval token; None where it is none, whatever else it may open."""
+        ...
+
+    def still(self, credential: str) -> Caller | None:
+        """The same for the credential of somebody who has shown his token already."""
+        ...
+
+
 def bearer(request: HTTPConnection) -> str:
     """The token of a request; Refused where there is none, or more than one."""
     headers = request.headers.getlist("authorization")
@@ -64,6 +81,11 @@ def bearer(request: HTTPConnection) -> str:
 def invalid_token() -> Refused:
     """The refusal of a token that proves nothing. It does not say which of the reasons it was."""
     return Refused(401, "invalid_token", _BAD_TOKEN, _SEND_TOKEN)
+
+
+def only_approves() -> Refused:
+    """The refusal of an approval token: it is a person's, for the page, and proves nothing where programs call."""
+    return Refused(403, "insufficient_scope", _ONLY_APPROVES, _OTHER_TOKEN, scope="read")
 
 
 def challenge(refused: Refused, metadata_url: str) -> str:

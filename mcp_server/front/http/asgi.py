@@ -16,11 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from mcp_server.errors import FenqunError
-from mcp_server.front.http.access import Verify
+from mcp_server.front.http.access import Approvers, Verify
 from mcp_server.front.http.files import FileDesk, Store
 from mcp_server.front.http.gate import Gate
 from mcp_server.front.http.limits import LIMITS, Limits
 from mcp_server.front.http.oauth import READ, WRITE
+from mcp_server.front.http.page import PAGE, Page
 from mcp_server.front.server import FenqunServer
 from mcp_server.operations.operation import Deps, Operation
 
@@ -49,6 +50,8 @@ class Door:
     """Host names that a request may be addressed to; any other is another site's trick (DNS rebinding)."""
     verify: Verify | None = None
     """What a token proves; None lets everybody in, and is only for a server that listens on this machine alone."""
+    approvers: Approvers | None = None
+    """Who may decide what waits; None offers no page for it."""
     resource: Resource | None = None
     public_url: str = ""
     limits: Limits = LIMITS
@@ -67,9 +70,10 @@ def application(
     """The application over these parts. `alive` raises FenqunError where the workspace cannot be used; `make`
     makes the MCP server; `events` keeps what its streams say, so that a client that has lost one can go on."""
     desk = FileDesk(store, deps, door.limits, public_url=door.public_url)
+    page = Page(operations, deps, door.approvers, desk.files_of, public_url=door.public_url) if door.approvers else None
     names = _security(door.names)
     manager = StreamableHTTPSessionManager(
-        make(operations, deps, desk.files_of).lowlevel,
+        make(operations, deps, desk.files_of, page.address if page else None).lowlevel,
         event_store=events,
         retry_interval=_RETRY if events else None,
         security_settings=names,
@@ -98,6 +102,7 @@ def application(
         Route(HEALTH, health),
         Route("/imports", desk.take, methods=["POST"]),
         Route("/exports/{id}", desk.give, methods=["GET"]),
+        *(page.routes() if page else ()),
         *facts,
     ]
     gate = Gate(
@@ -105,6 +110,7 @@ def application(
         names=names,
         verify=door.verify,
         open_paths=[HEALTH, *(route.path for route in facts)],
+        people=PAGE if page else "",
         limits=door.limits,
         language=deps.language,
         metadata_url=metadata_url,

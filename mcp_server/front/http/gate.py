@@ -1,7 +1,8 @@
 """What every request passes before it reaches the protocol or a file: the name it calls us by, proof, room, the log.
 
 The gate stands around the whole application, so that no route can forget it. Open to everybody are only the
-paths that it is told: the health check, and the public facts of an OAuth resource.
+paths that it is told: the health check, and the public facts of an OAuth resource. The page for people asks for
+proof of its own, and no bearer token counts there.
 """
 
 import time
@@ -51,6 +52,7 @@ class Gate:
         names: TransportSecuritySettings,
         verify: Verify | None,
         open_paths: Collection[str],
+        people: str = "",
         limits: Limits,
         language: Language,
         metadata_url: str = "",
@@ -59,6 +61,7 @@ class Gate:
         self._names = TransportSecurityMiddleware(names)
         self._verify = verify
         self._open = frozenset(open_paths)
+        self._people = people
         self._doorman = Doorman(limits)
         self._language = language
         self._metadata_url = metadata_url
@@ -97,15 +100,31 @@ class Gate:
         if wrong_name is not None:
             await wrong_name(request.scope, request.receive, answer)
             return
+        if self._is_for_people(request):
+            await self._shown(request, answer)
+            return
         caller = await self._caller(request)
-        if self.stopping:
-            raise Refused(503, "stopping", _ENDING, _AFTER)
+        self._still_open()
         request.scope[IDENTITY] = caller.who
         if self._verify is not None:
             request.scope["user"] = sdk_user(caller)
         kind = _kind(request)
         with self._doorman.admitted(kind, caller.credential):
             await self._served(request, answer, kind)
+
+    def _is_for_people(self, request: Request) -> bool:
+        path = request.scope["path"]
+        return bool(self._people) and (path == self._people or path.startswith(f"{self._people}/"))
+
+    async def _shown(self, request: Request, answer: Answer) -> None:
+        """The page finds out by itself who a person is; nothing that a program sends proves one."""
+        self._still_open()
+        with self._doorman.admitted("call", _PEOPLE):
+            await self._app(request.scope, request.receive, answer)
+
+    def _still_open(self) -> None:
+        if self.stopping:
+            raise Refused(503, "stopping", _ENDING, _AFTER)
 
     async def _served(self, request: Request, answer: Answer, kind: Kind) -> None:
         with anyio.CancelScope() as scope:
@@ -141,6 +160,8 @@ class Gate:
         await answer.whole(JSONResponse(body, STATUS.get(error.code, 500), {"Cache-Control": "no-store"}), request)
 
 
+_PEOPLE = "people"
+"""All requests of the page count as those of one caller."""
 _NEIGHBOUR = Caller(Identity("loopback", "loopback"), "loopback")
 """Whoever calls from this machine where no proof is asked for; nothing more is known."""
 

@@ -245,5 +245,23 @@ CREATE INDEX change_of_cluster ON cluster_change(cluster, revision);
 CREATE INDEX change_age ON cluster_change(at);
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG)
+_APPROVERS = """
+-- A third scope: approve. SQLite changes no CHECK, so the table is made anew.
+CREATE TABLE access_token_wider (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'write', 'approve')),
+    projects TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    revoked_at TEXT
+);
+INSERT INTO access_token_wider SELECT id, name, digest, scope, projects, created_at, expires_at, revoked_at FROM access_token;
+DROP TABLE access_token;
+ALTER TABLE access_token_wider RENAME TO access_token;
+CREATE UNIQUE INDEX access_token_name ON access_token(name) WHERE revoked_at IS NULL;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG, _APPROVERS)
 """STEPS[n] leads from schema version n to n + 1."""

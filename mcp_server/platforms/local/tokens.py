@@ -21,7 +21,8 @@ from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.qp.suggest import nearest
 from mcp_server.text import NOTHING, Text
 
-Scope = Literal["read", "write"]
+Scope = Literal["read", "write", "approve"]
+"""`approve` opens the page where people decide what waits, and nothing else: no call may use it."""
 
 PREFIX: Final = "fenqun_"
 """Tokens begin with it, so that scanners for leaked secrets can know them."""
@@ -101,6 +102,14 @@ class Tokens:
         for row in self._database.rows("SELECT * FROM access_token WHERE revoked_at IS NULL"):
             if hmac.compare_digest(row["digest"], given):
                 found = _record(row)
+        return self._living(found)
+
+    def living(self, token_id: int) -> TokenRecord | None:
+        """The token of this number, as long as it lives."""
+        row = self._database.row("SELECT * FROM access_token WHERE id = ? AND revoked_at IS NULL", (token_id,))
+        return self._living(_record(row) if row else None)
+
+    def _living(self, found: TokenRecord | None) -> TokenRecord | None:
         over = found is not None and found.expires_at is not None and found.expires_at <= self._catalog.clock()
         return None if over else found
 

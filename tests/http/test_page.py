@@ -1,0 +1,297 @@
+"""The page where a person decides what waits: who gets in, what he sees, and what a form may do."""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import httpx
+import pytest
+
+from mcp_server.front.http.page import _HEADERS, MOST_FORM
+from mcp_server.front.http.page_html import Html, language_of
+from mcp_server.front.http.page_html import html as markup
+from mcp_server.front.http.sessions import SECONDS, Sessions
+from tests import small
+from tests.http.http_kit import House, Web
+from tests.operations.desk import check_chinese
+
+PAGE = "/pending"
+NUMBERS = count()
+
+
+@dataclass
+class Person:
+    """Somebody at a browser, with its own cookies."""
+
+    base: str
+    browser: httpx.Client
+
+    def see(self, **headers: str) -> httpx.Response:
+        return self.browser.get(self.base + PAGE, headers=headers)
+
+    def send(self, path: str = PAGE, /, headers: dict[str, str] | None = None, **form: str) -> httpx.Response:
+        return self.browser.post(self.base + path, data=form, headers=headers)
+
+    def enter(self, token: str) -> "Person":
+        answer = self.send(token=token)
+        assert answer.status_code == 303, answer.text
+        assert answer.headers["location"] == PAGE
+        return self
+
+    @property
+    def csrf(self) -> str:
+        found = re.search(r'name="csrf" value="([\w-]{40,})"', self.see().text)
+        assert found
+        return found[1]
+
+    def decide(self, consent: str, decision: str) -> httpx.Response:
+        return self.send(f"{PAGE}/{consent}", csrf=self.csrf, decision=decision)
+
+
+@pytest.fixture(scope="session")
+def approvals(house: House) -> dict[str, str]:
+    """Approval tokens by name."""
+    add = house.app.tokens.add
+    return {"ann": add("ann", "approve", None), "bob": add("bob", "approve", ["7"])}
+
+
+@pytest.fixture
+def nobody(guarded: Web) -> Iterator[Person]:
+    with httpx.Client(timeout=20) as browser:
+        yield Person(guarded.url, browser)
+
+
+@pytest.fixture
+def ann(nobody: Person, approvals: dict[str, str]) -> Person:
+    return nobody.enter(approvals["ann"])
+
+
+def created(web: Web, project: str = "1", **more: str) -> str:
+    """A cluster of its own; its name."""
+    name = f"page_{next(NUMBERS)}"
+    kind = "cluster_by_static_condition"
+    wish = {"cluster_name": name, "display_name": name, "cluster_type": kind, "qp": small.BUYERS}
+    web.call("create_cluster", **wish, project_id=project, **more)
+    return name
+
+
+def parked(web: Web, project: str = "1") -> tuple[str, str]:
+    """The name of a cluster whose deletion waits, and the id of that."""
+    name = created(web, project)
+    return name, waiting(web.call("delete_cluster", cluster=name, project_id=project))
+
+
+def waiting(answer: dict[str, object]) -> str:
+    assert answer["code"] == "approval_needed", answer
+    return str(answer["message"]).partition("id ")[2][:6]
+
+
+def there(web: Web, name: str, project: str = "1") -> bool:
+    return web.call("get_cluster", cluster=name, project_id=project).get("code") != "not_found"
+
+
+def test_what_waits_is_shown_approved_once_and_logged_with_both_names(guarded: Web, house: House, ann: Person) -> None:
+    name = created(guarded)
+    answer = guarded.call("delete_cluster", cluster=name)
+    assert f"{guarded.url}/pending" in str(answer["next"])
+    assert "fenqun approve" not in str(answer["next"]), "a caller from elsewhere has no terminal here"
+    consent = waiting(answer)
+    shown = ann.see().text
+    assert f"Would delete cluster {name}" in shown
+    assert consent in shown
+    done = ann.decide(consent, "approve")
+    assert done.status_code == 200
+    assert f"Deleted cluster {name}" in done.text
+    assert not there(guarded, name)
+    entry = house.app.deps.books().entries(limit=1)[0]
+    assert (entry.subject.name, entry.way, entry.outcome) == ("writer", "approved ann", "done")
+    for _ in range(3):
+        again = ann.decide(consent, "approve")
+        assert again.status_code == 404
+    assert house.app.deps.books().entries(limit=1)[0] == entry
+
+
+def test_declining_changes_nothing_for_good(guarded: Web, ann: Person) -> None:
+    name, consent = parked(guarded)
+    answer = ann.decide(consent, "decline")
+    assert "Declined: delete_cluster" in answer.text
+    assert ann.decide(consent, "approve").status_code == 404
+    assert there(guarded, name)
+
+
+def test_what_changed_since_it_was_asked_is_refused(guarded: Web, house: House, ann: Person) -> None:
+    name, consent = parked(guarded)
+    csrf = ann.csrf
+    with house.app.tokens._database.write() as db:
+        db.execute("UPDATE cluster SET revision = revision + 1, remarks = 'x' WHERE name = ?", (name,))
+    answer = ann.send(f"{PAGE}/{consent}", csrf=csrf, decision="approve")
+    assert (answer.status_code, there(guarded, name)) == (409, True)
+    assert "has changed since it was shown" in answer.text
+
+
+def test_a_token_of_a_program_does_not_open_the_page_and_an_approval_token_nothing_else(
+    guarded: Web, nobody: Person, approvals: dict[str, str], tokens: dict[str, str]
+) -> None:
+    _, consent = parked(guarded)
+    for token in (tokens["writer"], approvals["ann"]):
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert consent not in nobody.see(**bearer).text
+        assert nobody.send(f"{PAGE}/{consent}", bearer, decision="approve").status_code == 403
+    for wrong in (tokens["writer"], tokens["reader"], "", "x" * 9000, "é", approvals["ann"][:-1]):
+        refused = nobody.send(token=wrong)
+        assert (refused.status_code, refused.headers.get("set-cookie")) == (403, None)
+        assert "Would delete" not in refused.text
+    person = guarded.as_(approvals["ann"])
+    for answer in (person.asked("tools/list"), person.post("/imports", b"1"), person.get("/exports/x")):
+        assert answer.status_code == 403
+        assert "insufficient_scope" in answer.headers["www-authenticate"]
+
+
+def test_projects_bound_what_is_seen_and_decided(guarded: Web, nobody: Person, approvals: dict[str, str]) -> None:
+    bob = nobody.enter(approvals["bob"])
+    (name, one), (_, seven) = parked(guarded), parked(guarded, "7")
+    shown = bob.see().text
+    assert (seven in shown, one in shown, name in shown) == (True, False, False)
+    for decision in ("approve", "decline"):
+        assert bob.decide(one, decision).status_code == 404
+    assert there(guarded, name)
+    assert bob.decide(seven, "approve").status_code == 200
+
+
+def test_without_auth_the_page_asks_for_the_token_too(opened: Web, approvals: dict[str, str]) -> None:
+    name = created(opened)
+    answer = opened.call("delete_cluster", cluster=name)
+    assert f"{opened.url}/pending" in str(answer["next"])
+    assert "fenqun approve" in str(answer["next"])
+    consent = waiting(answer)
+    with httpx.Client() as browser:
+        person = Person(opened.url, browser)
+        assert "Would delete" not in person.see().text
+        assert person.send(f"{PAGE}/{consent}", decision="approve").status_code == 403
+        assert there(opened, name)
+        assert person.enter(approvals["ann"]).decide(consent, "approve").status_code == 200
+    assert not there(opened, name)
+
+
+def test_a_form_counts_only_from_this_site_and_this_visit(guarded: Web, ann: Person, approvals: dict[str, str]) -> None:
+    name, consent = parked(guarded)
+    path, csrf = f"{PAGE}/{consent}", ann.csrf
+    for head in (
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:9"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ):
+        assert ann.send(path, head, csrf=csrf, decision="approve").status_code == 403
+        assert ann.send(PAGE, head, token=approvals["ann"]).status_code == 403
+    with httpx.Client() as browser:
+        other = Person(ann.base, browser).enter(approvals["ann"]).csrf
+    for wrong in ({}, {"csrf": ""}, {"csrf": csrf[:-1]}, {"csrf": other}, {"csrf": "é"}):
+        assert ann.send(path, **wrong, decision="approve").status_code == 403
+    assert ann.browser.get(f"{ann.base}{path}?csrf={csrf}&decision=approve").status_code == 405
+    for body, kind, status in (
+        (f"csrf={csrf}&decision=approve&decision=decline", "application/x-www-form-urlencoded", 400),
+        (f"csrf={csrf}&decision=Approve", "application/x-www-form-urlencoded", 400),
+        (f"csrf={csrf}&decision=%ff", "application/x-www-form-urlencoded", 400),
+        (f"csrf={csrf}&decision=approve", "text/plain", 415),
+        ("x=" + "1" * (MOST_FORM - 2), "application/x-www-form-urlencoded", 403),
+        ("x=" + "1" * (MOST_FORM - 1), "application/x-www-form-urlencoded", 413),
+    ):
+        answer = ann.browser.post(ann.base + path, content=body, headers={"Content-Type": kind})
+        assert answer.status_code == status, body[:80]
+    assert there(guarded, name)
+    own = {"Origin": guarded.url, "Sec-Fetch-Site": "same-origin"}
+    assert ann.send(path, own, csrf=csrf, decision="approve").status_code == 200
+
+
+def test_signing_out_and_revoking_end_a_visit_at_once(guarded: Web, house: House, nobody: Person) -> None:
+    token = house.app.tokens.add("eve", "approve", ["1"])
+    _, consent = parked(guarded)
+    eve = nobody.enter(token)
+    csrf, cookies = eve.csrf, dict(eve.browser.cookies)
+    assert eve.send(f"{PAGE}/leave", csrf="x").status_code == 403
+    assert "signed out" in eve.send(f"{PAGE}/leave", csrf=csrf).text
+    assert not eve.browser.cookies
+    eve.browser.cookies.update(cookies)
+    assert consent not in eve.see().text, "the cookie of a visit that is over opens nothing"
+    eve.browser.cookies.clear()
+    eve.enter(token)
+    assert consent in eve.see().text
+    csrf = eve.csrf
+    house.app.tokens.revoke("eve")
+    assert consent not in eve.see().text
+    assert eve.send(f"{PAGE}/{consent}", csrf=csrf, decision="approve").status_code == 403
+
+
+def test_every_answer_forbids_framing_caching_and_scripts(guarded: Web, ann: Person) -> None:
+    _, consent = parked(guarded)
+    answers = [ann.see(), ann.decide(consent, "decline"), ann.decide("nope", "approve"), ann.send(token="x")]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert "frame-ancestors 'none'" in policy
+        assert {name: answer.headers[name] for name in _HEADERS} == _HEADERS
+        assert "<script" not in answer.text
+
+
+def test_the_cookie_is_for_this_page_alone_and_over_tls_only_where_there_is_tls(
+    house: House, approvals: dict[str, str]
+) -> None:
+    with house.serving(auth="token", public_url="https://fenqun.example.com/team") as web:
+        answer = httpx.post(web.url + PAGE, data={"token": approvals["ann"]}, headers={"Host": "fenqun.example.com"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/team/pending")
+        cookie = answer.headers["set-cookie"].lower()
+        assert cookie.startswith("__secure-fenqun-approver=")
+        for part in ("httponly", "secure", "samesite=strict", "path=/team/pending", "max-age=1800"):
+            assert f"; {part}" in cookie
+        head = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+        assert 'action="/team/pending/leave"' in web.get(PAGE, **head).text
+        assert web.get(PAGE, Host="evil.example.com").status_code == 421
+
+
+def test_names_that_somebody_chose_stay_text(guarded: Web, ann: Person) -> None:
+    name = created(guarded)
+    evil = '"><script>alert(1)</script><!--'
+    consent = waiting(guarded.call("update_cluster", cluster=name, display_name=evil))
+    shown = ann.see().text
+    assert html.escape(evil) in shown
+    assert evil not in shown
+    assert evil not in ann.decide(consent, "approve").text
+    assert markup('<a title="{x}">{y}</a>', x="\"'<", y=Html("<b>")) == '<a title="&quot;&#x27;&lt;"><b></a>'
+
+
+def test_the_page_speaks_the_language_of_its_reader(guarded: Web, ann: Person) -> None:
+    _, consent = parked(guarded)
+    shown = ann.see(**{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+    assert shown.headers["content-language"] == "zh"
+    assert '<html lang="zh">' in shown.text
+    visible = re.sub(r"(?s)<(style|pre).*?</\1>", "", shown.text)
+    for words in re.findall(r">([^<>]*[a-z\u4e00-\u9fff][^<>]*)<", visible):
+        check_chinese(words)
+    answer = ann.send(f"{PAGE}/{consent}", {"Accept-Language": "zh"}, csrf=ann.csrf, decision="decline")
+    assert f"已拒绝 delete_cluster（{consent}），未做任何更改。" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [("", "zh"), ("en", "en"), ("de, en;q=0.5", "en"), ("en;q=0.3, zh-Hans-CN;q=0.7", "zh"), ("en;q=0", "zh"), ("xx;;=,\x00", "zh"), ("EN-us", "en")],
+)  # fmt: skip
+def test_the_language_is_what_the_browser_prefers_else_the_servers(accepted: str, language: str) -> None:
+    assert language_of(accepted, "zh") == language
+
+
+def test_a_visit_ends_after_its_time_and_the_oldest_gives_way() -> None:
+    now = 0.0
+    sessions = Sessions(clock=lambda: now, most=2)
+    first, second = sessions.begin("token:1"), sessions.begin("token:2")
+    now = SECONDS - 0.001
+    assert sessions.find(first)
+    third = sessions.begin("token:3")
+    assert [bool(sessions.find(name)) for name in (first, second, third)] == [False, True, True]
+    now = SECONDS
+    assert sessions.find(second) is None
+    assert sessions.find(third)
