@@ -27,15 +27,23 @@ class Upload(Protocol):
     """A file that was taken."""
 
     @property
+    def handle(self) -> str: ...
+    @property
     def path(self) -> Path: ...
+    @property
+    def size_bytes(self) -> int: ...
 
 
-class Store(Protocol):
+U = TypeVar("U", bound=Upload)
+
+
+class Store(Protocol[U]):
     """Where uploads lie while they are read; the local platform's `HandedFiles`."""
 
     def room(self, project_id: str) -> int: ...
     def temp_path(self) -> Path: ...
-    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> Upload: ...
+    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> U: ...
+    def drop(self, upload: U) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class House:
     keys: Keys
     clock: Callable[[], datetime]
     query: Operation[QuerySql, Queried]
-    store: Store
+    store: Store[Any]
     limits: Limits = field(default_factory=Limits)
 
     def known(self, system: str) -> Deps:

@@ -8,6 +8,7 @@ import pytest
 
 from mcp_server.errors import VendorRejected
 from mcp_server.gateway.thinkingdata import answers
+from mcp_server.platforms.local.handed import MOST_KEPT
 from mcp_server.platforms.thinkingdata.api import Which
 from tests.gateway.kit import KEYS, LIMITS, PROJECT, Station
 
@@ -53,6 +54,7 @@ def test_uploads_leave_no_file_behind(shared: Station) -> None:
     shared.upload(ADD, TEST_CSV, **NAMED)
     shared.upload(ADD, TEST_CSV, **NAMED | {"mainColumnName": "no_such"})
     assert list((root / "imports").iterdir()) == []
+    assert shared.app.handed.room(PROJECT) == MOST_KEPT
     assert [f for f in (root / "tmp").iterdir() if f.suffix == ".upload"] == []
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from mcp_server.gateway.thinkingdata.answers import NAME_TAKEN, TOO_LONG, Refusal, empty, wrong
@@ -69,7 +70,8 @@ async def _with_file(asked: Asked, operation: Any, **arguments: str) -> Imported
     try:
         return await asked.ask(operation, path=str(taken.path), project_id=project, **arguments)
     finally:
-        taken.path.unlink(missing_ok=True)
+        with anyio.CancelScope(shield=True):  # also where the caller has gone
+            await anyio.to_thread.run_sync(house.store.drop, taken)
 
 
 def _counts(done: ImportedIds) -> dict[str, int]:

@@ -101,6 +101,13 @@ class HandedFiles:
             raise NotFound(_NO_UPLOAD.format(handle=rows.shown(handle)), next_step=_UPLOAD_FIRST)
         return path
 
+    def drop(self, upload: Upload) -> None:
+        """Remove an upload whose import is over; it no longer takes room."""
+        with self._database.write() as db:
+            db.execute("DELETE FROM handed_file WHERE id = ?", (upload.handle.removeprefix(HANDLE),))
+        with explained(self._workspace.root):
+            upload.path.unlink(missing_ok=True)
+
     def _drop_old(self) -> None:
         before = rows.write_time(self._catalog.clock() - KEEP_UPLOADS)
         with self._database.write() as db:
