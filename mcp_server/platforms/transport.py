@@ -65,9 +65,9 @@ class Outgoing:
     """A request. `path` begins with / and holds the encoded query; a body may be a file, which is streamed."""
 
     method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Path = b""
+    path: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Path = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

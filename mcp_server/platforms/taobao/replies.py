@@ -70,9 +70,9 @@ def outcome_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Outcome
     fields = ("task_id", "crowd_id", "start_time", "end_time")
     return Outcome(
         success=truth(result["success"]),
-        code=words(result.get("code")),
+        code=quoted(words(result.get("code")), secrets),
         msg=quoted(words(result.get("msg")), secrets),
-        task={name: words(task[name]) for name in fields if task.get(name) is not None},
+        task={name: quoted(words(task[name]), secrets) for name in fields if task.get(name) is not None},
         request_id=quoted(words(content.get("request_id")), secrets),
     )
 

@@ -11,7 +11,7 @@ Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlencode
@@ -34,8 +34,8 @@ class Keys:
     """Credentials of an app and of the merchant that authorised it."""
 
     app_key: str
-    app_secret: str
-    session: str
+    app_secret: str = field(repr=False)
+    session: str = field(repr=False)
     sign_method: SignMethod = "hmac-sha256"
 
 

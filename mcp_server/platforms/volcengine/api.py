@@ -39,7 +39,7 @@ class Api:
         if uncertain:
             raise outcome_unknown(codes.NAME, _LOOK)
         replies.result_of(reply, self._secrets)
-        return replies.request_id_of(reply)
+        return replies.request_id_of(reply, self._secrets)
 
     async def tasks(self, keyword: str, limit: int, offset: int) -> Mapping[str, Any]:
         """QueryTaskList: `Records` and `Total`, as they came, without secrets. The codes of `State` are not documented."""

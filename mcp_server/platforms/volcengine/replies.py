@@ -32,14 +32,14 @@ def result_of(reply: Reply, secrets: Sequence[str] = ()) -> Mapping[str, Any]:
     return result if isinstance(result, Mapping) else {}
 
 
-def request_id_of(reply: Reply) -> str:
+def request_id_of(reply: Reply, secrets: Sequence[str] = ()) -> str:
     """The id that the vendor's support asks for; "" where there is none."""
     try:
         metadata = read_object(reply.body).get("ResponseMetadata")
     except Unreadable:
         metadata = None
     found = words(metadata.get("RequestId")) if isinstance(metadata, Mapping) else ""
-    return quoted(found or reply.headers.get("x-tt-logid", ""))
+    return quoted(found or reply.headers.get("x-tt-logid", ""), secrets)
 
 
 def asks_again(reply: Reply) -> bool:

@@ -7,7 +7,7 @@ signed is the query that has to be sent: build the address from `canonical_query
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 ALGORITHM = "HMAC-SHA256"
@@ -20,8 +20,8 @@ class Keys:
     """Credentials of an account."""
 
     access_key: str
-    secret_key: str
-    session_token: str = ""
+    secret_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
