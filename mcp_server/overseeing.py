@@ -112,12 +112,14 @@ def approve(app: "App", consent_id: str) -> list[str]:
 
 
 async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
+    from mcp_server.front.http.files import HttpFiles
     from mcp_server.operations.registry import OPERATIONS
 
     language = app.settings.language
     sys.stderr.write(_headed(approving.waiting(consent_id, app.deps), language) + "\n")
     with Bar(language) as bar:
-        deps = replace(app.deps, report=bar.report)
+        files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
+        deps = replace(app.deps, report=bar.report, files=files)
         try:
             result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
             await app.finish(bar.report)

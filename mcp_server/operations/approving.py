@@ -38,6 +38,7 @@ def waiting(consent_id: str, deps: Deps) -> Consent:
 async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], deps: Deps, ask: Ask) -> Result:
     """Carry out what waits, once `ask` has got a yes; in the name of whoever called it, approved by the caller of this.
 
+    Files travel as they did for that caller: through `deps.files`, unless he shares this machine's files.
     Before the question and after the answer it is held against the state that was shown: ChangedMeanwhile.
     """
     consent = waiting(consent_id, deps)
@@ -52,6 +53,7 @@ async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], de
         who=caller,
         project_id=consent.project,
         language=cast(Language, consent.language),
+        files=None if consent.known == "system" else deps.files,
         ask=_Approver(ask, consent.id, deps.who.name),
     )
     return await call(find(operations, consent.tool), arguments, own)

@@ -1,21 +1,30 @@
 """The page where a person decides what waits: who gets in, what he sees, and what a form may do."""
 
 import html
+import io
 import re
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 
 import httpx
 import pytest
 
+from mcp_server.errors import ApprovalNeeded
 from mcp_server.front.http.page import _HEADERS, MOST_FORM
 from mcp_server.front.http.page_html import Html, language_of
 from mcp_server.front.http.page_html import html as markup
 from mcp_server.front.http.sessions import SECONDS, Sessions
+from mcp_server.http_settings import OAuthSettings
+from mcp_server.operations.calling import call, find
+from mcp_server.operations.consenting import PENDING_SECONDS
+from mcp_server.operations.registry import OPERATIONS
+from mcp_server.overseeing import _approved
 from tests import small
 from tests.http.http_kit import House, Web
-from tests.operations.desk import check_chinese
+from tests.operations.desk import Watch, check_chinese
 
 PAGE = "/pending"
 NUMBERS = count()
@@ -129,6 +138,74 @@ def test_what_changed_since_it_was_asked_is_refused(guarded: Web, house: House, 
     answer = ann.send(f"{PAGE}/{consent}", csrf=csrf, decision="approve")
     assert (answer.status_code, there(guarded, name)) == (409, True)
     assert "has changed since it was shown" in answer.text
+
+
+def test_after_a_day_it_waits_no_longer(guarded: Web, house: House, ann: Person) -> None:
+    name, consent = parked(guarded)
+    catalog = house.app.tokens._catalog
+    clock, asked = catalog.clock, house.app.deps.books().pending()[-1].created_at
+    watch = Watch(asked + timedelta(seconds=PENDING_SECONDS, microseconds=-1))
+    catalog.clock = watch
+    try:
+        assert consent in ann.see().text
+        watch.moment += timedelta(microseconds=1)
+        assert consent not in ann.see().text
+        assert ann.decide(consent, "approve").status_code == 404
+    finally:
+        catalog.clock = clock
+    assert there(guarded, name)
+
+
+@pytest.mark.parametrize("where", ["page", "terminal"])
+def test_an_uploaded_list_is_at_hand_when_it_is_approved(
+    where: str, guarded: Web, house: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uploaded(ids: bytes) -> str:
+        return str(guarded.post("/imports?name=ids.csv&project_id=1", ids).json()["path"])
+
+    name = f"list_on_{where}"
+    wish = {"cluster_name": name, "display_name": name, "main_column_name": "level"}
+    made = guarded.call("import_ids", path=uploaded(b"1\n"), **wish)
+    assert "code" not in made, made
+    consent = waiting(guarded.call("replace_imported_ids", cluster=name, path=uploaded(b"1\n2\n")))
+    if where == "page":
+        assert ann.decide(consent, "approve").status_code == 200
+    else:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+        house.portal.call(_approved, house.app, consent)
+    entry = house.app.deps.books().entries(limit=1)[0]
+    assert (entry.subject.tool, entry.outcome) == ("replace_imported_ids", "done")
+
+
+def test_an_act_that_was_asked_for_on_this_machine_may_name_its_files(house: House, guarded: Web, ann: Person) -> None:
+    path = house.app.settings.workspace / "imports" / "page_own.csv"
+    path.write_text("1\n", encoding="utf-8")
+    wish = {"path": str(path), "cluster_name": "page_own", "display_name": "page_own", "main_column_name": "level"}
+    run = house.portal.call
+    run(call, find(OPERATIONS, "import_ids"), wish, house.app.deps)
+    path.write_text("2\n", encoding="utf-8")
+    with pytest.raises(ApprovalNeeded):
+        run(call, find(OPERATIONS, "replace_imported_ids"), {"cluster": "page_own", "path": str(path)}, house.app.deps)
+    answer = ann.decide(house.app.deps.books().pending()[-1].id, "approve")
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_read_only_server_carries_nothing_out(house: House, guarded: Web, approvals: dict[str, str]) -> None:
+    name, consent = parked(guarded)
+    reading = House(replace(house.app, deps=replace(house.app.deps, read_only=True)), house.portal)
+    with reading.serving(auth="token") as web, httpx.Client() as browser:
+        answer = Person(web.url, browser).enter(approvals["ann"]).decide(consent, "approve")
+    assert (answer.status_code, there(guarded, name)) == (403, True)
+    assert "read-only" in answer.text
+
+
+def test_with_oauth_people_sign_in_with_an_approval_token_too(
+    house: House, guarded: Web, approvals: dict[str, str]
+) -> None:
+    _, consent = parked(guarded)
+    oauth = OAuthSettings("https://login.example.com", "http://127.0.0.1:9/jwks", "https://fenqun.example.com/mcp")
+    with house.serving(auth="oauth", oauth=oauth, public_url="http://127.0.0.1") as web, httpx.Client() as browser:
+        assert consent in Person(web.url, browser).enter(approvals["ann"]).see().text
 
 
 def test_a_token_of_a_program_does_not_open_the_page_and_an_approval_token_nothing_else(
