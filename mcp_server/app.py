@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcp_server.gateway.keys import Keys
     from mcp_server.gateway_settings import GatewaySettings
     from mcp_server.http_settings import HttpSettings
+    from mcp_server.platforms.here_port import Here
     from mcp_server.platforms.local.handed import HandedFiles
     from mcp_server.platforms.local.querying import LocalQueries
     from mcp_server.platforms.local.tokens import TokenRecord, Tokens
@@ -119,8 +120,12 @@ def build(settings: Settings) -> App:
     from mcp_server.platforms.absent import absent_calls, absent_crowds
     from mcp_server.remote import connect
 
-    remote = connect(settings.remote)
     local = _open_local(settings)
+    try:
+        remote = connect(settings.remote, here=local.here)
+    except BaseException:
+        local.close()
+        raise
     elsewhere = remote.segments is not None
     deps = Deps(
         segments=remote.segments or local.segments,
@@ -195,6 +200,7 @@ class _Local:
     crowds: CrowdPlatform
     calls: CallPlatform
     ledger: Ledger
+    here: "Here"
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     purge: Callable[[], tuple[str, ...]]
@@ -214,6 +220,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
     from mcp_server.platforms.local.handed import HandedFiles
+    from mcp_server.platforms.local.here import LocalHere
     from mcp_server.platforms.local.housekeeping import purge, sweep
     from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.known import KnownClusters
@@ -256,6 +263,7 @@ def _open_local(settings: Settings) -> _Local:
         LocalCrowds(catalog, engine, segments, read_only=settings.read_only),
         LocalCalls(catalog, engine),
         ledger,
+        LocalHere(workspace, engine, files),
         finish,
         tidy,
         lambda: purge(catalog, jobs.store),

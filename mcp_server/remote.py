@@ -8,11 +8,13 @@ from mcp_server.credentials import Credentials
 from mcp_server.errors import ConfigurationError
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
+from mcp_server.platforms.here_port import Here, Nowhere
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.platforms.taobao.api import Api as TaobaoApi
 from mcp_server.platforms.taobao.crowds import TaobaoCrowds
 from mcp_server.platforms.taobao.signing import SIGN_METHODS
 from mcp_server.platforms.taobao.wire import Keys as TaobaoKeys
+from mcp_server.platforms.thinkingdata.segments import thinkingdata_segments
 from mcp_server.platforms.transport import Policy, Transport
 from mcp_server.platforms.volcengine.api import Api as VolcengineApi
 from mcp_server.platforms.volcengine.calls import VolcengineCalls
@@ -46,15 +48,22 @@ class Remote:
             await transport.close()
 
 
-def connect(remote: Mapping[str, Credentials], clock: Clock = _now, policy: Policy = _POLICY) -> Remote:
-    """The platforms of these systems. Nothing is sent yet. ConfigurationError where an address or a word is not legal."""
+def connect(
+    remote: Mapping[str, Credentials], clock: Clock = _now, policy: Policy = _POLICY, here: Here | None = None
+) -> Remote:
+    """The platforms of these systems. Nothing is sent yet. ConfigurationError where an address or a word is not legal.
+
+    Without `here` segments can only be asked: files and patterns need this machine.
+    """
     transports = {
         name: Transport(given["url"], policy, plain_private=given.values.get("allow_http") == "1")
         for name, given in remote.items()
     }
-    if "thinkingdata" in remote:
-        raise ConfigurationError(Text("ThinkingData is not available yet.", "暂不支持数数平台。"))
+    machine = here or Nowhere()
     return Remote(
+        segments=thinkingdata_segments(remote["thinkingdata"], transports["thinkingdata"], machine, clock)
+        if "thinkingdata" in remote
+        else None,
         crowds=_crowds(remote["taobao"], transports["taobao"], clock) if "taobao" in remote else None,
         calls=_calls(remote["volcengine"], transports["volcengine"], clock) if "volcengine" in remote else None,
         transports=transports,

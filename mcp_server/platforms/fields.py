@@ -53,6 +53,30 @@ UNTOLD: tuple[Untold, ...] = (
         ),
     ),
     Untold(
+        "thinkingdata",
+        ("import_ids", "replace_imported_ids"),
+        ("warnings",),
+        Text("Ids are not matched here; only the platform sees whom they meet.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
+    ),
+    Untold(
+        "thinkingdata",
+        ("describe_data",),
+        (
+            *("events.count", "events.users", "events.first", "events.last", "event_rows"),
+            *("properties.missing", "properties.low", "properties.high", "properties.events"),
+        ),
+        Text(
+            "The calls for events and properties tell names and types only; values of texts are counted by SQL where the account may run it.",
+            "事件与属性接口只给出名称和类型；账号可执行 SQL 时，文本属性的取值由 SQL 统计。",
+        ),
+    ),
+    Untold(
+        "thinkingdata",
+        ("preview_definition",),
+        ("values.median",),
+        Text("Its query engine has no exact median.", "其查询引擎没有精确的中位数。"),
+    ),
+    Untold(
         "taobao",
         (*_CHANGES, "get_crowd_analysis"),
         ("result.crowd_name", "result.users_num", "result.loaded_time"),

@@ -37,3 +37,24 @@ class Here(Protocol):
     def regex_fault(self, pattern: str) -> str:
         """As `ports.SegmentPlatform.regex_fault`."""
         ...
+
+
+class Nowhere:
+    """No machine: for who only asks a platform."""
+
+    folders: tuple[Path, ...] = ()
+
+    def open_ids(self, source: IdSource, *, tag: bool) -> Source:
+        raise RuntimeError(_ONLY_ASKED)
+
+    def temp_path(self, suffix: str) -> Path:
+        raise RuntimeError(_ONLY_ASKED)
+
+    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
+        raise RuntimeError(_ONLY_ASKED)
+
+    def regex_fault(self, pattern: str) -> str:
+        raise RuntimeError(_ONLY_ASKED)
+
+
+_ONLY_ASKED = "this platform was connected without a machine"

@@ -29,7 +29,7 @@ _OTHER_NAME = Text(
 )
 _NOT_UPLOADED = Text("{name} was not made from uploaded ids.", "{name} 不是由上传的 ID 创建的。")
 _IMPORT_OTHERWISE = Text("Import the ids under another name.", "请将这些 ID 导入为另一个名称。")
-_OTHER_IDS = Text("the ids are replaced by {rows} rows", "ID 名单更换为 {rows} 行")
+_OTHER_IDS = Text("another list of ids: {rows} row(s)", "更换了名单：共 {rows} 行")
 _OTHER_COLUMN = Text("the ids are values of {new}, no longer of {old}", "ID 由 {old} 的取值改为 {new} 的取值")
 
 Standing = Callable[[str, RemoteCluster], Awaitable[Cluster]]

@@ -41,7 +41,7 @@ from mcp_server.platforms.thinkingdata.previewing import RemotePreview
 from mcp_server.platforms.thinkingdata.replies import RemoteCluster
 from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
 from mcp_server.platforms.thinkingdata.standing import standing
-from mcp_server.platforms.transport import Policy, Transport
+from mcp_server.platforms.transport import Transport
 from mcp_server.qp.check import Path as At
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import hash_any
@@ -52,7 +52,6 @@ from mcp_server.qp.sql_reading import SqlSeen
 from mcp_server.qp.unverified import unverified
 from mcp_server.text import Text
 
-POLICY = Policy()
 ZONE = "Asia/Shanghai"
 """The zone of the projects, unless the deployment says otherwise: no documented call tells it."""
 
@@ -116,6 +115,10 @@ class ThinkingDataSegments:
 
     def _now(self) -> datetime:
         return self._clock().astimezone(self._zone)
+
+    @property
+    def account(self) -> str:
+        return self.transport.authority
 
     def only_reading(self) -> "ThinkingDataSegments":
         return self  # reading computes nothing on the way here
@@ -186,6 +189,12 @@ class ThinkingDataSegments:
         if new is not None and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
             self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
         return await self._stand(cluster.project_id, found)
+
+    async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
+        return ()  # only the detail call tells definitions, and only one at a time
+
+    async def check_delete(self, cluster: Cluster) -> None:
+        """The platform decides that when it deletes."""
 
     async def delete(self, cluster: Cluster) -> None:
         await self._saving.delete(cluster)
@@ -271,14 +280,13 @@ def _project(project_id: str) -> str:
 
 
 def thinkingdata_segments(
-    credentials: Credentials, here: Here, *, zone: str = ZONE, policy: Policy = POLICY
+    credentials: Credentials, transport: Transport, here: Here, clock: Callable[[], datetime]
 ) -> ThinkingDataSegments:
-    """The platform for these credentials; nothing is sent yet. ConfigurationError where they can't be meant so."""
-    words, allow = credentials["unverified_words"], credentials["allow_http"]
-    if words not in ("warn", "refuse"):
-        raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
-    if allow not in ("", "0", "1"):
+    """The platform for these credentials; nothing is sent yet. ConfigurationError where a setting is none."""
+    if credentials["allow_http"] not in ("", "0", "1"):
         raise ConfigurationError(_BAD_ALLOW, next_step=_CORRECT)
-    transport = Transport(credentials["url"], policy, plain_private=allow == "1")
-    meant: Words = "refuse" if words == "refuse" else "warn"
-    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=meant, zone=zone)
+    said = credentials["unverified_words"].casefold()
+    if said not in ("", "warn", "refuse"):
+        raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
+    words: Words = "refuse" if said == "refuse" else "warn"
+    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=words, clock=clock)
