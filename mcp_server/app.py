@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mcp_server.http_settings import HttpSettings
     from mcp_server.platforms.here_port import Here
     from mcp_server.platforms.local.handed import HandedFiles
+    from mcp_server.platforms.local.jobs import JobRunner
     from mcp_server.platforms.local.querying import LocalQueries
     from mcp_server.platforms.local.tokens import TokenRecord, Tokens
 
@@ -211,6 +212,16 @@ class _Local:
     close: Callable[[], None]
 
 
+async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
+    """Wait for what runs; how many there were."""
+    from mcp_server.platforms.local.segments import COMPUTING
+
+    running = jobs.active
+    for job in running:
+        await jobs.wait(job, None, lambda percent: on_progress(percent, COMPUTING))
+    return len(running)
+
+
 def _open_local(settings: Settings) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
@@ -226,7 +237,7 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.ledger import LocalLedger
     from mcp_server.platforms.local.querying import LocalQueries
-    from mcp_server.platforms.local.segments import COMPUTING, LocalSegments
+    from mcp_server.platforms.local.segments import LocalSegments
     from mcp_server.platforms.local.tokens import Tokens
     from mcp_server.platforms.local.workspace import Workspace
 
@@ -246,12 +257,6 @@ def _open_local(settings: Settings) -> _Local:
         close = opened.pop_all().close
     ledger = LocalLedger(catalog, log_days=settings.log_days)
 
-    async def finish(on_progress: OnProgress) -> int:
-        running = jobs.active
-        for job in running:
-            await jobs.wait(job, None, lambda percent: on_progress(percent, COMPUTING))
-        return len(running)
-
     def tidy() -> None:
         sweep(catalog, jobs.store)
         ledger.tidy()
@@ -264,7 +269,7 @@ def _open_local(settings: Settings) -> _Local:
         LocalCalls(catalog, engine),
         ledger,
         LocalHere(workspace, engine, files),
-        finish,
+        lambda on_progress: _finish(jobs, on_progress),
         tidy,
         lambda: purge(catalog, jobs.store),
         Tokens(catalog),

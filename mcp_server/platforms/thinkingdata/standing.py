@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from mcp_server.platforms.ports import Cluster
 from mcp_server.platforms.thinkingdata.replies import RemoteCluster
@@ -56,14 +58,24 @@ def _definition(found: RemoteCluster, metadata: Metadata | None) -> Definition:
     if is_import(found.cluster_type):
         return Uploaded(found.catalog, found.main_column, "", 0, 0)
     if metadata is not None and found.definition and not found.cluster_type.endswith("_sql"):
-        read = read_any(dict(found.definition), metadata, catalog=found.catalog, root=("qp",), own=found.name)
+        read = read_any(_without_days(found.definition), metadata, catalog=found.catalog, root=("qp",), own=found.name)
         if read.definition is not None:
             return read.definition
     return Foreign(found.catalog, found.definition)
 
 
+def _without_days(part: Any) -> Any:
+    """A definition without the dates that the server adds beside every `recentDay` (page, 分群或标签详情查询)."""
+    if isinstance(part, list):
+        return [_without_days(one) for one in part]
+    if not isinstance(part, Mapping):
+        return part
+    added = ("startTime", "endTime") if part.get("recentDay") else ()
+    return {key: _without_days(value) for key, value in part.items() if key not in added}
+
+
 def _revision(found: RemoteCluster) -> int:
     """A number that is another one after any change of what a person made."""
-    parts = [found.display_name, found.remarks, found.definition]
+    parts = [found.display_name, found.remarks, _without_days(found.definition)]
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
