@@ -128,12 +128,11 @@ def test_a_kill_at_any_statement_of_publishing_leaves_the_old_state_or_the_new_o
     for cluster in clusters:
         publish(catalog, cluster, f"members of job {cluster}")
         catalog.database.connection.execute("UPDATE version SET users_num = ? WHERE cluster = ?", (cluster, cluster))
-    died, finished = [], []
-    with ExitStack() as stack:  # all at once, so that they also get in each other's way
-        processes = [stack.enter_context(server("die", tmp_path, c, point)) for point, c in enumerate(clusters)]
-        for cluster, process in zip(clusters, processes, strict=True):
-            (finished if hear(process) else died).append(cluster)
-            process.wait()
+    with server("die", tmp_path, *clusters) as nursery:  # all at once, so that they also get in each other's way
+        assert nursery.stdout is not None
+        finished = [int(line.split()[0]) for line in nursery.stdout]
+        assert nursery.wait() == 0
+    died = [cluster for cluster in clusters if cluster not in finished]
     for cluster in clusters:
         job = store.latest(cluster)
         assert job is not None
