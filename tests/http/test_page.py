@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from mcp_server.errors import ApprovalNeeded
+from mcp_server.front.http import page
 from mcp_server.front.http.page import _HEADERS, MOST_FORM
 from mcp_server.front.http.page_html import Html, language_of
 from mcp_server.front.http.page_html import html as markup
@@ -283,6 +285,15 @@ def test_a_form_counts_only_from_this_site_and_this_visit(guarded: Web, ann: Per
     assert there(guarded, name)
     own = {"Origin": guarded.url, "Sec-Fetch-Site": "same-origin"}
     assert ann.send(path, own, csrf=csrf, decision="approve").status_code == 200
+
+
+def test_a_form_that_does_not_arrive_gives_its_place_back(nobody: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "FORM_SECONDS", 0.1)
+    host, port = nobody.base.removeprefix("http://").split(":")
+    head = f"POST {PAGE} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as stalled:
+        stalled.sendall(f"{head}Content-Length: 100\r\n\r\ntoken=".encode())
+        assert stalled.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 def test_signing_out_and_revoking_end_a_visit_at_once(guarded: Web, house: House, nobody: Person) -> None:

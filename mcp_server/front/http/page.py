@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -31,8 +32,8 @@ PAGE: Final = "/pending"
 LEAVE: Final = f"{PAGE}/leave"
 MOST_FORM: Final = MOST_TOKEN + 1024
 """Bytes of a form."""
-FORM_PAUSE: Final = 10.0
-"""Seconds between two pieces of a form."""
+FORM_SECONDS = 10.0
+"""Within which a form is here: nobody has proved anything yet, and it takes up a place."""
 _FIELDS: Final = 8
 
 _HEADERS: Final = {
@@ -243,11 +244,12 @@ class Page:
         if kind != "application/x-www-form-urlencoded":
             raise _Refused(415, _UNREADABLE)
         try:
-            body = (await whole(request, MOST_FORM, FORM_PAUSE)).decode("ascii")
+            with anyio.fail_after(FORM_SECONDS):
+                body = (await whole(request, MOST_FORM)).decode("ascii")
             fields = parse_qs(body, errors="strict", max_num_fields=_FIELDS)
         except TooLong:
             raise _Refused(413, _UNREADABLE) from None
-        except Stopped:
+        except (Stopped, TimeoutError):
             raise _Refused(408, _UNREADABLE) from None
         except ValueError:
             raise _Refused(400, _UNREADABLE) from None
