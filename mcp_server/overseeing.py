@@ -141,7 +141,8 @@ def purge(app: "App", *, yes: bool) -> list[str]:
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
     """What `fenqun log` shows, newest first."""
-    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since))
+    pinned = app.settings.project_id if app.settings.pin_project else ""
+    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=pinned)
     if as_json:
         return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in found]
     return _lines(found) or [_NONE_LOGGED.say(app.settings.language)]
@@ -164,11 +165,14 @@ def _lines(found: Sequence[Entry]) -> list[str]:
         who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
         where = " ".join(filter(None, (subject.platform, subject.account, subject.project)))
         head = [_local(entry.began_at), entry.outcome, subject.tool, who, where, *([entry.way] if entry.way else [])]
-        lines.append(" | ".join(head))
-        lines += [
-            f"  {part}" for part in (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "") if part
-        ]
+        told = (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "")
+        lines += [_harmless(" | ".join(head)), *(f"  {_harmless(part)}" for part in told if part)]
     return lines
+
+
+def _harmless(words: str) -> str:
+    """One line that moves no cursor and changes no colour: what callers sent stands in it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
 
 
 def _as_data(entry: Entry) -> dict[str, Any]:

@@ -13,13 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from mcp_server.app import build
 from mcp_server.cli import main
+from mcp_server.errors import ConsentDeclined
+from mcp_server.operations.approving import approve
+from mcp_server.operations.asking import Answer, Said
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.ledger import LocalLedger
 from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.settings import Settings
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,6 +109,39 @@ def test_anything_but_yes_declines_for_good(workspace: Path, capsys: pytest.Capt
     assert "用户拒绝了 delete_cluster，未做任何更改。" in shown
     assert at_a_terminal("yes\n", "approve", consent, "--workspace", str(workspace))[0] == 1
     assert run(workspace, "call", "get_cluster", '{"cluster": "vip"}') == 0
+
+
+def test_a_pinned_terminal_sees_only_its_project(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consent = waiting(workspace, capsys)
+    monkeypatch.setenv("FENQUN_PIN_PROJECT", "1")
+    assert len(logged(workspace, capsys)) == 1
+    monkeypatch.setenv("FENQUN_PROJECT", "2")
+    assert logged(workspace, capsys) == []
+    assert run(workspace, "pending") == 0
+    assert consent not in capsys.readouterr().out
+
+
+def test_approving_asks_and_uses_up_whatever_the_setting_says(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    consent = waiting(workspace, capsys)
+    app = build(Settings(workspace, threads=1, consent="never"))
+    with pytest.raises(ConsentDeclined):
+        anyio.run(approve, consent, OPERATIONS, app.deps, Said(Answer.NO))
+    assert not app.deps.books().pending()
+    app.close()
+
+
+def test_the_log_moves_no_cursor(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = {"cluster": "vip", "remarks": "a\x9b2Jb\u202ec"}
+    assert run(workspace, "call", "update_cluster", json.dumps(sent), "--yes") == 0
+    capsys.readouterr()
+    assert run(workspace, "log") == 0
+    shown = capsys.readouterr().out
+    assert "remarks" in shown
+    assert all(c.isprintable() or c == "\n" for c in shown)
 
 
 def test_approving_needs_a_terminal(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

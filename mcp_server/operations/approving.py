@@ -8,6 +8,7 @@ from typing import Any, Final, cast, get_args
 from mcp_server.errors import NotFound
 from mcp_server.operations.asking import Answer, Ask, Question
 from mcp_server.operations.calling import call, find
+from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.identity import Identity, Known
 from mcp_server.operations.operation import Deps, Operation, Result
 from mcp_server.platforms.ledger_port import Consent, Way
@@ -24,7 +25,7 @@ _LIST: Final = Text(
 
 def pending(deps: Deps) -> Sequence[Consent]:
     """What waits for approval in the projects that the caller may use, oldest first."""
-    return tuple(c for c in deps.books().pending() if deps.who.may_use(c.project))
+    return tuple(c for c in deps.books().pending() if deps.within().may_use(c.project))
 
 
 def waiting(consent_id: str, deps: Deps) -> Consent:
@@ -55,6 +56,7 @@ async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], de
         language=cast(Language, consent.language),
         files=None if consent.known == "system" else deps.files,
         ask=_Approver(ask, consent.id, deps.who.name),
+        consenting=Consenting(),  # whoever approves is asked, whatever holds for calls of today
     )
     return await call(find(operations, consent.tool), arguments, own)
 

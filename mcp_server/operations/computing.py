@@ -155,6 +155,8 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
     )
     after = await deps.segments.get(project, found.cluster_id)
     url = deps.files.offer(made.path, project) if deps.files else ""
+    if not deps.files and deps.exports:
+        deps.exports.offer(made.path, project, deps.who.name)
     said = _OFFERED if url else _WROTE
     note = standing_note(after)
     return Exported(

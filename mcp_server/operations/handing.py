@@ -41,6 +41,10 @@ class Files(Protocol):
 class Exports(Protocol):
     """The files that export_users wrote."""
 
+    def offer(self, path: Path, project_id: str, by: str) -> str:
+        """Note whose file this is; the name under which whoever may use the project can have it."""
+        ...
+
     def exported(self, name: str, who: Identity) -> Path:
         """The file of this name. NotFound, also where it belongs to a project out of the caller's reach."""
         ...

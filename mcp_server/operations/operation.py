@@ -193,6 +193,12 @@ class Deps:
         if self.agreed and self.agreed[0] != stamp:
             raise ChangedMeanwhile(_MOVED_ON, next_step=_LOOK_AGAIN)
 
+    def within(self) -> Identity:
+        """The caller, held to the project that the server is pinned to."""
+        if not self.pinned:
+            return self.who
+        return replace(self.who, projects=frozenset(p for p in (self.project_id,) if self.who.may_use(p)))
+
     def project(self, named: str) -> str:
         """The project of a call: the one it names, else the server's own, else the only one of the caller.
 

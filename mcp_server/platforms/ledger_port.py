@@ -129,8 +129,10 @@ class Ledger(Protocol):
 
     def end(self, entry: int, outcome: Outcome, after: str) -> None: ...
 
-    def entries(self, *, limit: int, tool: str = "", since: datetime | None = None) -> Sequence[Entry]:
-        """The newest acts, newest first."""
+    def entries(
+        self, *, limit: int, tool: str = "", since: datetime | None = None, project: str = ""
+    ) -> Sequence[Entry]:
+        """The newest acts, newest first; of one tool or project where it is named."""
         ...
 
 

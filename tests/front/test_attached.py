@@ -249,10 +249,35 @@ def test_whoever_is_bound_to_projects_reads_only_what_was_offered_to_them(app: A
     name = app.handed.offer(path, "1", "anna")
     mine, others = (Identity(projects=frozenset({project})) for project in ("1", "2"))
     assert app.deps.exports.exported(name, mine) == path
-    for wanted, who in ((name, others), ("mine.csv", mine)):
+    assert app.deps.exports.exported("mine.csv", mine) == path
+    path.with_name("found.csv").write_text("1\n", encoding="utf-8")
+    for wanted, who in ((name, others), ("mine.csv", others), ("found.csv", mine)):
         with pytest.raises(NotFound):
             app.deps.exports.exported(wanted, who)
     assert app.deps.exports.exported("mine.csv", Identity()) == path
+
+
+def test_an_offer_ends_where_another_file_takes_the_place(app: App) -> None:
+    path = app.settings.workspace / "exports" / "again.csv"
+    path.write_text("1\n", encoding="utf-8")
+    first = app.handed.offer(path, "1", "anna")
+    path.unlink()
+    path.write_text("2\n", encoding="utf-8")
+    app.handed.offer(path, "2", "bob")
+    for wanted in (first, "again.csv"):
+        with pytest.raises(NotFound):
+            app.handed.exported(wanted, Identity(projects=frozenset({"1"})))
+
+
+def test_a_pinned_server_gives_only_exports_of_its_project(app: App) -> None:
+    folder = app.settings.workspace / "exports"
+    for project in ("1", "2"):
+        (folder / f"of_{project}.csv").write_text(project, encoding="utf-8")
+        app.handed.offer(folder / f"of_{project}.csv", project, "anna")
+    pinned = replace(app, deps=replace(app.deps, pinned=True))
+    assert read(pinned, "fenqun://exports/of_1.csv") == "1"
+    assert read(app, "fenqun://exports/of_2.csv") == "2"
+    assert "no such file" in fault(pinned, lambda client: client.read_resource("fenqun://exports/of_2.csv"))
 
 
 def test_an_address_holds_any_name() -> None:

@@ -121,3 +121,13 @@ def test_a_read_only_server_takes_no_files(house: House) -> None:
     with House(locked, house.portal).serving() as web:
         answer = web.post("/imports", IDS)
     assert (answer.status_code, answer.json()["code"]) == (403, "read_only")
+
+
+def test_a_pinned_server_gives_only_files_of_its_project(house: House) -> None:
+    path = house.app.settings.workspace / "exports" / "of_seven.csv"
+    path.write_text("1\n", encoding="utf-8")
+    place = f"/exports/{house.app.handed.offer(path, '7', 'anna')}"
+    pinned = dataclasses.replace(house.app, deps=dataclasses.replace(house.app.deps, pinned=True))
+    for app, status in ((house.app, 200), (pinned, 404)):
+        with House(app, house.portal).serving() as web:
+            assert web.get(place).status_code == status

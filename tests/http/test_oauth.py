@@ -157,6 +157,21 @@ def _head(kid: str) -> str:
     return jwt.utils.base64url_encode(json.dumps({"alg": "ES256", "kid": kid}).encode()).decode()
 
 
+@pytest.mark.parametrize(
+    "subjects", [("x" * 200 + "1", "x" * 200 + "2"), ("a\n", "a\r"), ("x" * 200 + "1", "x" * 200 + "…")]
+)
+def test_two_subjects_never_share_a_name(authority: Authority, subjects: tuple[str, str]) -> None:
+    verifier = JwtVerifier(issuer=ISSUER, audience=AUDIENCE, keys=Keys(authority.url))
+
+    async def names() -> set[str]:
+        callers = [await verifier(authority.token(sub=one)) for one in subjects]
+        return {caller.who.name for caller in callers if caller}
+
+    found = anyio.run(names)
+    assert len(found) == 2
+    assert all(name.isprintable() for name in found)
+
+
 def test_a_token_that_does_not_count_is_refused(web: Web, authority: Authority) -> None:
     assert not any(name.startswith("HS") or name == "none" for name in ALGORITHMS)
     told = set()

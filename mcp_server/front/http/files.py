@@ -151,7 +151,8 @@ class FileDesk:
 
     async def give(self, request: Request) -> Response:
         """`GET /exports/{id}`: a file that export_users wrote."""
-        path = self._store.offered(request.path_params["id"], identity_of(request.scope).may_use)
+        who = self._deps.seen_by(identity_of(request.scope)).within()
+        path = self._store.offered(request.path_params["id"], who.may_use)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         media = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
         return FileResponse(path, headers=headers, media_type=media, filename=path.name)

@@ -5,6 +5,7 @@ it has not expired, and its scopes reach anything: `fenqun:read` or `fenqun:writ
 for each project, or `fenqun:project:all`. A missing scope never means "everything".
 """
 
+import hashlib
 import logging
 import re
 import time
@@ -109,7 +110,7 @@ class JwtVerifier:
             raise Refused(403, "insufficient_scope", _NO_SCOPE, _ASK, scope=READ)
         projects = {found[1] for scope in scopes if (found := _SCOPE.fullmatch(scope))}
         who = Identity(
-            name=shorten(claims["sub"]),
+            name=_named(claims["sub"]),
             known="oauth",
             may_write=WRITE in scopes,
             projects=None if ALL in projects else frozenset(projects),
@@ -141,6 +142,12 @@ class JwtVerifier:
             _log.info("a token was refused: %s", shorten(error))
             raise invalid_token() from error
         return claims
+
+
+def _named(subject: str) -> str:
+    """The subject as it is shown and bound to. One that can't be shown as it is keeps a hash: two callers never share a name."""
+    shown = shorten(subject)
+    return shown if shown == subject else f"{shown} ({hashlib.sha256(subject.encode()).hexdigest()[:16]})"
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -122,8 +122,15 @@ class HandedFiles:
     # out
 
     def offer(self, path: Path, project_id: str, by: str) -> str:
-        """The name under which an exported file can be fetched: an id, with the file's suffix for people."""
+        """The name under which an exported file can be fetched: an id, with the file's suffix for people.
+
+        Of a file that lay there before, under the same path, nothing stays on offer: it may have been another project's.
+        """
         name = secrets.token_hex(16)
+        with self._database.write() as db:
+            db.execute(
+                "DELETE FROM handed_file WHERE direction = 'out' AND file = ?", (self._workspace.relative(path),)
+            )
         self._note(name, "out", project_id, path, path.stat().st_size, by)
         return name + path.suffix
 
@@ -135,13 +142,21 @@ class HandedFiles:
         return path
 
     def exported(self, name: str, who: "Reach") -> Path:
-        """The file that was offered under this name; for who may use every project, also any file of the exports folder."""
+        """The file that was offered under this name, or the export called so of a project that may be used; for who may
+        use every project, any file of the exports folder."""
         path = self._found(name.partition(".")[0], "out", who.may_use)
-        if path is None and who.projects is None:
+        if path is None:
             path = next((p for p in self._workspace.exports.iterdir() if p.name == name and p.is_file()), None)
+            path = path if path and (who.projects is None or self._belongs(path, who)) else None
         if path is None:
             raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
         return path
+
+    def _belongs(self, path: Path, who: "Reach") -> bool:
+        row = self._database.row(
+            "SELECT project FROM handed_file WHERE direction = 'out' AND file = ?", (self._workspace.relative(path),)
+        )
+        return row is not None and who.may_use(row["project"])
 
     # both
 

@@ -163,10 +163,13 @@ class LocalLedger:
                 (self._catalog.moment(), outcome, after, entry),
             )
 
-    def entries(self, *, limit: int, tool: str = "", since: datetime | None = None) -> Sequence[Entry]:
+    def entries(
+        self, *, limit: int, tool: str = "", since: datetime | None = None, project: str = ""
+    ) -> Sequence[Entry]:
         found = self._database.rows(
-            "SELECT * FROM act WHERE (? = '' OR tool = ?) AND began_at >= ? ORDER BY id DESC LIMIT ?",
-            (tool, tool, write_time(since) if since else "", limit),
+            "SELECT * FROM act WHERE (? = '' OR tool = ?) AND (? = '' OR project = ?) AND began_at >= ?"
+            " ORDER BY id DESC LIMIT ?",
+            (tool, tool, project, project, write_time(since) if since else "", limit),
         )
         return tuple(map(self._entry, found))
 
