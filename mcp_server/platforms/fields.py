@@ -32,6 +32,16 @@ class ToldOnly:
     reason: Text
 
 
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Fields that both fill, a remote platform with something else."""
+
+    platform: str
+    tools: tuple[str, ...]
+    fields: tuple[str, ...]
+    reason: Text
+
+
 _SETTINGS = Text(
     "No documented call returns what a task is set to; the list of tasks has name, window, state and progress only.",
     "没有公开的接口返回任务的设置；任务列表只有名称、起止时间、状态和进度。",
@@ -77,6 +87,12 @@ UNTOLD: tuple[Untold, ...] = (
         Text("Its query engine has no exact median.", "其查询引擎没有精确的中位数。"),
     ),
     Untold(
+        "thinkingdata",
+        ("validate_definition",),
+        ("event_rows", "rows_to_read"),
+        Text("The platform does not tell how many rows it has to read.", "平台不提供需要读取的行数。"),
+    ),
+    Untold(
         "taobao",
         (*_CHANGES, "get_crowd_analysis"),
         ("result.crowd_name", "result.users_num", "result.loaded_time"),
@@ -92,7 +108,7 @@ UNTOLD: tuple[Untold, ...] = (
     Untold(
         "taobao",
         ("get_crowd_analysis",),
-        ("all_users", "profile", "unit", "activity", "events", "active_users", "joined", "left", "notes"),
+        ("all_users", "profile", "unit", "activity", "events", "active_users", "joined", "left", "notes", "activity_left_out"),
         Text("The form of the platform's report is not published.", "平台报告的格式没有公开。"),
     ),
     Untold(
@@ -114,6 +130,12 @@ UNTOLD: tuple[Untold, ...] = (
 
 TOLD_ONLY: tuple[ToldOnly, ...] = (
     ToldOnly(
+        "thinkingdata",
+        ("validate_definition", "preview_definition", "create_cluster", "update_cluster", "create_tag", "update_tag"),
+        ("warnings",),
+        Text("One for each word that the platform does not document.", "平台文档未说明的词，每个一条提醒。"),
+    ),
+    ToldOnly(
         "taobao",
         ("list_crowd_analyses", "get_crowd_analysis"),
         ("raw",),
@@ -123,9 +145,33 @@ TOLD_ONLY: tuple[ToldOnly, ...] = (
     ToldOnly("volcengine", ("update_call_task",), ("request_id",), Text("For the platform's support.", "供平台技术支持查询。")),
     ToldOnly(
         "volcengine",
-        ("list_call_tasks", "get_call_task"),
+        ("list_call_tasks", "get_call_task", "update_call_task"),
         ("platform_state", "called", "connected"),
         Text("From the platform's list; the codes of the state are not published.", "取自平台的任务列表；状态码含义没有公开。"),
+    ),
+)  # fmt: skip
+
+OTHERWISE: tuple[Otherwise, ...] = (
+    Otherwise(
+        "thinkingdata",
+        ("describe_data", "validate_definition"),
+        ("events", "properties", "total", "left_out", "explanation.zh"),
+        Text(
+            "Each event and property has one display name, in the language of the account: words of the other language do not find it.",
+            "每个事件和属性只有一个显示名，用的是账号的语言；用另一种语言搜索找不到它。",
+        ),
+    ),
+    Otherwise(
+        "thinkingdata",
+        ("export_users",),
+        ("size_bytes",),
+        Text("The first line of the file is quoted only where needed.", "文件首行仅在必要时加引号。"),
+    ),
+    Otherwise(
+        "volcengine",
+        ("update_call_task",),
+        ("changes",),
+        Text("What is set is said, not what it was: that can't be read.", "只说明新设置；原设置无法读取。"),
     ),
 )  # fmt: skip
 
@@ -133,6 +179,12 @@ TOLD_ONLY: tuple[ToldOnly, ...] = (
 def untold(platform: str, tool: str) -> frozenset[str]:
     """The fields that results of this tool lack on this platform."""
     return frozenset(field for row in UNTOLD if row.platform == platform and tool in row.tools for field in row.fields)
+
+
+def varying(platform: str, tool: str) -> frozenset[str]:
+    """The fields in which results of this tool may differ from those of the local platform; rows as in `untold`."""
+    rows: tuple[Untold | ToldOnly | Otherwise, ...] = (*UNTOLD, *TOLD_ONLY, *OTHERWISE)
+    return frozenset(field for row in rows if row.platform == platform and tool in row.tools for field in row.fields)
 
 
 _HEAD = """\
@@ -151,11 +203,12 @@ def page() -> str:
     sections = (
         ("## Absent · 缺少的字段\n", UNTOLD),
         ("\n## Only there · 仅远程平台提供的字段\n", TOLD_ONLY),
+        ("\n## Other content · 内容不同的字段\n", OTHERWISE),
     )
     return _HEAD + "\n".join(line for title, rows in sections for line in (title, *_table(rows))) + "\n"
 
 
-def _table(rows: tuple[Untold, ...] | tuple[ToldOnly, ...]) -> Iterator[str]:
+def _table(rows: tuple[Untold, ...] | tuple[ToldOnly, ...] | tuple[Otherwise, ...]) -> Iterator[str]:
     yield "| platform · 平台 | tools · 工具 | fields · 字段 | reason · 原因 |"
     yield "|---|---|---|---|"
     for row in rows:
