@@ -14,7 +14,7 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Resource, ResourceTemplate
 
-from mcp_server.errors import FenqunError, NotFound
+from mcp_server.errors import FenqunError, InvalidArguments, NotFound
 from mcp_server.front import rendering
 from mcp_server.front.guide import guide
 from mcp_server.operations.calling import call
@@ -137,12 +137,13 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
         return _exported(unquote(name), deps)
     kind = BY_FOLDER.get(folder) if uri.startswith(SCHEME) else None
     if kind is None or not name or "/" in name:
-        known = ", ".join(BY_TEMPLATE)
-        raise ResourceNotFoundError(deps.say(_NONE.format(uri=uri[:200], guide=GUIDE, templates=known)))
+        raise _nothing_at(uri, deps)
     try:
         found = await kind.read(unquote(name), deps)
     except NotFound as error:
         raise ResourceNotFoundError(_said(error, deps)) from error
+    except InvalidArguments as error:  # no name at all: too long, or not a text
+        raise _nothing_at(uri, deps) from error
     except FenqunError as error:
         raise ResourceError(_said(error, deps)) from error
     content = json.dumps(rendering.structured(found), ensure_ascii=False, separators=(",", ":"))
@@ -162,6 +163,11 @@ def _exported(name: str, deps: Deps) -> ReadResourceContents:
     if path.suffix == ".csv":
         return ReadResourceContents(content=path.read_text(encoding="utf-8"), mime_type="text/csv")
     return ReadResourceContents(content=path.read_bytes(), mime_type="application/vnd.apache.parquet")
+
+
+def _nothing_at(uri: str, deps: Deps) -> ResourceNotFoundError:
+    known = ", ".join(BY_TEMPLATE)
+    return ResourceNotFoundError(deps.say(_NONE.format(uri=uri[:200], guide=GUIDE, templates=known)))
 
 
 def _said(error: FenqunError, deps: Deps) -> str:

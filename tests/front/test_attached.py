@@ -280,6 +280,13 @@ def test_a_pinned_server_gives_only_exports_of_its_project(app: App) -> None:
     assert "no such file" in fault(pinned, lambda client: client.read_resource("fenqun://exports/of_2.csv"))
 
 
+@pytest.mark.parametrize("name", ["%00", "a%00b"])
+def test_an_address_that_holds_no_name_is_told_what_addresses_there_are(app: App, name: str) -> None:
+    said = fault(app, lambda client: client.read_resource(f"fenqun://clusters/{name}"))
+    assert "There is nothing at" in said
+    assert "arguments" not in said
+
+
 def test_an_address_holds_any_name() -> None:
     assert KINDS[1].uri("#vp@奖 励/1") == "fenqun://properties/%23vp%40%E5%A5%96%20%E5%8A%B1%2F1"
 

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -91,6 +92,43 @@ def test_a_resource_and_a_completion_are_bound_to_the_project_too(guarded: Web, 
         for web in (guarded, guarded.as_(tokens["seven"]))
     ]
     assert found == [["only_here"], []]
+
+
+def test_ids_of_another_project_are_unknown(guarded: Web, tokens: dict[str, str]) -> None:
+    def made(tool: str, **arguments: Any) -> dict[str, Any]:
+        answer = guarded.call(tool, **arguments)
+        assert answer.get("code", 0) == 0, answer
+        return answer
+
+    wish = {"display_name": "x", "cluster_type": "cluster_by_static_condition", "qp": small.BUYERS}
+    cluster = made("create_cluster", cluster_name="of_one", **wish)["cluster"]["cluster_id"]
+    days = {"start_time": "2099-01-01 00:00:00", "end_time": "2099-02-01 00:00:00"}
+    crowd = made("create_crowd_analysis", crowd_id=cluster, **days)["result"]["task_id"]
+    call = made("create_call_task", task_name="of_one", ids=["13800138000"], **days)["task"]["task_open_id"]
+    seven = guarded.as_(tokens["seven"])
+    for tool, arguments in {
+        **dict.fromkeys(
+            ("get_cluster", "refresh_cluster", "get_refresh_progress", "export_users"), {"cluster": cluster}
+        ),
+        **dict.fromkeys(("delete_cluster", "restore_cluster", "replace_imported_ids"), {"cluster": "of_one"}),
+        "update_cluster": {"cluster": cluster, "remarks": "y"},
+        "update_tag": {"tag": cluster, "remarks": "y"},
+        "create_crowd_analysis": {"crowd_id": cluster, **days},
+        **dict.fromkeys(("get_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis"), {"task_id": crowd}),
+        "update_crowd_analysis": {"task_id": crowd, **days},
+        "list_crowd_analyses": {"crowd_id": cluster},
+        "get_call_task": {"task_open_id": call},
+        "update_call_task": {"task_open_id": call, "concurrency": 3},
+        "create_call_task": {"task_name": "z", "cluster": cluster, "callee_property": "city", **days},
+    }.items():
+        answer = seven.call(tool, **arguments)
+        assert answer.get("code") in ("not_found", "invalid_arguments"), (tool, answer)
+        assert answer["code"] == "not_found" or "cluster" in str(answer["problems"]), (tool, answer)
+    for tool in ("list_clusters", "list_call_tasks"):
+        assert "of_one" in str(guarded.call(tool, search="of_one"))
+        seen = seven.call(tool, search="one")
+        assert "code" not in seen
+        assert "of_one" not in str(seen)
 
 
 def test_a_session_is_closed_to_every_other_token(guarded: Web, tokens: dict[str, str]) -> None:
