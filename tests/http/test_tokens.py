@@ -107,14 +107,15 @@ def test_ids_of_another_project_are_unknown(guarded: Web, tokens: dict[str, str]
     call = made("create_call_task", task_name="of_one", ids=["13800138000"], **days)["task"]["task_open_id"]
     seven = guarded.as_(tokens["seven"])
     for tool, arguments in {
-        **dict.fromkeys(
-            ("get_cluster", "refresh_cluster", "get_refresh_progress", "export_users"), {"cluster": cluster}
-        ),
-        **dict.fromkeys(("delete_cluster", "restore_cluster", "replace_imported_ids"), {"cluster": "of_one"}),
+        **{
+            key: {"cluster": cluster}
+            for key in ("get_cluster", "refresh_cluster", "get_refresh_progress", "export_users")
+        },
+        **{key: {"cluster": "of_one"} for key in ("delete_cluster", "restore_cluster", "replace_imported_ids")},
         "update_cluster": {"cluster": cluster, "remarks": "y"},
         "update_tag": {"tag": cluster, "remarks": "y"},
         "create_crowd_analysis": {"crowd_id": cluster, **days},
-        **dict.fromkeys(("get_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis"), {"task_id": crowd}),
+        **{key: {"task_id": crowd} for key in ("get_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis")},
         "update_crowd_analysis": {"task_id": crowd, **days},
         "list_crowd_analyses": {"crowd_id": cluster},
         "get_call_task": {"task_open_id": call},
