@@ -168,9 +168,9 @@ class Desk:
         return self.catalog.metadata("1")
 
     def everything(self) -> dict[str, list[tuple[object, ...]]]:
-        """Every row of every table of the catalogue but those of consent and log."""
+        """Every row of every table of the catalogue but those of consent, log and exported files."""
         tables = [r["name"] for r in self.catalog.database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        kept = [t for t in tables if t not in ("act", "consent", "secret", "sqlite_sequence")]
+        kept = [t for t in tables if t not in ("act", "consent", "handed_file", "secret", "sqlite_sequence")]
         return {t: [tuple(r) for r in self.catalog.database.rows(f"SELECT * FROM {t}")] for t in kept}
 
     def jobs(self, state: str = "") -> list[dict[str, Any]]:
