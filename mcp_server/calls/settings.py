@@ -12,7 +12,8 @@ from mcp_server.errors import Problem, Repair
 from mcp_server.text import NOTHING, Text, same
 
 BEIJING = timezone(timedelta(hours=8))
-"""The zone of call tasks, whatever the project's is. Without clock changes since 1991."""
+"""GMT+8 in every year: the zone of call tasks and crowd analyses, whatever the project's is. (The zone data of Shanghai knows
+summer times of earlier years, the vendors do not.)"""
 MOST_CONCURRENCY = 1_000_000
 """Only keeps numbers within reason; the real ceiling is that of the account."""
 FEWEST_MINUTES, MOST_MINUTES = 5, 1440

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from mcp_server.demo import story
 from mcp_server.demo.screen import blocks
 from mcp_server.demo.story import Data, Scene
 from mcp_server.demo.talk import Halted, Talk
-from mcp_server.platforms.crowd_port import BEIJING
 from mcp_server.settings import Settings
 from mcp_server.text import Text, same
 
@@ -218,7 +218,7 @@ async def analyse(talk: Talk) -> None:
 async def call_them(talk: Talk) -> None:
     """A call task with the calendar of its calls."""
     talk.screen.say(story.STAND_IN.format(property=story.CALLEE))
-    monday = datetime.now(BEIJING).date()
+    monday = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     monday += timedelta(days=7 - monday.weekday())
     last = monday + timedelta(days=story.DAYS_OF_CALLS - 1)
     arguments = {

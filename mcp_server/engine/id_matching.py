@@ -76,12 +76,12 @@ class IdCounts:
     swallowed: Swallowed = field(default_factory=Swallowed)
 
 
-class _Stages:
-    """A control whose reports count within one stage of the work."""
+class Share:
+    """A control whose reports count within one stage of the work, from one percentage of the whole to another."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, low: float = 0.0, high: float = 100.0) -> None:
         self._control = control
-        self._low, self._high = 0.0, 100.0
+        self._low, self._high = low, high
 
     def stage(self, low: float, high: float) -> None:
         self._low, self._high = low, high
@@ -113,7 +113,7 @@ def match_ids(
     `others` are the properties in which ids are looked for that match nobody. InvalidArguments where the file cannot
     be split into rows or holds no id.
     """
-    stages = _Stages(control)
+    stages = Share(control)
     out = temp(".parquet")
 
     def work(own: "DuckDBPyConnection", tables: Tables) -> IdCounts:
@@ -136,7 +136,7 @@ def match_ids(
 
 
 def _read(
-    own: "DuckDBPyConnection", file: IdFile, wanted: Wanted, temp: Callable[[str], Path], stages: _Stages
+    own: "DuckDBPyConnection", file: IdFile, wanted: Wanted, temp: Callable[[str], Path], stages: Share
 ) -> Swallowed:
     """Read the rows into the table `ids`, one row for each different id, and the first id into `first_id`."""
     import duckdb

@@ -6,11 +6,12 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, Problem, Repair
 from mcp_server.operations.cluster_state import counted, sentence
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
 from mcp_server.operations.operation import Deps, Result
-from mcp_server.platforms.crowd_port import BEIJING, Crowd, CrowdTask, Drift, State, Validity
+from mcp_server.platforms.crowd_port import Crowd, CrowdTask, Drift, State, Validity
 from mcp_server.qp.problems import finding
 from mcp_server.qp.window import parse_time, show_time, to_project_time
 from mcp_server.text import NOTHING, Text, same

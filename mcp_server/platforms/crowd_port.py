@@ -6,16 +6,13 @@ project. Every method raises the classes of `errors.py`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from mcp_server.errors import InvalidArguments
 from mcp_server.platforms.ports import OnProgress
 from mcp_server.qp.problems import finding, shorten
 from mcp_server.text import NOTHING, Text
-
-BEIJING = timezone(timedelta(hours=8))
-"""GMT+8 in every year; the zone data of Shanghai knows summer times, the vendor does not."""
 
 State = Literal["waiting", "running", "ended"]
 Raw = Mapping[str, Any]

@@ -5,19 +5,19 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.gateway.house import WHO, House, same
 from mcp_server.gateway.taobao.answers import Refusal, invalid
 from mcp_server.platforms.taobao.signing import SignMethod, sign
 from mcp_server.web.bodies import Stopped, TooLong, whole
 
 SYSTEM: Final = "taobao"
-BEIJING: Final = timezone(timedelta(hours=8))
 FORM: Final = "application/x-www-form-urlencoded"
 COMMON: Final = frozenset({
     "method", "app_key", "session", "timestamp", "v", "sign_method", "sign", "format", "simplify", "partner_id",

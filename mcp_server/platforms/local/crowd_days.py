@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.engine.crowd import Stretches
-from mcp_server.platforms.crowd_port import BEIJING, Validity
+from mcp_server.platforms.crowd_port import Validity
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.window import after, day_start, instant, local
 

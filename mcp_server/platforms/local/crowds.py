@@ -8,11 +8,11 @@ data, the day or the validity is another one.
 from dataclasses import replace
 from datetime import datetime
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.engine.crowd import Stages, changes, look_at, told_properties
 from mcp_server.engine.duck import DataFile, Engine
 from mcp_server.errors import InvalidArguments
 from mcp_server.platforms.crowd_port import (
-    BEIJING,
     Crowd,
     CrowdAnalysis,
     CrowdTask,

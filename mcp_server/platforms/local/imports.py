@@ -17,7 +17,7 @@ from typing import Final
 
 from mcp_server.engine.duck import Engine
 from mcp_server.engine.id_files import IdFile, private_copy
-from mcp_server.engine.id_matching import IdCounts, Wanted, match_ids
+from mcp_server.engine.id_matching import IdCounts, Share, Wanted, match_ids
 from mcp_server.engine.report import refuse_ids
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken
 from mcp_server.platforms.local import records
@@ -129,7 +129,7 @@ class LocalImports:
         generation = self._catalog.generation(project_id)
         opened = self.files.open(source.path) if source.path else inline(source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
-            file = private_copy(opened.file, opened.size, control.temp_path, _Part(control, 0, COPIED))
+            file = private_copy(opened.file, opened.size, control.temp_path, Share(control, 0, COPIED))
         wanted = Wanted(_property(generation, column), tag=catalog == TAG)
         counts, members = match_ids(
             self._engine,
@@ -138,7 +138,7 @@ class LocalImports:
             wanted,
             others=_others(generation, wanted.column),
             temp=control.temp_path,
-            control=_Part(control, COPIED, 99),
+            control=Share(control, COPIED, 99),
         )
         definition = Uploaded(
             catalog,
@@ -320,21 +320,3 @@ def _others(generation: GenerationRecord, column: Property) -> tuple[Property, .
         p for p in metadata.properties_of("user") if p.type in MAIN_TYPES and p.name not in (column.name, "#user_id")
     ]
     return tuple(sorted(found, key=lambda p: -p.distinct)[:MOST_PROBED])
-
-
-class _Part:
-    """A control whose reports are one part of the whole work."""
-
-    def __init__(self, control: Control, low: float, high: float) -> None:
-        self._control = control
-        self._low, self._high = low, high
-
-    @property
-    def interrupted(self) -> bool:
-        return self._control.interrupted
-
-    def report(self, percent: float) -> None:
-        self._control.report(self._low + (self._high - self._low) * percent / 100)
-
-    def on_interrupt(self, callback: Callable[[], None]) -> None:
-        self._control.on_interrupt(callback)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, NotFound, VendorDenied, VendorRejected, VendorUnreadable
 from mcp_server.platforms.crowd_port import (
-    BEIJING,
     Crowd,
     CrowdAnalysis,
     CrowdTask,

@@ -12,15 +12,15 @@ Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.platforms.taobao.signing import SignMethod, sign
 from mcp_server.platforms.transport import Outgoing
 
 PATH = "/router/rest"
-BEIJING = timezone(timedelta(hours=8))
 FORM = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8", "Accept": "application/json"}
 
 UPDATE = "taobao.opencrm.crowdanalysis.update"
