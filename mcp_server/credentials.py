@@ -225,7 +225,7 @@ def _incomplete(system: System, missing: list[str]) -> ConfigurationError:
     return ConfigurationError(
         Text(
             "{system} is not completely set up: {missing} is missing.", "{system}的设置不完整，缺少 {missing}。"
-        ).format(system=system.text, missing=listed([same(name) for name in missing])),
+        ).format(system=system.text, missing=listed(missing)),
         next_step=Text(
             "Set what is missing, or {pin}=local to work on this machine.",
             "请补全缺少的变量，或设 {pin}=local 以在本机运行。",

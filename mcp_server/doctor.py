@@ -12,7 +12,7 @@ from mcp_server.platforms.ports import name_of
 from mcp_server.platforms.transport import Policy, Transport, is_loopback
 from mcp_server.remote import Remote, connect
 from mcp_server.settings import Settings
-from mcp_server.text import NOTHING, Language, Text, same
+from mcp_server.text import NOTHING, Language, Text, listed, same
 
 Level = Literal["ok", "warning", "wrong"]
 
@@ -121,7 +121,7 @@ async def examine(settings: Settings, works: Callable[[], object], policy: Polic
 def _local(system: System, settings: Settings, works: Callable[[], object]) -> Checkup:
     checkup = Checkup(system.name, "local", name_of("local"))
     if system.name != "thinkingdata" and "thinkingdata" in settings.remote:
-        names = ", ".join(system.variable(wanted) for wanted in system.fields if wanted.needed)
+        names = listed(system.variable(wanted) for wanted in system.fields if wanted.needed)
         finding = Finding("warning", _NO_SEGMENTS, _SET.format(names=names))
         return replace(checkup, findings=(finding,))
     try:

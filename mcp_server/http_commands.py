@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.http_settings import GivenHttp, HttpSettings, read_http_settings
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text, listed
 
 if TYPE_CHECKING:
     from mcp_server.app import App
@@ -79,7 +79,7 @@ def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpS
     }
     stray = [name for name, said in options.items() if said]
     if not arguments.http and stray:
-        _refuse(_ONLY_HTTP.format(names=", ".join(stray)))
+        _refuse(_ONLY_HTTP.format(names=listed(stray)))
     if not arguments.http:
         return None
     if arguments.legacy_stdio:
@@ -152,8 +152,10 @@ def _refuse(message: Text) -> NoReturn:
 
 
 def _reach(scope: str, projects: frozenset[str] | None) -> Text:
-    listed = same(", ".join(sorted(projects, key=lambda p: (len(p), p)))) if projects is not None else _ALL
-    return _REACH.format(scope=scope, projects=listed)
+    if projects is None:
+        return _REACH.format(scope=scope, projects=_ALL)
+    in_order = sorted(projects, key=lambda p: (len(p), p))
+    return _REACH.format(scope=scope, projects=listed(in_order))
 
 
 def _line(token: "TokenRecord") -> Text:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.qp.problems import shorten
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 Auth = Literal["none", "token", "oauth"]
 
@@ -151,14 +151,14 @@ def _check_reach(settings: HttpSettings) -> None:
 
 
 def _oauth(said: Mapping[str, str], auth: str, public_url: str) -> OAuthSettings | None:
-    given = ", ".join(name for name in _OAUTH if said[name])
+    given = [name for name in _OAUTH if said[name]]
     if auth != "oauth":
         if given:
-            raise ConfigurationError(_STRAY.format(names=given, auth=auth or "none"), next_step=_STRAY_NEXT)
+            raise ConfigurationError(_STRAY.format(names=listed(given), auth=auth or "none"), next_step=_STRAY_NEXT)
         return None
     needed = [name for name in _OAUTH[:2] if not said[name]] + ([] if public_url else ["FENQUN_PUBLIC_URL"])
     if needed:
-        raise ConfigurationError(_MISSING.format(names=", ".join(needed)))
+        raise ConfigurationError(_MISSING.format(names=listed(needed)))
     issuer = said["FENQUN_OAUTH_ISSUER"]
     _url("FENQUN_OAUTH_ISSUER", issuer)  # checked, and kept as it is: `iss` is compared letter by letter
     jwks = _url("FENQUN_OAUTH_JWKS", said["FENQUN_OAUTH_JWKS"])

@@ -19,7 +19,7 @@ from mcp_server.platforms.transport import Policy, Transport
 from mcp_server.platforms.volcengine.api import Api as VolcengineApi
 from mcp_server.platforms.volcengine.calls import VolcengineCalls
 from mcp_server.platforms.volcengine.signing import Keys as VolcengineKeys
-from mcp_server.text import Text, same
+from mcp_server.text import Text, listed
 
 Clock = Callable[[], datetime]
 
@@ -76,7 +76,7 @@ def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCro
         raise ConfigurationError(
             Text(
                 "FENQUN_TAOBAO_SIGN_METHOD must be one of {methods}.", "FENQUN_TAOBAO_SIGN_METHOD 应为 {methods} 之一。"
-            ).format(methods=same(", ".join(SIGN_METHODS))),
+            ).format(methods=listed(SIGN_METHODS)),
             next_step=Text("Correct it, or leave it out.", "请改正，或不设置。"),
         )
     keys = TaobaoKeys(given["app_key"], given.secret("app_secret"), given.secret("session"), method)

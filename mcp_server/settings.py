@@ -16,7 +16,7 @@ from mcp_server.credentials import variables as credential_variables
 from mcp_server.errors import ConfigurationError
 from mcp_server.qp.problems import shorten
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Language, Text
+from mcp_server.text import Language, Text, listed
 
 T = TypeVar("T")
 
@@ -251,9 +251,9 @@ def _platforms(said: str, name: str) -> frozenset[str]:
     """Names of remote platforms, each written out: what is added later is not meant by what is said today."""
     found = frozenset(word.strip().casefold() for word in said.split(","))
     if not found <= {system.name for system in SYSTEMS}:
-        names = ", ".join(system.name for system in SYSTEMS)
-        legal = Text(f"names of remote platforms, separated by commas: {names}", f"以逗号分隔的远程平台名：{names}")
-        raise _wrong(name, said, legal)
+        names = listed(system.name for system in SYSTEMS)
+        legal = Text("names of remote platforms, separated by commas: {names}", "以逗号分隔的远程平台名：{names}")
+        raise _wrong(name, said, legal.format(names=names))
     return found
 
 

@@ -5,6 +5,7 @@ can fall behind. Code below the fronts passes `Text` around and never asks which
 the fronts choose when they render.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Language = Literal["en", "zh"]
@@ -37,9 +38,23 @@ def same(words: object) -> Text:
     return Text(str(words), str(words))
 
 
-def listed(items: "list[Text]") -> Text:
-    """Items joined by commas."""
-    return Text(", ".join(t.en for t in items), "、".join(t.zh for t in items))
+def joined_by(en: str, zh: str, items: Iterable[object]) -> Text:
+    """Items with these signs between them; one that is no `Text` reads the same in both languages.
+
+    Lists are joined here and nowhere else (a house test): a sign typed at its place is the sign of one language.
+    """
+    texts = [item if isinstance(item, Text) else same(item) for item in items]
+    return Text(en.join(t.en for t in texts), zh.join(t.zh for t in texts))
+
+
+def listed(items: Iterable[object]) -> Text:
+    """Names, values or numbers side by side: `a, b`, in Chinese `a、b`."""
+    return joined_by(", ", "、", items)
+
+
+def clauses(items: Iterable[object]) -> Text:
+    """Clauses side by side, which may hold commas of their own."""
+    return joined_by("; ", "；", items)
 
 
 NOTHING = Text("", "")

@@ -13,7 +13,7 @@ from mcp_server.calls.vendor_times import in_our_words
 from mcp_server.calls.week import DAY, NEVER, WEEKDAYS, Span, Week, on_days
 from mcp_server.errors import Problem, Repair
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 MOST_RANGES = 100
 """Ranges of times in one argument."""
@@ -147,7 +147,7 @@ def _fault(text: str, word: str, path: str, *, timed: bool) -> Problem:
     suggestion = (
         _DASH.sub("-", text).replace(word, near, 1).strip() if near and not text.lstrip().startswith("{") else ""
     )
-    return finding(code, path, got=text, suggestion=suggestion, expected=", ".join(WEEKDAYS), word=word)
+    return finding(code, path, got=text, suggestion=suggestion, expected=listed(WEEKDAYS), word=word)
 
 
 def _hours(word: str) -> str:

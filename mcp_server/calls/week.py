@@ -7,7 +7,7 @@ is the same. The numbers that the vendor gives to weekdays stand only in `vendor
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcp_server.text import Text, listed
+from mcp_server.text import Text, clauses, listed
 
 DAY = 1440
 """Minutes of a day."""
@@ -117,7 +117,7 @@ def in_words(week: Week) -> Text:
         for days, spans in grouped(week)
         for named, times in [(_days_in_words(days), " ".join(f"{clock(a)}-{clock(b)}" for a, b in spans))]
     ]
-    return Text("; ".join(p.en for p in parts), "；".join(p.zh for p in parts)) if parts else _NEVER
+    return clauses(parts) if parts else _NEVER
 
 
 def _days_in_words(days: tuple[int, ...]) -> Text:

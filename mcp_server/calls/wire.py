@@ -8,6 +8,7 @@ from mcp_server.calls.settings import CallSettings
 from mcp_server.calls.times import Findings, read_range
 from mcp_server.calls.vendor_times import DAYS, NUMBERS
 from mcp_server.calls.week import DAY, Span, Week, clock, grouped, on_days
+from mcp_server.text import listed
 
 
 def forbid_time_list(forbidden: Week) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def week_of(forbid_times: Sequence[Mapping[str, Any]], found: Findings, path: st
         numbers, times = item.get("Weekdays") or list(DAYS), item.get("Times") or ()
         unknown = [number for number in numbers if number not in DAYS]
         ranges = [(text, read_range(text)) for text in times]
-        legal = ", ".join(map(str, sorted(DAYS)))
+        legal = listed(sorted(DAYS))
         found.problems += [
             finding("call_weekday_unknown", f"{path}/{n}/Weekdays", got=number, word=number, expected=legal)
             for number in unknown

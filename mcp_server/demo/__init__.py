@@ -22,7 +22,7 @@ from mcp_server.demo.talk import Halted, Talk, asked_in_sight
 from mcp_server.platforms.local.workspace import explained
 from mcp_server.settings import Settings
 from mcp_server.terminal import Bar
-from mcp_server.text import Text, same
+from mcp_server.text import Text, listed, same
 
 PATIENCE = 60.0
 """Seconds that the client waits for an answer. Answers take milliseconds here."""
@@ -81,7 +81,7 @@ def _home(workspace: Path) -> Path:
             if (folder / MARK).is_file() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
         )
         home.mkdir(mode=0o700, exist_ok=True)
-        said = _MARK_TEXT.format(made=", ".join(story.MADE))
+        said = _MARK_TEXT.format(made=listed(story.MADE))
         (home / MARK).write_text(f"{said.en}\n{said.zh}\n", encoding="utf-8")
     return home
 

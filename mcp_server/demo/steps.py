@@ -20,7 +20,7 @@ from mcp_server.demo.screen import blocks
 from mcp_server.demo.story import Data, Scene
 from mcp_server.demo.talk import Halted, Talk
 from mcp_server.settings import Settings
-from mcp_server.text import Text, same
+from mcp_server.text import Language, Text, listed, same
 
 ROWS_SHOWN = 3
 ROWS_OF_PROFILE = 6
@@ -35,7 +35,7 @@ async def connect(talk: Talk) -> None:
     server = talk.client.server_info
     name = f"{server.name} {server.version}" if server else "–"
     talk.screen.say(story.CONNECTED.format(server=name, protocol=talk.client.protocol_version, n=len(tools)))
-    talk.screen.say(same(", ".join(tool.name for tool in tools)))
+    talk.screen.say(listed(tool.name for tool in tools))
     left = [name for name in story.MADE if await _exists(name, talk)]
     if left:
         talk.screen.say(story.AGAIN)
@@ -57,12 +57,12 @@ async def look(talk: Talk) -> None:
     found = await talk.ask("describe_data", {"search": mine, "limit": story.MOST_FOUND})
     talk.answer(found)
     rows = [_event_row(row) for row in found.get("events", ())]
-    rows += [_property_row(row) for row in found.get("properties", ())]
+    rows += [_property_row(row, talk.settings.language) for row in found.get("properties", ())]
     talk.screen.table(story.FOUND_HEAD, rows, wide=2)
     talk.screen.say(story.OTHER_LANGUAGE)
     again = await talk.ask("describe_data", {"search": other, "limit": story.MOST_FOUND})
     names = [r["event"] for r in again.get("events", ())] + [r["property"] for r in again.get("properties", ())]
-    talk.screen.say(same(again["message"]).then(same(", ".join(names))))
+    talk.screen.say(same(again["message"]).then(listed(names)))
 
 
 async def write(talk: Talk) -> None:
@@ -188,7 +188,7 @@ async def answers(talk: Talk) -> None:
     }
     answer = await talk.ask("import_ids", arguments)
     talk.answer(answer)
-    talk.screen.say(story.NOT_AMONG_THEM.format(ids=", ".join(answer["unmatched"])))
+    talk.screen.say(story.NOT_AMONG_THEM.format(ids=listed(answer["unmatched"])))
     talk.screen.say(story.SET_APART)
     silent = {
         "cluster_type": "cluster_by_result",
@@ -331,11 +331,11 @@ def _event_row(row: Data) -> list[str]:
     return [row["event"], "event", row.get("display_name", ""), f"{row['count']:,} × {days}"]
 
 
-def _property_row(row: Data) -> list[str]:
+def _property_row(row: Data, language: Language) -> list[str]:
     low, high = row.get("low", ""), row.get("high", "")
     if row["type"] == "time":
         low, high = low[:10], high[:10]
-    span = f"{low} – {high}" if low else ", ".join(row.get("values", ())[:ROWS_SHOWN])
+    span = f"{low} – {high}" if low else listed(row.get("values", ())[:ROWS_SHOWN]).say(language)
     return [row["property"], f"{row['table']} {row['type']}", row.get("display_name", ""), span]
 
 

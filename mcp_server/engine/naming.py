@@ -1,6 +1,6 @@
 """Which column of a file is which system column: by its own name, or as the caller maps it (`--map`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mcp_server.engine.report import refuse
@@ -9,7 +9,7 @@ from mcp_server.engine.texts import Meaning
 from mcp_server.errors import LoadRefused
 from mcp_server.qp.metadata import Table
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 SYSTEM: Mapping[Table, Mapping[str, Meaning]] = {
     "event": {
@@ -30,6 +30,7 @@ ROW = "$row"
 def system_names(columns: Mapping[str, str]) -> dict[str, str]:
     """The caller's mapping with system names as keys (`user_id` and `#user_id` are the same); LoadRefused for other keys."""
     known = tuple(SYSTEM["event"])
+    legal = listed(known)
     result: dict[str, str] = {}
     for key, name in columns.items():
         system = "#" + key.strip().removeprefix("#")
@@ -37,7 +38,7 @@ def system_names(columns: Mapping[str, str]) -> dict[str, str]:
             close = nearest(key, known)
             raise refuse(
                 Text(f"{key!r} is no system column that can be mapped.", f"{key!r} 不是可映射的系统列。"),
-                Text(f"Use one of {', '.join(known)}.", f"可用：{'、'.join(known)}。").then(
+                Text(f"Use one of {legal.en}.", f"可用：{legal.zh}。").then(
                     Text(f"Did you mean {close}?", f"是否指 {close}？") if close else Text("", "")
                 ),
             )
@@ -80,8 +81,9 @@ def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], sourc
     return replace(staged, columns=tuple(columns)), taken
 
 
-def check_all_used(mapping: Mapping[str, str], used: set[str], sources: str) -> None:
+def check_all_used(mapping: Mapping[str, str], used: set[str], sources: Iterable[str]) -> None:
     """LoadRefused for a mapped name that no file has: a slip of the pen must not pass in silence."""
+    files = listed(sources)
     for system, name in mapping.items():
         if system not in used:
             raise refuse(
@@ -89,12 +91,12 @@ def check_all_used(mapping: Mapping[str, str], used: set[str], sources: str) -> 
                     f"No file has the column {name!r} that {system} is mapped to.",
                     f"{system} 映射到的列 {name!r} 在文件中不存在。",
                 ),
-                Text(f"Check --map; the files are {sources}.", f"请检查 --map；文件为 {sources}。"),
+                Text(f"Check --map; the files are {files.en}.", f"请检查 --map；文件为 {files.zh}。"),
             )
 
 
 def _missing(system: str, mapped: str | None, names: list[str], source: str) -> LoadRefused:
-    shown = ", ".join(name[:60] for name in names[:30]) + (", …" if len(names) > 30 else "")
+    shown = listed([*(name[:60] for name in names[:30]), *(["…"] if len(names) > 30 else [])])
     if mapped is not None:
         close = nearest(mapped, names)
         message = Text(
@@ -110,8 +112,8 @@ def _missing(system: str, mapped: str | None, names: list[str], source: str) -> 
     return refuse(
         message,
         Text(
-            f"If it is called otherwise there, say so: --map {key}={name}. The columns are: {shown}.",
-            f"若该列另有其名，请用 --map {key}={name} 指明。现有列：{shown}。",
+            f"If it is called otherwise there, say so: --map {key}={name}. The columns are: {shown.en}.",
+            f"若该列另有其名，请用 --map {key}={name} 指明。现有列：{shown.zh}。",
         ),
     )
 

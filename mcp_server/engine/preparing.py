@@ -58,7 +58,7 @@ def prepare(
             raise refuse(Text(f"{patterns[table]} holds no rows.", f"{patterns[table]} 没有数据行。"))
         if told.total:
             bad.append(told)
-    check_all_used(mapping, used, ", ".join(patterns.values()))
+    check_all_used(mapping, used, patterns.values())
     return Prepared(sources.get("event"), sources.get("user"), tuple(bad))
 
 

@@ -22,7 +22,7 @@ from mcp_server.errors import DiskFull, InvalidDefinition, Problem
 from mcp_server.qp.metadata import ValueType
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Text, same
+from mcp_server.text import Text, listed
 
 __all__ = ["SqlLimits", "SqlOutcome", "bind_sql", "query_sql", "run_sql"]
 
@@ -242,8 +242,8 @@ def _expected(checked: CheckedSql, code: str, candidates: Sequence[str]) -> Text
     if code == "sql_columns":
         return result_words(checked.columns)
     if code in ("sql_table_unknown", "sql_table_function"):
-        return same(", ".join(sorted(table_names(checked.project_id))))
-    return same(", ".join(candidates))
+        return listed(sorted(table_names(checked.project_id)))
+    return listed(candidates)
 
 
 # -- the file -------------------------------------------------------------------------------------------------------------

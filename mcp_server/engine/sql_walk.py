@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_server.engine.sql_words import CONSTRUCTS, FUNCTIONS, HINTS, PADDING, PREFIXES, WIDTH_LIMIT
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text, listed
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -87,7 +87,7 @@ def is_own_table(table: "exp.Table", names: Collection[str]) -> bool:
 def _of_table(table: "exp.Table", text: str, tables: Collection[str]) -> Iterator[Found]:
     from sqlglot import exp
 
-    known = same(", ".join(sorted(tables)))
+    known = listed(sorted(tables))
     if isinstance(table.this, exp.Func):
         yield Found("sql_table_function", offset_of(table), _written(table.this, text), known)
         return

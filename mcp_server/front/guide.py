@@ -9,7 +9,7 @@ import json
 from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
 from mcp_server.qp.metadata import ValueType
 from mcp_server.qp.vocabulary import ANY_TYPE, COMPARATORS, MEASURES, NUMBER_COMPARATORS
-from mcp_server.text import Language, Text
+from mcp_server.text import Language, Text, listed
 
 _TYPES: dict[ValueType, Text] = {
     "string": Text("text", "文本"),
@@ -95,8 +95,8 @@ def guide(language: Language) -> str:
     return _PAGE.format(
         cluster=_json(EXAMPLE),
         tags="\n".join(_json(tag) for tag in TAG_EXAMPLES),
-        measures=Text(", ".join(MEASURES), "、".join(MEASURES)),
-        numbers=Text(", ".join(NUMBER_COMPARATORS), "、".join(NUMBER_COMPARATORS)),
+        measures=listed(MEASURES),
+        numbers=listed(NUMBER_COMPARATORS),
         filters=_filters(),
     ).say(language)
 
@@ -106,9 +106,9 @@ def _filters() -> Text:
     lines = []
     for kind, named in _TYPES.items():
         words = [row.word for row in COMPARATORS.values() if kind in row.types and row.types != ANY_TYPE]
-        lines.append(Text("- {kind}: ", "- {kind}：").format(kind=named).then(Text(", ".join(words), "、".join(words))))
+        lines.append(Text("- {kind}: {words}", "- {kind}：{words}").format(kind=named, words=listed(words)))
     every = [row.word for row in COMPARATORS.values() if row.types == ANY_TYPE]
-    lines.append(Text("- any type: " + ", ".join(every), "- 任意类型：" + "、".join(every)))
+    lines.append(Text("- any type: {words}", "- 任意类型：{words}").format(words=listed(every)))
     return Text("\n".join(line.en for line in lines), "\n".join(line.zh for line in lines))
 
 

@@ -12,7 +12,7 @@ from mcp_types import Prompt as WirePrompt
 from mcp_types import PromptArgument as WireArgument
 
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Language, Text
+from mcp_server.text import Language, Text, listed
 
 LANGUAGE = "language"
 MOST_CHARACTERS = 4000
@@ -161,7 +161,7 @@ def filled_prompt(name: str, arguments: Mapping[str, str], language: Language) -
 def _find(name: str, language: Language) -> Prompt:
     named = {p.name: p for p in PROMPTS}
     if name not in named:
-        close = nearest(name, list(named)) or ", ".join(named)
+        close = nearest(name, list(named)) or listed(named)
         raise _refused(
             Text("There is no such prompt. There is: {close}.", "没有这个提示词。可用：{close}。"),
             language,
@@ -175,7 +175,7 @@ def _check(prompt: Prompt, arguments: Mapping[str, str], language: Language) -> 
     for name, value in arguments.items():
         if name not in known:
             text = Text("{prompt} takes {names}.", "{prompt} 的参数为：{names}。")
-            raise _refused(text, language, prompt=prompt.name, names=", ".join(known))
+            raise _refused(text, language, prompt=prompt.name, names=listed(known))
         if len(value) > MOST_CHARACTERS:
             text = Text("{name} may have {n} characters at most.", "{name} 最多 {n} 个字符。")
             raise _refused(text, language, name=name, n=MOST_CHARACTERS)

@@ -21,7 +21,7 @@ from mcp_server.operations.calling import call
 from mcp_server.operations.clusters import get_cluster
 from mcp_server.operations.metadata import describe_data, describe_property
 from mcp_server.operations.operation import Deps, Result
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 SCHEME = "fenqun://"
 GUIDE = SCHEME + "qp-guide"
@@ -166,8 +166,7 @@ def _exported(name: str, deps: Deps) -> ReadResourceContents:
 
 
 def _nothing_at(uri: str, deps: Deps) -> ResourceNotFoundError:
-    known = ", ".join(BY_TEMPLATE)
-    return ResourceNotFoundError(deps.say(_NONE.format(uri=uri[:200], guide=GUIDE, templates=known)))
+    return ResourceNotFoundError(deps.say(_NONE.format(uri=uri[:200], guide=GUIDE, templates=listed(BY_TEMPLATE))))
 
 
 def _said(error: FenqunError, deps: Deps) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.gateway_settings import PREFIX
-from mcp_server.text import Text, listed, same
+from mcp_server.text import Text, listed
 
 FILE: Final = "gateway.json"
 """In the workspace, readable only by its owner."""
@@ -75,9 +75,7 @@ def _checked(given: Mapping[str, str]) -> Keys:
 
 
 def _incomplete(missing: list[str]) -> ConfigurationError:
-    return ConfigurationError(
-        _SOME.format(missing=listed([same(name) for name in missing])), next_step=_ALL.format(file=FILE)
-    )
+    return ConfigurationError(_SOME.format(missing=listed(missing)), next_step=_ALL.format(file=FILE))
 
 
 def _from_file(path: Path) -> Keys:

@@ -11,7 +11,7 @@ from mcp_server.operations.asking import Suspended
 from mcp_server.operations.operation import Deps, Operation, Params, Result
 from mcp_server.operations.reading import read_arguments, shown
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, listed
 
 P = TypeVar("P", bound=Params)
 R = TypeVar("R", bound=Result)
@@ -88,7 +88,7 @@ def find(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any,
     hint = Text("Did you mean {close}?", "是否想用 {close}？").format(close=close) if close else NOTHING
     raise UnknownTool(
         Text("There is no tool {name}.", "没有工具 {name}。").format(name=shown(name)),
-        next_step=hint.then(Text("The tools are: {names}.", "可用工具：{names}。").format(names=", ".join(names))),
+        next_step=hint.then(Text("The tools are: {names}.", "可用工具：{names}。").format(names=listed(names))),
     )
 
 

@@ -37,7 +37,7 @@ from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallEntry, Ca
 from mcp_server.platforms.ports import name_of
 from mcp_server.qp.names import display_name_findings
 from mcp_server.qp.problems import shorten
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text, clauses, same
 
 TaskRef = Annotated[str, Field(min_length=1)]
 Moment = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing")]
@@ -327,5 +327,6 @@ def _must_be_same(taken: CallTask, counted: CalleeCount, settings: CallSettings)
     if taken.source != counted.source:
         differences.append(_OTHER_LIST)
     if differences:
-        joined = Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
-        raise NameTaken(_OTHER.format(name=_named(taken.entry), differences=joined), next_step=_OTHER_NEXT)
+        raise NameTaken(
+            _OTHER.format(name=_named(taken.entry), differences=clauses(differences)), next_step=_OTHER_NEXT
+        )

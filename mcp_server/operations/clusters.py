@@ -35,7 +35,7 @@ from mcp_server.operations.tag_values import brief
 from mcp_server.qp.either import explain_any
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, listed
 
 # create
 
@@ -157,7 +157,7 @@ async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
 
 
 def _known_types(types: tuple[str, ...]) -> None:
-    expected = ", ".join(ALL_TYPES)
+    expected = listed(ALL_TYPES)
     problems = [
         finding(
             "cluster_type_unknown",

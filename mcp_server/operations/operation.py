@@ -24,7 +24,7 @@ from mcp_server.platforms.ledger_port import Ledger
 from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.qp.problems import shorten
-from mcp_server.text import Language, Text
+from mcp_server.text import Language, Text, listed
 
 _NOT_YOURS = Text("This access does not reach project {project}.", "当前的访问权限不包括项目 {project}。")
 _USE_YOURS = Text(
@@ -215,10 +215,10 @@ class Deps:
         project = named or self.project_id
         if allowed is None or project in allowed:
             return project
-        mine = ", ".join(sorted(allowed, key=lambda p: (len(p), p)))
+        mine = sorted(allowed, key=lambda p: (len(p), p))
         raise NotAllowed(
             _NOT_YOURS.format(project=shorten(project)),
-            next_step=_USE_YOURS.format(projects=mine) if mine else _ASK_OPERATOR,
+            next_step=_USE_YOURS.format(projects=listed(mine)) if mine else _ASK_OPERATOR,
         )
 
     def say(self, text: Text) -> str:

@@ -20,7 +20,7 @@ from mcp_server.operations.params import ObjectsAsText, RawDefinition
 from mcp_server.operations.schema import Schema, input_schema
 from mcp_server.qp.problems import pointer, shorten
 from mcp_server.qp.suggest import nearest
-from mcp_server.text import Text, same
+from mcp_server.text import Text, listed, same
 
 P = TypeVar("P", bound=Params)
 R = TypeVar("R", bound=Result)
@@ -213,7 +213,7 @@ def _unknown(
     name: str, value: object, legal: Iterable[str], free: Iterable[str], at: tuple[str | int, ...] = ()
 ) -> Problem:
     """A key that does not exist; the suggestion is the nearest one that is still `free`."""
-    expected = same(", ".join(legal) or "-")
+    expected = listed(list(legal) or ["-"])
     message = _UNKNOWN.format(expected=expected)
     return Problem(
         pointer([*at, shorten(name)]), "argument_unknown", message, shown(value), expected, nearest(name, free)
@@ -282,8 +282,8 @@ def expectation(schema: Schema) -> Text:
     """In words, what a schema allows: `a whole number, 1 to 100`, `one of csv, parquet`."""
     words = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
     if words:
-        legal = ", ".join(map(str, words))
-        return same(legal) if len(words) == 1 else Text(f"one of {legal}", f"以下之一：{legal}")
+        legal = listed(words)
+        return legal if len(words) == 1 else Text(f"one of {legal.en}", f"以下之一：{legal.zh}")
     kind = _KINDS.get(schema.get("type", ""), Text("another value", "其他取值"))
     limits = [
         _limits(schema, "minimum", "maximum", same("")),

@@ -19,7 +19,7 @@ from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
-from mcp_server.text import NOTHING, Text, listed, same
+from mcp_server.text import NOTHING, Text, clauses, listed
 
 logger = logging.getLogger(__name__)
 
@@ -133,14 +133,9 @@ def _existing(taken: Cluster, wish: Wish, reading: AnyReading, metadata: Metadat
     if differences:
         named = {"noun": kind.noun, "name": taken.cluster_name, "id": taken.cluster_id}
         next_step = _OTHER_NEXT.format(noun=kind.noun, update=kind.update)
-        raise NameTaken(_OTHER.format(**named, differences=_in_a_row(differences)), next_step=next_step)
+        raise NameTaken(_OTHER.format(**named, differences=clauses(differences)), next_step=next_step)
     read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs}
     return cluster_state(taken, _EXISTS, deps, **read, existed=True, dry_run=wish.dry_run)
-
-
-def _in_a_row(differences: Sequence[Text]) -> Text:
-    """Clauses that hold commas of their own."""
-    return Text("; ".join(d.en for d in differences), "；".join(d.zh for d in differences))
 
 
 async def _would_create(
@@ -222,7 +217,7 @@ async def _users(found: Cluster, new: Definition, metadata: Metadata, deps: Deps
     if types[0] and types[1] and types[0][0] != types[1][0]:
         hint = _OTHER_VALUES.format(old=TYPE_NAMES[types[0][0]], new=TYPE_NAMES[types[1][0]])
     path = f"/{kind_of(found).root}"
-    return [finding("used_by_others", path, names=listed([same(n) for n in names]), hint=hint)] if names else []
+    return [finding("used_by_others", path, names=listed(names), hint=hint)] if names else []
 
 
 def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:

@@ -22,7 +22,7 @@ from mcp_server.qp.sql_reading import is_sql
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.tags import TagQp
 from mcp_server.qp.vocabulary import MAX_CHARACTERS
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 Path = tuple[str | int, ...]
 
@@ -167,7 +167,7 @@ def _unknown(key: object, root: Path) -> Problem:
         "key_unknown",
         pointer((*root, str(key))),
         got=key,
-        expected=", ".join(legal),
+        expected=listed(legal),
         suggestion=nearest(str(key), legal),
     )
 

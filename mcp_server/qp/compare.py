@@ -10,7 +10,7 @@ from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import EventCondition, Qp, UserFilter, leaves, meaning_hash
 from mcp_server.qp.tags import TagQp, TagValue, tag_meaning_hash
 from mcp_server.qp.wording import apart, event_name, filter_text, property_name, quoted
-from mcp_server.text import Text, listed, same
+from mcp_server.text import Text, listed
 
 _ADDED = Text("added: {part}", "新增条件：{part}")
 _REMOVED = Text("removed: {part}", "删除条件：{part}")
@@ -106,7 +106,7 @@ def _renamed(was: Mapping[str, TagValue], now: Mapping[str, TagValue]) -> dict[s
 
 
 def _in_order(values: Iterable[str]) -> Text:
-    return listed([same(quoted(text)) for text in values])
+    return listed(map(quoted, values))
 
 
 def _event(event: EventCondition, metadata: Metadata) -> _Condition:

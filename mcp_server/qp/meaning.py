@@ -21,7 +21,7 @@ from mcp_server.qp.suggest import nearest_named
 from mcp_server.qp.synonyms import bound_side
 from mcp_server.qp.values import Values, recent_findings, value_findings
 from mcp_server.qp.window import Span, instant, local, parse_time, recent_days, show_time, span_between, span_of_days
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 Path = tuple[str | int, ...]
 Dict = dict[str, Any]
@@ -267,7 +267,7 @@ class Finder:
         if found.type == "bool" and row.test is words.Test.ONE_OF:
             hint = _yes_or_no(part.node.get("ftv"), hint, negated=row.negated)
         return finding("comparator_not_for_type", self._at(*part.path, "comparator"), got=row.word, word=row.word, name=found.name,
-                       type=TYPE_NAMES[found.type], expected=", ".join(legal), suggestion=hint)  # fmt: skip
+                       type=TYPE_NAMES[found.type], expected=listed(legal), suggestion=hint)  # fmt: skip
 
     def _property_unknown(self, table: str, name: str, path: Path, *, inside: bool) -> Problem:
         if table == "cluster":
@@ -301,11 +301,11 @@ class Finder:
         if isinstance(day, str) and day not in found.dates and re.fullmatch(DAY, day):
             kept = sorted(found.dates, key=lambda d: (abs(_ordinal(d) - _ordinal(day)), d))
             yield finding("cluster_date_unknown", self._at(*part.path, "specifiedClusterDate"), got=day, name=found.name,
-                          expected=", ".join(found.dates[-10:]) or "–", suggestion=kept[0] if kept else "")  # fmt: skip
+                          expected=listed(found.dates[-10:] or ["–"]), suggestion=kept[0] if kept else "")  # fmt: skip
 
     def _carried(self, found: Property, event: Event | None, path: Path) -> Iterator[Problem]:
         if event and found.events and event.name not in found.events:
-            shown = ", ".join(found.events[:5])
+            shown = listed(found.events[:5])
             yield finding(
                 "property_not_on_event",
                 self._at(*path),

@@ -360,10 +360,10 @@ def made(
     **values: object,
 ) -> Problem:
     """A finding of any table's row."""
-    shown = shorten(got)
+    shown = Text(shorten(got.en), shorten(got.zh)) if isinstance(got, Text) else same(shorten(got))
     wanted = expected if isinstance(expected, Text) else same(expected)
     text = row.text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
-    return Problem(path, code, text, shown, wanted, suggestion)
+    return Problem(path, code, text, shown.en, wanted, suggestion)
 
 
 def shorten(value: object, most: int = 200) -> str:

@@ -23,7 +23,7 @@ from mcp_server.qp.sent import Repaired
 from mcp_server.qp.shape_values import ONE_VALUE, as_window, ftv_count, num_count, num_invalid, window_invalid
 from mcp_server.qp.synonyms import bound_side, contains_side
 from mcp_server.qp.tags import MAX_VALUES, PLAIN_MEASURE
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 _CODE_OF = {
     "missing": "key_missing",
@@ -90,7 +90,7 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, root: Key
         return finding(code, sent, got=got, expected=_EXPECTED_TYPE["string_type"], suggestion=as_number(str(got[0])))
     expected: object = _EXPECTED_TYPE.get(detail["type"], _OBJECT) if code == "type_wrong" else ""
     if key in _WORDS and code.endswith("_unknown"):
-        expected = ", ".join(_WORDS[key])
+        expected = listed(_WORDS[key])
     return finding(code, sent, got=quoted(got), expected=expected, suggestion=_hint(code, key, got))
 
 
@@ -129,7 +129,7 @@ def _key_unknown(f: Fault) -> Problem:
     hint = meant(f.key, KEYS, free)
     if hint == "recentDay" and "startTime" in free and not likely_window(as_window(f.got)):
         hint = "startTime" if isinstance(f.got, Mapping) else hint
-    return finding("key_unknown", f.sent, got=f.key, expected=", ".join(legal), suggestion=hint)
+    return finding("key_unknown", f.sent, got=f.key, expected=listed(legal), suggestion=hint)
 
 
 _COUNTED = {"analysis": "TIMES"}
@@ -190,7 +190,7 @@ def _part_at_fault(f: Fault, node: Mapping[str, Any]) -> Problem | None:
 
 
 def _not_for_type(f: Fault, found: Property) -> Problem:
-    legal = ", ".join(comparators_at(f.path[:-1], f.node, f.metadata))
+    legal = listed(comparators_at(f.path[:-1], f.node, f.metadata))
     hint = _CONTAINS_ON.get(found.type, ("", ""))[contains_side(f.got) == "none"] if contains_side(f.got) else ""
     return finding("comparator_not_for_type", f.sent, got=f.got, expected=legal, suggestion=hint,
                    word=f.got, name=found.name, type=TYPE_NAMES[found.type])  # fmt: skip
@@ -206,7 +206,7 @@ def _no_such_comparator(f: Fault) -> Problem:
         "comparator_unknown",
         f.sent,
         got=quoted(f.got),
-        expected=", ".join(legal),
+        expected=listed(legal),
         suggestion=meant(str(f.got), COMPARATORS, [*legal, *_bounds_at(f)]),
     )
 
@@ -243,7 +243,7 @@ def _analysis_unknown(f: Fault) -> Problem:
     population = isinstance(f.got, str) and f.got.strip().upper() in words.POPULATION_MEASURES
     code = "analysis_not_per_user" if population else "analysis_unknown"
     hint = "TIMES" if population else meant(str(f.got), ANALYSES, words.MEASURES)
-    return finding(code, f.sent, got=quoted(f.got), expected=", ".join(words.MEASURES), suggestion=hint)
+    return finding(code, f.sent, got=quoted(f.got), expected=listed(words.MEASURES), suggestion=hint)
 
 
 def _group_mixed(f: Fault) -> Problem:

@@ -20,7 +20,7 @@ from mcp_server.qp.sent import from_json
 from mcp_server.qp.sql import PARAMETERS, SQL, SQL_KEYS, DayRange, Sql, SqlReads
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.vocabulary import MAX_CHARACTERS
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 _STATEMENT = re.compile(r"(?:select|with)\s", re.IGNORECASE)
 _BARE = Text("SQL by itself was put under its key", "已将单独的 SQL 放到相应的键下")
@@ -103,7 +103,7 @@ def _keys(sent: Mapping[Any, object], root: Path) -> tuple[list[Problem], list[R
             found.append(finding("definition_two_forms", at, got=key))
         elif plain not in SQL_KEYS:
             close = nearest(key, SQL_KEYS)
-            found.append(finding("key_unknown", at, got=key, expected=", ".join(SQL_KEYS), suggestion=close))
+            found.append(finding("key_unknown", at, got=key, expected=listed(SQL_KEYS), suggestion=close))
     return found, repairs
 
 

@@ -15,7 +15,7 @@ from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_num
 from mcp_server.qp.problems import finding
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 _FULL_PERIODS = (7, 14, 30, 60, 90, 180, 365)
 _A_NUMBER = Text(
@@ -142,15 +142,14 @@ def _unseen(values: Values) -> Iterator[Problem]:
                       name=values.found.name, table=words.TABLES[values.found.table])  # fmt: skip
         return
     name, table = values.found.name, words.TABLES[values.found.table]
-    listed = ", ".join(list(known)[:10])
+    some = listed(list(known)[:10])
     for i, text in unseen[:MOST_UNSEEN]:
         near = nearest(text, known, least=0.5)
-        yield finding("value_unseen", values.at(i), got=text, expected=listed, suggestion=near, name=name, table=table)
+        yield finding("value_unseen", values.at(i), got=text, expected=some, suggestion=near, name=name, table=table)
     more = unseen[MOST_UNSEEN:]
     if more:
-        few = ", ".join(text for _, text in more[:3])
-        got = f"{few}, … ({len(more)})" if len(more) > 3 else few
-        yield finding("value_unseen", values.at(), got=got, expected=listed, name=name, table=table)
+        few = [text for _, text in more[:3]] + ([f"… ({len(more)})"] if len(more) > 3 else [])
+        yield finding("value_unseen", values.at(), got=listed(few), expected=some, name=name, table=table)
 
 
 def _pattern(values: Values) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from mcp_server.qp.numbers import NUMBER
 from mcp_server.qp.tags import EventRows
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time, recent_days, show_time
-from mcp_server.text import Text, listed, same
+from mcp_server.text import Text, clauses, joined_by, listed, same
 
 ALL_SHOWN = 20
 """Up to so many values are all listed; of more, the first FIRST_SHOWN, the count and a hash of all of them."""
@@ -116,14 +116,14 @@ def noted(text: Text, notes: Sequence[Text]) -> Text:
     """A text with remarks in one pair of parentheses."""
     if not notes:
         return text
-    said = Text("; ".join(n.en for n in notes), "，".join(n.zh for n in notes))
+    said = joined_by("; ", "，", notes)
     remarks = _NOTES.format(notes=said)
     return Text(text.en + remarks.en, text.zh.rstrip() + remarks.zh)
 
 
 def apart(parts: Sequence[Text]) -> Text:
     """Conditions side by side."""
-    return Text("; ".join(p.en for p in parts), "；".join(p.zh for p in parts))
+    return clauses(parts)
 
 
 def joined(parts: Sequence[Text], relation: str) -> Text:
@@ -272,9 +272,9 @@ def _value(text: str, kind: ValueType | None) -> str:
 def _values(values: tuple[str, ...], kind: ValueType | None) -> Text:
     """All values, or the first of many; several bring a blank with them in Chinese, where words follow."""
     if len(values) <= ALL_SHOWN:
-        text = listed([same(_value(v, kind)) for v in values])
+        text = listed(_value(v, kind) for v in values)
         return Text(text.en, text.zh + " ") if len(values) > 1 else text
-    shown = listed([same(_value(v, kind)) for v in values[:FIRST_SHOWN]])
+    shown = listed(_value(v, kind) for v in values[:FIRST_SHOWN])
     mark = hashlib.sha256(json.dumps(sorted(values)).encode()).hexdigest()[:12]
     return _MANY_SHOWN.format(shown=shown, n=len(values), mark=mark)
 

@@ -8,6 +8,7 @@ from mcp_server.errors import Problem
 from mcp_server.qp.keys import Keys, Path
 from mcp_server.qp.problems import finding, pointer
 from mcp_server.qp.sent import from_json
+from mcp_server.text import listed
 
 WRAPPERS = ("qp", "tagQp", "tag_qp", "userClusterDef", "userTagDef", "definition")
 """Keys that people put around a definition once more."""
@@ -21,7 +22,7 @@ def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, co
     None where it is neither; the keys that are unknown are then told one by one.
     """
     if has_any(raw, other):
-        return finding(code, pointer(root), got=_keys_of(raw), expected=" / ".join(keys))
+        return finding(code, pointer(root), got=listed(raw), expected=" / ".join(keys))
     for key in WRAPPERS:
         inner = _object(raw.get(key))
         if has_any(inner, other) and not has_any(inner, keys):
@@ -29,7 +30,7 @@ def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, co
         if has_any(inner, keys):
             text = json.dumps(inner, ensure_ascii=False, default=str)
             suggestion = text if len(text) <= MOST_SUGGESTED else ""
-            return finding("definition_wrapped", pointer(root), got=_keys_of(raw), suggestion=suggestion, key=key)
+            return finding("definition_wrapped", pointer(root), got=listed(raw), suggestion=suggestion, key=key)
     return _bare(raw, root, keys)
 
 
@@ -39,17 +40,13 @@ def _bare(raw: Mapping[Any, object], root: Path, keys: Keys) -> Problem | None:
         if holder in keys and key in raw:
             text = json.dumps({holder: [raw]}, ensure_ascii=False, default=str)
             suggestion = text if len(text) <= MOST_SUGGESTED else ""
-            return finding("condition_bare", pointer(root), got=_keys_of(raw), suggestion=suggestion, key=holder)
+            return finding("condition_bare", pointer(root), got=listed(raw), suggestion=suggestion, key=holder)
     return None
 
 
 def has_any(raw: Mapping[Any, object], keys: Keys) -> bool:
     """Whether one of these keys was sent, in any spelling that is read."""
     return bool({str(key).strip().casefold() for key in raw} & {key.casefold() for key in keys})
-
-
-def _keys_of(raw: Mapping[Any, object]) -> str:
-    return ", ".join(map(str, raw))
 
 
 def _object(value: object) -> Mapping[Any, object]:

@@ -141,6 +141,42 @@ def _places(words: str) -> set[str]:
     return set(_PLACE.findall(words)) - GRAMMAR
 
 
+LIST_SIGNS = (", ", "; ", "、", "，", "；")
+JOINED_AS_DATA = {
+    "mcp_server/front/http/access.py": "a header",
+    "mcp_server/front/rendering.py": "fields of a result, which read the same in both languages",
+    "mcp_server/gateway/thinkingdata/clusters.py": "repairs, for programs",
+    "mcp_server/operations/reading.py": "an outline of JSON",
+    "mcp_server/overseeing.py": "fields of the log",
+    "mcp_server/platforms/fields.py": "a table that stands in both languages",
+    "mcp_server/platforms/local/call_store.py": "SQL",
+    "mcp_server/platforms/local/catalog.py": "SQL",
+    "mcp_server/platforms/local/crowd_store.py": "SQL",
+    "mcp_server/platforms/local/job_store.py": "SQL",
+    "mcp_server/platforms/local/ledger.py": "SQL",
+    "mcp_server/qp/schema.py": "the schema that models read, in English",
+}
+"""Where signs of lists stand between what is no sentence. Under engine/ they stand in SQL, and in `Text` never."""
+
+
+def test_lists_in_sentences_are_joined_in_one_place() -> None:
+    found, used = [], set()
+    for module in modules():
+        prose = {
+            id(node) for name, text in calls(module) if name in ("Text", "same", "finding") for node in ast.walk(text)
+        }
+        for name, call in calls(module):
+            sign = call.func.value if name == "join" and isinstance(call.func, ast.Attribute) else None
+            if not isinstance(sign, ast.Constant) or sign.value not in LIST_SIGNS:
+                continue
+            used.add(module.path)
+            data = module.path.startswith("mcp_server/engine/") or module.path in JOINED_AS_DATA
+            if not data or id(call) in prose or not str(sign.value).isascii():
+                found.append(f"{module.path}:{call.lineno}")
+    assert found == [], "a sign typed here is the sign of one language: text.listed and text.clauses know both"
+    assert set(JOINED_AS_DATA) <= used, "exceptions that nothing needs any more"
+
+
 def test_every_problem_fills_the_same_places_in_both_languages() -> None:
     for code, row in {**CODES, **CALL_CODES}.items():
         assert row.text.en.strip(), code

@@ -88,7 +88,7 @@ class AllowedFiles:
 
     def _refused(self, why: Text, path: str, close: str = "") -> InvalidArguments:
         said = why.format(path=quoted(path))
-        folders = listed([same(folder) for folder in self.folders])
+        folders = listed(self.folders)
         return refuse_ids([finding("ids_path", "/path", got=path, why=said, expected=folders, suggestion=close)])
 
 

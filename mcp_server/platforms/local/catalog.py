@@ -224,7 +224,7 @@ class Catalog:
         if near:
             hint = _NEAREST.format(name=near)
         elif names:
-            hint = _NEWEST.format(names=listed([same(n) for n in list(names)[:5]]))
+            hint = _NEWEST.format(names=listed(list(names)[:5]))
         else:
             hint = _NONE_YET
         return NotFound(_NO_CLUSTER.format(ref=rows.quoted(ref), project=project.id).then(hint), next_step=_LIST_THEM)

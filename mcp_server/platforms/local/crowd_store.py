@@ -13,7 +13,7 @@ from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.database import Value
 from mcp_server.platforms.local.records import Facts
 from mcp_server.qp.window import show_time
-from mcp_server.text import NOTHING, Text, listed, same
+from mcp_server.text import NOTHING, Text, listed
 
 _TASKS = (
     "SELECT t.*, c.name, c.project, v.file, v.users_num FROM crowd_task t JOIN cluster c ON c.id = t.cluster"
@@ -75,7 +75,7 @@ class CrowdStore:
                 return _record(found)
         self._catalog.project(project_id)
         newest, _ = self.page(project_id, offset=0, limit=5)
-        hint = _NEWEST.format(ids=listed([same(t.id) for t in newest])) if newest else _NONE
+        hint = _NEWEST.format(ids=listed(t.id for t in newest)) if newest else _NONE
         raise NotFound(_NO_TASK.format(ref=rows.quoted(text), project=project_id).then(hint), next_step=_LIST_THEM)
 
     def same(self, project_id: str, cluster: int, validity: Validity) -> TaskRecord | None:

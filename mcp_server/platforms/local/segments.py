@@ -41,7 +41,7 @@ from mcp_server.platforms.ports import (
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import from_written, hash_any, value_type_any, written
 from mcp_server.qp.metadata import Metadata
-from mcp_server.text import NOTHING, Text, listed, same
+from mcp_server.text import NOTHING, Text, listed
 
 COMPARING = Text("Comparing with other clusters", "正在与其他分群比较")
 COUNTING = Text("Counting users", "正在统计用户")
@@ -219,8 +219,8 @@ class LocalSegments:
 
     def _unused(self, record: ClusterRecord) -> None:
         """ClusterInUse where others rest on it."""
-        users = listed([same(name) for name in self._known.users_of(record)])
-        tasks = listed([same(task) for task in CrowdStore(self._catalog).using(record.id)])
+        users = listed(self._known.users_of(record))
+        tasks = listed(CrowdStore(self._catalog).using(record.id))
         message, step = _IN_USE.format(name=record.name), NOTHING
         if any(users):
             message, step = message.then(_RESTING.format(users=users)), _CHANGE_FIRST.format(users=users)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mcp_server.engine.report import LoadReport
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 _LOADED = Text("Loaded: {rows} events, {users} users.", "加载完成：{rows} 条事件，{users} 个用户。")
 _LEFT_OUT = Text("They were left out.", "这些行已跳过。")
@@ -51,5 +51,5 @@ def told(report: LoadReport) -> Iterator[Text]:
     for column in report.mixed:
         yield _MIXED.format(name=column.name, note=column.text)
     if report.unknown_names:
-        yield _UNKNOWN.format(names=", ".join(report.unknown_names))
+        yield _UNKNOWN.format(names=listed(report.unknown_names))
     yield from report.notes

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorRejected
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, clauses
 
 NAME = Text("Taobao Open Platform", "淘宝开放平台")
 
@@ -47,7 +47,7 @@ def wait_of(sub_code: str, sub_msg: str) -> int | None:
 
 def fault(code: int, words: str, sub_code: str = "", sub_msg: str = "", request_id: str = "") -> FenqunError:
     """The error for a platform's refusal; all texts are already safe to show."""
-    told = "; ".join(part for part in (words, sub_code, sub_msg) if part)
+    told = clauses(part for part in (words, sub_code, sub_msg) if part)
     shown = f"{code}, request_id {request_id}" if request_id else str(code)
     said = _SAID.format(name=NAME, words=told, code=shown)
     if code in BUSY:

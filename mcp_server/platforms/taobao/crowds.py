@@ -27,7 +27,7 @@ from mcp_server.platforms.taobao.replies import Outcome
 from mcp_server.platforms.vendor import handed_on, outcome_unknown, quoted, words
 from mcp_server.qp.problems import finding, shorten
 from mcp_server.qp.window import show_time
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 MOST_DIGITS = 18
 CROWDS = 100
@@ -98,7 +98,7 @@ class TaobaoCrowds:
                     raise other_crowd(task_id, task.crowd_id, crowd_id)
                 return task
         if tasks:
-            ids = ", ".join(task.task_id for task in tasks)
+            ids = listed(task.task_id for task in tasks)
             said = _NO_TASK.format(crowd=crowd.crowd_id, id=task_id, ids=ids)
             raise NotFound(said, next_step=_THE_ID)
         return CrowdTask(task_id, crowd.crowd_id, crowd.name, project_id, None, None)

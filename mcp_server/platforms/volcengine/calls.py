@@ -25,7 +25,7 @@ from mcp_server.platforms.ports import OnProgress
 from mcp_server.platforms.vendor import quoted, unreadable, whole, words
 from mcp_server.platforms.volcengine import codes
 from mcp_server.platforms.volcengine.api import Api
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 PAGE = 100
 """Tasks that are asked for at a time."""
@@ -66,7 +66,7 @@ class VolcengineCalls:
         if len(found) > 1:
             raise InvalidArguments(
                 _SEVERAL.format(n=len(found), name=quoted(task_open_id)),
-                next_step=_WHICH.format(ids=", ".join(one.task_open_id for one in found)),
+                next_step=_WHICH.format(ids=listed(one.task_open_id for one in found)),
             )
         return found[0] if found else None
 
