@@ -85,11 +85,12 @@ def pending_lines(app: "App") -> list[str]:
         return [_NONE_PENDING.say(language)]
     lines = []
     for consent in found:
-        lines += [_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
+        lines += [*_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
     return [*lines, _APPROVE.say(language)]
 
 
-def _headed(consent: Consent, language: Language) -> str:
+def _headed(consent: Consent, language: Language) -> list[str]:
+    """Who asked for what, and what there is to know about him."""
     said = _WHO.format(
         id=consent.id,
         tool=consent.tool,
@@ -98,7 +99,7 @@ def _headed(consent: Consent, language: Language) -> str:
         at=_local(consent.created_at),
         until=_local(consent.expires_at),
     )
-    return said.say(language)
+    return [words.say(language) for words in (said, approving.doubt(consent)) if any(words)]
 
 
 def approve(app: "App", consent_id: str) -> list[str]:
@@ -116,7 +117,7 @@ async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
     from mcp_server.operations.registry import OPERATIONS
 
     language = app.settings.language
-    sys.stderr.write(_headed(approving.waiting(consent_id, app.deps), language) + "\n")
+    sys.stderr.write("\n".join([*_headed(approving.waiting(consent_id, app.deps), language), ""]))
     with Bar(language) as bar:
         files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
         deps = replace(app.deps, report=bar.report, files=files)

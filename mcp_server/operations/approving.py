@@ -12,15 +12,29 @@ from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.identity import Identity, Known
 from mcp_server.operations.operation import Deps, Operation, Result
 from mcp_server.platforms.ledger_port import Consent, Way
-from mcp_server.text import Language, Text
+from mcp_server.text import NOTHING, Language, Text
 
-__all__ = ["Consent", "approve", "decline", "pending", "waiting"]
+__all__ = ["Consent", "approve", "decline", "doubt", "pending", "waiting"]
 
 _NOT_PENDING: Final = Text("Nothing waits under the id {id}.", "没有编号为 {id} 的待批准操作。")
 _LIST: Final = Text(
     "`fenqun pending` lists what waits. It may have been decided, or be older than 24 hours.",
     "可用 `fenqun pending` 查看待批准的操作。该操作可能已有决定，或已超过 24 小时。",
 )
+_GONE: Final = Text(
+    "Can't be approved any more: the token with which {name} asked has been revoked or has expired.",
+    "已无法批准：{name} 发起时所用的令牌已吊销或过期。",
+)
+_UNTOLD: Final = Text(
+    "{name} came through the authorization server; whether that access still stands is known only there.",
+    "{name} 经授权服务器认证；其权限目前是否仍然有效，只有该服务器知道。",
+)
+
+
+def doubt(consent: Consent) -> Text:
+    """What to know about whoever asked, before deciding; nothing where his access stands."""
+    said = {"gone": _GONE, "untold": _UNTOLD}.get(consent.asker, NOTHING)
+    return said.format(name=consent.name)
 
 
 def pending(deps: Deps) -> Sequence[Consent]:
@@ -40,7 +54,8 @@ async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], de
     """Carry out what waits, once `ask` has got a yes; in the name of whoever called it, approved by the caller of this.
 
     Files travel as they did for that caller: through `deps.files`, unless he shares this machine's files.
-    Before the question and after the answer it is held against the state that was shown: ChangedMeanwhile.
+    Before the question and after the answer it is held against the state that was shown: ChangedMeanwhile; and
+    ConsentInvalid where whoever called it has lost his access since.
     """
     consent = waiting(consent_id, deps)
     arguments = json.loads(consent.arguments)

@@ -18,6 +18,8 @@ Way = Literal["asked", "approved", "token"]
 State = Literal["open", "used", "declined", "changed"]
 """`open` until somebody decides or the time is over. `changed`: what was shown is no longer so."""
 Outcome = Literal["done", "failed", "cancelled"]
+Standing = Literal["stands", "gone", "untold"]
+"""Whether whoever asked still has the access that he asked with. `untold`: only his authorization server knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Consent:
     created_at: datetime
     expires_at: datetime
     expired: bool
+    asker: Standing
+    """As of the moment of reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ class Ledger(Protocol):
     def begin(self, subject: Subject, *, before: str, consent: Consent | None, way: str, by: str) -> int:
         """Write the act's row and use up the consent, in one transaction; the number of the row.
 
-        Raises ConsentInvalid where the consent is not open any more, has expired, or is for something else.
+        Raises ConsentInvalid where the consent is not open any more, has expired, is for something else, or where
+        whoever asked has lost the access that he asked with.
         """
         ...
 
@@ -148,6 +153,13 @@ _CHANGED = Text(
     "所展示的内容此后已有变化，同意不再有效；未做任何更改。",
 )
 _EXPIRED = Text("The time to answer is over; nothing was changed.", "已超过答复时限，未做任何更改。")
+_GONE = Text(
+    "{name} asked for this with a token that has been revoked or has expired since; nothing was changed.",
+    "{name} 发起此操作所用的令牌已吊销或过期，未做任何更改。",
+)
+_ASK_ANEW = Text(
+    "Whoever still wants it calls again, with a token that is valid.", "如仍需执行，请用有效的令牌重新调用。"
+)
 _OTHER = Text("This consent was given for another call; nothing was changed.", "这条同意属于另一次调用，未做任何更改。")
 _CLOSED: Final = {"used": _USED, "declined": _DECLINED, "changed": _CHANGED}
 
@@ -162,5 +174,7 @@ def check(found: Consent | None, subject: Subject, version: str) -> None:
         raise ConsentInvalid(_CLOSED[found.state], next_step=_AGAIN)
     if found.expired:
         raise ConsentInvalid(_EXPIRED, next_step=_AGAIN)
+    if found.asker == "gone":
+        raise ConsentInvalid(_GONE.format(name=found.name), next_step=_ASK_ANEW)
     if found.version != version:
         raise ConsentInvalid(_CHANGED, next_step=_AGAIN)

@@ -13,17 +13,20 @@ from itertools import count
 import httpx
 import pytest
 
-from mcp_server.errors import ApprovalNeeded
+from mcp_server.errors import ApprovalNeeded, ConsentInvalid
 from mcp_server.front.http import page
 from mcp_server.front.http.page import _HEADERS, MOST_FORM
 from mcp_server.front.http.page_html import Html, language_of
 from mcp_server.front.http.page_html import html as markup
 from mcp_server.front.http.sessions import SECONDS, Sessions
 from mcp_server.http_settings import OAuthSettings
+from mcp_server.operations.approving import approve
+from mcp_server.operations.asking import Answer, Said
 from mcp_server.operations.calling import call, find
 from mcp_server.operations.consenting import PENDING_SECONDS
+from mcp_server.operations.identity import Identity
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.overseeing import _approved
+from mcp_server.overseeing import _approved, pending_lines
 from tests import small
 from tests.http.http_kit import House, Web
 from tests.operations.desk import Watch, check_chinese
@@ -190,6 +193,75 @@ def test_an_act_that_was_asked_for_on_this_machine_may_name_its_files(house: Hou
         run(call, find(OPERATIONS, "replace_imported_ids"), {"cluster": "page_own", "path": str(path)}, house.app.deps)
     answer = ann.decide(house.app.deps.books().pending()[-1].id, "approve")
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("how", ["revoked", "made anew", "expired"])
+def test_what_was_asked_with_a_token_that_is_over_is_shown_as_such_and_refused(
+    how: str, guarded: Web, house: House, ann: Person
+) -> None:
+    tokens, who = house.app.tokens, f"leaver_{next(NUMBERS)}"
+    clock = tokens._catalog.clock
+    name, consent = parked(guarded.as_(tokens.add(who, "write", ["1"], days=1)))
+    assert "revoked or has expired" not in ann.see().text
+    if how == "expired":
+        expiry = next(t.expires_at for t in tokens.all() if t.name == who)
+        assert expiry
+        tokens._catalog.clock = Watch(expiry)
+    else:
+        tokens.revoke(who)
+    if how == "made anew":
+        tokens.add(who, "write", ["1"])
+    try:
+        listed = "\n".join(pending_lines(house.app))
+        shown = article(ann.see(), consent)
+        shown_zh = article(ann.see(**{"Accept-Language": "zh"}), consent)
+        answer = ann.decide(consent, "approve")
+        with pytest.raises(ConsentInvalid) as caught:
+            house.portal.call(_approved, house.app, consent)
+    finally:
+        tokens._catalog.clock = clock
+    assert f"Can't be approved any more: the token with which {who} asked" in listed
+    assert "Can&#x27;t be approved any more" in shown
+    assert 'value="approve"' not in shown
+    assert f"已无法批准：{who} 发起时所用的令牌已吊销或过期。" in shown_zh
+    assert (answer.status_code, there(guarded, name)) == (409, True)
+    assert f"{who} asked for this with a token that has been revoked" in answer.text
+    assert caught.value.next_step.en
+    assert ann.decide(consent, "decline").status_code == 200
+
+
+def article(shown: httpx.Response, consent: str) -> str:
+    """What the page says of one act."""
+    return next(part for part in shown.text.split("<article>") if f"/{consent}" in part)
+
+
+def test_a_token_revoked_while_the_approver_reads_is_refused_in_the_transaction_of_the_act(
+    guarded: Web, house: House
+) -> None:
+    tokens, who = house.app.tokens, f"leaver_{next(NUMBERS)}"
+    name, consent = parked(guarded.as_(tokens.add(who, "write", ["1"])))
+
+    @dataclass(frozen=True)
+    class Slow(Said):
+        async def __call__(self, _: object) -> Answer:
+            tokens.revoke(who)
+            return Answer.YES
+
+    with pytest.raises(ConsentInvalid):
+        house.portal.call(approve, consent, OPERATIONS, house.app.deps, Slow())
+    assert there(guarded, name)
+
+
+def test_of_an_access_that_only_the_authorization_server_knows_the_approver_is_told(
+    guarded: Web, house: House, ann: Person
+) -> None:
+    name, known = created(guarded), Identity("kim@example.com", "oauth", projects=frozenset({"1"}))
+    with pytest.raises(ApprovalNeeded):
+        house.portal.call(call, find(OPERATIONS, "delete_cluster"), {"cluster": name}, house.app.deps.seen_by(known))
+    consent = house.app.deps.books().pending()[-1].id
+    assert "known only there" in article(ann.see(), consent)
+    assert ann.decide(consent, "approve").status_code == 200
+    assert not there(guarded, name)
 
 
 def test_a_read_only_server_carries_nothing_out(house: House, guarded: Web, approvals: dict[str, str]) -> None:

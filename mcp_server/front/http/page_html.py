@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from mcp_server.operations.approving import Consent
+from mcp_server.operations.approving import Consent, doubt
 from mcp_server.text import Language, Text
 
 STYLE: Final = (
@@ -16,7 +16,7 @@ STYLE: Final = (
     "h1{font-size:1.4rem}article{border:1px solid #bbb;border-radius:6px;padding:.8rem 1rem;margin:1rem 0}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;padding:.6rem;font:inherit;margin:.6rem 0}"
     ".head{color:#444;margin:0;overflow-wrap:anywhere}.said{border-left:4px solid #176f2c;padding:.4rem .8rem;white-space:pre-wrap}"
-    ".wrong{border-color:#b00020}form{display:inline}button{font:inherit;padding:.3rem .9rem;margin-right:.6rem}"
+    ".wrong{border-color:#b00020}.doubt{color:#b00020}form{display:inline}button{font:inherit;padding:.3rem .9rem;margin-right:.6rem}"
     "input{font:inherit;width:100%;box-sizing:border-box;margin:.4rem 0}"
 )
 STYLE_HASH: Final = f"sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}"
@@ -120,18 +120,21 @@ def _act(consent: Consent, language: Language, *, action: str, csrf: str) -> Htm
         at=_local(consent.created_at),
         until=_local(consent.expires_at),
     )
+    known = doubt(consent).say(language)
+    yes = html('<button name="decision" value="approve">{approve}</button>', approve=_APPROVE.say(language))
     return html(
-        '<article><p class="head">{head}</p><pre lang="{lang}">{question}</pre>'
+        '<article><p class="head">{head}</p>{known}<pre lang="{lang}">{question}</pre>'
         '<form method="post" action="{action}/{id}">{csrf}<button name="decision" value="decline">{decline}</button>'
-        '<button name="decision" value="approve">{approve}</button></form></article>',
+        "{yes}</form></article>",
         head=head.say(language),
+        known=html('<p class="head doubt">{known}</p>', known=known) if known else Html(""),
         lang=consent.language,
         question=consent.question,
         action=action,
         id=consent.id,
         csrf=_hidden(csrf),
         decline=_DECLINE.say(language),
-        approve=_APPROVE.say(language),
+        yes=Html("") if consent.asker == "gone" else yes,
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from mcp_server.platforms.ledger_port import Consent, ConsentDraft, Entry, Outcome, State, Subject, check
+from mcp_server.platforms.ledger_port import Consent, ConsentDraft, Entry, Outcome, Standing, State, Subject, check
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.database import Value
 from mcp_server.platforms.local.rows import read_time, write_time
+from mcp_server.platforms.local.tokens import Tokens
 
 LOG_DAYS: Final = 180
 """Days that the log and the consents are kept, unless a setting says otherwise."""
@@ -31,6 +32,7 @@ class LocalLedger:
     def __init__(self, catalog: Catalog, *, log_days: int = LOG_DAYS) -> None:
         self._catalog = catalog
         self._database = catalog.database
+        self._tokens = Tokens(catalog)
         self._kept = timedelta(days=log_days)
         self._acts = 0
 
@@ -130,7 +132,19 @@ class LocalLedger:
             created_at=read_time(row["created_at"]),
             expires_at=expires_at,
             expired=expires_at <= self._catalog.clock(),
+            asker=self._standing(row),
         )
+
+    def _standing(self, row: sqlite3.Row) -> Standing:
+        """Whether the access still stands with which this was asked; what is not known to stand does not."""
+        if row["known"] in ("system", "loopback", "gateway"):
+            return "stands"  # whoever works on this machine, or with a key that its operator keeps in a file
+        if row["known"] == "oauth":
+            return "untold"
+        token = self._tokens.named(row["name"])
+        # A later token of the same name is another one, whoever holds it.
+        asked = token is not None and token.created_at <= read_time(row["created_at"])
+        return "stands" if token and asked and token.scope == "write" and token.reaches(row["project"]) else "gone"
 
     # -- acts ------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,10 @@ class TokenRecord:
     expires_at: datetime | None
     revoked_at: datetime | None
 
+    def reaches(self, project: str) -> bool:
+        """Whether it may be used for this project."""
+        return self.projects is None or project in self.projects
+
 
 class Tokens:
     """The tokens of a workspace. Every look goes to the catalogue, so that revoking works at once everywhere."""
@@ -107,6 +111,11 @@ class Tokens:
     def living(self, token_id: int) -> TokenRecord | None:
         """The token of this number, as long as it lives."""
         row = self._database.row("SELECT * FROM access_token WHERE id = ? AND revoked_at IS NULL", (token_id,))
+        return self._living(_record(row) if row else None)
+
+    def named(self, name: str) -> TokenRecord | None:
+        """The living token of this name."""
+        row = self._database.row("SELECT * FROM access_token WHERE name = ? AND revoked_at IS NULL", (name,))
         return self._living(_record(row) if row else None)
 
     def _living(self, found: TokenRecord | None) -> TokenRecord | None:
