@@ -33,7 +33,7 @@ from mcp_server.operations.call_state import (
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
-from mcp_server.platforms.call_port import CallDraft, CalleeCount, CallEntry, CallTask, Often
+from mcp_server.platforms.call_port import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often
 from mcp_server.platforms.ports import name_of
 from mcp_server.qp.names import display_name_findings
 from mcp_server.qp.problems import shorten
@@ -83,7 +83,7 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     before = await calls.get(project, params.task_open_id)
     reading = read_wanted(_wanted(params), before.settings)
     settings = _complete(reading, impossible(_assumed(params)))
-    often = await calls.often(project, before, settings, on_progress=deps.report)
+    often = await _often(project, before, settings, deps)
     work = await worked_out(settings, before.callees, _assumed(params), calls.now(), often)
     warnings = [] if before.settings == settings else [finding("call_consent", "")]
     told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings, "recall": reading.recall}
@@ -132,6 +132,11 @@ async def _listed(project: str, task_open_id: str, deps: Deps) -> CallEntry | No
         return await deps.calls.entry(project, task_open_id)
     except (VendorRejected, VendorDenied, VendorUnreadable):
         return None
+
+
+async def _often(project: str, whom: CallTask | Callees, settings: CallSettings, deps: Deps) -> Often:
+    """What other tasks add for the callees of this one, as far as the caller may know of them."""
+    return await deps.calls.often(project, whom, settings, projects=deps.within().projects, on_progress=deps.report)
 
 
 def _wanted(params: "UpdateCallTask | CreateCallTask") -> Wanted:
@@ -200,7 +205,7 @@ async def get_call_task(params: GetCallTask, deps: Deps) -> CallTaskState:
         said = deps.say(_STANDS.format(name=_named(seen)))
         return CallTaskState(message=said, next=deps.say(_UNTOLD), task=call_row(seen, calls.now()))
     found = await calls.get(project, params.task_open_id)
-    often = await calls.often(project, found, found.settings, on_progress=deps.report)
+    often = await _often(project, found, found.settings, deps)
     work = await worked_out(found.settings, found.callees, Assumptions(), calls.now(), often)
     return call_state(_STANDS.format(name=_named(found.entry)), call_row(found.entry, work.now), work, deps)
 
@@ -296,7 +301,7 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
     counted = await calls.count(project, callees, on_progress=deps.report)
     warnings = callee_warnings(callees, counted)
     taken = await calls.find_name(project, params.task_name)
-    often = await calls.often(project, taken or callees, settings, on_progress=deps.report)
+    often = await _often(project, taken or callees, settings, deps)
     work = await worked_out(settings, counted.callees, _assumed(params), calls.now(), often)
     told: dict[str, Any] = {"repairs": reading.repairs, "warnings": warnings}
     if taken:

@@ -179,7 +179,16 @@ class CallPlatform(Protocol):
         ...
 
     async def often(
-        self, project_id: str, whom: CallTask | Callees, settings: CallSettings, *, on_progress: OnProgress
+        self,
+        project_id: str,
+        whom: CallTask | Callees,
+        settings: CallSettings,
+        *,
+        projects: frozenset[str] | None,
+        on_progress: OnProgress,
     ) -> Often:
-        """How often callees of this list could be tried, counting all tasks of the workspace, from now on."""
+        """How often callees of this list could be tried from now on, counting the tasks of these projects (None: of all).
+
+        Who may use some projects only must not learn from the count who is on lists of others.
+        """
         ...

@@ -207,6 +207,16 @@ def test_static_tokens_do_not_open_an_oauth_server(web: Web, tokens: dict[str, s
     assert web.as_(tokens["writer"]).asked("tools/list").status_code == 401
 
 
+@pytest.mark.parametrize("scope", ["fenqun:approve fenqun:project:all", f"fenqun:approve {EVERYTHING}"])
+def test_no_token_of_the_authorization_server_opens_the_page_for_people(
+    web: Web, authority: Authority, scope: str
+) -> None:
+    token = authority.token(scope)
+    answer = web.post("/pending", f"token={token}", **{"Content-Type": "application/x-www-form-urlencoded"})
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
+    assert "does not open this page" in answer.text
+
+
 def test_calls_work_after_the_token_was_renewed(web: Web, authority: Authority) -> None:
     first, second = authority.token(), authority.token(exp=int(time.time()) + 600)
     assert first != second

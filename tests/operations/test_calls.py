@@ -13,6 +13,7 @@ import pytest
 from mcp_server.calls.settings import CallSettings
 from mcp_server.calls.wire import update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
+from mcp_server.operations.identity import Identity
 from mcp_server.platforms.call_port import Updated
 from mcp_server.platforms.local.housekeeping import sweep
 from mcp_server.platforms.local.job_store import JobStore
@@ -338,6 +339,31 @@ def test_four_tasks_at_once_are_told(desk: Desk) -> None:
     assert "call_often_at_once" not in codes(create(desk, "c"))
     said = create(desk, "d", ids=NUMBERS[:1])
     assert "call_often_at_once" in codes(said)
+
+
+def test_who_is_held_to_a_project_learns_nothing_of_the_lists_of_others(desk: Desk) -> None:
+    data = desk.catalog.generation("1")
+    other = data.metadata.model_copy(update={"project_id": "7"})
+    desk.catalog.publish_generation(other, data.parts, {"unknown_user_rows": 0})
+    create(desk, "theirs", ring_again_times=5, project_id="7")
+    unbound = desk.app.deps
+    bound = [
+        replace(unbound, who=Identity("kim", "token", projects=frozenset({"1"}))),
+        replace(unbound, project_id="1", pinned=True),
+    ]
+    both = replace(unbound, who=Identity("kim", "token", projects=frozenset({"1", "7"})))
+    told = {"ring_again_times": 5, "dry_run": True}
+    for deps in bound:
+        here = replace(desk, app=replace(desk.app, deps=deps))
+        assert "call_often_a_day" not in codes(create(here, "mine", **told))
+    for deps in (unbound, both):
+        assert "call_often_a_day" in codes(create(replace(desk, app=replace(desk.app, deps=deps)), "mine", **told))
+    create(desk, "mine", ring_again_times=5)
+    changed = {"task_open_id": "mine", "concurrency": 2, "dry_run": True}
+    for deps, known in [*((deps, False) for deps in bound), (unbound, True), (both, True)]:
+        here = replace(desk, app=replace(desk.app, deps=deps))
+        for said in (here("get_call_task", task_open_id="mine"), here("update_call_task", **changed)):
+            assert ("call_often_a_day" in codes(said)) is known
 
 
 def test_a_sweep_leaves_the_lists(desk: Desk) -> None:

@@ -91,13 +91,15 @@ class CallStore:
         found = self._database.rows(f"SELECT * FROM call_task WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", page)
         return CallPage(tuple(_task(row).entry for row in found), counted["n"] if counted else 0)
 
-    def others(self, own: str, settings: CallSettings, now: datetime) -> tuple[tuple[CallTask, str], ...]:
-        """The other tasks of the workspace, in all projects, whose windows meet this one's after `now`; with their lists."""
+    def others(
+        self, own: str, settings: CallSettings, now: datetime, projects: frozenset[str] | None
+    ) -> tuple[tuple[CallTask, str], ...]:
+        """The other tasks of these projects (None: of all) whose windows meet this one's after `now`; with their lists."""
         found = self._database.rows(
             "SELECT * FROM call_task WHERE CAST(id AS TEXT) <> ? AND end_time > ? AND start_time < ? AND callees > 0",
             (own, _written(max(now, settings.start)), _written(settings.end)),
         )
-        return tuple((_task(row), str(row["file"])) for row in found)
+        return tuple((_task(row), str(row["file"])) for row in found if projects is None or row["project"] in projects)
 
     def file_of(self, task: CallTask) -> str:
         """The list of a task, relative to the workspace."""

@@ -148,11 +148,17 @@ class LocalCalls:
     # callees that several tasks share
 
     async def often(
-        self, project_id: str, whom: CallTask | Callees, settings: CallSettings, *, on_progress: OnProgress
+        self,
+        project_id: str,
+        whom: CallTask | Callees,
+        settings: CallSettings,
+        *,
+        projects: frozenset[str] | None,
+        on_progress: OnProgress,
     ) -> Often:
         now = self.now()
         own = whom.task_open_id if isinstance(whom, CallTask) else ""
-        others = self._store.others(own, settings, now)
+        others = self._store.others(own, settings, now, projects)
         timed = [Timed(task.settings, open_time(task.settings, now)) for task, _ in others]
         found = await anyio.to_thread.run_sync(loads, Timed(settings, open_time(settings, now)), timed)
         if found.harmless:

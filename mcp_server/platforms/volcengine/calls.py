@@ -84,7 +84,13 @@ class VolcengineCalls:
         return Updated(request_id=await self._api.update(update_body(task_open_id, settings, recall=recall)))
 
     async def often(
-        self, project_id: str, whom: CallTask | Callees, settings: CallSettings, *, on_progress: OnProgress
+        self,
+        project_id: str,
+        whom: CallTask | Callees,
+        settings: CallSettings,
+        *,
+        projects: frozenset[str] | None,
+        on_progress: OnProgress,
     ) -> Often:
         """Nothing: the service does not tell who is on a list."""
         return Often()
