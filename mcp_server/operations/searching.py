@@ -1,6 +1,7 @@
 """Finding events and properties by words: in their names, display names, remarks and values, in either language."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from mcp_server.qp.metadata import Event, Metadata, Names, Property
@@ -70,15 +71,22 @@ def _scored(item: Event | Property, asked: list[str]) -> Hit:
 
 
 def _in_names(word: str, name: str, names: Names) -> float:
-    best = max(_like(word, n) for n in (name, names.en, names.zh))
-    remark = fold(names.remark_en + " " + names.remark_zh)
-    return max(best, _REMARK if len(fold(word)) > 1 and fold(word) in remark else 0.0)
+    best = max(_like(word, name), _like(word, names.en), _like(word, names.zh))
+    folded = fold(word)
+    if best < _REMARK and len(folded) > 1 and folded in fold(f"{names.remark_en} {names.remark_zh}"):
+        return _REMARK
+    return best
 
 
 def _like(word: str, name: str) -> float:
     """Likeness to a name, or to one of the words in it."""
-    parts = {name, *name.replace("_", " ").split()} if name else ()
-    return max((likeness(word, part) for part in parts), default=0.0)
+    return max((likeness(word, part) for part in _with_words(name)), default=0.0)
+
+
+@lru_cache(maxsize=20_000)
+def _with_words(name: str) -> frozenset[str]:
+    """A name and the words in it; nothing for no name."""
+    return frozenset((name, *name.replace("_", " ").split())) if name else frozenset()
 
 
 def _in_values(word: str, found: Property) -> str:
@@ -86,8 +94,8 @@ def _in_values(word: str, found: Property) -> str:
     folded = fold(word)
     if not folded:  # nothing but signs
         return next((value for value, _ in found.top if word in value), "")
-    values = [(value, fold(value)) for value, _ in found.top]
-    exact = next((value for value, own in values if own == folded), "")
+    exact = found.value_by_spelling.get(folded, "")
     if exact or len(folded) < 2:
         return exact
-    return next((value for value, own in values if len(own) > 1 and (folded in own or own in folded)), "")
+    spellings = found.value_by_spelling.items()
+    return next((value for own, value in spellings if len(own) > 1 and (folded in own or own in folded)), "")

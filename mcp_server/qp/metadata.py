@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
+from mcp_server.qp.suggest import fold
+
 ValueType = Literal["string", "number", "bool", "time", "list", "cluster"]
 """Type of a property. `cluster` is membership of a cluster; a tag has the type of its values."""
 
@@ -73,6 +75,14 @@ class Property(Frozen):
     def values_known(self) -> bool:
         """True where `top` lists every value there is."""
         return bool(self.top) and len(self.top) >= self.distinct
+
+    @cached_property
+    def value_by_spelling(self) -> dict[str, str]:
+        """The most frequent value of each spelling (`suggest.fold`), most frequent first."""
+        spelled: dict[str, str] = {}
+        for value, _ in self.top:
+            spelled.setdefault(fold(value), value)
+        return spelled
 
 
 class Event(Frozen):

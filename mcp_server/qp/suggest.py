@@ -1,10 +1,11 @@
 """The nearest legal word or name for one that was not found."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
 _WORD_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 CLOSE = 0.6
@@ -27,27 +28,45 @@ def fold(word: str) -> str:
     return "".join(c for c in word.casefold() if c.isalnum())
 
 
+class _Spelling(NamedTuple):
+    """How a name is written, in the forms in which names are compared."""
+
+    folded: str
+    sound: str
+    letters: frozenset[tuple[str, int]]
+    """Each letter with how often it has come before, so that shared ones are counted by an intersection."""
+    parts: frozenset[str]
+
+
+@lru_cache(maxsize=20_000)
+def _spelling(name: str) -> _Spelling:
+    """Made once for each name: a search compares every word with every name there is."""
+    folded = fold(name)
+    before: dict[str, count[int]] = {}
+    letters = frozenset((letter, next(before.setdefault(letter, count()))) for letter in folded)
+    parts = frozenset(map(str.casefold, _WORD_PARTS.findall(name)))
+    return _Spelling(folded, folded.translate(_SOUNDS), letters, parts)
+
+
 def likeness(asked: str, candidate: str) -> float:
     """How alike two names are, 0 to 1: same letters in the same order, or the same parts in another order."""
-    a, b = fold(asked), fold(candidate)
+    one, other = _spelling(asked), _spelling(candidate)
+    a, b = one.folded, other.folded
     if not a or not b:
         return 0.0
     if a == b:
         return 1.0
-    if a.translate(_SOUNDS) == b.translate(_SOUNDS):
+    if one.sound == other.sound:
         return _SOUNDS_ALIKE
     # Most pairs have few letters in common: then the order, which is slow to compare, can't lift them to a hit.
-    score = 2 * min(len(a), len(b)) / (len(a) + len(b))
-    if score >= _WORTH_A_LOOK:
-        score = 2 * (_letters(a) & _letters(b)).total() / (len(a) + len(b))
+    score = 2 * len(one.letters & other.letters) / (len(a) + len(b))
     if score >= _WORTH_A_LOOK:
         score = SequenceMatcher(None, a, b, autojunk=False).ratio()
-    if len(min(a, b, key=len)) >= 2 and (a in b or b in a):
-        score = max(score, 0.7 + 0.2 * min(len(a), len(b)) / max(len(a), len(b)))
-    parts_a, parts_b = _parts(asked), _parts(candidate)
-    if parts_a and parts_b:
-        score = max(score, 0.95 * len(parts_a & parts_b) / len(parts_a | parts_b))
-    return score
+    short, long = (a, b) if len(a) < len(b) else (b, a)
+    if len(short) >= 2 and short in long:
+        score = max(score, 0.7 + 0.2 * len(short) / len(long))
+    shared = len(one.parts & other.parts)
+    return max(score, 0.95 * shared / len(one.parts | other.parts)) if shared else score
 
 
 def one_sign_apart(asked: str, candidate: str) -> bool:
@@ -59,16 +78,6 @@ def one_sign_apart(asked: str, candidate: str) -> bool:
     if len(a) != len(b) or not 2 <= len(a) <= 4 or not (_CHINESE.fullmatch(a) and _CHINESE.fullmatch(b)):
         return False
     return sum(x != y for x, y in zip(a, b, strict=True)) == 1
-
-
-@lru_cache(maxsize=10_000)
-def _letters(folded: str) -> Counter[str]:
-    return Counter(folded)
-
-
-@lru_cache(maxsize=10_000)
-def _parts(name: str) -> frozenset[str]:
-    return frozenset(map(str.casefold, _WORD_PARTS.findall(name)))
 
 
 def nearest(asked: str, candidates: Iterable[str], *, least: float = CLOSE) -> str:
