@@ -6,8 +6,9 @@ line prints the same.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from pydantic import BaseModel
 
@@ -15,6 +16,8 @@ from mcp_server.errors import FenqunError
 from mcp_server.operations.acting import CARRIER
 from mcp_server.operations.operation import Result
 from mcp_server.text import Language, Text
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 Data = dict[str, Any]
 Scalar = str | int | float | bool | None
@@ -67,7 +70,11 @@ def _filled(*, path: str, code: str, message: str, **optional: str) -> dict[str,
 def _sendable(value: Any) -> Any:
     """The same data without lone surrogates, which have no UTF-8 form."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return (
+            value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            if _LONE_SURROGATE.search(value)
+            else value
+        )
     if isinstance(value, dict):
         return {_sendable(key): _sendable(part) for key, part in value.items()}
     return [_sendable(part) for part in value] if isinstance(value, list) else value

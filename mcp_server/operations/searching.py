@@ -71,22 +71,17 @@ def _scored(item: Event | Property, asked: list[str]) -> Hit:
 
 
 def _in_names(word: str, name: str, names: Names) -> float:
-    best = max(_like(word, name), _like(word, names.en), _like(word, names.zh))
+    best = max(likeness(word, known) for known in _spellings(name, names.en, names.zh))
     folded = fold(word)
     if best < _REMARK and len(folded) > 1 and folded in fold(f"{names.remark_en} {names.remark_zh}"):
         return _REMARK
     return best
 
 
-def _like(word: str, name: str) -> float:
-    """Likeness to a name, or to one of the words in it."""
-    return max((likeness(word, part) for part in _with_words(name)), default=0.0)
-
-
 @lru_cache(maxsize=20_000)
-def _with_words(name: str) -> frozenset[str]:
-    """A name and the words in it; nothing for no name."""
-    return frozenset((name, *name.replace("_", " ").split())) if name else frozenset()
+def _spellings(*names: str) -> frozenset[str]:
+    """The names of one thing, and the words in them."""
+    return frozenset(spelling for name in names if name for spelling in (name, *name.replace("_", " ").split()))
 
 
 def _in_values(word: str, found: Property) -> str:

@@ -122,7 +122,7 @@ def test_after_a_kill_the_next_refresh_starts_anew(tmp_path: Path) -> None:
 
 
 def test_a_kill_at_any_statement_of_publishing_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
-    points = 11
+    points = 16
     catalog, clusters = project(tmp_path, points)
     store = JobStore(catalog)
     for cluster in clusters:

@@ -125,7 +125,10 @@ class Catalog:
 
     def generation(self, project_id: str) -> GenerationRecord:
         """The current data of a project; its metadata carries the `today` of this moment."""
-        project = self.project(project_id)
+        return self.generation_of(self.project(project_id))
+
+    def generation_of(self, project: ProjectRecord) -> GenerationRecord:
+        """The data of a project as its record names it."""
         key = (project.id, project.generation)
         found = self._generations.get(key)
         if found is None:

@@ -263,5 +263,29 @@ ALTER TABLE access_token_wider RENAME TO access_token;
 CREATE UNIQUE INDEX access_token_name ON access_token(name) WHERE revoked_at IS NULL;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG, _APPROVERS)
+_CHANGES = """
+-- changes: counts what happens to the project's clusters and their versions; whoever keeps what he read of them looks here.
+ALTER TABLE project ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
+
+CREATE TRIGGER cluster_inserted AFTER INSERT ON cluster BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = NEW.project;
+END;
+CREATE TRIGGER cluster_updated AFTER UPDATE ON cluster BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = NEW.project;
+END;
+CREATE TRIGGER cluster_removed AFTER DELETE ON cluster BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = OLD.project;
+END;
+CREATE TRIGGER version_inserted AFTER INSERT ON version BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = (SELECT project FROM cluster WHERE id = NEW.cluster);
+END;
+CREATE TRIGGER version_updated AFTER UPDATE ON version BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = (SELECT project FROM cluster WHERE id = NEW.cluster);
+END;
+CREATE TRIGGER version_removed AFTER DELETE ON version BEGIN
+    UPDATE project SET changes = changes + 1 WHERE id = (SELECT project FROM cluster WHERE id = OLD.cluster);
+END;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG, _APPROVERS, _CHANGES)
 """STEPS[n] leads from schema version n to n + 1."""

@@ -60,8 +60,9 @@ class KnownClusters:
 
     def metadata(self, project_id: str) -> Metadata:
         """The project's metadata with its clusters and tags."""
-        generation = self._catalog.generation(project_id)
-        state = (generation.number, generation.metadata.today, *self._state(project_id))
+        project = self._catalog.project(project_id)
+        generation = self._catalog.generation_of(project)
+        state = (generation.number, generation.metadata.today, project.changes)
         seen = self._seen.get(project_id)
         if seen is None or seen[0] != state:
             seen = (state, generation.metadata.with_clusters(self._properties(project_id, generation)))
@@ -128,15 +129,6 @@ class KnownClusters:
     def _clusters(self, project_id: str) -> tuple[ClusterRecord, ...]:
         found = self._catalog.database.rows(f"{rows.CLUSTER} AND c.project = ? ORDER BY c.id", (project_id,))
         return tuple(map(rows.cluster, found))
-
-    def _state(self, project_id: str) -> tuple[object, ...]:
-        """Something that differs whenever a cluster of the project, or its current version, has changed."""
-        found = self._catalog.database.row(
-            "SELECT count(*), max(c.id), max(c.updated_at), max(v.computed_at), sum(c.version) FROM cluster c"
-            " LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.project = ? AND c.deleted_at IS NULL",
-            (project_id,),
-        )
-        return tuple(found) if found else ()
 
     def _kept_days(self, project_id: str) -> dict[int, tuple[str, ...]]:
         """The local days of which versions are kept that can be read like the current one, by cluster, oldest first."""

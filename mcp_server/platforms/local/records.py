@@ -22,6 +22,8 @@ class ProjectRecord:
     as_of: date | None
     generation: int
     """Number of the current generation."""
+    changes: int
+    """Grows with whatever happens to its clusters and their versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def quoted(text: str) -> Text:
 
 def project(row: sqlite3.Row) -> ProjectRecord:
     as_of = date.fromisoformat(row["as_of"]) if row["as_of"] else None
-    return ProjectRecord(row["id"], row["zone"], as_of, row["generation"])
+    return ProjectRecord(row["id"], row["zone"], as_of, row["generation"], row["changes"])
 
 
 def generation(row: sqlite3.Row) -> GenerationRecord:
