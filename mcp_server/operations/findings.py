@@ -8,11 +8,13 @@ from pydantic import Field
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.kinds import CLUSTERS, Kind
 from mcp_server.operations.operation import Deps, Result
+from mcp_server.platforms.ports import Cluster
 from mcp_server.qp.check import Path
 from mcp_server.qp.either import read_any
 from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
-from mcp_server.text import Text
+from mcp_server.qp.problems import finding
+from mcp_server.text import NOTHING, Text, listed
 
 
 class ProblemRow(Result.Row):
@@ -61,6 +63,12 @@ def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
 
 def _more(count: int, deps: Deps) -> str:
     return deps.say(_MORE.format(n=count - MOST_ROWS))
+
+
+async def users_of(found: Cluster, path: str, deps: Deps, hint: Text = NOTHING) -> list[Problem]:
+    """A warning where other clusters and tags rest on what is about to change; `hint` says what that may mean for them."""
+    names = await deps.segments.used_by(found)
+    return [finding("used_by_others", path, names=listed(names), hint=hint)] if names else []
 
 
 async def read_definition(

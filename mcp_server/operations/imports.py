@@ -1,6 +1,7 @@
 """Clusters and tags of uploaded ids (qp.md section 7)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -8,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted, sentence
-from mcp_server.operations.findings import ProblemRow, problem_rows
+from mcp_server.operations.findings import ProblemRow, problem_rows, users_of
 from mcp_server.operations.handing import given_file
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
@@ -150,7 +151,9 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
         "" if params.remarks.strip() == CLEAR else params.remarks or None,
     )
     deps.still(found.stamp)
+    resting = await users_of(found, "/ids" if params.ids else "/path", deps)
     done = await deps.segments.replace_ids(found, changes, dry_run=params.dry_run, on_progress=deps.report)
+    done = replace(done, warnings=(*done.warnings, *resting))
     said = _WOULD_REPLACE if params.dry_run else _REPLACED
     answer = _answer(done, said, kind_of(found).noun, deps, dry_run=params.dry_run)
     return answer.resting_on(found.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())

@@ -8,7 +8,7 @@ from typing import Any
 from mcp_server.errors import InvalidArguments, NameTaken, Problem, QueryFailed
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
-from mcp_server.operations.findings import problem_rows, read_definition, repair_rows
+from mcp_server.operations.findings import problem_rows, read_definition, repair_rows, users_of
 from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be, not_uploaded, type_findings
 from mcp_server.operations.operation import Deps
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
@@ -19,7 +19,7 @@ from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
-from mcp_server.text import NOTHING, Text, clauses, listed
+from mcp_server.text import NOTHING, Text, clauses
 
 logger = logging.getLogger(__name__)
 
@@ -211,13 +211,11 @@ async def _users(found: Cluster, new: Definition, metadata: Metadata, deps: Deps
     """A warning where others rest on what gets another meaning, the more so where its values get another type."""
     if hash_any(new, metadata) == hash_any(found.definition, metadata):
         return []
-    names = await deps.segments.used_by(found)
     types = [value_type_any(one, metadata) for one in (found.definition, new)]
     hint = NOTHING
     if types[0] and types[1] and types[0][0] != types[1][0]:
         hint = _OTHER_VALUES.format(old=TYPE_NAMES[types[0][0]], new=TYPE_NAMES[types[1][0]])
-    path = f"/{kind_of(found).root}"
-    return [finding("used_by_others", path, names=listed(names), hint=hint)] if names else []
+    return await users_of(found, f"/{kind_of(found).root}", deps, hint)
 
 
 def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:

@@ -134,7 +134,14 @@ def test_a_cluster_serves_as_a_condition_and_follows_a_replacement(ids: Desk) ->
     ids("import_ids", **sent("ann", "bob", cluster_name="vip"))
     wanted = {"filts": [{"tableType": "cluster", "columnName": "vip", "comparator": "notBelongToCluster", "ftv": []}]}
     assert ids.create("others", wanted).users_num == 2
+    ids("import_ids", **sent("bob", cluster_name="unused"))
+    assert codes(ids("replace_imported_ids", cluster="unused", ids=["cat"], dry_run=True)) == []
+    tried = ids("replace_imported_ids", cluster="vip", ids=["cat"], dry_run=True)
     done = ids("replace_imported_ids", cluster="vip", ids=["cat"])
+    for said in (tried, done):
+        (warning,) = said.warnings
+        assert (warning.path, warning.code) == ("/ids", "used_by_others")
+        assert warning.message == "Others rest on it and change with it: others."
     assert done.changes == ("another list of ids (2 row(s) before, 1 now)",)
     assert not ids.row("others").fresh
     assert ids("refresh_cluster", cluster="others").cluster.users_num == 3

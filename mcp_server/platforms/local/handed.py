@@ -136,21 +136,19 @@ class HandedFiles:
 
     def offered(self, name: str, may_use: Callable[[str], bool]) -> Path:
         """The file of this name. NotFound, also where its project may not be used."""
-        path = self._found(name.partition(".")[0], "out", may_use)
-        if path is None:
-            raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
-        return path
+        return _there(self._offered(name, may_use))
 
     def exported(self, name: str, who: "Reach") -> Path:
         """The file that was offered under this name, or the export called so of a project that may be used; for who may
         use every project, any file of the exports folder."""
-        path = self._found(name.partition(".")[0], "out", who.may_use)
-        if path is None:
-            path = next((p for p in self._workspace.exports.iterdir() if p.name == name and p.is_file()), None)
-            path = path if path and (who.projects is None or self._belongs(path, who)) else None
-        if path is None:
-            raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
-        return path
+        return _there(self._offered(name, who.may_use) or self._called(name, who))
+
+    def _offered(self, name: str, may_use: Callable[[str], bool]) -> Path | None:
+        return self._found(name.partition(".")[0], "out", may_use)
+
+    def _called(self, name: str, who: "Reach") -> Path | None:
+        path = next((p for p in self._workspace.exports.iterdir() if p.name == name and p.is_file()), None)
+        return path if path and (who.projects is None or self._belongs(path, who)) else None
 
     def _belongs(self, path: Path, who: "Reach") -> bool:
         row = self._database.row(
@@ -175,3 +173,9 @@ class HandedFiles:
             return None
         path = self._workspace.absolute(row["file"])
         return path if path.is_file() else None
+
+
+def _there(path: Path | None) -> Path:
+    if path is None:
+        raise NotFound(_NO_EXPORT, next_step=_EXPORT_AGAIN)
+    return path
