@@ -22,6 +22,7 @@ from mcp_server.operations.params import (
 from mcp_server.operations.tag_values import ValueRow, brief, spread_sentence, unreached, value_rows
 from mcp_server.platforms.ports import Preview, Step
 from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
+from mcp_server.qp.check import finders
 from mcp_server.qp.definition import Definition as AnyDefinition
 from mcp_server.qp.either import assumptions_any, explain_any, rows_any
 from mcp_server.qp.explain import Explanation
@@ -78,7 +79,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
-            next=deps.say(_MEND),
+            next=deps.say(_MEND.format(finders=finders(reading.problems))),
             valid=False,
             problems=problem_rows(reading.problems, deps),
             warnings=problem_rows(reading.warnings, deps),
@@ -114,8 +115,8 @@ def _with_body(reading: AnyReading, body: Opened, deps: Deps, project: str) -> A
 
 _PROBLEMS = Text("The definition has {n} problem(s).", "定义有 {n} 处问题。")
 _MEND = Text(
-    "Mend every problem (a suggestion replaces what stands at its path) and call validate_definition again; describe_data finds names.",
-    "请逐条修正（suggestion 可直接替换 path 处的内容）后重新调用 validate_definition；名称可用 describe_data 查找。",
+    "Mend every problem (a suggestion replaces what stands at its path) and call validate_definition again; {finders}.",
+    "请逐条修正（suggestion 可直接替换 path 处的内容）后重新调用 validate_definition；{finders}。",
 )
 _SHOW = Text(
     "Show the user the explanation; then preview_definition for its size.",

@@ -29,11 +29,23 @@ from mcp_server.qp.sizes import oversized
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
 from mcp_server.qp.wrapped import elsewhere, has_any
-from mcp_server.text import Text
+from mcp_server.text import Text, clauses
 
 Path = tuple[str | int, ...]
+_MEND = Text("Mend every problem and call again; {finders}.", "请逐条修正后重新调用；{finders}。")
+_FINDS_DATA = Text("describe_data finds names", "名称可用 describe_data 查找")
+_FINDS_CLUSTERS = Text("list_clusters finds clusters and tags", "分群和标签可用 list_clusters 查找")
+_OF_CLUSTERS = frozenset({"cluster_unknown", "sql_cluster_unknown"})
 RegexFault = Callable[[str], str]
 """Why a pattern is not valid RE2; "" where it is. Only an engine knows."""
+
+
+def finders(problems: Sequence[Problem]) -> Text:
+    """The tools by which whoever wrote a definition finds what it should name: those of clusters for clusters."""
+    of_clusters = [p.code in _OF_CLUSTERS for p in problems]
+    if not any(of_clusters):
+        return _FINDS_DATA
+    return _FINDS_CLUSTERS if all(of_clusters) else clauses([_FINDS_DATA, _FINDS_CLUSTERS])
 
 
 class Wired(Protocol):
@@ -79,10 +91,7 @@ class _Read(Generic[W]):
                 Text(
                     "The definition has {n} problem(s); nothing was changed.", "定义有 {n} 处问题；未做任何更改。"
                 ).format(n=len(self.problems)),
-                next_step=Text(
-                    "Mend every problem and call again; describe_data finds names.",
-                    "请逐条修正后重新调用；名称可用 describe_data 查找。",
-                ),
+                next_step=_MEND.format(finders=finders(self.problems)),
                 problems=self.problems,
                 repairs=self.repairs,
             )

@@ -213,7 +213,9 @@ CODES: Mapping[str, Code] = {
         "No column {got} exists here. Columns such as #user_id stand in double quotes.",
         "此处没有列 {got}。#user_id 这类列名要放在双引号里。"),
     "sql_failed": _problem("The engine cannot run this SQL: {detail}", "引擎无法执行该 SQL：{detail}"),
-    "sql_cluster_unknown": _problem("There is no cluster or tag {got} that could be read.", "没有可读取的分群或标签 {got}。"),
+    "sql_cluster_unknown": _problem(
+        "There is no cluster or tag {got} that could be read. Use list_clusters to find them.",
+        "没有可读取的分群或标签 {got}。可用 list_clusters 查找。"),
     # crowd analysis tasks
     "crowd_time_invalid": _problem(
         "Not a time. Write yyyy-MM-dd HH:mm:ss, in Beijing time.", "不是合法的时间。请写成 yyyy-MM-dd HH:mm:ss（北京时间）。"),

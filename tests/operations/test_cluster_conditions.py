@@ -74,6 +74,20 @@ def test_a_wrong_cluster_condition_is_named(buyers: Desk, part: dict[str, Any], 
     assert (code, suggestion) in [(p.code, p.suggestion) for p in problems]
 
 
+def test_the_next_step_names_the_tool_that_finds_what_is_not_there(buyers: Desk) -> None:
+    no_cluster, no_event = {"filts": [member("byers")]}, {"events": [times("less", 1, "bye")]}
+    expected = {
+        "; list_clusters finds clusters and tags.": no_cluster,
+        "; describe_data finds names.": no_event,
+        "; describe_data finds names; list_clusters finds clusters and tags.": {**no_cluster, **no_event},
+        "；分群和标签可用 list_clusters 查找。": no_cluster,
+    }
+    for words, qp in expected.items():
+        desk, again = buyers.speaking("en" if words.isascii() else "zh"), " again" if words.isascii() else ""
+        assert desk("validate_definition", qp=qp).next.endswith(f"validate_definition{again}{words}")
+        assert desk.refused("preview_definition", qp=qp).next_step.say(desk.language).endswith(again.strip() + words)
+
+
 def test_inside_an_event_there_are_no_clusters(buyers: Desk) -> None:
     problems = buyers("validate_definition", qp={"events": [times("greater", "0", filts=[member("buyers")])]}).problems
     assert [p.code for p in problems] == ["cluster_in_event"]
