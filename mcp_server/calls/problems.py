@@ -24,6 +24,10 @@ CALL_CODES: Mapping[str, Code] = {
     "call_time_invalid": _problem(
         "A time is yyyy-MM-dd HH:mm:ss in Beijing time, or with an offset such as +08:00.",
         "时间应写成 yyyy-MM-dd HH:mm:ss（北京时间），或带偏移，如 +08:00。"),
+    "call_time_no_clock": _problem(
+        '"{got}" is a date without a time of day, which the platform does not take: for the {end} of that day in Beijing write '
+        '"{suggestion}", or the time that is meant.',
+        "“{got}”只有日期，没有时刻，平台不接受：如指当天{end}（北京时间），请写“{suggestion}”，或写明具体时刻。"),
     "call_end_not_after_start": _problem("The end must be after the start, {expected}.", "结束时间必须晚于开始时间 {expected}。"),
     "call_concurrency": _problem("Concurrency is at least 1 and at most {most}.", "并发数至少为 1，至多为 {most}。"),
     "call_redial_times": _problem("A callee is redialled 0 to 5 times.", "重呼次数为 0 至 5 次。"),

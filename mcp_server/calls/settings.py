@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from mcp_server.calls.problems import finding
 from mcp_server.calls.times import Findings, read_week
@@ -24,6 +24,8 @@ USUAL_INTERVAL = 5
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?\s?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
 )
+_DAY_BEGINS, _DAY_ENDS = "00:00:00", "23:59:59"
+_FIRST, _LAST = Text("beginning", "零点"), Text("end", "结束时")
 _CONVERTED = Text("converted to Beijing time", "已换算为北京时间")
 _COMPLETED = Text("written as yyyy-MM-dd HH:mm:ss", "改写为 yyyy-MM-dd HH:mm:ss")
 
@@ -122,8 +124,8 @@ def _window(
 ) -> tuple[datetime | None, datetime | None]:
     """Start and end; None where one is missing or cannot be read."""
     needed = before is None and not blind
-    start = _moment(wanted.start_time, "/start_time", "00:00:00", found, needed=needed)
-    end = _moment(wanted.end_time, "/end_time", "23:59:59", found, needed=needed)
+    start = _moment(wanted.start_time, "/start_time", _DAY_BEGINS, found, needed=needed)
+    end = _moment(wanted.end_time, "/end_time", _DAY_ENDS, found, needed=needed)
     if before:
         start = start if wanted.start_time else before.start
         end = end if wanted.end_time else before.end
@@ -140,6 +142,9 @@ def _moment(text: str, path: str, clock: str, found: Findings, *, needed: bool) 
         return None
     match = _TIME.fullmatch(text.strip())
     day, minutes, seconds, _, offset = match.groups() if match else ("",) * 5
+    if day and not minutes:
+        found.problems.append(_day_alone(text, day, path, clock))
+        return None
     try:
         moment = datetime.fromisoformat(f"{day} {minutes}{seconds or ':00'}") if minutes else None
         if moment and offset:
@@ -148,11 +153,20 @@ def _moment(text: str, path: str, clock: str, found: Findings, *, needed: bool) 
     except (ValueError, OverflowError):
         moment = None
     if moment is None:
-        close = f"{day} {clock}" if day and not minutes else ""
-        found.problems.append(finding("call_time_invalid", path, got=text, suggestion=close))
+        found.problems.append(finding("call_time_invalid", path, got=text))
     elif str(moment) != text:
         found.repairs.append(Repair(path, text, str(moment), _CONVERTED if offset else _COMPLETED))
     return moment
+
+
+def _day_alone(text: str, day: str, path: str, clock: str) -> Problem:
+    """The vendor's page has full times only, and a call too early or too late reaches people: so nothing is filled in."""
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return finding("call_time_invalid", path, got=text)
+    end = _LAST if clock == _DAY_ENDS else _FIRST
+    return finding("call_time_no_clock", path, got=text, suggestion=f"{day} {clock}", end=end)
 
 
 def _zone(offset: str) -> timezone:

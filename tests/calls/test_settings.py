@@ -78,8 +78,8 @@ def test_a_time_becomes_beijing_time_and_that_is_said(said: str, meant: str) -> 
 @pytest.mark.parametrize(
     ("said", "suggestion"),
     [
-        ("2026-11-23", "2026-11-23 00:00:00"),
         ("tomorrow", ""),
+        ("2026-02-30", ""),
         ("2026-02-30 10:00:00", ""),
         ("2026-11-23 10:00:00+25:00", ""),
         ("0001-01-01 00:00:00+14:00", ""),
@@ -88,6 +88,21 @@ def test_a_time_becomes_beijing_time_and_that_is_said(said: str, meant: str) -> 
 def test_what_is_no_time_is_a_problem(said: str, suggestion: str) -> None:
     reading = read_wanted(Wanted(start_time=said), BEFORE)
     assert codes(reading) == [("/start_time", "call_time_invalid", suggestion)]
+
+
+def test_a_date_alone_is_refused_and_told_how_it_is_written() -> None:
+    reading = read_wanted(Wanted(start_time="2026-11-23", end_time=" 2026-11-24"), BEFORE)
+    assert reading.settings is None
+    assert reading.repairs == ()
+    assert codes(reading) == [
+        ("/start_time", "call_time_no_clock", "2026-11-23 00:00:00"),
+        ("/end_time", "call_time_no_clock", "2026-11-24 23:59:59"),
+    ]
+    start, end = (problem.message for problem in reading.problems)
+    assert start.en.startswith('"2026-11-23" is a date without a time of day')
+    assert 'for the beginning of that day in Beijing write "2026-11-23 00:00:00"' in start.en
+    assert 'for the end of that day in Beijing write "2026-11-24 23:59:59"' in end.en
+    assert "如指当天结束时（北京时间），请写“2026-11-24 23:59:59”" in end.zh
 
 
 def test_one_fault_is_one_problem() -> None:
