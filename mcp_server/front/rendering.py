@@ -6,7 +6,6 @@ line prints the same.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
@@ -17,11 +16,10 @@ from mcp_server.operations.acting import CARRIER
 from mcp_server.operations.operation import Result
 from mcp_server.text import Language, Text
 
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
 Data = dict[str, Any]
 Scalar = str | int | float | bool | None
 
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NEXT = Text("Next: ", "下一步：")
 MOST_PROBLEMS = 50
 """Problems and repairs that one error lists; clients cut long errors. The number of the others is said."""
@@ -36,7 +34,7 @@ _WIDE_ITEM = 40
 
 def structured(result: BaseModel) -> Data:
     """The data of a result: required fields always, optional ones where they say something."""
-    data: Data = _sendable(result.model_dump(mode="json", exclude_defaults=True))
+    data = _sendable(result.model_dump(mode="json", exclude_defaults=True))
     token = result.consent_token if isinstance(result, Result) else ""
     return data | {CARRIER: token} if token else data
 
@@ -59,25 +57,24 @@ def structured_error(error: FenqunError, language: Language) -> Data:
         "more_repairs": max(0, len(error.repairs) - MOST_PROBLEMS),
         "next": error.next_step.say(language),
     }
-    sendable: Data = _sendable(data | {key: value for key, value in optional.items() if value})
-    return sendable
+    return _sendable(data | {key: value for key, value in optional.items() if value})
 
 
 def _filled(*, path: str, code: str, message: str, **optional: str) -> dict[str, str]:
     return {"path": path, "code": code, "message": message} | {key: value for key, value in optional.items() if value}
 
 
-def _sendable(value: Any) -> Any:
+def _sendable(data: Data) -> Data:
     """The same data without lone surrogates, which have no UTF-8 form."""
+    return _without_surrogates(data) if "\\ud" in repr(data) else data  # repr escapes them, and most data has none
+
+
+def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
-        return (
-            value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            if _LONE_SURROGATE.search(value)
-            else value
-        )
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_sendable(key): _sendable(part) for key, part in value.items()}
-    return [_sendable(part) for part in value] if isinstance(value, list) else value
+        return {_without_surrogates(key): _without_surrogates(part) for key, part in value.items()}
+    return [_without_surrogates(part) for part in value] if isinstance(value, list) else value
 
 
 # --- text of a result ---
@@ -155,7 +152,7 @@ def _said(value: Scalar) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def _indented(words: str) -> str:

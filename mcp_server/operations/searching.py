@@ -58,7 +58,7 @@ def _scored(item: Event | Property, asked: list[str]) -> Hit:
     values: list[str] = []
     scores = []
     for word in asked:
-        score = max(_in_names(word, item.name, item.names), 0.0)
+        score = _in_names(word, item.name, item.names)
         if isinstance(item, Property):
             hit = _in_values(word, item)
             values += [hit] if hit else []

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 _WORD_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 CLOSE = 0.6
-"""Likeness from which a name is worth suggesting; below it a suggestion would be a guess."""
-_WORTH_A_LOOK = 0.5
-"""Share of common letters from which their order is compared; likeness below it is only an upper bound."""
+"""Likeness from which a name is worth suggesting; below it a suggestion would be a guess.
+
+Nobody asks for less, so a likeness below it is only an upper bound: the order of letters is not compared.
+"""
 _SOUNDS_ALIKE = 0.95
 _GROUPS = (
     "录陆", "账帐", "充冲", "费废", "订定", "份分", "像象相", "作做", "座坐", "市事式是", "付副", "再在", "记纪", "刻克", "戴带",
@@ -60,7 +61,7 @@ def likeness(asked: str, candidate: str) -> float:
         return _SOUNDS_ALIKE
     # Most pairs have few letters in common: then the order, which is slow to compare, can't lift them to a hit.
     score = 2 * len(one.letters & other.letters) / (len(a) + len(b))
-    if score >= _WORTH_A_LOOK:
+    if score >= CLOSE:
         score = SequenceMatcher(None, a, b, autojunk=False).ratio()
     short, long = (a, b) if len(a) < len(b) else (b, a)
     if len(short) >= 2 and short in long:
