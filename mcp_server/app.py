@@ -4,7 +4,7 @@ Heavy libraries are imported when they are first used: `build` opens the workspa
 takes milliseconds; the engine starts with the first query, the protocol with `serve`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from mcp_server.platforms.ledger_port import Ledger
 from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
+from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from mcp_server.front.http.access import Caller, Verify
@@ -138,6 +139,7 @@ def build(settings: Settings) -> App:
         language=settings.language,
         project_id=settings.project_id,
         pinned=settings.pin_project,
+        lacks=_lacks,
         disconnect=remote.close,
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
@@ -154,6 +156,12 @@ def build(settings: Settings) -> App:
         local.catalog_answers,
         local.close,
     )
+
+
+def _lacks(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[tuple[str, ...], Text]]:
+    from mcp_server.platforms.fields import not_told  # only where something is remote
+
+    return not_told(platform, tool, result)
 
 
 def _static(tokens: "Tokens") -> "Verify":

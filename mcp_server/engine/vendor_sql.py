@@ -72,11 +72,12 @@ def sample(users: str, project_id: str, columns: Sequence[str], limit: int, *, t
 
 
 def members(project_id: str, cluster: str, columns: Sequence[str], *, tag: bool) -> str:
-    """The members of a cluster: their id, of a tag the value, then columns of the user table."""
+    """The members of a cluster by id: their id, of a tag the value, then columns of the user table."""
     shown = [f"r.{_USER_ID}", *(["r.tag_value"] if tag else []), *(f"u.{_name(column)}" for column in columns)]
     return (
         f"SELECT {', '.join(shown)}\nFROM user_result_cluster_{_number(project_id)} AS r\n"
         f"LEFT JOIN {user_table(project_id)} AS u ON u.{_USER_ID} = r.{_USER_ID}\nWHERE r.cluster_name = {_text(cluster)}"
+        f"\nORDER BY r.{_USER_ID}"
     )
 
 

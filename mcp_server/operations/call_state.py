@@ -19,7 +19,7 @@ from mcp_server.calls.week import WEEKDAYS, in_words, written
 from mcp_server.calls.wire import update_body
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
-from mcp_server.operations.operation import Deps, Result
+from mcp_server.operations.operation import Deps, PartlyTold, Result
 from mcp_server.platforms.call_port import CallEntry, Often
 from mcp_server.text import NOTHING, Text
 
@@ -55,7 +55,7 @@ class DayRow(Result.Row):
     planned: int = Field(description="Attempts of this list")
 
 
-class CallTaskState(Result):
+class CallTaskState(PartlyTold):
     """Answer of everything that ends with one call task."""
 
     task: CallTaskRow | None = None

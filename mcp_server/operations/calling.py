@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from mcp_server.errors import FenqunError, InternalError, NoProject, NotAllowed, ReadOnlyMode, UnknownTool
 from mcp_server.operations.acting import carry_out, taken_token, tokened
 from mcp_server.operations.asking import Suspended
-from mcp_server.operations.operation import Deps, Operation, Params, Result
+from mcp_server.operations.operation import Deps, Operation, Params, PartlyTold, Result
 from mcp_server.operations.reading import read_arguments, shown
 from mcp_server.qp.suggest import nearest
 from mcp_server.text import NOTHING, Text, listed
@@ -71,6 +71,9 @@ def _placed(result: R, operation: Operation[P, R], params: P, deps: Deps) -> R:
     where = f"{platform.name} {platform.account}".strip()
     if operation.system == "segments":
         where += f", project {deps.project(getattr(params, 'project_id', ''))}"
+    if isinstance(result, PartlyTold):
+        lacking = deps.lacks(platform.name, operation.name, result.model_dump(exclude_defaults=True))
+        result = result.without((fields, deps.say(why)) for fields, why in lacking)
     return result.at(where)
 
 

@@ -30,7 +30,7 @@ from mcp_server.operations.call_state import (
     changes_unseen,
     worked_out,
 )
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, operation
 from mcp_server.operations.params import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.call_port import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often
@@ -219,7 +219,7 @@ class ListCallTasks(Params):
     project_id: ProjectId = ""
 
 
-class CallTaskList(Result):
+class CallTaskList(PartlyTold):
     """Answer of list_call_tasks."""
 
     tasks: tuple[CallTaskRow, ...] = ()

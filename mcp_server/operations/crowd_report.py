@@ -8,7 +8,7 @@ from mcp_server.effect import Effect
 from mcp_server.operations.cluster_state import counted, sentence
 from mcp_server.operations.crowd_state import OK, STATES, CrowdTaskRow, RawAnswer, about, said_drift, task_row
 from mcp_server.operations.definitions import share
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
 from mcp_server.operations.params import ProjectId
 from mcp_server.platforms.crowd_port import CrowdAnalysis, CrowdTask, Raw, Share
 from mcp_server.text import NOTHING, Text, same
@@ -43,7 +43,7 @@ class ActivityRow(Result.Row):
     active_users: int
 
 
-class CrowdReport(Result):
+class CrowdReport(PartlyTold):
     """Answer of get_crowd_analysis."""
 
     result: CrowdTaskRow
@@ -63,7 +63,7 @@ class CrowdReport(Result):
     raw: RawAnswer = None
 
 
-@operation(title=Text("Show a crowd analysis", "查看人群分析"), effect=Effect.READ)
+@operation(title=Text("Show a crowd analysis", "查看人群分析"), system="crowds", effect=Effect.READ)
 async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdReport:
     """Show a task's crowd: profile against all users, activity by day or week, change since it was loaded."""
     task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)

@@ -10,7 +10,7 @@ from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, Problem, Repair
 from mcp_server.operations.cluster_state import counted, sentence
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
-from mcp_server.operations.operation import Deps, Result
+from mcp_server.operations.operation import Deps, PartlyTold, Result
 from mcp_server.platforms.crowd_port import Crowd, CrowdTask, Drift, State, Validity
 from mcp_server.qp.problems import finding
 from mcp_server.qp.window import parse_time, show_time, to_project_time
@@ -36,7 +36,7 @@ class CrowdTaskRow(Result.Row):
     loaded_time: str = ""
 
 
-class CrowdTaskState(Result):
+class CrowdTaskState(PartlyTold):
     """Answer of everything that ends with one task."""
 
     result: CrowdTaskRow | None = None

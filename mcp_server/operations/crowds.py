@@ -26,7 +26,7 @@ from mcp_server.operations.crowd_state import (
     task_row,
     validity_warnings,
 )
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, operation
 from mcp_server.operations.params import DryRun, ProjectId
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.crowd_port import Crowd, CrowdTask, Drift, Validity
@@ -280,7 +280,7 @@ class ListCrowdAnalyses(Params):
     project_id: ProjectId = ""
 
 
-class CrowdTaskList(Result):
+class CrowdTaskList(PartlyTold):
     """Answer of list_crowd_analyses."""
 
     tasks: tuple[CrowdTaskRow, ...] = ()

@@ -10,7 +10,7 @@ from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.operations.dropped import left_out
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, read_definition, repair_rows
 from mcp_server.operations.kinds import CLUSTERS, TAGS, Kind
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
 from mcp_server.operations.params import (
     Definition,
     FullDefinition,
@@ -20,7 +20,7 @@ from mcp_server.operations.params import (
     TagDefinition,
 )
 from mcp_server.operations.tag_values import ValueRow, brief, spread_sentence, unreached, value_rows
-from mcp_server.platforms.ports import Preview, Step
+from mcp_server.platforms.ports import Preview, Step, TagValues
 from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
 from mcp_server.qp.check import finders
 from mcp_server.qp.definition import Definition as AnyDefinition
@@ -49,7 +49,7 @@ class Explained(Result.Row):
     zh: str
 
 
-class Validated(Result):
+class Validated(PartlyTold):
     """Answer of validate_definition."""
 
     valid: bool
@@ -96,7 +96,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
         vendor_body=body_of(reading.definition, reading.normalised, body.fields, project),
         explanation=Explained(en=summary.en, zh=summary.zh),
         rows_to_read=rows_any(reading.definition, metadata),
-        event_rows=metadata.rows,
+        event_rows=metadata.rows or 0,
     )
 
 
@@ -152,7 +152,7 @@ class StepRow(Result.Row):
     left: int = Field(description="Users left after it and those of its side before it")
 
 
-class Previewed(Result):
+class Previewed(PartlyTold):
     """Answer of preview_definition."""
 
     users_num: int
@@ -160,6 +160,9 @@ class Previewed(Result):
     share: str
     funnel: tuple[StepRow, ...] = ()
     values: tuple[ValueRow, ...] = Field((), description="Of a tag, most frequent first")
+    low: str = Field("", description="Of a tag of numbers or times: least value")
+    median: str = ""
+    high: str = ""
     without_value: int = 0
     distinct_values: int = 0
     sample: tuple[dict[str, str], ...] = ()
@@ -188,6 +191,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         want_sql=params.include_sql,
         on_progress=deps.report,
     )
+    values = seen.values or _NO_VALUES
     return Previewed(
         message=deps.say(_size(seen)),
         next=deps.say(_next(seen, kind)),
@@ -197,7 +201,10 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         funnel=tuple(_funnel(seen, explain_any(definition, metadata), deps)),
         values=value_rows(seen),
         without_value=seen.all_users - seen.users_num if seen.values else 0,
-        distinct_values=seen.values.distinct if seen.values else 0,
+        low=values.low,
+        median=values.median,
+        high=values.high,
+        distinct_values=values.distinct,
         sample=tuple({name: brief(value) for name, value in row.items()} for row in seen.sample),
         warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
         repairs=repair_rows(reading.repairs, deps),
@@ -261,6 +268,9 @@ def user_properties(names: Sequence[str], metadata: Metadata) -> tuple[str, ...]
 
 def _identity(metadata: Metadata) -> tuple[str, ...]:
     return tuple(n for n in ("#account_id", "#distinct_id") if metadata.property("user", n))
+
+
+_NO_VALUES = TagValues(0, ())
 
 
 def share(part: int, whole: int) -> str:

@@ -12,7 +12,7 @@ from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted
 from mcp_server.operations.findings import ProblemRow, problem_rows, users_of
 from mcp_server.operations.handing import given_file
 from mcp_server.operations.kinds import kind_of
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, operation
 from mcp_server.operations.params import ClusterRef, ProjectId, Remarks
 from mcp_server.operations.saving import CLEAR, SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.ports import IdChanges, IdDraft, IdSource, Imported
@@ -50,7 +50,7 @@ _SEND = Text(
 )
 
 
-class ImportedIds(Result):
+class ImportedIds(PartlyTold):
     """Answer of import_ids and replace_imported_ids."""
 
     cluster: ClusterRow | None = None

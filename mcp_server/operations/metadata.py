@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import NotFound
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
 from mcp_server.operations.params import Limit, Offset, ProjectId, Search
 from mcp_server.operations.searching import Hit, search
 from mcp_server.qp.metadata import Event, Metadata, Property
@@ -33,10 +33,10 @@ class EventRow(Result.Row):
     event: str
     display_name: str = ""
     remark: str = ""
-    count: int
-    users: int
-    first: str
-    last: str
+    count: int | None = None
+    users: int | None = None
+    first: str = ""
+    last: str = ""
 
 
 class PropertyRow(Result.Row):
@@ -58,14 +58,14 @@ class PropertyRow(Result.Row):
     """Events that carry it, where it is not the one asked for."""
 
 
-class Described(Result):
+class Described(PartlyTold):
     """Answer of describe_data."""
 
     project_id: str
     today: str
     time_zone: str
-    users: int
-    event_rows: int
+    users: int | None = None
+    event_rows: int | None = None
     events: tuple[EventRow, ...] = ()
     properties: tuple[PropertyRow, ...] = ()
     total: int = Field(description="Events and properties that match")
@@ -161,8 +161,8 @@ def _event_row(event: Event, deps: Deps) -> EventRow:
         event=event.name,
         display_name=deps.say(Text(event.names.en, event.names.zh)),
         remark=deps.say(Text(event.names.remark_en, event.names.remark_zh)),
-        count=event.count,
-        users=event.users,
+        count=event.count or None,  # an event that was counted has rows
+        users=event.users if event.count else None,
         first=event.first,
         last=event.last,
     )

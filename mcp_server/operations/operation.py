@@ -6,7 +6,7 @@ does, when to use it, the one trap.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_type_hints
 
@@ -120,6 +120,29 @@ class Result(BaseModel):
         return made
 
 
+class PartlyTold(Result):
+    """A result of which a remote platform may tell only a part."""
+
+    not_told: dict[str, str] = {}
+    """Fields that are absent because the platform does not tell them, with the reason."""
+
+    def without(self, not_told: Iterable[tuple[Sequence[str], str]]) -> Self:
+        """The same, saying which fields are not told, and why."""
+        return self._beside({"not_told": {", ".join(fields): why for fields, why in not_told}})
+
+
+class Lacks(Protocol):
+    """Tells what a result of a tool lacks on a platform: fields, with the reason (`platforms.fields.not_told`)."""
+
+    def __call__(
+        self, platform: str, tool: str, result: Mapping[str, object]
+    ) -> Iterable[tuple[tuple[str, ...], Text]]: ...
+
+
+def _lacks_nothing(*_: object, **__: object) -> tuple[()]:
+    return ()
+
+
 class Report(Protocol):
     """Receives real progress of the engine: percent 0 to 100 and what is going on."""
 
@@ -163,6 +186,7 @@ class Deps:
     """Address of the page where people decide what waits; empty where there is none."""
     agreed: tuple[str, ...] = ()
     """What the dry run rested on that was consented to."""
+    lacks: Lacks = field(default=_lacks_nothing)
     disconnect: Callable[[], Awaitable[None]] = _nothing
     """Lets go of connections to platforms, in the event loop that has made them."""
     counting: bool = True

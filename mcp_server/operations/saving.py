@@ -162,6 +162,8 @@ async def _size(definition: Definition, project: str, deps: Deps) -> int:
 
 
 def _shared(size: int, metadata: Metadata) -> Text:
+    if metadata.users is None:
+        return counted(size)
     return Text("{users} ({share})", "{users}（{share}）").format(
         users=counted(size), share=share(size, metadata.users)
     )

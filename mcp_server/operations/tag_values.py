@@ -17,10 +17,11 @@ class ValueRow(Result.Row):
 
 
 _HAVE = Text(
-    "{n} of {all} users have a value ({share}); {without} have none.{spread}",
+    "{n} of {all} users have a value ({share}), {without} without one.{spread}",
     "{all} 名用户中有 {n} 名得到标签值（{share}），{without} 名没有。{spread}",
 )
-_SPREAD = Text(" The values go from {low} to {high}, median {median}.", "标签值从 {low} 到 {high}，中位数为 {median}。")
+_SPREAD = Text(" The values go from {low} to {high}{median}.", "标签值从 {low} 到 {high}{median}。")
+_MEDIAN = Text(", median {median}", "，中位数为 {median}")
 
 
 MOST_SHOWN = 100
@@ -40,8 +41,9 @@ def value_rows(seen: Preview) -> tuple[ValueRow, ...]:
 def spread_sentence(seen: Preview, share: str) -> Text:
     """How many users have a value and, of numbers and times, where the values lie."""
     spread, values = NOTHING, seen.values
-    if values and values.median:
-        spread = _SPREAD.format(low=values.low, high=values.high, median=values.median)
+    if values and values.low:
+        median = _MEDIAN.format(median=values.median) if values.median else NOTHING
+        spread = _SPREAD.format(low=values.low, high=values.high, median=median)
     return _HAVE.format(
         n=f"{seen.users_num:,}",
         all=f"{seen.all_users:,}",

@@ -1,11 +1,13 @@
 """What a remote platform cannot tell: one table of the fields that its results lack, each with its reason.
 
-An absent field of a result means that there is nothing to say; here it means that nobody knows. The table is the
-source of `docs/platform-fields.md` (a test holds it there, another one compares local with remote results).
+An absent field of a result means that there is nothing to say; here it means that nobody knows, and the result says
+so under `not_told`. The table is the source of `docs/platform-fields.md` (a test holds it there, another one compares
+local with remote results by it). A field is named by its whole path, without the places in lists: `tasks.concurrency`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mcp_server.platforms.ports import name_of
 from mcp_server.text import Text
@@ -18,8 +20,9 @@ class Untold:
     platform: str
     tools: tuple[str, ...]
     fields: tuple[str, ...]
-    """Members of a row stand after its name: `task.concurrency`."""
     reason: Text
+    beside: str = ""
+    """The field that a result has where these would stand too; "" for any result of the tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class ToldOnly:
     platform: str
     tools: tuple[str, ...]
     fields: tuple[str, ...]
+    """Of findings only those with a code: `warnings (word_unverified)`."""
     reason: Text
 
 
@@ -50,6 +54,9 @@ _CROWD_FORM = Text(
     "The platform's answer has the task's ids and times at most, as far as its form is known.",
     "就已知格式而言，平台的响应最多只含任务的 id 和时间。",
 )
+_OF_THE_LIST = Text(
+    "From the platform's list; the codes of the state are not published.", "取自平台的任务列表；状态码含义没有公开。"
+)
 _CHANGES = ("create_crowd_analysis", "update_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis")
 
 UNTOLD: tuple[Untold, ...] = (
@@ -65,6 +72,15 @@ UNTOLD: tuple[Untold, ...] = (
     Untold(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
+        ("user_num", "unmatched_num"),
+        Text(
+            "Only the answer to an upload tells how many match: none was sent, or none has come.",
+            "只有上传后的响应才说明匹配数量：尚未上传，或未收到响应。",
+        ),
+    ),
+    Untold(
+        "thinkingdata",
+        ("import_ids", "replace_imported_ids"),
         ("warnings",),
         Text("Ids are not matched here; only the platform sees whom they meet.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
     ),
@@ -72,25 +88,36 @@ UNTOLD: tuple[Untold, ...] = (
         "thinkingdata",
         ("describe_data",),
         (
-            *("events.count", "events.users", "events.first", "events.last", "event_rows"),
+            *("event_rows", "events.count", "events.users", "events.first", "events.last"),
             *("properties.missing", "properties.low", "properties.high", "properties.events"),
         ),
         Text(
-            "The calls for events and properties tell names and types only; values of texts are counted by SQL where the account may run it.",
-            "事件与属性接口只给出名称和类型；账号可执行 SQL 时，文本属性的取值由 SQL 统计。",
+            "The calls for events and properties tell names and types only.",
+            "事件与属性接口只给出名称和类型。",
+        ),
+    ),
+    Untold(
+        "thinkingdata",
+        ("describe_data",),
+        ("users",),
+        Text(
+            "Users, and values of texts, are counted by SQL: the account may not run it, or it took too long.",
+            "用户数和文本的取值由 SQL 统计：账号无权执行 SQL，或统计超时。",
         ),
     ),
     Untold(
         "thinkingdata",
         ("preview_definition",),
-        ("values.median",),
+        ("median",),
         Text("Its query engine has no exact median.", "其查询引擎没有精确的中位数。"),
+        beside="low",
     ),
     Untold(
         "thinkingdata",
         ("validate_definition",),
         ("event_rows", "rows_to_read"),
         Text("The platform does not tell how many rows it has to read.", "平台不提供需要读取的行数。"),
+        beside="explanation",
     ),
     Untold(
         "taobao",
@@ -132,7 +159,7 @@ TOLD_ONLY: tuple[ToldOnly, ...] = (
     ToldOnly(
         "thinkingdata",
         ("validate_definition", "preview_definition", "create_cluster", "update_cluster", "create_tag", "update_tag"),
-        ("warnings",),
+        ("warnings (word_unverified)",),
         Text("One for each word that the platform does not document.", "平台文档未说明的词，每个一条提醒。"),
     ),
     ToldOnly(
@@ -143,29 +170,39 @@ TOLD_ONLY: tuple[ToldOnly, ...] = (
     ),
     ToldOnly("taobao", _CHANGES, ("request_id",), Text("For the platform's support.", "供平台技术支持查询。")),
     ToldOnly("volcengine", ("update_call_task",), ("request_id",), Text("For the platform's support.", "供平台技术支持查询。")),
+    ToldOnly("volcengine", ("list_call_tasks",), ("tasks.platform_state", "tasks.called", "tasks.connected"), _OF_THE_LIST),
     ToldOnly(
         "volcengine",
-        ("list_call_tasks", "get_call_task", "update_call_task"),
-        ("platform_state", "called", "connected"),
-        Text("From the platform's list; the codes of the state are not published.", "取自平台的任务列表；状态码含义没有公开。"),
+        ("get_call_task", "update_call_task"),
+        ("task.platform_state", "task.called", "task.connected"),
+        _OF_THE_LIST,
     ),
 )  # fmt: skip
 
 OTHERWISE: tuple[Otherwise, ...] = (
     Otherwise(
         "thinkingdata",
-        ("describe_data", "validate_definition"),
-        ("events", "properties", "total", "left_out", "explanation.zh"),
+        ("describe_data",),
+        ("events.display_name", "events.remark", "properties.display_name", "properties.remark"),
         Text(
             "Each event and property has one display name, in the language of the account: words of the other language do not find it.",
-            "每个事件和属性只有一个显示名，用的是账号的语言；用另一种语言搜索找不到它。",
+            "每个事件和属性只有一个显示名，用的是账号的语言；用另一种语言的词搜不到它。",
         ),
     ),
     Otherwise(
         "thinkingdata",
-        ("export_users",),
-        ("size_bytes",),
-        Text("The first line of the file is quoted only where needed.", "文件首行仅在必要时加引号。"),
+        ("validate_definition",),
+        ("explanation.en", "explanation.zh"),
+        Text("The same display names stand in both languages.", "中英文解释使用相同的显示名。"),
+    ),
+    Otherwise(
+        "thinkingdata",
+        ("describe_data",),
+        ("properties.values", "properties.more_values"),
+        Text(
+            "Counted by SQL where the account may run it: of at most 20 texts of a table, of events those of the last seven days.",
+            "由 SQL 统计（账号须有执行 SQL 的权限）：每张表至多 20 个文本属性，事件只看最近七天。",
+        ),
     ),
     Otherwise(
         "volcengine",
@@ -178,22 +215,48 @@ OTHERWISE: tuple[Otherwise, ...] = (
 
 def untold(platform: str, tool: str) -> frozenset[str]:
     """The fields that results of this tool lack on this platform."""
-    return frozenset(field for row in UNTOLD if row.platform == platform and tool in row.tools for field in row.fields)
+    return frozenset(field for row in _of(UNTOLD, platform, tool) for field in row.fields)
 
 
 def varying(platform: str, tool: str) -> frozenset[str]:
-    """The fields in which results of this tool may differ from those of the local platform; rows as in `untold`."""
+    """The fields in which results of this tool may differ from those of the local platform."""
     rows: tuple[Untold | ToldOnly | Otherwise, ...] = (*UNTOLD, *TOLD_ONLY, *OTHERWISE)
-    return frozenset(field for row in rows if row.platform == platform and tool in row.tools for field in row.fields)
+    return frozenset(field for row in _of(rows, platform, tool) for field in row.fields)
+
+
+def not_told(platform: str, tool: str, result: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Text]]:
+    """What a result of this tool lacks on this platform, and why: fields of what it has, by reason."""
+    for row in _of(UNTOLD, platform, tool):
+        lacking = tuple(f for f in row.fields if _has(result, f.rpartition(".")[0]) and not _has(result, f))
+        if lacking and _has(result, row.beside):
+            yield lacking, row.reason
+
+
+def _has(part: object, path: str) -> bool:
+    """Whether something stands at a path, in any row of a list."""
+    if isinstance(part, list | tuple):
+        return any(_has(row, path) for row in part)
+    if not path:
+        return True
+    name, _, rest = path.partition(".")
+    return isinstance(part, Mapping) and name in part and _has(part[name], rest)
+
+
+Row = TypeVar("Row", bound=Untold | ToldOnly | Otherwise)
+
+
+def _of(rows: Iterable[Row], platform: str, tool: str) -> Iterator[Row]:
+    return (row for row in rows if row.platform == platform and tool in row.tools)
 
 
 _HEAD = """\
 # What platforms cannot tell · 各平台无法提供的信息
 
-From `mcp_server/platforms/fields.py`. A result of the local platform has these fields; on the remote one they are absent, for the reason given.
-Every result of a remote platform also has `platform`, the account that was acted on.
+From `mcp_server/platforms/fields.py`. A result of the local platform has these fields; on the remote one they are absent, and the result says so
+under `not_told`, with the reason. Every result of a remote platform also has `platform`, the account that was acted on.
 
-本表取自 `mcp_server/platforms/fields.py`。下列字段在本机平台的结果中有，在远程平台的结果中没有。远程平台的结果另有 `platform` 字段，标明所操作的账号。
+本表取自 `mcp_server/platforms/fields.py`。下列字段在本机平台的结果中有，在远程平台的结果中没有；结果的 `not_told` 会列出这些字段及原因。远程平台的结果另有
+`platform` 字段，标明所操作的账号。
 
 """
 

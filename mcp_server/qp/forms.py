@@ -103,7 +103,7 @@ def _read_conditions(sent: Sent) -> Reading | TagReading:
 
 def _sql_rows(definition: Sql, metadata: Metadata) -> int:
     """All events, where it reads events: how far its conditions narrow them is not worked out."""
-    return metadata.rows if any(table.startswith("v_event_") for table in definition.reads.tables) else 0
+    return metadata.rows or 0 if any(table.startswith("v_event_") for table in definition.reads.tables) else 0
 
 
 _CONDITIONS = Text("conditions", "条件")

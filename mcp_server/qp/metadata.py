@@ -36,7 +36,7 @@ class Names(Frozen):
 
 
 class ValueCount(NamedTuple):
-    """A value of a string, bool or list property and how many rows hold it."""
+    """A value of a string, bool or list property and how many rows hold it (0: not counted)."""
 
     value: str
     rows: int
@@ -91,6 +91,7 @@ class Event(Frozen):
     name: str
     names: Names = Names()
     count: int = 0
+    """0, and all below empty, where a platform tells only names."""
     users: int = 0
     """Distinct users of the user table with at least one such event."""
     first: str = ""
@@ -106,9 +107,9 @@ class Metadata(Frozen):
     today: date
     """The current date in `zone`, or the fixed as-of date."""
     as_of: date | None = None
-    users: int = 0
-    rows: int = 0
-    """Number of event rows."""
+    users: int | None = 0
+    rows: int | None = 0
+    """Number of event rows. None, as of users, where a platform does not tell it."""
     events: tuple[Event, ...] = ()
     properties: tuple[Property, ...] = ()
 

@@ -4,16 +4,21 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcp_server.app import build
+import pytest
+
+from mcp_server.app import App, build
 from mcp_server.credentials import read_credentials
 from mcp_server.operations.operation import Report
 from mcp_server.platforms.transport import Policy
 from mcp_server.remote import connect
 from mcp_server.settings import Settings
 from mcp_server.text import Language
+from tests.gateway.kit import KEYS
 from tests.operations.desk import Desk
 
 QUICK = Policy(connect=5, read=10, attempts=3, first_wait=0.0, per_second=10_000)
@@ -47,6 +52,20 @@ def remote_desk(root: Path, environment: Mapping[str, str]) -> Iterator[RemoteDe
         yield RemoteDesk(replace(made, deps=deps))
     finally:
         made.close()
+
+
+@contextmanager
+def from_afar(root: Path, url: str, now: datetime) -> Iterator[App]:
+    """A process on an empty workspace whose three systems are remote; its clock stands."""
+    given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcp_server.platforms.thinkingdata.computing.FIRST_PAUSE", 0.05)
+        patch.setattr("mcp_server.remote.connect", partial(connect, clock=lambda: now, policy=QUICK))
+        made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 def variables(url: str, **values: str) -> dict[str, str]:

@@ -1,16 +1,14 @@
 """The whole chain of the demo, once on this machine and once with all three systems remote: the same results.
 
-What may differ is the committed table (`mcp_server/platforms/fields.py`), which fields it names and no others; what a
-moment or a file's place is; and the sentences, which tell of the fields.
+What may differ is what the committed table (`mcp_server/platforms/fields.py`) names for the tool, by its whole path; what
+tells of the moment or of a file's place; and the sentences that are listed here, which tell of such fields.
 """
 
 import csv
+import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,43 +21,50 @@ from mcp_types import ElicitResult
 from mcp_server import demo
 from mcp_server.app import App, build
 from mcp_server.calls.settings import BEIJING
-from mcp_server.credentials import read_credentials
 from mcp_server.demo import story
-from mcp_server.platforms.fields import varying
+from mcp_server.operations.registry import OPERATIONS
 from mcp_server.platforms.local.loading import load
-from mcp_server.remote import connect
 from mcp_server.settings import Settings
-from tests.gateway.kit import KEYS, station
-from tests.remote.kit import QUICK, variables
+from tests.gateway.kit import station
+from tests.remote.comparing import unlisted, unsaid
+from tests.remote.kit import from_afar
 
 NOW = datetime(1998, 7, 1, 12, tzinfo=BEIJING)
 """The demo's day. Real accounts know no other day than today, so the clocks of the account stand there."""
 WINDOW = {"start_time": "2030-01-07 00:00:00", "end_time": "2030-01-20 23:59:59"}
 CALLS = {"concurrency": 1, "call_times": story.FEWER_TIMES, "ring_again_times": 1, "ring_again_interval": 15}
 START, END = story.VALIDITY
-VARIES = {
-    "refresh_time",
-    "updated_at",
-    "created_at",
-    "loaded_time",
-    "path",
-    "uri",
-    "request_id",
-    "consent_token",
-    "message",
-    "next",
-    "platform",
+SYSTEMS = {"segments": "thinkingdata", "crowds": "taobao", "calls": "volcengine"}
+SENTENCES = {
+    "validate_definition": {"message"},
+    "export_users": {"message"},
+    **{tool: {"message"} for tool in ("create_crowd_analysis", "get_crowd_analysis", "delete_crowd_analysis")},
+    "get_call_task": {"message", "next"},
+    "update_call_task": {"next"},
 }
+"""By tool, what tells in words of fields that the table names, or of the file's place."""
 
 Data = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("chain") / "demo"
-    load(root, "1", events=str(demo.DATA / "events.parquet"), users=str(demo.DATA / "users.parquet"), columns={},
-         as_of=story.AS_OF, metadata=str(demo.DATA / "metadata.json"), on_progress=lambda *_: None)  # fmt: skip
-    return root
+    """The demo's data with names in English only: an account has them in one language."""
+    root = tmp_path_factory.mktemp("chain")
+    names = json.loads((demo.DATA / "metadata.json").read_text(encoding="utf-8"))
+    for part in names.values():
+        for name, told in part.items():
+            part[name] = {
+                "en": told["en"],
+                "zh": told["en"],
+                "remark_en": told["remark_en"],
+                "remark_zh": told["remark_en"],
+            }
+    metadata = root / "names.json"
+    metadata.write_text(json.dumps(names), encoding="utf-8")
+    load(root / "demo", "1", events=str(demo.DATA / "events.parquet"), users=str(demo.DATA / "users.parquet"), columns={},
+         as_of=story.AS_OF, metadata=str(metadata), on_progress=lambda *_: None)  # fmt: skip
+    return root / "demo"
 
 
 @dataclass
@@ -74,11 +79,6 @@ class Talk:
         assert not result.is_error, (tool, result.content)
         self.said.append((tool, result.structured_content or {}))
         return self.said[-1][1]
-
-
-def rows_of(path: str) -> list[list[str]]:
-    """The rows of an exported file, below its first line, in order."""
-    return sorted(csv.reader(Path(path).read_text(encoding="utf-8-sig").splitlines()[1:]))
 
 
 async def tell(talk: Talk, account: App) -> None:
@@ -102,9 +102,9 @@ async def tell(talk: Talk, account: App) -> None:
     await talk.ask("update_cluster", cluster=story.CLUSTER, dry_run=True, qp=story.with_longer_silence(definition))
     await talk.ask("list_clusters", search=story.CLUSTER)
     exported = await talk.ask("export_users", cluster=story.CLUSTER, properties=story.PROPERTIES)
-    rows = rows_of(exported["path"])
-    talk.said.append(("export_users", {"rows": rows}))
-    ids = [row[1] for row in rows][: story.ANSWERS_SHOWN]
+    content = await anyio.Path(exported["path"]).read_text(encoding="utf-8")
+    exported["content"] = content
+    ids = [row[1] for row in csv.reader(content.splitlines()[1:])][: story.ANSWERS_SHOWN]
     await talk.ask(
         "import_ids", display_name="a", cluster_name=story.ANSWERED, main_column_name=story.CALLEE, ids=[*ids, story.MISTYPED]
     )  # fmt: skip
@@ -150,20 +150,6 @@ def told(app: App, account: App) -> list[tuple[str, Data]]:
     return anyio.run(run)
 
 
-@contextmanager
-def from_afar(root: Path, url: str) -> Iterator[App]:
-    """A process on an empty workspace whose three systems are remote."""
-    given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcp_server.platforms.thinkingdata.computing.FIRST_PAUSE", 0.05)
-        patch.setattr("mcp_server.remote.connect", partial(connect, clock=lambda: NOW, policy=QUICK))
-        made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))
-        try:
-            yield made
-        finally:
-            made.close()
-
-
 @pytest.fixture(scope="module")
 def both(
     loaded: Path, tmp_path_factory: pytest.TempPathFactory, portal: BlockingPortal
@@ -178,35 +164,34 @@ def both(
     root = shutil.copytree(loaded, folder / "account")
     with station(root, portal, project="1") as account:
         account.clock.moment = NOW
-        with from_afar(folder / "afar", account.url) as afar:
+        with from_afar(folder / "afar", account.url, NOW) as afar:
             return local, told(afar, account.app)
-
-
-def differing(one: object, other: object, at: str = "") -> Iterator[str]:
-    """The fields in which two results differ; the members of a row after the row's name."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for name in {*one, *other} - VARIES:
-            yield from differing(one.get(name), other.get(name), f"{at}.{name}" if at else name)
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for left, right in zip(one, other, strict=True):
-            yield from differing(left, right, at)
-    elif one != other:
-        yield f"{at}: {one!r:.200} / {other!r:.200}"
 
 
 def test_each_tool_answers_from_afar_as_it_does_here_but_for_the_committed_table(both: Any) -> None:
     local, remote = both
     assert [tool for tool, _ in local] == [tool for tool, _ in remote]
     wrong = [
-        (tool, found)
+        (tool, at)
         for (tool, one), (_, other) in zip(local, remote, strict=True)
-        for found in sorted(set(differing(one, other)))
-        if not may_differ(tool, found.partition(": ")[0])
+        for at in unlisted(tool, one, other) - SENTENCES.get(tool, set())
     ]
     assert wrong == []
 
 
-def may_differ(tool: str, at: str) -> bool:
-    """Whether the table names this field, or its last name where the row that it is in does not matter."""
-    named = {field for platform in ("thinkingdata", "taobao", "volcengine") for field in varying(platform, tool)}
-    return at in named or at.rpartition(".")[2] in named
+def test_what_a_result_from_afar_lacks_it_says_itself(both: Any) -> None:
+    silent = [
+        (tool, at)
+        for (tool, one), (_, other) in zip(*both, strict=True)
+        for at in unsaid(tool, one, other) - SENTENCES.get(tool, set())
+    ]
+    assert silent == []
+
+
+def test_each_result_from_afar_names_the_account_that_was_acted_on(both: Any) -> None:
+    local, remote = both
+    assert not any("platform" in data for _, data in local)
+    systems = {operation.name: SYSTEMS[operation.system] for operation in OPERATIONS}
+    assert [(tool, systems[tool]) for tool, _ in remote] == [
+        (tool, data["platform"].split()[0]) for tool, data in remote
+    ]

@@ -8,13 +8,14 @@ import pytest
 
 from mcp_server.front import rendering
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.platforms.fields import TOLD_ONLY, UNTOLD, page, untold
+from mcp_server.operations.schema import output_schema
+from mcp_server.platforms.fields import OTHERWISE, TOLD_ONLY, UNTOLD, Untold, page, untold
 from tests import small
 from tests.gateway.kit import Station
 from tests.remote.kit import RemoteDesk
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "platform-fields.md"
-OUTPUT = {o.name: o.result for o in OPERATIONS}
+OPERATION = {o.name: o for o in OPERATIONS}
 VALID = {"start_time": "2026-07-01 00:00:00", "end_time": "2030-07-31 23:59:59"}
 WINDOW = {"start_time": "2030-01-07 09:00:00", "end_time": "2030-01-31 20:00:00"}
 
@@ -34,14 +35,18 @@ def test_the_document_is_in_step() -> None:
 
 
 def test_the_table_names_tools_and_fields_that_exist() -> None:
-    for row in (*UNTOLD, *TOLD_ONLY):
+    for row in (*UNTOLD, *TOLD_ONLY, *OTHERWISE):
         for tool in row.tools:
-            for field in row.fields:
-                assert field.partition(".")[0] in OUTPUT[tool].model_fields or field in (
-                    "platform_state",
-                    "called",
-                    "connected",
-                )
+            schema = output_schema(OPERATION[tool])
+            assert all(exists(schema, field.partition(" ")[0]) for field in row.fields)
+            assert not isinstance(row, Untold) or exists(schema, "not_told"), row
+
+
+def exists(schema: Mapping[str, Any], path: str) -> bool:
+    """Whether a result may have this field."""
+    name, _, rest = path.partition(".")
+    inner = schema.get("items", schema).get("properties", {}).get(name)
+    return inner is not None and (not rest or exists(inner, rest))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,4 @@ def test_a_remote_result_lacks_what_the_table_says(
     assert local - remote <= untold(platform, tool)
     assert not remote & untold(platform, tool)
     only = {f for row in TOLD_ONLY if row.platform == platform and tool in row.tools for f in row.fields}
-    assert {f.rpartition(".")[2] for f in remote - local} - {"platform", "next"} == only | (
-        {"request_id"} if "reload" in tool else set()
-    )
+    assert remote - local - {"platform", "not_told", "next"} == only

@@ -56,7 +56,7 @@ class Previewer:
         steps = zip(plan.funnel, counts.steps, strict=True)
         return Preview(
             users_num=counts.selected,
-            all_users=self.metadata.users,
+            all_users=self.metadata.users or 0,
             funnel=tuple(Step(s.path, alone, left) for s, (alone, left) in steps),
             sample=self._shown(rows, self.look.columns),
             sql=self._sql(plan),
@@ -74,7 +74,7 @@ class Previewer:
         )
         return Preview(
             users_num=written.users_num,
-            all_users=self.metadata.users,
+            all_users=self.metadata.users or 0,
             sample=self._shown(rows, self.look.columns),
             sql=self._sql(plan),
             dropped=written.dropped,
@@ -94,7 +94,7 @@ class Previewer:
         top = tuple((shown_value(v, zone), n) for v, n in values.top)
         return Preview(
             users_num=values.users,
-            all_users=self.metadata.users,
+            all_users=self.metadata.users or 0,
             values=TagValues(values.distinct, top, low, median, high),
             sample=self._shown(rows, [*self.look.columns, "tag_value"]),
             sql=self._sql(plan),

@@ -1,10 +1,9 @@
 """The members of a cluster on ThinkingData as a file here: streamed from its query answer, whole or not at all."""
 
-import csv
-import io
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mcp_server.platforms.thinkingdata import codes, replies
 from mcp_server.platforms.thinkingdata.api import Api
 from mcp_server.platforms.thinkingdata.values import shown
 from mcp_server.platforms.vendor import Unreadable, unreadable
+from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.text import Text
 
@@ -26,10 +26,43 @@ EXPORTING = Text("Fetching the users", "正在获取用户")
 _MARK = "\ufeff"
 _REPORT_EVERY = 10_000
 _FORMULA = re.compile(FORMULA)
+_PARTS = re.compile(r"\.\d+$")
+"""Of a second."""
+_PLAIN = ("number", "time", "bool")
+"""Values that are no texts: what looks like a formula in them is a sign of a number."""
+_QUOTE = '"'
+_QUOTED = re.compile(r'[\n\r"#,]')
+"""What makes quotes necessary. `#` is there because DuckDB, which writes the files of local clusters, quotes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the file, and the type of its values ("" where nobody knows it)."""
+
+    name: str
+    kind: str
+
+    def cell(self, value: object, *, defused: bool) -> str:
+        """A value as it stands in the file: nothing where it is missing."""
+        if value is None:
+            return ""
+        if isinstance(value, list | dict):
+            said = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        elif self.kind == "time":
+            said = _PARTS.sub(lambda found: found[0].rstrip("0").rstrip("."), shown(value))
+        else:
+            said = value if isinstance(value, str) else shown(value)
+        return _written(_defused(said) if defused and self.kind not in _PLAIN else said)
+
+
+def _kind(metadata: Metadata, table: str, name: str) -> str:
+    found = metadata.property(table, name)
+    return found.type if found else ""
 
 
 class RemoteExport:
-    """Writes members of one deployment's clusters as CSV: UTF-8, a header row, local times, lists as JSON."""
+    """Writes members of one deployment's clusters as CSV, to the byte as `local.export` does: UTF-8, a header row,
+    local times, lists as JSON, by id."""
 
     def __init__(self, api: Api, here: Here, secrets: Sequence[str]) -> None:
         self._api = api
@@ -37,13 +70,24 @@ class RemoteExport:
         self._secrets = tuple(secrets)
 
     async def write(
-        self, cluster: Cluster, properties: Sequence[str], stem: str, *, spreadsheet: bool, on_progress: OnProgress
+        self,
+        cluster: Cluster,
+        properties: Sequence[str],
+        stem: str,
+        metadata: Metadata,
+        *,
+        spreadsheet: bool,
+        on_progress: OnProgress,
     ) -> Export:
         """The file (`ports.SegmentPlatform.export`)."""
         tag = cluster.catalog == TAG
-        own = [p for p in properties if p != "#user_id"]
+        own = [p for p in dict.fromkeys(properties) if p != "#user_id"]
         value = "tag_value" if cluster.cluster_name.casefold() in map(str.casefold, own) else cluster.cluster_name
-        columns = ("#user_id", *([value] if tag else []), *own)
+        columns = [
+            _Column("#user_id", "number"),
+            *([_Column(value, _kind(metadata, "cluster", cluster.cluster_name))] if tag else []),
+            *(_Column(name, _kind(metadata, "user", name)) for name in own),
+        ]
         statement = vendor_sql.members(cluster.project_id, cluster.cluster_name, own, tag=tag)
         temp = self._here.temp_path(".csv")
         try:
@@ -51,13 +95,13 @@ class RemoteExport:
             final = await anyio.to_thread.run_sync(self._here.keep_export, temp, stem, "csv")
         finally:
             temp.unlink(missing_ok=True)
-        return Export(final, rows, final.stat().st_size, columns)
+        return Export(final, rows, final.stat().st_size, tuple(column.name for column in columns))
 
     async def _fill(
         self,
         temp: Path,
         statement: str,
-        columns: Sequence[str],
+        columns: Sequence["_Column"],
         cluster: Cluster,
         spreadsheet: bool,
         on_progress: OnProgress,
@@ -66,9 +110,12 @@ class RemoteExport:
         async with await anyio.open_file(temp, "w", encoding="utf-8", newline="") as file:
             if spreadsheet:
                 await file.write(_MARK)
-            await file.write(_line(columns, spreadsheet))
+            await file.write(
+                _line([_written(_defused(column.name) if spreadsheet else column.name) for column in columns])
+            )
             async for row in self._rows(statement, len(columns)):
-                await file.write(_line([shown(value) for value in row], spreadsheet))
+                pairs = zip(columns, row, strict=True)
+                await file.write(_line([column.cell(value, defused=spreadsheet) for column, value in pairs]))
                 rows += 1
                 if rows % _REPORT_EVERY == 0 and cluster.users_num:
                     await on_progress(min(99.0, 100 * rows / cluster.users_num), EXPORTING)
@@ -110,20 +157,15 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield rest
 
 
-def _line(cells: Sequence[str], spreadsheet: bool) -> str:
-    """A row of CSV; for spreadsheets, what they would run as a formula gets an apostrophe in front, numbers do not."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_defused(cell) for cell in cells] if spreadsheet else cells)
-    return text.getvalue()
+def _line(cells: Iterable[str]) -> str:
+    return ",".join(cells) + "\n"
 
 
-def _defused(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) and not _is_number(cell) else cell
+def _defused(said: str) -> str:
+    """What a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{said}" if _FORMULA.match(said) else said
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _written(said: str) -> str:
+    """With quotes where they are needed, and around the empty text, which is not nothing."""
+    return f'"{said.replace(_QUOTE, _QUOTE * 2)}"' if not said or _QUOTED.search(said) else said

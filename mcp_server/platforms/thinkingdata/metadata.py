@@ -4,16 +4,17 @@ The vendor documents no shape for the two calls (te-api.md section 9), so they a
 that is there, and in each the first key that is known for a name, a display name, a type. What no key tells is absent.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
 
 from mcp_server.engine import vendor_sql
-from mcp_server.errors import VendorError
+from mcp_server.errors import VendorError, VendorRejected
 from mcp_server.platforms.thinkingdata import codes
 from mcp_server.platforms.thinkingdata.api import Api
 from mcp_server.platforms.thinkingdata.listing import Listing
@@ -52,12 +53,16 @@ _SYSTEM: Mapping[Table, Mapping[str, ValueType]] = {
 """Every project has them, whether the calls list them or not."""
 
 
+_UNCOUNTED = re.compile(r"ta@|#vp@|#(?:ip|uuid|.*_id)$", re.IGNORECASE)
+"""Names of properties that the platform computes, or whose values are nearly all different."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What stays for some minutes."""
 
     at: float
-    users: int
+    users: int | None
     events: tuple[Event, ...]
     properties: tuple[Property, ...]
 
@@ -84,6 +89,7 @@ class MetadataReader:
             zone=self._zone,
             today=today,
             users=known.users,
+            rows=None,
             events=known.events,
             properties=(*known.properties, *clusters),
         )
@@ -93,22 +99,28 @@ class MetadataReader:
         properties: list[Property] = []
         for table in _SYSTEM:
             told = list(_properties(_rows(await self._api.properties(project_id, table)), table))
-            properties += _with_system(told, table)
+            properties += _with_system(told, table, events)
         users, values = await self._counted(project_id, properties)
         return _Known(anyio.current_time(), users, events, tuple(_with_values(p, values) for p in properties))
 
-    async def _counted(self, project_id: str, properties: Sequence[Property]) -> tuple[int, "_Values"]:
-        """The number of users, and the values of texts; 0 and none where the account may not run SQL or it takes long."""
+    async def _counted(self, project_id: str, properties: Sequence[Property]) -> tuple[int | None, "_Values"]:
+        """The number of users, and the values of texts; None of them where the account may not run SQL or it takes long."""
         asked = [p for table in _SYSTEM for p in _counted(properties, table)]
         today = self._clock().astimezone(ZoneInfo(self._zone)).date()
         values = _Values()
         with anyio.move_on_after(VALUE_SECONDS):
             try:
-                values.take(await self._api.rows(vendor_sql.value_counts(project_id, asked, today)))
+                values.take(await self._value_rows(project_id, asked, today))
             except (VendorError, ValueError, TypeError):
-                return 0, _Values()
+                return None, _Values()
         users = values.pop(("user", ""), [])
-        return (users[0].rows if users else 0), values
+        return (users[0].rows if users else None), values
+
+    async def _value_rows(self, project_id: str, asked: Sequence[Property], today: date) -> list[list[Any]]:
+        try:
+            return await self._api.rows(vendor_sql.value_counts(project_id, asked, today))
+        except VendorRejected:  # perhaps of one property that stands in no table
+            return await self._api.rows(vendor_sql.value_counts(project_id, (), today))
 
 
 class _Values(dict[tuple[str, str], list[ValueCount]]):
@@ -120,10 +132,9 @@ class _Values(dict[tuple[str, str], list[ValueCount]]):
 
 
 def _counted(properties: Sequence[Property], table: str) -> list[Property]:
-    """Those of a table whose values are worth counting: texts that are no ids and stand in the table."""
-    return [p for p in properties if p.table == table and p.type == "string" and not p.name.startswith("#")][
-        :MOST_PROPERTIES
-    ]
+    """Those of a table whose values are worth counting: texts that are no ids, stand in the table, and are not known yet."""
+    texts = (p for p in properties if p.table == table and p.type == "string" and not p.top)
+    return [p for p in texts if not _UNCOUNTED.match(p.name)][:MOST_PROPERTIES]
 
 
 def _with_values(found: Property, values: _Values) -> Property:
@@ -173,10 +184,15 @@ def _properties(rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Pro
             yield Property(table=table, name=name, type=kind, scale=scale, names=_names(row, name))
 
 
-def _with_system(told: Sequence[Property], table: Table) -> list[Property]:
+def _with_system(told: Sequence[Property], table: Table, events: Sequence[Event]) -> list[Property]:
+    """With the properties that every project has. The values of `#event_name` are the names of the events."""
     by_name = {p.name.casefold(): p for p in told}
     for name, kind in _SYSTEM[table].items():
         by_name.setdefault(name, Property(table=table, name=name, type=kind, scale=0 if kind == "number" else None))
+    if table == "event" and events:
+        names = tuple(ValueCount(event.name, 0) for event in events)
+        found = by_name["#event_name"]
+        by_name["#event_name"] = found.model_copy(update={"top": names, "distinct": len(names)})
     return list(by_name.values())
 
 

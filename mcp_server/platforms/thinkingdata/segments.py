@@ -258,7 +258,10 @@ class ThinkingDataSegments:
         if file_format != "csv":
             raise NotOnPlatform(_ONLY_CSV, next_step=_SAY_CSV)
         stem = f"{cluster.cluster_name}_{self._now():%Y%m%d_%H%M%S}"
-        return await self._export.write(cluster, properties, stem, spreadsheet=spreadsheet, on_progress=on_progress)
+        metadata = await self.metadata(cluster.project_id)
+        return await self._export.write(
+            cluster, properties, stem, metadata, spreadsheet=spreadsheet, on_progress=on_progress
+        )
 
     # how a cluster stands
 

@@ -1,0 +1,172 @@
+"""What ThinkingData does not tell, or tells otherwise, where the demo's chain does not come by: small data with all kinds
+of values, in both languages. Files of users are the same to the byte."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from mcp_server.calls.settings import BEIJING
+from mcp_server.front import rendering
+from mcp_server.gateway.faults import Fault, Kind
+from mcp_server.platforms.fields import OTHERWISE, UNTOLD
+from mcp_server.platforms.thinkingdata import wire
+from mcp_server.qp.metadata import Event, Names, Property, ValueCount
+from mcp_server.text import Language
+from tests.gateway.kit import Station, station
+from tests.operations.desk import Desk, of_user, opened, times
+from tests.operations.test_exporting import COLUMNS, PEOPLE, PROPERTIES
+from tests.remote.comparing import differing, unlisted, unsaid
+from tests.remote.kit import RemoteDesk, from_afar
+
+NOW = datetime(2026, 7, 4, 12, tzinfo=BEIJING)
+EVENTS = """CREATE TABLE events AS FROM (VALUES
+  (0::BIGINT, 1::BIGINT, 'buy', TIMESTAMP '2026-07-03 04:00:00', 2.5::DOUBLE), (1, 1, 'buy', TIMESTAMP '2026-07-03 05:00:00', NULL))
+  t("$row", "#user_id", "#event_name", "#event_time", price)"""
+NAMES = Names(en="Name", zh="姓名", remark_en="As printed", remark_zh="证件姓名")
+TAG = {
+    "userTagConQuotaDef": {
+        "userTagConQuotaEvent": {"type": "normal", "eventName": "buy", "analysis": "SUM", "quota": "price"}
+    }
+}
+FIRST = {
+    "userTagConFirstLastEventDef": {
+        "userTagConFirstLastEvent": {
+            "eventName": "buy",
+            "isFirstEvent": True,
+            "calcPropVo": {"isCalc": False, "property": {"columnName": "#event_time", "tableType": "event"}},
+        }
+    }
+}
+CHINESE = re.compile("[\u4e00-\u9fff]")
+NAMED = {"events": [times("greater", "0")], "filts": [of_user("name", "notNull")]}
+EVERYBODY = {"filts": [of_user("#user_id", "notNull")]}
+
+
+def people(root: Path) -> Path:
+    """The workspace with people of awkward values, as the vendor can hold them: times to the millisecond."""
+    counted = {"names": NAMES, "distinct": 3, "null_share": 0.25, "top": (ValueCount("", 1), ValueCount("plain", 1))}
+    of_events = (
+        Property(table="event", name="price", type="number", low="2.5", high="2.5", null_share=0.5, events=("buy",)),
+        Property(table="event", name="#user_id", type="number", scale=0, low="1", high="1", events=("buy",)),
+        Property(
+            table="event", name="#event_name", type="string", distinct=1, top=(ValueCount("buy", 2),), events=("buy",)
+        ),
+        Property(table="event", name="#event_time", type="time", events=("buy",)),
+    )
+    bought = {"count": 2, "users": 1, "first": "2026-07-03 12:00:00", "last": "2026-07-03 13:00:00"}
+    for desk in opened(root):
+        desk.load(
+            PEOPLE.replace(".123456", ".120"),
+            EVENTS,
+            users=4,
+            rows=2,
+            properties=[*(p.model_copy(update=counted) if p.name == "name" else p for p in PROPERTIES), *of_events],
+            events=[
+                Event(name="buy", names=Names(en="Purchase", zh="购买", remark_en="Paid", remark_zh="已付款"), **bought)
+            ],
+        )
+    return root
+
+
+@pytest.fixture(scope="module")
+def account(small_once: Path, portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    root = people(shutil.copytree(small_once, tmp_path_factory.mktemp("account") / "workspace"))
+    with station(root, portal, project="1") as found:
+        found.clock.moment = NOW
+        yield found
+
+
+@pytest.fixture(scope="module")
+def both(account: Station, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, Desk]]:
+    """The account's own process, and one that is far from it."""
+    with from_afar(tmp_path_factory.mktemp("afar") / "workspace", account.url, NOW) as app:
+        yield Desk(account.app), RemoteDesk(app)
+
+
+def data(desk: Desk, tool: str, **arguments: object) -> dict[str, Any]:
+    return rendering.structured(desk(tool, **arguments))
+
+
+IDS = {"main_column_name": "name", "display_name": "x", "ids": ["plain", "plain", "nobody"]}
+ASKED: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
+    ("describe_data", {}, set()),
+    ("describe_data", {"search": "Name plain"}, set()),
+    ("validate_definition", {"qp": NAMED}, set()),
+    ("preview_definition", {"tag_qp": TAG}, {"message"}),
+    ("import_ids", {**IDS, "dry_run": True}, {"message"}),
+)
+"""Tools, their arguments, and what differs because it tells in words of fields that the table names."""
+
+
+ELSEWHERE = {"users", "warnings", "properties.more_values", "explanation.en"}
+"""Fields that differ only without SQL, with other ids, with more values, or in an account whose language is Chinese."""
+
+
+@pytest.fixture(scope="module")
+def answers(both: tuple[Desk, Desk]) -> dict[Language, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """By language, and in the order of ASKED: the local result and the remote one."""
+    found: dict[Language, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for language in ("en", "zh"):
+        here, afar = (desk.speaking(language) for desk in both)
+        found[language] = [(data(here, tool, **given), data(afar, tool, **given)) for tool, given, _ in ASKED]
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_told_otherwise_is_in_the_table_and_what_is_not_told_is_said(answers: Any, language: Language) -> None:
+    for (tool, _, sentences), (one, other) in zip(ASKED, answers[language], strict=True):
+        assert unlisted(tool, one, other) == sentences, tool
+        assert unsaid(tool, one, other) == set(), tool
+        for reason in other.get("not_told", {}).values():
+            assert bool(CHINESE.search(reason)) == (language == "zh")
+
+
+def test_every_row_of_thinkingdata_has_its_case(answers: Any) -> None:
+    """Rows of the other two have test_fields.py."""
+    seen: dict[str, set[str]] = {}
+    for (tool, _, _), (one, other) in zip(ASKED, answers["zh"], strict=True):
+        seen.setdefault(tool, set()).update(differing(one, other))
+    for row in (*UNTOLD, *OTHERWISE):
+        if row.platform == "thinkingdata":
+            lacking = set(row.fields) - set().union(*(seen.get(tool, set()) for tool in row.tools))
+            assert lacking <= ELSEWHERE, row
+
+
+def test_words_of_another_language_than_the_accounts_find_nothing(both: tuple[Desk, Desk]) -> None:
+    here, afar = both
+    assert (here("describe_data", search="姓名").total, afar("describe_data", search="姓名").total) == (1, 0)
+
+
+def test_counts_that_nobody_told_are_no_zeros(account: Station, tmp_path: Path) -> None:
+    with from_afar(tmp_path, account.url, NOW) as app:
+        account.faults.add(Fault(Kind.NOT_JSON, path=wire.SQL))
+        found = data(RemoteDesk(app), "describe_data")
+    assert not {"users", "event_rows"} & found.keys()
+    assert found["events"] == [{"event": "buy", "display_name": "Purchase", "remark": "Paid"}]
+    assert [reason for fields, reason in found["not_told"].items() if fields == "users"]
+    text = rendering.text(found, "en")
+    assert "users: " not in text.replace("users: Users", "")
+    assert "event_rows: " not in text
+
+
+@pytest.mark.parametrize("spreadsheet", [False, True])
+def test_files_of_users_are_the_same_to_the_byte(both: tuple[Desk, Desk], spreadsheet: bool) -> None:
+    name = f"everybody_{spreadsheet}"
+    both[0].create(name, EVERYBODY)
+    wish = {"cluster": name, "properties": list(COLUMNS), "for_spreadsheet": spreadsheet}
+    one, other = (Path(desk("export_users", **wish).path).read_bytes() for desk in both)
+    assert one == other
+
+
+def test_a_tags_file_is_the_same_too(both: tuple[Desk, Desk]) -> None:
+    for number, tag in enumerate((TAG, FIRST)):
+        name = f"tag_{number}"
+        both[0]("create_tag", cluster_name=name, display_name=name, cluster_type="tag_by_dynamic_condition", tag_qp=tag)
+        one, other = (Path(desk("export_users", cluster=name).path).read_bytes() for desk in both)
+        assert one == other
