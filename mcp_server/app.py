@@ -158,7 +158,7 @@ def build(settings: Settings) -> App:
     )
 
 
-def _lacks(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[tuple[str, ...], Text]]:
+def _lacks(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]:
     from mcp_server.platforms.fields import not_told  # only where something is remote
 
     return not_told(platform, tool, result)

@@ -6,7 +6,7 @@ does, when to use it, the one trap.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_type_hints
 
@@ -126,17 +126,15 @@ class PartlyTold(Result):
     not_told: dict[str, str] = {}
     """Fields that are absent because the platform does not tell them, with the reason."""
 
-    def without(self, not_told: Iterable[tuple[Sequence[str], str]]) -> Self:
+    def without(self, not_told: Iterable[tuple[str, str]]) -> Self:
         """The same, saying which fields are not told, and why."""
-        return self._beside({"not_told": {", ".join(fields): why for fields, why in not_told}})
+        return self._beside({"not_told": dict(not_told)})
 
 
 class Lacks(Protocol):
     """Tells what a result of a tool lacks on a platform: fields, with the reason (`platforms.fields.not_told`)."""
 
-    def __call__(
-        self, platform: str, tool: str, result: Mapping[str, object]
-    ) -> Iterable[tuple[tuple[str, ...], Text]]: ...
+    def __call__(self, platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]: ...
 
 
 def _lacks_nothing(*_: object, **__: object) -> tuple[()]:

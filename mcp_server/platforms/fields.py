@@ -224,12 +224,12 @@ def varying(platform: str, tool: str) -> frozenset[str]:
     return frozenset(field for row in _of(rows, platform, tool) for field in row.fields)
 
 
-def not_told(platform: str, tool: str, result: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], Text]]:
-    """What a result of this tool lacks on this platform, and why: fields of what it has, by reason."""
+def not_told(platform: str, tool: str, result: Mapping[str, object]) -> Iterator[tuple[str, Text]]:
+    """What a result of this tool lacks on this platform, and why: fields of what it has, parted by commas."""
     for row in _of(UNTOLD, platform, tool):
         lacking = tuple(f for f in row.fields if _has(result, f.rpartition(".")[0]) and not _has(result, f))
         if lacking and _has(result, row.beside):
-            yield lacking, row.reason
+            yield ", ".join(lacking), row.reason
 
 
 def _has(part: object, path: str) -> bool:
