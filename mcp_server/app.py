@@ -1,7 +1,7 @@
 """The composition root: the one place that knows every part and puts them together.
 
-Heavy libraries are imported when they are first used: `build` opens the workspace and its catalogue, which
-takes milliseconds; the engine starts with the first query, the protocol with `serve`.
+`build` opens the workspace and its catalogue and puts everything over them; the engine starts with the first query,
+the protocol with `serve`. A server over stdio is quicker (`opening.py`): it is there before most of this is loaded.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,6 +16,7 @@ from mcp_server.operations.operation import Deps
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.ledger_port import Ledger
+from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.platforms.ports import OnProgress, SegmentPlatform
 from mcp_server.qp.names import NameLimits
 from mcp_server.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_server.front.http.gate import Gate
     from mcp_server.front.http.limits import Limits
     from mcp_server.front.server import FenqunServer
+    from mcp_server.front.work import Work
     from mcp_server.gateway.asgi import Gateway
     from mcp_server.gateway.faults import Faults
     from mcp_server.gateway.house import Limits as GatewayLimits
@@ -67,10 +69,16 @@ class App:
 
     def server(self) -> "FenqunServer":
         """The MCP server over these parts."""
-        from mcp_server.front.server import FenqunServer
+        from mcp_server.front.work import serving
+
+        return serving(self.work())
+
+    def work(self) -> "Work":
+        """What the MCP server does over these parts."""
+        from mcp_server.front.work import Work
         from mcp_server.operations.registry import OPERATIONS
 
-        return FenqunServer(OPERATIONS, self.deps)
+        return Work(OPERATIONS, self.deps)
 
     def http(self, settings: "HttpSettings", limits: "Limits") -> "Gate":
         """The same server as an ASGI application, with files beside it and the gate around it."""
@@ -117,12 +125,12 @@ class App:
         return _static(self.tokens) if settings.auth == "token" else None
 
 
-def build(settings: Settings) -> App:
-    """Put the parts together. Raises ConfigurationError where the workspace cannot be used."""
+def build(settings: Settings, workspace: Workspace | None = None) -> App:
+    """Put the parts together, over a workspace that is open or is opened now. ConfigurationError where it cannot be used."""
     from mcp_server.platforms.absent import absent_calls, absent_crowds
     from mcp_server.remote import connect
 
-    local = _open_local(settings)
+    local = _open_local(settings, workspace or Workspace.open(settings.workspace))
     try:
         remote = connect(settings.remote, here=local.here)
     except BaseException:
@@ -230,7 +238,7 @@ async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
     return len(running)
 
 
-def _open_local(settings: Settings) -> _Local:
+def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
     from mcp_server.engine.duck import Engine, Limits
     from mcp_server.platforms.local.allowed_files import AllowedFiles
@@ -247,10 +255,8 @@ def _open_local(settings: Settings) -> _Local:
     from mcp_server.platforms.local.querying import LocalQueries
     from mcp_server.platforms.local.segments import LocalSegments
     from mcp_server.platforms.local.tokens import Tokens
-    from mcp_server.platforms.local.workspace import Workspace
 
     with ExitStack() as opened:
-        workspace = Workspace.open(settings.workspace)
         opened.callback(workspace.close)
         catalog = Catalog(workspace)
         opened.callback(catalog.close)

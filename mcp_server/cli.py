@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcp_server.arguments import language_in, parser
 from mcp_server.errors import ConfigurationError, FenqunError
-from mcp_server.front import rendering
 from mcp_server.gateway_commands import gateway_settings, serve_gateway
 from mcp_server.gateway_settings import GATEWAY_VARIABLES
 from mcp_server.http_commands import http_settings, serve_http, token
-from mcp_server.http_settings import HTTP_VARIABLES
+from mcp_server.http_settings import HTTP_VARIABLES, HttpSettings
 from mcp_server.settings import Given, Settings, known_variables, language_of, read_settings, unknown_variables
 from mcp_server.terminal import Bar
 from mcp_server.text import Language, Text
@@ -64,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error.message.say(language))
         return 2
     except FenqunError as error:
+        from mcp_server.front import rendering
+
         _complain(rendering.error_text(rendering.structured_error(error, language), language))
         return 2 if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
@@ -101,21 +102,32 @@ def _settings(arguments: Arguments) -> Settings:
 
 
 def _serve(arguments: Arguments) -> int:
-    from mcp_server.app import build
     from mcp_server.front.stdio import log_to_stderr, serve
+    from mcp_server.opening import Opening
 
     settings = _settings(arguments)
     http = http_settings(os.environ, arguments)
     log_to_stderr(access=arguments.http)
+    if http is not None:
+        return _serve_http(settings, http)
+    opening = Opening(settings)
+    try:
+        server = opening.server()
+        if sys.stdin.isatty():
+            _complain(_STARTED_IN_TERMINAL.say(settings.language))
+        serve(server, opening.close, discover=not arguments.legacy_stdio)
+    finally:
+        opening.close()
+    return 0
+
+
+def _serve_http(settings: Settings, http: HttpSettings) -> int:
+    from mcp_server.app import build
+
     app = build(settings)
     try:
         app.tidy()
-        if http is not None:
-            serve_http(app, http, _complain)
-            return 0
-        if sys.stdin.isatty():
-            _complain(_STARTED_IN_TERMINAL.say(settings.language))
-        serve(app.server(), app.close, discover=not arguments.legacy_stdio)
+        serve_http(app, http, _complain)
     finally:
         app.close()
     return 0
@@ -154,6 +166,7 @@ def _call(arguments: Arguments) -> int:
     import anyio
 
     from mcp_server.app import build
+    from mcp_server.front import rendering
     from mcp_server.overseeing import asker
 
     values = _arguments_of_call(arguments.arguments)
@@ -176,6 +189,7 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
     """The structured answer, and whether it is an error. Computations that the call started are waited for."""
     from dataclasses import replace
 
+    from mcp_server.front import rendering
     from mcp_server.operations.calling import call, find
     from mcp_server.operations.registry import OPERATIONS
 

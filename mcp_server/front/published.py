@@ -1,7 +1,8 @@
 """The generated files of a source checkout: `tool_schemas/`, the tools table of the README, the lists of
 errors and problems.
 
-The server never reads them, so a stale file changes no behaviour; it only fails `fenqun schemas --check`.
+A server over stdio lists the tools from there (`listing.py`); what carries them out never reads them. A stale file
+fails `fenqun schemas --check`, and the tests.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any, Final
 from mcp_server.effect import Effect
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.front.changes import Change, schema_changes, tool_changes
+from mcp_server.front.listing import FOLDER, INDEX
 from mcp_server.front.problems_page import problems_page
 from mcp_server.front.tools import tool_document, unwrapped
 from mcp_server.operations.registry import OPERATIONS
@@ -24,7 +26,6 @@ END: Final = "<!-- tools:end -->"
 README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
 PROBLEMS: Final = "docs/problems.md"
-FOLDER: Final = "tool_schemas"
 LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag, "sql": complete_sql}
 """The complete schemas of definitions, each in a file of its own."""
 
@@ -116,7 +117,7 @@ def documents() -> dict[str, str]:
         for o in OPERATIONS
     ]
     languages = {f"{name}.json": _json(schema()) for name, schema in LANGUAGES.items()}
-    return files | languages | {"index.json": _json({"tools": index})}
+    return files | languages | {INDEX: _json({"tools": index})}
 
 
 def table() -> str:

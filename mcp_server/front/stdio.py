@@ -36,6 +36,7 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(_end_on_signal, close)
+            group.start_soon(server.warm)
             await (server.run_stdio_async() if discover else _run_without_discover(server))
             group.cancel_scope.cancel()
     except* BrokenPipeError:  # the client is gone; nobody is left to tell

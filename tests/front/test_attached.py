@@ -16,10 +16,11 @@ from mcp_types import PromptReference, ResourceTemplateReference, TextContent, T
 
 from mcp_server.app import App, build
 from mcp_server.errors import NotFound
+from mcp_server.front.attaching import MOST_BYTES
 from mcp_server.front.guide import guide
 from mcp_server.front.prompts import MOST_CHARACTERS, PROMPTS
-from mcp_server.front.resources import KINDS, MOST_BYTES
-from mcp_server.front.server import FenqunServer
+from mcp_server.front.resources import KINDS
+from mcp_server.front.work import Work, serving
 from mcp_server.operations.identity import Identity
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.qp.either import read_any
@@ -46,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     }
 
     async def create() -> None:
-        assert not (await FenqunServer(OPERATIONS, made.deps).call_tool("create_cluster", sent)).is_error
+        assert not (await serving(Work(OPERATIONS, made.deps)).call_tool("create_cluster", sent)).is_error
 
     anyio.run(create)
     try:
@@ -59,7 +60,7 @@ def asked(app: App, ask: Callable[[Client], Awaitable[Any]], language: Language 
     """The answer, which has to be the same over both revisions of the protocol."""
 
     async def over(mode: str) -> Any:
-        async with Client(FenqunServer(OPERATIONS, replace(app.deps, language=language)), mode=mode) as client:
+        async with Client(serving(Work(OPERATIONS, replace(app.deps, language=language))), mode=mode) as client:
             return await ask(client)
 
     answers = [anyio.run(over, mode) for mode in MODES]

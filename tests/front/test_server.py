@@ -20,6 +20,7 @@ from mcp_server.effect import Effect
 from mcp_server.errors import NotFound, Problem
 from mcp_server.front.server import FenqunServer
 from mcp_server.front.tools import tool_document
+from mcp_server.front.work import Work, serving
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.text import Language, Text
@@ -107,7 +108,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
 def made(
     language: Language = "en", *, read_only: bool = False, operations: tuple[Operation[Any, Any], ...] = OPERATIONS
 ) -> FenqunServer:
-    return FenqunServer(operations, replace(bare(), language=language, read_only=read_only))
+    return serving(Work(operations, replace(bare(), language=language, read_only=read_only)))
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from mcp_server.errors import WorkspaceBusy
 from mcp_server.front.http.access import Refused
 from mcp_server.front.http.asgi import Door, application
 from mcp_server.front.http.limits import Doorman, Limits
-from mcp_server.front.server import FenqunServer
+from mcp_server.front.work import Work, serving
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.text import Text
 from tests.http.http_kit import STATELESS, House, Web, message_of, served
@@ -227,6 +227,6 @@ def test_a_client_that_hangs_up_ends_its_call(house: House) -> None:
 
 
 def test_a_server_for_http_answers_nobody_who_has_not_passed_the_gate(house: House) -> None:
-    server = FenqunServer([Lasting().operation], house.app.deps, pytest.fail)
+    server = serving(Work([Lasting().operation], house.app.deps, pytest.fail))
     with pytest.raises(AssertionError):
         anyio.run(server.call_tool, "wait_long", {})

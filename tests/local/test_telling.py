@@ -36,7 +36,8 @@ def test_everything_in_a_report_is_told_in_both_languages() -> None:
             "7",
             "8",
             "sku",
-            "events.bye, users.hue",
+            "events.bye",
+            "users.hue",
         ):
             assert re.search(rf"(?<!\d){re.escape(fact)}(?!\d)", words), fact
         assert len(words.splitlines()) == 10

@@ -22,7 +22,8 @@ from mcp_server.front.http.gate import Gate
 from mcp_server.front.http.limits import LIMITS, Limits
 from mcp_server.front.http.oauth import READ, WRITE
 from mcp_server.front.http.page import PAGE, Page
-from mcp_server.front.server import FenqunServer
+from mcp_server.front.server import Face, FenqunServer
+from mcp_server.front.work import Work, serving
 from mcp_server.operations.operation import Deps, Operation
 
 MCP: Final = "/mcp"
@@ -64,7 +65,7 @@ def application(
     door: Door,
     *,
     alive: Callable[[], object],
-    make: Callable[..., FenqunServer] = FenqunServer,
+    make: Callable[[Face, Callable[[], Work]], FenqunServer] = FenqunServer,
     events: EventStore | None = None,
 ) -> Gate:
     """The application over these parts. `alive` raises FenqunError where the workspace cannot be used; `make`
@@ -73,7 +74,7 @@ def application(
     page = Page(operations, deps, door.approvers, desk.files_of, public_url=door.public_url) if door.approvers else None
     names = _security(door.names)
     manager = StreamableHTTPSessionManager(
-        make(operations, deps, desk.files_of, page.address if page else None).lowlevel,
+        serving(Work(operations, deps, desk.files_of, page.address if page else None), make).lowlevel,
         event_store=events,
         retry_interval=_RETRY if events else None,
         security_settings=names,

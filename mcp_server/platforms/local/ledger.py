@@ -1,8 +1,5 @@
 """Consents and the log of acts in the catalogue of the workspace (`platforms.ledger_port.Ledger`)."""
 
-import hashlib
-import hmac
-import secrets
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,6 +9,7 @@ from mcp_server.platforms.ledger_port import Consent, ConsentDraft, Entry, Outco
 from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.database import Value
 from mcp_server.platforms.local.rows import read_time, write_time
+from mcp_server.platforms.local.secret import derived_key
 from mcp_server.platforms.local.tokens import Tokens
 
 LOG_DAYS: Final = 180
@@ -41,13 +39,7 @@ class LocalLedger:
         return str(self._catalog.workspace.root)
 
     def key(self, purpose: str) -> bytes:
-        """Derived from one random secret, which the first who asks puts into the catalogue."""
-        found = self._database.row("SELECT value FROM secret")
-        if found is None:
-            with self._database.write() as db:
-                db.execute("INSERT OR IGNORE INTO secret (id, value) VALUES (1, ?)", (secrets.token_hex(32),))
-            found = self._database.row("SELECT value FROM secret")
-        return hmac.digest(bytes.fromhex(found["value"]) if found else b"", purpose.encode(), hashlib.sha256)
+        return derived_key(self._database, purpose)
 
     # -- consents --------------------------------------------------------------------------------------------
 
