@@ -135,9 +135,10 @@ class Catalog:
             found = self.generation_numbered(*key)
             if found is None:
                 raise NoData(_NO_DATA.format(project=project.id))
-        found = _seen_from(found, self.today(project))
-        self._generations = {**{k: v for k, v in self._generations.items() if k[0] != project.id}, key: found}
-        return found
+        seen = _seen_from(found, self.today(project))
+        if self._generations.get(key) is not seen:
+            self._generations = {**{k: v for k, v in self._generations.items() if k[0] != project.id}, key: seen}
+        return seen
 
     def generation_numbered(self, project_id: str, number: int, today: date | None = None) -> GenerationRecord | None:
         """One generation, seen from the day `today` (None: from the day of its load); None where it was swept away."""

@@ -42,8 +42,10 @@ class Database:
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
         self._closed = False
-        with self._explained():
+        try:
             self._set_up()
+        except sqlite3.DatabaseError as error:
+            raise self._in_our_words(error) from error
 
     # -- connections -----------------------------------------------------------------------------------------
 
@@ -85,44 +87,48 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """All rows of one reading statement."""
-        with self._explained():
+        try:
             return self.connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._in_our_words(error) from error
 
     def row(self, sql: str, values: Sequence[Value] = ()) -> sqlite3.Row | None:
         """The first row of one reading statement, if there is one."""
-        with self._explained():
+        try:
             found: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
-            return found
+        except sqlite3.DatabaseError as error:
+            raise self._in_our_words(error) from error
+        return found
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction that may write. It holds the write lock of all processes from the start (BEGIN IMMEDIATE),
         so what it reads stays true until it commits. Does not nest."""
-        with self._explained():
-            db = self.connection
-            db.execute("BEGIN IMMEDIATE")
-            try:
+        try:
+            with self._transaction() as db:
                 yield db
-                db.execute("COMMIT")
-            except BaseException:
-                # SQLite may have rolled back by itself; the first error is the one to show.
-                with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
+        except sqlite3.DatabaseError as error:
+            raise self._in_our_words(error) from error
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self.connection
+        db.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise self._in_our_words(error) from error
-        except sqlite3.DatabaseError as error:
-            if type(error) is sqlite3.DatabaseError:  # "not a database", "malformed"; subclasses are bugs of ours
-                raise ConfigurationError(_NOT_OURS.format(path=self._path)) from error
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            # SQLite may have rolled back by itself; the first error is the one to show.
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
             raise
 
-    def _in_our_words(self, error: sqlite3.OperationalError) -> Exception:
-        """The error for what the system did to SQLite; anything else is a bug and stays what it is."""
+    def _in_our_words(self, error: sqlite3.DatabaseError) -> Exception:
+        """The error for what the system did to SQLite or to its file; anything else is a bug and stays what it is."""
+        if type(error) is sqlite3.DatabaseError:  # "not a database", "malformed"; subclasses are bugs of ours
+            return ConfigurationError(_NOT_OURS.format(path=self._path))
+        if not isinstance(error, sqlite3.OperationalError):
+            return error
         kind = error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
         if kind == sqlite3.SQLITE_FULL:
             return no_space(self._workspace.root)
