@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class Kind(Enum):
     """What goes wrong."""
 
-    DELAY = "the answer waits until `until` returns"
+    DELAY = "the answer waits until `until` returns; where it does not act before, the act waits too"
     DROP = "the connection ends inside the answer's head"
     STATUS = "a status without a body of the vendor's"
     TRUNCATED = "half of the body, as if it were all"
@@ -29,6 +29,8 @@ class Fault:
     acts: bool = True
     status: int = 503
     until: Callable[[], Awaitable[None]] | None = None
+    over: Callable[[], None] | None = None
+    """Called when a delayed request is over."""
     path: str = ""
     """Only a request to this path; empty: any."""
 
@@ -80,13 +82,13 @@ class _Kept:
 async def spoiled(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request with a fault."""
     kept = _Kept()
+    if fault.kind is Kind.DELAY:
+        await _delayed(fault, app, scope, receive, kept)
+        await kept.sent(send, kept.body)
+        return
     if fault.acts and fault.kind is not Kind.THROTTLED:
         await app(scope, receive, kept)
-    if fault.kind is Kind.DELAY:
-        if fault.until is not None:
-            await fault.until()
-        await kept.sent(send, kept.body)
-    elif fault.kind is Kind.TRUNCATED:
+    if fault.kind is Kind.TRUNCATED:
         await kept.sent(send, kept.body[: len(kept.body) // 2])
     elif fault.kind is Kind.DROP:
         length = [(b"content-length", b"1000")]
@@ -97,6 +99,26 @@ async def spoiled(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
     else:
         status = fault.status if fault.kind is Kind.STATUS else 200
         await Response(_PAGE, status, media_type="text/html")(scope, receive, send)
+
+
+async def _delayed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, kept: Send) -> None:
+    """Answer late; a request that is carried out late is taken whole before, as its sender may be gone by then."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    left = iter(messages)
+
+    async def again() -> Message:
+        return next(left, {"type": "http.disconnect"})
+
+    if fault.acts:
+        await app(scope, again, kept)
+    if fault.until is not None:
+        await fault.until()
+    if not fault.acts:
+        await app(scope, again, kept)
+    if fault.over is not None:
+        fault.over()
 
 
 def _throttled(path: str) -> Response:

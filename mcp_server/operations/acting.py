@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from mcp_server.errors import FenqunError, InvalidArguments
+from mcp_server.errors import FenqunError, InvalidArguments, OutcomeUnknown
 from mcp_server.operations.consenting import Act, Agreed, agreed, digest, with_token
 from mcp_server.operations.operation import Deps, Operation, Params, Result
 from mcp_server.operations.redacting import redacted
@@ -66,7 +66,8 @@ async def carry_out(
     try:
         result = await operation.run(params, deps.after(given.basis))
     except FenqunError as error:
-        _end(deps, entry, "failed", f"{error.code}: {deps.say(error.message)}")
+        outcome: Outcome = "unknown" if isinstance(error, OutcomeUnknown) else "failed"
+        _end(deps, entry, outcome, f"{error.code}: {deps.say(error.message)}")
         raise
     except Exception as error:
         _end(deps, entry, "failed", type(error).__name__)

@@ -68,6 +68,8 @@ def named_state(cluster: Cluster) -> Text:
 
 def standing_note(cluster: Cluster) -> Text:
     """Why the last computation failed, or why the last version is out of date; else what was left out of it."""
+    if any(cluster.unread):
+        return cluster.unread
     if cluster.progress < 0:
         kept = Text("{why} The last good version stays readable", "{why}上一个可用版本仍可读取").format(
             why=cluster.failure
@@ -89,7 +91,7 @@ def cluster_state(
     named = said.format(noun=kind_of(cluster).noun, name=cluster.cluster_name, id=cluster.cluster_id)
     return ClusterState(
         message=deps.say(sentence(named, _standing(cluster))),
-        next=deps.say(_next(cluster)),
+        next=deps.say(next_step(cluster)),
         cluster=cluster_row(cluster, deps),
         warnings=problem_rows(warnings, deps),
         repairs=repair_rows(repairs, deps),
@@ -113,7 +115,16 @@ def members(cluster: Cluster) -> Text:
     return Text(f"{users.en} {have}", f"{users.zh}有标签值")
 
 
+_UNREAD = Text("how it stands now could not be read", "未能读取其当前状态")
+_DONE = Text(
+    "This is done, do not repeat it; get_cluster {id} shows how it stands.",
+    "操作已完成，请勿重复；可用 get_cluster {id} 查看其当前状态。",
+)
+
+
 def _standing(cluster: Cluster) -> Text:
+    if any(cluster.unread):
+        return _UNREAD
     if cluster.progress == 100:
         return members(cluster)
     if cluster.progress < 0:
@@ -121,7 +132,10 @@ def _standing(cluster: Cluster) -> Text:
     return Text("computing, {p}%", "计算中，{p}%").format(p=cluster.progress)
 
 
-def _next(cluster: Cluster) -> Text:
+def next_step(cluster: Cluster) -> Text:
+    """What to do about a cluster or tag as it stands."""
+    if any(cluster.unread):
+        return _DONE.format(id=cluster.cluster_id)
     if cluster.progress < 0:
         return Text(
             "See the note, then refresh_cluster or {update}.", "请看 note 说明，再调用 refresh_cluster 或 {update}。"

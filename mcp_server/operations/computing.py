@@ -12,6 +12,7 @@ from mcp_server.operations.cluster_state import (
     cluster_state,
     counted,
     named_state,
+    next_step,
     sentence,
     standing_note,
 )
@@ -19,6 +20,7 @@ from mcp_server.operations.definitions import property_problems, user_properties
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.params import ClusterRef, DryRun, ProjectId, Properties, WaitSeconds
+from mcp_server.platforms.ports import as_it_stands
 from mcp_server.qp.either import rows_any
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.uploaded import Uploaded
@@ -66,7 +68,7 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
             dry_run=True,
         )
     done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
-    said = _REFRESHED if done.progress == 100 else named_state(done)
+    said = _ASKED if any(done.unread) else _REFRESHED if done.progress == 100 else named_state(done)
     return cluster_state(done, said, deps)
 
 
@@ -88,6 +90,7 @@ async def get_refresh_progress(params: GetRefreshProgress, deps: Deps) -> Cluste
     return cluster_state(found, named_state(found), deps)
 
 
+_ASKED = Text("Started the refresh of {noun} {name} (id {id})", "已开始刷新{noun} {name}（id {id}）")
 _REFRESHED = Text("Refreshed {noun} {name} (id {id})", "已刷新{noun} {name}（id {id}）")
 
 
@@ -153,15 +156,16 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         spreadsheet=params.for_spreadsheet,
         on_progress=deps.report,
     )
-    after = await deps.segments.get(project, found.cluster_id)
+    after = await as_it_stands(found, deps.segments.get(project, found.cluster_id))
     url = deps.files.offer(made.path, project) if deps.files else ""
     if not deps.files and deps.exports:
         deps.exports.offer(made.path, project, deps.who.name)
     said = _OFFERED if url else _WROTE
     note = standing_note(after)
+    hint = Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING
     return Exported(
         message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=url or made.path)),
-        next=deps.say(Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING),
+        next=deps.say(next_step(after) if any(after.unread) else hint),
         path="" if url else str(made.path),
         url=url,
         rows=made.rows,

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted, sentence
+from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted, next_step, sentence
 from mcp_server.operations.findings import ProblemRow, problem_rows, users_of
 from mcp_server.operations.handing import given_file
 from mcp_server.operations.kinds import kind_of
@@ -222,7 +222,8 @@ def _answer(done: Imported, said: Text, noun: Text, deps: Deps, *, dry_run: bool
         n = done.unmatched_num
         missed = Text("1 row matches nobody" if n == 1 else f"{n:,} rows match nobody", f"{n:,} 行未匹配到用户")
         size = Text(f"{size.en}; {missed.en}", f"{size.zh}；{missed.zh}")
-    look = _LOOK if done.warnings else NOTHING
+    unread = done.cluster is not None and any(done.cluster.unread)
+    look = _LOOK if done.warnings else next_step(done.cluster) if done.cluster and unread else NOTHING
     again = SAME_WITHOUT_DRY_RUN if dry_run and not done.existed else NOTHING
     return ImportedIds(
         message=deps.say(sentence(named, size)),

@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_server.errors import InvalidArguments, NameTaken, Problem, QueryFailed
+from mcp_server.errors import (
+    InvalidArguments,
+    NameTaken,
+    NotOnPlatform,
+    Problem,
+    QueryFailed,
+    VendorDenied,
+    VendorRejected,
+    VendorUnreadable,
+)
 from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows, users_of
 from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be, not_uploaded, type_findings
 from mcp_server.operations.operation import Deps
-from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
+from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft, as_it_stands
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import compare_any, explain_any, hash_any, value_type_any
 from mcp_server.qp.fault import TYPE_NAMES
@@ -19,7 +28,7 @@ from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
-from mcp_server.text import NOTHING, Text, clauses
+from mcp_server.text import NOTHING, Text, clauses, same
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +116,7 @@ async def create(wish: Wish, deps: Deps) -> ClusterState:
         made = await deps.segments.create(wish.project, draft)
     except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
         return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, reading, metadata, deps)
-    made = await deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report)
+    made = await as_it_stands(made, deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report))
     warnings = (*reading.warnings, *await _same_users(made, wish, deps))
     return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
 
@@ -144,7 +153,7 @@ async def _would_create(
     size = await _size(definition, wish.project, deps)
     would = _WOULD_CREATE.format(noun=wish.kind.noun, name=wish.cluster_name)
     return ClusterState(
-        message=deps.say(sentence(would, _shared(size, metadata))),
+        message=deps.say(sentence(would, _NOT_COUNTED if size is None else _shared(size, metadata))),
         next=deps.say(SAME_WITHOUT_DRY_RUN),
         dry_run=True,
         warnings=problem_rows(reading.warnings, deps),
@@ -154,10 +163,18 @@ async def _would_create(
     )
 
 
-async def _size(definition: Definition, project: str, deps: Deps) -> int:
-    seen = await deps.segments.preview(
-        project, definition, sample=0, properties=(), want_sql=False, on_progress=deps.report
-    )
+_NOT_COUNTED = Text("how many users that is can't be counted beforehand", "无法预先统计人数")
+
+
+async def _size(definition: Definition, project: str, deps: Deps) -> int | None:
+    """How many users it selects; None where a remote platform can't tell that, or not to this account: it can be saved
+    all the same."""
+    try:
+        seen = await deps.segments.preview(
+            project, definition, sample=0, properties=(), want_sql=False, on_progress=deps.report
+        )
+    except (NotOnPlatform, VendorDenied, VendorRejected, VendorUnreadable):
+        return None
     return seen.users_num
 
 
@@ -191,8 +208,8 @@ async def update(change: Change, deps: Deps) -> ClusterState:
     done = await deps.segments.update(
         found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
     )
-    if definition is not None:
-        done = await deps.segments.wait(done, seconds=SHORT_WAIT, on_progress=deps.report)
+    wait = 0.0 if definition is None else SHORT_WAIT
+    done = await as_it_stands(done, deps.segments.wait(done, seconds=wait, on_progress=deps.report))
     return cluster_state(
         done,
         _UPDATED,
@@ -272,10 +289,10 @@ async def _would_update(
 ) -> ClusterState:
     sized, before, after = NOTHING, None, None
     if deps.counting and reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
-        before = await _size_now(found, metadata, deps)
+        before, said_before = await _size_now(found, metadata, deps)
         after = await _size(reading.must(), found.project_id, deps)
         sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(
-            before=_FITS_NO_MORE if before is None else f"{before:,}", after=f"{after:,}"
+            before=said_before, after=_number(after)
         )
     would = _WOULD_UPDATE.format(noun=kind_of(found).noun, name=found.cluster_name)
     return ClusterState(
@@ -294,10 +311,17 @@ async def _would_update(
 _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")
 
 
-async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> int | None:
-    """What the saved definition selects now, of a fixed list its users; None where the data no longer has what it names."""
+async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> tuple[int | None, Text]:
+    """What the saved definition selects now, of a fixed list its users, also in words."""
     if found.cluster_type == RESULT:
-        return found.users_num
+        return found.users_num, _number(found.users_num)
     saved = found.definition.wire()
     reading = await read_definition(saved, metadata, deps, kind=kind_of(found), own=found.cluster_name)
-    return await _size(reading.definition, found.project_id, deps) if reading.definition else None
+    if reading.definition is None:
+        return None, _FITS_NO_MORE
+    size = await _size(reading.definition, found.project_id, deps)
+    return size, _number(size)
+
+
+def _number(size: int | None) -> Text:
+    return Text("unknown", "未知") if size is None else same(f"{size:,}")

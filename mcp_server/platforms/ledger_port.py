@@ -17,7 +17,7 @@ Way = Literal["asked", "approved", "token"]
 `token` by the single-use token of a dry run (which proves a preview and not a person)."""
 State = Literal["open", "used", "declined", "changed"]
 """`open` until somebody decides or the time is over. `changed`: what was shown is no longer so."""
-Outcome = Literal["done", "failed", "cancelled"]
+Outcome = Literal["done", "failed", "cancelled", "unknown"]
 Standing = Literal["stands", "gone", "untold"]
 """Whether whoever asked still has the access that he asked with. `untold`: only his authorization server knows."""
 
@@ -95,7 +95,8 @@ class Entry:
     before: str
     after: str
     outcome: str
-    """`done`, `failed`, `cancelled` (it may have happened); `running`, or `unknown` where its process died."""
+    """`done`, `failed`, `cancelled` (it may have happened); `running`; `unknown` where its process died, or where the
+    platform's answer was lost and no read could settle what happened."""
 
 
 class Ledger(Protocol):

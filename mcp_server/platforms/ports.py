@@ -6,11 +6,11 @@ for every platform; what a platform cannot tell is left at its empty default. Ti
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from mcp_server.errors import Problem
+from mcp_server.errors import FenqunError, Problem
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.sql_reading import SqlLook
@@ -59,6 +59,8 @@ class Cluster:
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Of the last version by SQL, as in `Preview.dropped`."""
     created_at: str = ""
+    unread: Text = NOTHING
+    """Why it could not be read after a change; then what stands here is what was asked for."""
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""
 
@@ -66,6 +68,15 @@ class Cluster:
     def stamp(self) -> str:
         """Stands for the cluster as it is now: another one after any change."""
         return f"{self.cluster_id}@{self.revision}"
+
+
+async def as_it_stands(known: Cluster, read: Awaitable[Cluster]) -> Cluster:
+    """What a read after an accepted change tells. Where it fails, the change stands all the same: what is known without
+    the read, and why it failed (`Cluster.unread`)."""
+    try:
+        return await read
+    except FenqunError as error:
+        return replace(known, users_num=None, refresh_time="", fresh=False, unread=error.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +284,11 @@ class SegmentPlatform(Protocol):
     ) -> Page: ...
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
-        """Save it and start its first computation. NameTaken where the name is in use."""
+        """Save it and start its first computation; what is known of it then. NameTaken where the name is in use."""
         ...
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
-        """Save what changes; a changed definition starts a computation."""
+        """Save what changes; what is known of it then. A changed definition starts a computation."""
         ...
 
     async def used_by(self, cluster: Cluster) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ Addresses, headers and bodies never get into an error or a log line: one vendor'
 """
 
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -27,6 +28,9 @@ from mcp_server.text import Text
 
 if TYPE_CHECKING:
     import httpx
+    from stamina.instrumentation import RetryDetails
+
+_log = logging.getLogger("fenqun")
 
 CHUNK = 64 * 1024
 BUSY = frozenset({429, 500, 502, 503, 504})
@@ -77,6 +81,8 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    doubtful: bool = False
+    """An earlier try of the same request got no answer: it may have been carried out all the same."""
 
 
 Wait = Callable[[Reply], "float | None"]
@@ -135,7 +141,7 @@ class Transport:
         """
         import stamina
 
-        policy, lost = self._policy, False
+        policy, lost, doubtful = self._policy, False, False
 
         def again(error: Exception) -> bool | timedelta:
             if isinstance(error, _Busy) and repeat is not Repeat.ONCE:
@@ -149,13 +155,17 @@ class Transport:
                 on=again, attempts=policy.attempts, timeout=None, wait_initial=policy.first_wait, wait_max=policy.longest_wait, wait_jitter=policy.first_wait
             ):  # fmt: skip
                 with attempt:
+                    doubtful = lost
                     try:
-                        return await self._once(make(), wait)
-                    except (_Lost, _Busy):
+                        return replace(await self._once(make(), wait), doubtful=doubtful)
+                    except _Lost:
                         lost = True
                         raise
+                    except _Busy as busy:
+                        lost = lost or busy.reply.status >= 500  # whoever stands in front may have passed it on
+                        raise
         except _Busy as busy:
-            return busy.reply
+            return replace(busy.reply, doubtful=doubtful)
         except (_Lost, _NotSent):
             if lost and repeat is not Repeat.READ:
                 raise AnswerLost from None
@@ -165,6 +175,7 @@ class Transport:
         """The body of an answer piece by piece, for files larger than memory. Not repeated. VendorUnreachable."""
         try:
             async with self._opened(make()) as response:
+                _must_be_well(response.status_code)
                 async for piece in response.aiter_bytes(CHUNK):
                     yield piece
         except (_NotSent, _Lost):
@@ -199,10 +210,13 @@ class Transport:
 
             _silence()
             limits = self._policy
+            plain = self.base.startswith("http:")
             self._made = httpx.AsyncClient(
                 base_url=self.base,
                 timeout=httpx.Timeout(limits.read, connect=limits.connect),
                 limits=httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once),
+                # Reading the certificates of all authorities takes a while; where nothing is encrypted, none is trusted.
+                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
                 follow_redirects=False,  # a signed request is meant for one host
                 trust_env=not is_loopback(self.host),  # a proxy of the environment has no business on this machine
             )
@@ -225,6 +239,11 @@ class Transport:
         return VendorUnreadable(
             text.format(host=self.host, n=limit), next_step=Text("Ask for less at a time.", "请减少单次查询的数据量。")
         )
+
+
+def _must_be_well(status: int) -> None:
+    if status in BUSY:
+        raise _Lost
 
 
 class _Opened:
@@ -351,11 +370,24 @@ def is_private(host: str) -> bool:
 
 
 def _silence() -> None:
-    """httpx logs whole addresses at INFO, and one vendor's token stands in there; httpcore logs headers at DEBUG."""
+    """httpx logs whole addresses at INFO, and one vendor's token stands in there; httpcore logs headers at DEBUG.
+
+    stamina warns of every repetition, or prints it on standard output where structlog is installed: here one is
+    ordinary, so it is noted for whoever has turned the log up.
+    """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    set_on_retry_hooks((_noted,))
     for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.http2"):
         logger = logging.getLogger(name)
         if not any(f is _only_warnings for f in logger.filters):
             logger.addFilter(_only_warnings)
+
+
+def _noted(details: "RetryDetails") -> None:
+    """One line at INFO: nothing of the request, and of the failure only its kind."""
+    kind = type(details.caused_by).__name__.strip("_")
+    _log.info("try %d failed (%s); the next one in %.1f s", details.retry_num, kind, details.wait_for)
 
 
 def _only_warnings(record: logging.LogRecord) -> bool:

@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from mcp_server.errors import OutcomeUnknown, VendorUnreadable
+from mcp_server.errors import NotFound, OutcomeUnknown, VendorError, VendorUnreachable, VendorUnreadable
+from mcp_server.platforms.transport import BUSY, Repeat, Reply
 from mcp_server.text import Text
 
 LONGEST_QUOTE = 300
@@ -63,6 +66,11 @@ _MAYBE = Text(
     "更改已发往{platform}，但没有收到可读的响应：更改可能已生效。",
 )
 
+_OUT_OF_ORDER = Text(
+    "{platform} is out of order for the moment (HTTP {status}).", "{platform}暂时无法提供服务（HTTP {status}）。"
+)
+_LATER = Text("Nothing was changed. Try again later.", "未做任何更改。请稍后重试。")
+
 
 def unreadable(platform: Text) -> VendorUnreadable:
     """The answer to a question could not be read."""
@@ -78,6 +86,45 @@ def unreadable(platform: Text) -> VendorUnreadable:
 def outcome_unknown(platform: Text, settle: Text) -> OutcomeUnknown:
     """A change may have happened; `settle` names the read that tells."""
     return OutcomeUnknown(_MAYBE.format(platform=platform), next_step=settle)
+
+
+@contextmanager
+def question_of(reply: Reply, platform: Text) -> Iterator[None]:
+    """Around reading the answer to a question. VendorUnreachable where it is unreadable and its status says that the
+    platform is out of order, VendorUnreadable otherwise."""
+    try:
+        yield
+    except Unreadable:
+        if reply.status not in BUSY:
+            raise unreadable(platform) from None
+        said = _OUT_OF_ORDER.format(platform=platform, status=reply.status)
+        raise VendorUnreachable(said, next_step=_LATER) from None
+
+
+async def readable(send: Callable[[], Awaitable[Reply]], repeat: Repeat) -> Reply:
+    """The answer to a change. One that nobody can read is asked for once more, where that changes nothing more."""
+    reply = await send()
+    if repeat is not Repeat.AGAIN:
+        return reply
+    try:
+        read_object(reply.body)
+    except Unreadable:
+        return replace(await send(), doubtful=True)
+    return reply
+
+
+@contextmanager
+def answer_of(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
+    """Around reading the answer to a change. OutcomeUnknown where it is unreadable, and where it is a refusal of a
+    repetition while an earlier try got no answer: that one may have been carried out."""
+    try:
+        yield
+    except Unreadable:
+        raise outcome_unknown(platform, settle) from None
+    except (VendorError, NotFound):
+        if reply.doubtful:
+            raise outcome_unknown(platform, settle) from None
+        raise
 
 
 MOST_RAW = 20_000

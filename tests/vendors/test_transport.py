@@ -123,6 +123,18 @@ def test_a_lost_answer_of_a_change_says_that_it_may_have_happened() -> None:
     assert times == QUICK.attempts
 
 
+@pytest.mark.parametrize(
+    ("before", "doubtful"), [([], False), ([LOST], True), ([status(503)], True), ([status(429)], False)]
+)
+def test_an_answer_says_whether_an_earlier_try_may_have_been_carried_out(before: list[bytes], doubtful: bool) -> None:
+    reply, _ = answered(*before, OK, repeat=Repeat.AGAIN)
+    assert isinstance(reply, Reply)
+    assert reply.doubtful is doubtful
+    reply, _ = answered(*before, *[status(429)] * QUICK.attempts, repeat=Repeat.AGAIN)
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.doubtful) == (429, doubtful)
+
+
 def test_a_lost_answer_of_a_question_says_that_nothing_was_changed() -> None:
     error, times = answered(LOST, LOST, LOST, OK, repeat=Repeat.READ)
     assert isinstance(error, VendorUnreachable)
@@ -207,6 +219,14 @@ def test_no_log_line_holds_a_secret_at_any_level(caplog: pytest.LogCaptureFixtur
     answered(LOST, status(503), OK, repeat=Repeat.READ)
     answered(LOST, LOST, LOST, repeat=Repeat.READ)
     assert CANARY not in caplog.text
+
+
+def test_a_repetition_is_noted_for_whoever_turned_the_log_up(caplog: pytest.LogCaptureFixture) -> None:
+    answered(LOST, OK, repeat=Repeat.READ)
+    assert caplog.messages == []
+    caplog.set_level(logging.INFO)
+    answered(LOST, OK, repeat=Repeat.READ)
+    assert caplog.messages == ["try 1 failed (Lost); the next one in 0.0 s"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from mcp_server.platforms.taobao import codes, replies, wire
-from mcp_server.platforms.taobao.replies import Outcome
+from mcp_server.platforms.taobao.replies import Outcome, is_number
 from mcp_server.platforms.transport import AnswerLost, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, cleaned, outcome_unknown, unreadable
+from mcp_server.platforms.vendor import Unreadable, answer_of, cleaned, outcome_unknown, question_of, readable
 from mcp_server.text import Text
 
 REPEATS: Mapping[str, Repeat] = {
@@ -23,9 +23,9 @@ REPEATS: Mapping[str, Repeat] = {
 }
 """The operations of `crowdanalysis.update`."""
 
-LOOK = Text(
-    "Look first: list_crowd_analyses with the crowd_id shows what stands. Then decide whether to repeat it.",
-    "请先查看：用 list_crowd_analyses 加上 crowd_id 查看现状，再决定是否重试。",
+_LOOK = Text(
+    "Look first: list_crowd_analyses with crowd_id {crowd} shows what stands. Then decide whether to repeat it.",
+    "请先查看：用 list_crowd_analyses（crowd_id 设为 {crowd}）查看现状，再决定是否重试。",
 )
 
 
@@ -39,12 +39,18 @@ class Api:
 
     async def update(self, operation: str, task: Mapping[str, object]) -> Outcome:
         """Create, delete, reload (`dumpData`) or change the validity (`time`) of a task. OutcomeUnknown, the codes' errors."""
-        business = {"task_dto": task, "operation": operation}
+        business, settle = {"task_dto": task, "operation": operation}, _LOOK.format(crowd=task["crowd_id"])
         try:
-            reply = await self._send(wire.UPDATE, business, REPEATS[operation])
-            return replies.outcome_of(reply.body, wire.UPDATE, self._secrets)
-        except (AnswerLost, Unreadable):
-            raise outcome_unknown(codes.NAME, LOOK) from None
+            repeat = REPEATS[operation]
+            reply = await readable(lambda: self._send(wire.UPDATE, business, repeat), repeat)
+        except AnswerLost:
+            raise outcome_unknown(codes.NAME, settle) from None
+        with answer_of(reply, codes.NAME, settle):
+            outcome = replies.outcome_of(reply.body, wire.UPDATE, self._secrets)
+            unnamed = operation == "create" and not is_number(outcome.task.get("task_id", ""))
+            if unnamed if outcome.success else reply.doubtful:
+                raise Unreadable
+        return outcome
 
     async def query(self, crowd_id: str) -> Mapping[str, Any]:
         """The tasks of a crowd, as they came."""
@@ -60,10 +66,8 @@ class Api:
 
     async def _ask(self, method: str, business: Mapping[str, object]) -> Mapping[str, Any]:
         reply = await self._send(method, business, Repeat.READ)
-        try:
+        with question_of(reply, codes.NAME):
             return cleaned(replies.content_of(reply.body, method, self._secrets), self._secrets)
-        except Unreadable:
-            raise unreadable(codes.NAME) from None
 
     async def _send(self, method: str, business: Mapping[str, object], repeat: Repeat) -> Reply:
         def wait(reply: Reply) -> float | None:

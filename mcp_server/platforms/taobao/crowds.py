@@ -22,14 +22,13 @@ from mcp_server.platforms.crowd_port import (
 )
 from mcp_server.platforms.ports import OnProgress
 from mcp_server.platforms.taobao import codes
-from mcp_server.platforms.taobao.api import LOOK, Api
-from mcp_server.platforms.taobao.replies import Outcome
-from mcp_server.platforms.vendor import handed_on, outcome_unknown, quoted, words
+from mcp_server.platforms.taobao.api import Api
+from mcp_server.platforms.taobao.replies import Outcome, is_number
+from mcp_server.platforms.vendor import handed_on, quoted, words
 from mcp_server.qp.problems import finding, shorten
 from mcp_server.qp.window import show_time
 from mcp_server.text import Text, listed
 
-MOST_DIGITS = 18
 CROWDS = 100
 """Crowds among which one is looked for by its name."""
 
@@ -75,7 +74,7 @@ class TaobaoCrowds:
 
     async def crowd(self, project_id: str, crowd: str) -> Crowd:
         """An id is taken at its word; a name is looked up in the list of crowds."""
-        if _is_number(crowd):
+        if is_number(crowd):
             return Crowd(crowd, "", project_id)
         answer = await self._api.crowds(crowd, 1, CROWDS)
         found = {one for one in _named(answer) if one[1].casefold() == crowd.casefold()}
@@ -87,7 +86,7 @@ class TaobaoCrowds:
     async def get(self, project_id: str, task_id: str, crowd_id: str = "") -> CrowdTask:
         if not crowd_id:
             raise InvalidArguments(_NEEDED, next_step=_MEND, problems=[finding("crowd_id_needed", "/crowd_id")])
-        if not _is_number(task_id):
+        if not is_number(task_id):
             problem = finding("crowd_id_not_number", "/task_id", got=task_id)
             raise InvalidArguments(_NUMBERS, next_step=_MEND, problems=[problem])
         crowd = await self.crowd(project_id, crowd_id)
@@ -127,7 +126,7 @@ class TaobaoCrowds:
         seen = set()
         for part in _objects(raw):
             task_id = words(part.get("task_id"))
-            if _is_number(task_id) and task_id not in seen:
+            if is_number(task_id) and task_id not in seen:
                 seen.add(task_id)
                 validity = _validity(part)
                 yield CrowdTask(
@@ -144,8 +143,6 @@ class TaobaoCrowds:
     async def create(self, crowd: Crowd, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
         """Sent once. OutcomeUnknown where the answer was lost, or does not say which task was made."""
         outcome = await self._change("create", {"crowd_id": int(crowd.crowd_id), **_times(validity)})
-        if not _is_number(outcome.task.get("task_id", "")):
-            raise outcome_unknown(codes.NAME, LOOK)
         task = CrowdTask(outcome.task["task_id"], crowd.crowd_id, crowd.name, crowd.project_id, validity, None)
         return self._after(task, validity, outcome)
 
@@ -195,10 +192,6 @@ def _times(validity: Validity | None) -> dict[str, str]:
     return {"start_time": show_time(validity.start), "end_time": show_time(validity.end)} if validity else {}
 
 
-def _is_number(said: str) -> bool:
-    return said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS
-
-
 def _objects(value: object) -> Iterator[Mapping[str, Any]]:
     """All objects in an answer, outer ones first."""
     if isinstance(value, Mapping):
@@ -215,7 +208,7 @@ def _named(raw: Raw) -> Iterator[tuple[str, str]]:
     for part in _objects(raw):
         crowd_id = words(part.get("crowd_id", part.get("id")))
         name = words(part.get("crowd_name", part.get("name")))
-        if _is_number(crowd_id) and name:
+        if is_number(crowd_id) and name:
             yield crowd_id, quoted(name)
 
 

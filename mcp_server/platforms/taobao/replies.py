@@ -8,6 +8,7 @@ from mcp_server.platforms.taobao import codes
 from mcp_server.platforms.vendor import Unreadable, quoted, read_object, truth, whole, words
 
 Raw = Mapping[str, Any]
+MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Outcome:
     task: Mapping[str, str] = field(default_factory=dict)
     """task_id, crowd_id, start_time, end_time; those that came."""
     request_id: str = ""
+
+
+def is_number(said: str) -> bool:
+    """Whether it is an id of this platform."""
+    return said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS
 
 
 def root_key(method: str) -> str:

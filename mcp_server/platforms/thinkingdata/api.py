@@ -2,7 +2,7 @@
 
 By name is preferred, as newer manuals know only that (te-api.md §1); `by_id` is the setting for older deployments.
 Every method raises the errors of `codes.py`, VendorUnreachable and, for a question, VendorUnreadable; a change
-whose answer was lost or unreadable raises OutcomeUnknown, and `settle` says which read tells.
+whose answer was lost or unreadable raises OutcomeUnknown, which names the read that tells.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from mcp_server.platforms.thinkingdata import codes, replies, wire
 from mcp_server.platforms.thinkingdata.replies import Counts, ListPage, RemoteCluster
 from mcp_server.platforms.transport import AnswerLost, Outgoing, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, outcome_unknown, unreadable
+from mcp_server.platforms.vendor import Unreadable, answer_of, outcome_unknown, question_of, readable, unreadable
 from mcp_server.text import Text
 
 A = TypeVar("A")
@@ -26,8 +26,12 @@ BUSY_WAIT = 1.0
 """Seconds after an answer that calls come too often; the vendor says no figure."""
 
 _LOOK = Text(
-    "Look first: get_cluster or list_clusters shows whether it happened. Then decide whether to repeat it.",
-    "请先查看：用 get_cluster 或 list_clusters 确认是否已生效，再决定是否重试。",
+    "Look first: get_cluster {name} shows whether it happened. Then decide whether to repeat it.",
+    "请先查看：用 get_cluster 查看 {name}，确认是否已生效，再决定是否重试。",
+)
+_LOOK_FOR = Text(
+    "get_cluster {name} tells whether it is there; create it again only where it is not.",
+    "用 get_cluster 查看 {name} 是否已存在；确认不存在后才可重新创建。",
 )
 
 
@@ -78,7 +82,8 @@ class Api:
     async def query(self, statement: str) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
         """Headers and rows of a read-only statement, for small results."""
         reply = await self._send(wire.sql(statement, self._token, SQL_SECONDS), Repeat.READ)
-        return self._read(lambda body: replies.rows_in(body, (self._token,)), reply.body)
+        with question_of(reply, codes.NAME):
+            return replies.rows_in(reply.body, (self._token,))
 
     async def rows(self, statement: str) -> list[list[Any]]:
         """The rows of such a statement, all of them read."""
@@ -93,39 +98,40 @@ class Api:
 
     async def add(self, body: Mapping[str, Any]) -> str:
         """Create a cluster or tag; its id. Never sent twice."""
-        data = await self._change(wire.post(wire.ADD, self._token, body), Repeat.ONCE)
-        return self._after(replies.new_id_in, data)
+        settle = _LOOK_FOR.format(name=body["clusterName"])
+        return await self._change(wire.post(wire.ADD, self._token, body), Repeat.ONCE, settle, replies.new_id_in)
 
     async def update(self, which: Which, body: Mapping[str, Any]) -> None:
         """Replace definition and display name."""
         address, named = self._named(which, wire.UPDATE, wire.UPDATE_BY_NAME)
         if self._by_id:
             del named["projectId"]  # the page's address by id has none: it stands in the body
-        await self._change(wire.post(address, self._token, body, **named), Repeat.AGAIN)
+        await self._change(wire.post(address, self._token, body, **named), Repeat.AGAIN, _look_at(which))
 
     async def delete(self, which: Which) -> None:
         """Delete it. Sent once: a second time would be refused, as if the first had failed."""
         address, named = self._named(which, wire.DELETE, wire.DELETE_BY_NAME)
-        await self._change(wire.post(address, self._token, None, **named), Repeat.ONCE)
+        await self._change(wire.post(address, self._token, None, **named), Repeat.ONCE, _look_at(which))
 
     async def refresh(self, which: Which) -> None:
         """Start its computation."""
         address, named = self._named(which, wire.REFRESH, wire.REFRESH_BY_NAME)
-        await self._change(wire.post(address, self._token, None, **named), Repeat.AGAIN)
+        await self._change(wire.post(address, self._token, None, **named), Repeat.AGAIN, _look_at(which))
 
     async def import_add(self, file: Path, project_id: str, named: Mapping[str, str]) -> Counts:
         """Create a cluster or tag from a file of ids, streamed; `named` are the page's query parameters."""
         out = self._upload(wire.IMPORT_ADD, file, {"projectId": project_id, **named})
-        counts = self._after(replies.counts_in, await self._change(out, Repeat.ONCE))
+        settle = _LOOK_FOR.format(name=named["clusterName"])
+        counts = await self._change(out, Repeat.ONCE, settle, replies.counts_in)
         if counts is None:
-            raise outcome_unknown(codes.NAME, _LOOK)
+            raise outcome_unknown(codes.NAME, settle)
         return counts
 
     async def import_modify(self, which: Which, file: Path, named: Mapping[str, str]) -> Counts | None:
         """Replace an id list. None where the platform tells no counters."""
         address, own = self._named(which, wire.IMPORT_MODIFY, wire.IMPORT_MODIFY_BY_NAME)
-        data = await self._change(self._upload(address, file, {**own, **named}), Repeat.AGAIN)
-        return self._after(replies.counts_in, data)
+        out = self._upload(address, file, {**own, **named})
+        return await self._change(out, Repeat.AGAIN, _look_at(which), replies.counts_in)
 
     # how
 
@@ -146,14 +152,19 @@ class Api:
 
     async def _ask(self, out: Outgoing) -> Any:
         reply = await self._send(out, Repeat.READ)
-        return self._read(lambda body: replies.data_of(body, (self._token,)), reply.body)
+        with question_of(reply, codes.NAME):
+            return replies.data_of(reply.body, (self._token,))
 
-    async def _change(self, out: Outgoing, repeat: Repeat) -> Any:
+    async def _change(
+        self, out: Outgoing, repeat: Repeat, settle: Text, read: Callable[[Any], R] = lambda data: data
+    ) -> R:
+        """Send a change and read its answer; `settle` names the read that tells what became of it."""
         try:
-            reply = await self._send(out, repeat)
+            reply = await readable(lambda: self._send(out, repeat), repeat)
         except AnswerLost:
-            raise outcome_unknown(codes.NAME, _LOOK) from None
-        return self._after(lambda body: replies.data_of(body, (self._token,)), reply.body)
+            raise outcome_unknown(codes.NAME, settle) from None
+        with answer_of(reply, codes.NAME, settle):
+            return read(replies.data_of(reply.body, (self._token,)))
 
     def _read(self, read: Callable[[A], R], answer: A) -> R:
         """Read the answer to a question."""
@@ -162,9 +173,6 @@ class Api:
         except Unreadable:
             raise unreadable(codes.NAME) from None
 
-    def _after(self, read: Callable[[A], R], answer: A) -> R:
-        """Read the answer to a change: where it is unreadable, the change may have happened."""
-        try:
-            return read(answer)
-        except Unreadable:
-            raise outcome_unknown(codes.NAME, _LOOK) from None
+
+def _look_at(which: Which) -> Text:
+    return _LOOK.format(name=which.name)

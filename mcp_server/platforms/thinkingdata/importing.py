@@ -1,17 +1,18 @@
 """Uploaded ids on ThinkingData: read here, sent as the vendor takes them, settled by name where an answer was lost."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 import anyio.to_thread
 
-from mcp_server.errors import InvalidArguments, NameTaken, OutcomeUnknown, VendorRejected
+from mcp_server.errors import InvalidArguments, NameTaken
 from mcp_server.platforms.here_port import Here
-from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress
+from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress, as_it_stands
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.id_rows import VendorFile, vendor_file
 from mcp_server.platforms.thinkingdata.listing import Listing
+from mcp_server.platforms.thinkingdata.lost_answers import made_once
 from mcp_server.platforms.thinkingdata.replies import Counts, RemoteCluster
 from mcp_server.platforms.thinkingdata.standing import is_import
 from mcp_server.qp.model import TAG
@@ -32,7 +33,7 @@ _IMPORT_OTHERWISE = Text("Import the ids under another name.", "请将这些 ID 
 _OTHER_IDS = Text("another list of ids: {rows} row(s)", "更换了名单：共 {rows} 行")
 _OTHER_COLUMN = Text("the ids are values of {new}, no longer of {old}", "ID 由 {old} 的取值改为 {new} 的取值")
 
-Standing = Callable[[str, RemoteCluster], Awaitable[Cluster]]
+Standing = Callable[[str, RemoteCluster], Cluster]
 
 
 class RemoteImports:
@@ -64,10 +65,11 @@ class RemoteImports:
                 "clusterName": name,
                 "remarks": draft.remarks,
             }
-            counts = await self._sent(project_id, name, file, named)
+            counts, cluster_id = await self._sent(project_id, file, named)
         finally:
             file.path.unlink(missing_ok=True)
-        made = await self._stand(project_id, await self._listing.detail(project_id, name))
+        known = _known(project_id, draft, name, cluster_id)
+        made = await as_it_stands(known, self._read_again(project_id, cluster_id))
         return replace(_told(file, name, counts), cluster=made)
 
     async def put(self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress) -> Imported:
@@ -94,32 +96,37 @@ class RemoteImports:
         finally:
             file.path.unlink(missing_ok=True)
             self._listing.forget(cluster.project_id)
-        made = await self._stand(cluster.project_id, await self._listing.detail(cluster.project_id, cluster.cluster_id))
+        known = replace(cluster, display_name=changes.display_name or cluster.display_name)
+        made = await as_it_stands(known, self._read_again(cluster.project_id, cluster.cluster_id))
         return replace(_told(file, cluster.cluster_name, counts), cluster=made, changes=said_changes)
+
+    async def _read_again(self, project_id: str, cluster_id: str) -> Cluster:
+        return self._stand(project_id, await self._listing.detail(project_id, cluster_id))
 
     async def _read(self, source: IdSource, *, tag: bool) -> VendorFile:
         return await anyio.to_thread.run_sync(
             lambda: vendor_file(self._here.open_ids(source, tag=tag), self._here.temp_path, tag=tag)
         )
 
-    async def _sent(self, project_id: str, name: str, file: VendorFile, named: dict[str, str]) -> Counts | None:
-        """Send it; where the answer is lost, look by name, and send once more only what is not there.
+    async def _sent(self, project_id: str, file: VendorFile, named: dict[str, str]) -> tuple[Counts | None, str]:
+        """The counters, None where the answer was lost and the cluster found by its name; and its id."""
 
-        Names are unique, so a first request that arrives late makes the second one fail instead of doubling it.
-        """
-        try:
-            return await self._api.import_add(file.path, project_id, named)
-        except OutcomeUnknown:
-            if await self._listing.named(project_id, name) is not None:
+        async def send() -> tuple[Counts | None, str]:
+            counts = await self._api.import_add(file.path, project_id, named)
+            return counts, counts.cluster_id or named["clusterName"]
+
+        async def look() -> tuple[Counts | None, str] | None:
+            row = await self._listing.named(project_id, named["clusterName"])
+            if row is None:
                 return None
+            if not is_import(row.cluster_type) or row.display_name != named["displayName"]:
+                raise _taken(row)
+            return None, row.cluster_id
+
+        try:
+            return await made_once(send, look)
         finally:
             self._listing.forget(project_id)
-        try:
-            return await self._api.import_add(file.path, project_id, named)
-        except VendorRejected:
-            if await self._listing.named(project_id, name) is None:
-                raise
-            return None
 
     async def _free_name(self, project_id: str) -> str:
         name = base = self._now().strftime("cohort_%Y%m%d_%H%M%S")
@@ -140,6 +147,20 @@ def _changes(cluster: Cluster, changes: IdChanges, file: VendorFile) -> tuple[Te
     if changes.main_column and old and changes.main_column.casefold() != old.casefold():
         said.append(_OTHER_COLUMN.format(old=old, new=changes.main_column))
     return tuple(said)
+
+
+def _known(project_id: str, draft: IdDraft, name: str, cluster_id: str) -> Cluster:
+    """What is known of a new list without reading it."""
+    return Cluster(
+        cluster_id=cluster_id,
+        cluster_name=name,
+        display_name=draft.display_name,
+        cluster_type="tag_by_import" if draft.catalog == TAG else "cluster_by_import",
+        project_id=project_id,
+        definition=Uploaded(draft.catalog, draft.main_column, "", 0, 0),
+        catalog=draft.catalog,
+        remarks=draft.remarks,
+    )
 
 
 def _told(file: VendorFile, name: str, counts: Counts | None) -> Imported:

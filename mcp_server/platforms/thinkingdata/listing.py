@@ -63,10 +63,13 @@ class Listing:
         """Something was changed: the next look asks again."""
         self._seen.pop(project_id, None)
 
-    async def named(self, project_id: str, name: str) -> RemoteCluster | None:
-        """The one of exactly this name, in any case; asked for now. (The call itself looks for parts of names.)"""
-        for catalog in TYPES:
-            for row in await self._pages(project_id, catalog, name):
+    async def named(self, project_id: str, name: str, *, catalog: str = "") -> RemoteCluster | None:
+        """The one of exactly this name, in any case, of this or of both catalogues; asked for now.
+
+        (The call itself looks for parts of names.)
+        """
+        for one in [catalog] if catalog else TYPES:
+            for row in await self._pages(project_id, one, name):
                 if row.name.casefold() == name.strip().casefold():
                     return row
         return None
@@ -86,7 +89,7 @@ class Listing:
             if all(row.cluster_id != ref for row in await self.all(project_id)):
                 raise await self._none(project_id, ref) from None
             raise
-        row = await self.named(project_id, found.name)
+        row = await self.named(project_id, found.name, catalog=found.catalog if found.cluster_type else "")
         return _joined(found, row) if row and row.cluster_id == found.cluster_id else found
 
     async def full(self, project_id: str, row: RemoteCluster) -> RemoteCluster:

@@ -4,13 +4,13 @@ from typing import Literal
 
 from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, OutcomeUnknown, Problem, VendorRejected
 from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
-from mcp_server.platforms.thinkingdata import codes, wire
+from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.listing import Listing
+from mcp_server.platforms.thinkingdata.lost_answers import made_once, settling
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
 from mcp_server.platforms.thinkingdata.replies import RemoteCluster
 from mcp_server.platforms.thinkingdata.standing import standing
-from mcp_server.platforms.vendor import outcome_unknown
 from mcp_server.qp.definition import Definition
 from mcp_server.qp.either import hash_any
 from mcp_server.qp.forms import form_of
@@ -24,10 +24,6 @@ _TAKEN = Text(
     "名称 {name} 在数数平台上已被另一个定义占用（id {id}）。",
 )
 _OTHER_NAME = Text("Choose another cluster_name.", "请另取 cluster_name。")
-_LOOK = Text(
-    "get_cluster {name} tells whether it is there; create it again only where it is not.",
-    "用 get_cluster 查看 {name} 是否已存在；确认不存在后才可重新创建。",
-)
 _NO_BODY = Text("ThinkingData publishes no way for programs to save {what}.", "数数平台未公开保存{what}的接口。")
 _ON_ITS_PAGE = Text("Tell the user: it can be done on the platform's own page.", "请告知用户：可在平台页面上操作。")
 _REPLACE_IDS = Text(
@@ -53,12 +49,12 @@ class RemoteSaving:
         self._metadata = metadata
         self._words = words
 
-    async def create(self, project_id: str, draft: ClusterDraft) -> RemoteCluster:
-        """Save a definition under a new name. NameTaken, OutcomeUnknown."""
+    async def create(self, project_id: str, draft: ClusterDraft) -> str:
+        """Save a definition under a new name; its id. NameTaken, OutcomeUnknown.
+
+        Whoever asks has looked for the name just now; where somebody else is quicker, the platform refuses.
+        """
         self._may(draft.definition, draft.remarks, draft.cluster_type)
-        taken = await self._listing.named(project_id, draft.cluster_name)
-        if taken is not None:
-            raise _taken(taken)
         body = wire.definition_body(
             draft.definition,
             project_id,
@@ -68,15 +64,16 @@ class RemoteSaving:
             remarks=draft.remarks,
         )
         try:
-            try:
-                made = await self._api.add(body)
-            except OutcomeUnknown:
-                return await self._settled(project_id, draft, body)
+            return await made_once(lambda: self._api.add(body), lambda: self._same(project_id, draft))
+        except VendorRejected:
+            taken = await self._listing.named(project_id, draft.cluster_name)
+            if taken is None:
+                raise
+            raise _taken(taken) from None
         finally:
             self._listing.forget(project_id)
-        return await self._listing.detail(project_id, made)
 
-    async def update(self, cluster: Cluster, changes: ClusterChanges) -> RemoteCluster:
+    async def update(self, cluster: Cluster, changes: ClusterChanges) -> None:
         """Save what changes; it states the whole, so it may be sent again."""
         definition = changes.definition or cluster.definition
         self._may(definition, changes.remarks or "", "")
@@ -91,62 +88,48 @@ class RemoteSaving:
         )
         try:
             await self._api.update(_which(cluster), body)
-        except OutcomeUnknown:
-            found = await self._found(cluster)
-            if not await self._is(found, definition, cluster.project_id):
-                raise
-            if changes.display_name and found.display_name != changes.display_name:
+        except OutcomeUnknown as doubt:
+            with settling(doubt):
+                happened = await self._has(cluster, definition, changes)
+            if not happened:
                 raise
         finally:
             self._listing.forget(cluster.project_id)
-        return await self._found(cluster)
 
     async def delete(self, cluster: Cluster) -> None:
         """Delete it; where the answer is lost, it is gone if its name is."""
         try:
             await self._api.delete(_which(cluster))
-        except OutcomeUnknown:
-            left = await self._listing.named(cluster.project_id, cluster.cluster_name)
-            if left is not None:
+        except OutcomeUnknown as doubt:
+            with settling(doubt):
+                left = await self._listing.named(cluster.project_id, cluster.cluster_name)
+            if left is not None and left.cluster_id == cluster.cluster_id:
                 raise
         finally:
             self._listing.forget(cluster.project_id)
 
-    async def _settled(self, project_id: str, draft: ClusterDraft, body: dict[str, object]) -> RemoteCluster:
-        """What became of a create whose answer was lost: made, or not there and sent once more, or unknown.
-
-        Names are unique, so a first request that arrives late makes the second one fail instead of doubling it.
-        """
-        found = await self._same(project_id, draft)
-        if found is not None:
-            return found
-        try:
-            return await self._listing.detail(project_id, await self._api.add(body))
-        except (VendorRejected, OutcomeUnknown) as error:
-            found = await self._same(project_id, draft)
-            if found is not None:
-                return found
-            if isinstance(error, VendorRejected):
-                raise
-            raise outcome_unknown(codes.NAME, _LOOK.format(name=draft.cluster_name)) from None
-
-    async def _same(self, project_id: str, draft: ClusterDraft) -> RemoteCluster | None:
-        """The cluster of this name, if it means the same. NameTaken where somebody else was quicker with another one."""
+    async def _same(self, project_id: str, draft: ClusterDraft) -> str | None:
+        """The id of the cluster of this name, if it means the same. NameTaken where somebody else was quicker with another."""
         row = await self._listing.named(project_id, draft.cluster_name)
         if row is None:
             return None
         found = await self._listing.full(project_id, row)
         if not await self._is(found, draft.definition, project_id):
             raise _taken(row)
-        return found
+        return row.cluster_id
+
+    async def _has(self, cluster: Cluster, definition: Definition, changes: ClusterChanges) -> bool:
+        """Whether it is as the changes state it."""
+        found = await self._listing.detail(cluster.project_id, cluster.cluster_id)
+        said = ((changes.display_name, found.display_name), (changes.remarks, found.remarks))
+        if any(wanted and wanted != is_now for wanted, is_now in said):
+            return False
+        return await self._is(found, definition, cluster.project_id)
 
     async def _is(self, found: RemoteCluster, definition: Definition, project_id: str) -> bool:
         metadata = await self._metadata.of(project_id)
         there = standing(found, project_id, metadata).definition
         return form_of(there) is form_of(definition) and hash_any(there, metadata) == hash_any(definition, metadata)
-
-    async def _found(self, cluster: Cluster) -> RemoteCluster:
-        return await self._listing.detail(cluster.project_id, cluster.cluster_id)
 
     def _kept(self, cluster: Cluster) -> str:
         """Remarks that stay are sent again where that is allowed: whether an update without them keeps them is not known."""

@@ -1,6 +1,7 @@
 """Clusters and tags on ThinkingData (`platforms.ports.SegmentPlatform`), put together from its parts."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -30,12 +31,14 @@ from mcp_server.platforms.ports import (
     Page,
     Preview,
     Undo,
+    as_it_stands,
 )
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.computing import Computations, Sleep
 from mcp_server.platforms.thinkingdata.exporting import RemoteExport
 from mcp_server.platforms.thinkingdata.importing import RemoteImports
 from mcp_server.platforms.thinkingdata.listing import Listing
+from mcp_server.platforms.thinkingdata.lost_answers import settling
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
 from mcp_server.platforms.thinkingdata.previewing import RemotePreview
 from mcp_server.platforms.thinkingdata.replies import RemoteCluster
@@ -110,7 +113,7 @@ class ThinkingDataSegments:
         self._computations = Computations(api, self._listing, sleep)
         self._preview = RemotePreview(api)
         self._saving = RemoteSaving(api, self._listing, self._metadata, words)
-        self._imports = RemoteImports(api, self._listing, here, self._now, self._stand)
+        self._imports = RemoteImports(api, self._listing, here, self._now, self._row)
         self._export = RemoteExport(api, here, (token,))
 
     def _now(self) -> datetime:
@@ -180,15 +183,32 @@ class ThinkingDataSegments:
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
         made = await self._saving.create(_project(project_id), draft)
-        return await self._stand(project_id, made)
+        return Cluster(
+            cluster_id=made,
+            cluster_name=draft.cluster_name,
+            display_name=draft.display_name,
+            cluster_type=draft.cluster_type,
+            project_id=project_id,
+            definition=draft.definition,
+            catalog=draft.definition.catalog,
+            remarks=draft.remarks,
+        )
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
-        found = await self._saving.update(cluster, changes)
         metadata = await self.metadata(cluster.project_id)
-        new = changes.definition
-        if new is not None and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
+        new = changes.definition or cluster.definition
+        changed = hash_any(new, metadata) != hash_any(cluster.definition, metadata)
+        await self._saving.update(cluster, changes)
+        if changed:
             self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
-        return await self._stand(cluster.project_id, found)
+        return replace(
+            cluster,
+            display_name=changes.display_name or cluster.display_name,
+            definition=new,
+            remarks=cluster.remarks if changes.remarks is None else changes.remarks,
+            progress=0 if changed else cluster.progress,
+            fresh=cluster.fresh and not changed,
+        )
 
     async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
         return ()  # only the detail call tells definitions, and only one at a time
@@ -224,24 +244,28 @@ class ThinkingDataSegments:
     async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
         if cluster.cluster_type.endswith(("_import", "_result")):
             raise NotRefreshable(_FIXED.format(name=cluster.cluster_name), next_step=_MAKE_ANOTHER)
+        if 0 <= cluster.progress < 100:  # it is joined
+            return await self._waited(cluster, seconds, on_progress)
         which = Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
-        if not 0 <= cluster.progress < 100:  # else it is joined
-            try:
-                await self._api.refresh(which)
-            except OutcomeUnknown:
-                if not 0 <= await self._api.progress(which) < 100:
-                    raise
-            self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
-            self._listing.forget(cluster.project_id)
-        return await self._waited(cluster, seconds, on_progress)
+        try:
+            await self._api.refresh(which)
+        except OutcomeUnknown as doubt:
+            with settling(doubt):
+                progress = await self._api.progress(which)
+            if not 0 <= progress < 100:
+                raise
+        self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
+        self._listing.forget(cluster.project_id)
+        return await as_it_stands(replace(cluster, progress=0), self._waited(cluster, seconds, on_progress))
 
     async def wait(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
         return await self._waited(cluster, seconds, on_progress)
 
     async def _waited(self, cluster: Cluster, seconds: float | None, on_progress: OnProgress) -> Cluster:
+        """How it stands then; its definition, which takes further requests to read, is the one that is known."""
         project = cluster.project_id
         found = await self._computations.wait(project, cluster.cluster_id, seconds, on_progress)
-        return await self._stand(project, found)
+        return replace(self._row(project, found), definition=cluster.definition)
 
     async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:
         return ()  # it would read the members of every cluster of that size
@@ -271,7 +295,7 @@ class ThinkingDataSegments:
         return standing(found, project_id, metadata, pending=pending)
 
     def _row(self, project_id: str, row: RemoteCluster) -> Cluster:
-        """A row of a list: without its definition, which only the detail call tells."""
+        """Without its definition, which only the detail call tells, and only the project's metadata explains."""
         pending = self._computations.pending(project_id, row)
         return standing(row, project_id, None, pending=pending)
 

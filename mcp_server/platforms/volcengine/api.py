@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mcp_server.platforms.transport import AnswerLost, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, cleaned, outcome_unknown, unreadable
+from mcp_server.platforms.vendor import Unreadable, answer_of, cleaned, outcome_unknown, question_of, readable
 from mcp_server.platforms.volcengine import codes, replies, wire
 from mcp_server.platforms.volcengine.signing import Keys
 from mcp_server.text import Text
@@ -32,23 +32,21 @@ class Api:
     async def update(self, body: Mapping[str, Any]) -> str:
         """UpdateTask; the request id. OutcomeUnknown, the codes' errors."""
         try:
-            reply = await self._send(wire.UPDATE, body, Repeat.AGAIN)
-            uncertain = replies.is_uncertain(reply)
-        except (AnswerLost, Unreadable):
+            reply = await readable(lambda: self._send(wire.UPDATE, body, Repeat.AGAIN), Repeat.AGAIN)
+        except AnswerLost:
             raise outcome_unknown(codes.NAME, _LOOK) from None
-        if uncertain:
-            raise outcome_unknown(codes.NAME, _LOOK)
-        replies.result_of(reply, self._secrets)
+        with answer_of(reply, codes.NAME, _LOOK):
+            if replies.is_uncertain(reply):
+                raise Unreadable
+            replies.result_of(reply, self._secrets)
         return replies.request_id_of(reply, self._secrets)
 
     async def tasks(self, keyword: str, limit: int, offset: int) -> Mapping[str, Any]:
         """QueryTaskList: `Records` and `Total`, as they came, without secrets. The codes of `State` are not documented."""
         body = {"Limit": limit, "Offset": offset} | ({"Keyword": keyword} if keyword else {})
         reply = await self._send(wire.LIST, body, Repeat.READ)
-        try:
+        with question_of(reply, codes.NAME):
             return cleaned(replies.result_of(reply, self._secrets), self._secrets)
-        except Unreadable:
-            raise unreadable(codes.NAME) from None
 
     async def _send(self, action: str, body: Mapping[str, Any], repeat: Repeat) -> Reply:
         def wait(reply: Reply) -> float | None:
