@@ -15,17 +15,18 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_server.errors import FenqunError, InvalidArguments, NotFound
 from mcp_server.front import rendering
 from mcp_server.front.guide import guide
+from mcp_server.front.long_answers import answered
+from mcp_server.front.rendering import Data
 from mcp_server.front.resources import BY_TEMPLATE, EXPORTS, GUIDE, JSON, SCHEME
-from mcp_server.operations.calling import call
 from mcp_server.operations.clusters import get_cluster
 from mcp_server.operations.metadata import describe_data, describe_property
-from mcp_server.operations.operation import Deps, Result
+from mcp_server.operations.operation import Deps
 from mcp_server.text import Text, listed
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of a file that is read as a resource; a longer one has to be fetched as a file."""
 
-
+_TEXTS: Final[Mapping[str, str]] = {".csv": "text/csv", ".json": JSON}
 _NO_FILES = Text("There are no exported files here.", "这里没有导出的文件。")
 _TOO_LONG = Text(
     "{path} is longer than {most} MB: fetch it as a file, by the path or address that export_users gave.",
@@ -37,17 +38,21 @@ _NONE = Text(
 )
 
 
-async def _event(name: str, deps: Deps) -> Result:
-    return await call(describe_data, {"event": name, "limit": 100}, deps)
+async def _event(name: str, deps: Deps) -> Data:
+    return (await answered(describe_data, {"event": name, "limit": 100}, deps)).data
 
 
-async def _cluster(name: str, deps: Deps) -> Result:
-    return await call(get_cluster, {"cluster": name}, deps)
+async def _property(name: str, deps: Deps) -> Data:
+    return rendering.structured(await describe_property(name, deps))
 
 
-_READERS: Final[Mapping[str, Callable[[str, Deps], Awaitable[Result]]]] = {
+async def _cluster(name: str, deps: Deps) -> Data:
+    return (await answered(get_cluster, {"cluster": name}, deps)).data
+
+
+_READERS: Final[Mapping[str, Callable[[str, Deps], Awaitable[Data]]]] = {
     "events": _event,
-    "properties": describe_property,
+    "properties": _property,
     "clusters": _cluster,
 }
 """How each kind of `resources.KINDS` is read, by its folder."""
@@ -74,12 +79,12 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
         raise _nothing_at(uri, deps) from error
     except FenqunError as error:
         raise ResourceError(_said(error, deps)) from error
-    content = json.dumps(rendering.structured(found), ensure_ascii=False, separators=(",", ":"))
+    content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     return ReadResourceContents(content=content, mime_type=JSON)
 
 
 def _exported(name: str, deps: Deps) -> ReadResourceContents:
-    """A file that export_users wrote: text, or bytes of a Parquet file."""
+    """A file that export_users wrote, or an answer that was too long: text, or bytes of a Parquet file."""
     if deps.exports is None:
         raise ResourceNotFoundError(deps.say(_NO_FILES))
     try:
@@ -88,8 +93,8 @@ def _exported(name: str, deps: Deps) -> ReadResourceContents:
         raise ResourceNotFoundError(_said(error, deps)) from error
     if path.stat().st_size > MOST_BYTES:
         raise ResourceError(deps.say(_TOO_LONG.format(most=MOST_BYTES >> 20, path=path.name)))
-    if path.suffix == ".csv":
-        return ReadResourceContents(content=path.read_text(encoding="utf-8"), mime_type="text/csv")
+    if path.suffix in _TEXTS:
+        return ReadResourceContents(content=path.read_text(encoding="utf-8"), mime_type=_TEXTS[path.suffix])
     return ReadResourceContents(content=path.read_bytes(), mime_type="application/vnd.apache.parquet")
 
 

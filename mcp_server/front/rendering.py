@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from mcp_server.errors import FenqunError
 from mcp_server.operations.acting import CARRIER
+from mcp_server.operations.lengths import fitting
 from mcp_server.operations.operation import Result
 from mcp_server.text import Language, Text
 
@@ -23,7 +24,9 @@ _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NEXT = Text("Next: ", "下一步：")
 MOST_PROBLEMS = 50
 """Problems and repairs that one error lists; clients cut long errors. The number of the others is said."""
-_LONG = 300
+MOST_TOKENS = 2000
+"""The same, for problems that are long."""
+LONG = 300
 """Characters from which a value stands at the end, where it does not part the short ones."""
 _WIDE_ITEM = 40
 """Characters from which the items of a list stand on lines of their own."""
@@ -45,16 +48,18 @@ def structured_error(error: FenqunError, language: Language) -> Data:
         _filled(path=p.path, code=p.code, message=p.message.say(language), got=p.got, expected=p.expected.say(language), suggestion=p.suggestion)
         for p in error.problems[:MOST_PROBLEMS]
     ]  # fmt: skip
+    problems = problems[: fitting(map(_json, problems), MOST_TOKENS)]
     repairs = [
         {"path": r.path, "before": r.before, "after": r.after, "reason": r.reason.say(language)}
         for r in error.repairs[:MOST_PROBLEMS]
     ]
+    repairs = repairs[: fitting(map(_json, repairs), MOST_TOKENS)]
     data: Data = {"code": error.code, "message": error.message.say(language), "retryable": error.retryable}
     optional = {
         "problems": problems,
-        "more_problems": max(0, len(error.problems) - MOST_PROBLEMS),
+        "more_problems": len(error.problems) - len(problems),
         "repairs": repairs,
-        "more_repairs": max(0, len(error.repairs) - MOST_PROBLEMS),
+        "more_repairs": len(error.repairs) - len(repairs),
         "next": error.next_step.say(language),
     }
     return _sendable(data | {key: value for key, value in optional.items() if value})
@@ -91,7 +96,7 @@ def text(data: Data, language: Language) -> str:
 
 def _field(key: str, value: Any) -> tuple[int, str]:
     """A field and where it stands: 0 a short line, 1 an object, 2 a table or list, 3 something long."""
-    if isinstance(value, str) and ("\n" in value or len(value) > _LONG):
+    if isinstance(value, str) and ("\n" in value or len(value) > LONG):
         return 3, f"{key}:\n{_indented(value)}"
     if _is_scalar(value):
         return 0, f"{key}: {_said(value)}"
@@ -102,7 +107,7 @@ def _field(key: str, value: Any) -> tuple[int, str]:
     if _is_simple(value):
         return 1, f"{key}:\n{_indented(chr(10).join(_field(name, part)[1] for name, part in value.items()))}"
     compact = f"{key}: {_json(value)}"
-    return (3 if len(compact) > _LONG else 0), compact
+    return (3 if len(compact) > LONG else 0), compact
 
 
 def _list_field(key: str, items: Sequence[Scalar]) -> tuple[int, str]:

@@ -8,24 +8,25 @@ from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from mcp_server.errors import FenqunError
 from mcp_server.front import rendering
-from mcp_server.operations.operation import Result
+from mcp_server.front.long_answers import Answer
 from mcp_server.text import Language
 
 ERROR_DATA: Final = "fenqun/error"
 """Where the metadata of a failed result has the error as data: code, message, retryable, problems, next."""
 
-_MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+_MEDIA_TYPES: Final = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+}
 
 
-def success(result: Result, language: Language) -> CallToolResult:
-    """Text and structured content, each complete; a result with a `path` or a `url` also links to that file."""
-    data = rendering.structured(result)
-    content: list[ContentBlock] = [TextContent(type="text", text=rendering.text(data, language))]
-    path = Path(data.get("path", ""))
-    if path.is_absolute():
-        content.append(_link(export_uri(path.name), path.name))
-    elif data.get("url"):
-        content.append(_link(data["url"], PurePosixPath(data["url"]).name))
+def success(answer: Answer) -> CallToolResult:
+    """Text and structured content, each complete; a result with a `path` or a `url`, or that is kept in a file because it
+    is too long, also links to that file."""
+    data = answer.data
+    content: list[ContentBlock] = [TextContent(type="text", text=answer.text)]
+    content += [_linked(place) for place in (data.get("path"), data.get("url"), answer.file) if place]
     return CallToolResult(content=content, structured_content=data)
 
 
@@ -43,6 +44,12 @@ def failure(error: FenqunError, language: Language) -> CallToolResult:
 def export_uri(name: str) -> str:
     """The address under which `resources/read` gives an exported file."""
     return f"fenqun://exports/{quote(name, safe='')}"
+
+
+def _linked(place: str) -> ResourceLink:
+    """A link to a file on this machine, or to one at an address."""
+    path = Path(place)
+    return _link(export_uri(path.name), path.name) if path.is_absolute() else _link(place, PurePosixPath(place).name)
 
 
 def _link(address: str, name: str) -> ResourceLink:

@@ -15,11 +15,12 @@ from mcp_server.errors import FenqunError
 from mcp_server.front import attaching, completions, results, tracing
 from mcp_server.front.consent import Elicitation, sent_back
 from mcp_server.front.http.access import identity_of
+from mcp_server.front.long_answers import answered
 from mcp_server.front.server import STATE_KEY, AnyContext, Face, FenqunServer
 from mcp_server.front.tools import tool_document
 from mcp_server.operations.acting import takes_token
 from mcp_server.operations.asking import Suspended
-from mcp_server.operations.calling import call, find, internal_error
+from mcp_server.operations.calling import find, internal_error
 from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps, Operation
 from mcp_server.qp.problems import shorten
@@ -45,7 +46,7 @@ class Work:
         try:
             operation = find(self.operations, name)
             tracing.began(operation, deps)
-            answer = results.success(await call(operation, arguments, deps), deps.language)
+            answer = results.success(await answered(operation, arguments, deps))
         except Suspended as asked:
             tracing.ended("asked")
             return sent_back(asked.question, deps.language)

@@ -1,12 +1,13 @@
 """Problems, warnings and repairs as rows of a result; and reading a definition off the event loop."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import anyio.to_thread
 from pydantic import Field
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.kinds import CLUSTERS, Kind
+from mcp_server.operations.lengths import fitting
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.platforms.ports import Cluster
 from mcp_server.qp.check import Path
@@ -39,6 +40,8 @@ class RepairRow(Result.Row):
 
 MOST_ROWS = 50
 """Findings that one result lists; a definition of nothing but wrong keys would fill a chat. The others are counted."""
+MOST_TOKENS = 2000
+"""The same, for findings that are long."""
 _MORE = Text("{n} more are not listed.", "另有 {n} 条未列出。")
 
 
@@ -48,21 +51,25 @@ def problem_rows(found: Iterable[Problem], deps: Deps) -> tuple[ProblemRow, ...]
         ProblemRow(path=p.path, code=p.code, message=deps.say(p.message), got=p.got, expected=deps.say(p.expected), suggestion=p.suggestion)
         for p in found
     ]  # fmt: skip
-    if len(rows) > MOST_ROWS:
-        rows[MOST_ROWS:] = [ProblemRow(path="", code="more", message=_more(len(rows), deps))]
+    shown = _shown(rows)
+    if shown < len(rows):
+        rows[shown:] = [ProblemRow(path="", code="more", message=deps.say(_MORE.format(n=len(rows) - shown)))]
     return tuple(rows)
 
 
 def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
     """The repairs as rows, cut in the same way."""
     rows = [RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in made]
-    if len(rows) > MOST_ROWS:
-        rows[MOST_ROWS:] = [RepairRow(path="", before="", after="", reason=_more(len(rows), deps))]
+    shown = _shown(rows)
+    if shown < len(rows):
+        more = deps.say(_MORE.format(n=len(rows) - shown))
+        rows[shown:] = [RepairRow(path="", before="", after="", reason=more)]
     return tuple(rows)
 
 
-def _more(count: int, deps: Deps) -> str:
-    return deps.say(_MORE.format(n=count - MOST_ROWS))
+def _shown(rows: Sequence[Result.Row]) -> int:
+    """How many rows one result lists."""
+    return fitting((row.model_dump_json(exclude_defaults=True) for row in rows[:MOST_ROWS]), MOST_TOKENS) if rows else 0
 
 
 async def users_of(found: Cluster, path: str, deps: Deps, hint: Text = NOTHING) -> list[Problem]:

@@ -45,6 +45,10 @@ class Exports(Protocol):
         """Note whose file this is; the name under which whoever may use the project can have it."""
         ...
 
+    def keep_answer(self, words: str, tool: str) -> Path:
+        """Keep what is too long to be answered as a JSON file beside the exports, for a day; `offer` notes whose it is."""
+        ...
+
     def exported(self, name: str, who: Identity) -> Path:
         """The file of this name. NotFound, also where it belongs to a project out of the caller's reach."""
         ...

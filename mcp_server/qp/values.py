@@ -12,7 +12,7 @@ from mcp_server.qp.fault import TYPE_NAMES
 from mcp_server.qp.likely import likely_number, likely_time, likely_window, recent_fault
 from mcp_server.qp.metadata import Property
 from mcp_server.qp.numbers import MAX_DIGITS, MAX_PLACES, parse_number, tidy_number
-from mcp_server.qp.problems import finding
+from mcp_server.qp.problems import finding, shorten
 from mcp_server.qp.suggest import nearest
 from mcp_server.qp.window import MAX_DAYS_BACK, parse_time
 from mcp_server.text import Text, listed
@@ -126,6 +126,8 @@ def _turned(values: Values) -> Problem:
     return finding("range_invalid", values.at(), got=f"{low}, {high}", suggestion=f'["{high}", "{low}"]')
 
 
+MOST_LENGTH = 100
+"""Characters of a value that is named as one there is."""
 MOST_UNSEEN = 20
 """Values of one filter that no user has and that are each told by themselves; the others are told together."""
 
@@ -142,7 +144,7 @@ def _unseen(values: Values) -> Iterator[Problem]:
                       name=values.found.name, table=words.TABLES[values.found.table])  # fmt: skip
         return
     name, table = values.found.name, words.TABLES[values.found.table]
-    some = listed(list(known)[:10])
+    some = listed(shorten(value, MOST_LENGTH) for value in list(known)[:10])
     for i, text in unseen[:MOST_UNSEEN]:
         near = nearest(text, known, least=0.5)
         yield finding("value_unseen", values.at(i), got=text, expected=some, suggestion=near, name=name, table=table)

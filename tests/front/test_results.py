@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from mcp_server.effect import Effect
 from mcp_server.errors import Interrupted, InvalidDefinition, Problem, Repair
+from mcp_server.front.long_answers import as_answer
 from mcp_server.front.rendering import MOST_PROBLEMS, escaped, text
 from mcp_server.front.results import failure, success
 from mcp_server.operations.operation import Deps, Params, Result, operation
@@ -117,11 +118,11 @@ def appears(leaf: object, words: str) -> bool:
 
 
 def test_the_text_is_compact_and_in_order() -> None:
-    assert said(success(FULL, "en").content) == FULL_TEXT
+    assert said(success(as_answer(FULL, "en")).content) == FULL_TEXT
 
 
 def test_every_value_of_the_structured_content_is_in_the_text() -> None:
-    result = success(FULL, "zh")
+    result = success(as_answer(FULL, "zh"))
     words = said(result.content)
     missing = [
         leaf
@@ -169,14 +170,14 @@ def test_a_value_with_line_breaks_cannot_pass_for_a_line_of_ours() -> None:
 
 @pytest.mark.parametrize("result", [FULL, Shown(message="Nothing.", users_num=0, fresh=False)])
 def test_structured_content_is_valid_and_leaves_out_what_says_nothing(result: Shown) -> None:
-    sent = success(result, "en").structured_content
+    sent = success(as_answer(result, "en")).structured_content
     Draft202012Validator(output_schema(show)).validate(sent)
     assert set(sent) >= {"message", "users_num", "fresh"}
     assert None not in leaves(sent)
 
 
 def test_optional_fields_with_nothing_to_say_are_absent() -> None:
-    assert success(Shown(message="Nothing.", users_num=0, fresh=False), "en").structured_content == {
+    assert success(as_answer(Shown(message="Nothing.", users_num=0, fresh=False), "en")).structured_content == {
         "message": "Nothing.",
         "users_num": 0,
         "fresh": False,
@@ -185,7 +186,7 @@ def test_optional_fields_with_nothing_to_say_are_absent() -> None:
 
 def test_a_file_is_linked_and_its_path_still_in_the_text(tmp_path: Path) -> None:
     path = tmp_path / "成员 1.csv"
-    result = success(Shown(message="ok", users_num=1, fresh=True, path=str(path)), "en")
+    result = success(as_answer(Shown(message="ok", users_num=1, fresh=True, path=str(path)), "en"))
     _, link = result.content
     assert isinstance(link, ResourceLink)
     assert (link.uri, link.name, link.mime_type) == (
@@ -197,9 +198,8 @@ def test_a_file_is_linked_and_its_path_still_in_the_text(tmp_path: Path) -> None
 
 
 def test_lone_surrogates_never_reach_the_wire() -> None:
-    result = success(
-        Shown(message="\ud800", users_num=1, fresh=True, note="a\udfff", sample=({"\ud800": "\ud800"},)), "en"
-    )
+    broken = Shown(message="\ud800", users_num=1, fresh=True, note="a\udfff", sample=({"\ud800": "\ud800"},))
+    result = success(as_answer(broken, "en"))
     result.model_dump_json(by_alias=True).encode()
 
 
@@ -266,6 +266,12 @@ def test_what_an_error_leaves_out_is_counted() -> None:
     result = failure(InvalidDefinition(Text("m", "m"), problems=many), "en")
     assert error_data(result)["more_problems"] == 7
     assert "more_problems: 7" in said(result.content)
+
+
+def test_problems_that_are_long_are_fewer() -> None:
+    long = Problem("/x", "x", Text("word " * 300, "字" * 300))
+    data = error_data(failure(InvalidDefinition(Text("m", "m"), problems=[long] * 20), "en"))
+    assert 2 <= len(data["problems"]) == 20 - data["more_problems"] <= 7
 
 
 def test_what_may_be_tried_again_says_so() -> None:

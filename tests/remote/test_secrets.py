@@ -21,6 +21,7 @@ import pytest
 from mcp_server import doctor
 from mcp_server.errors import FenqunError
 from mcp_server.front import results
+from mcp_server.front.long_answers import as_answer
 from mcp_server.platforms.thinkingdata.api import Api as TaApi
 from mcp_server.platforms.transport import Transport
 from mcp_server.settings import read_settings
@@ -190,7 +191,7 @@ async def used(desk: RemoteDesk) -> list[str]:
         except FenqunError as error:
             said.append(told(error))
         else:
-            said.append(f"{result!r} {results.success(result, 'en').model_dump_json()}")
+            said.append(f"{result!r} {results.success(as_answer(result, 'en')).model_dump_json()}")
     await desk.app.deps.disconnect()
     return said
 

@@ -19,7 +19,11 @@ from mcp_server.qp.problems import shorten
 from mcp_server.text import Text
 from mcp_server.web.bodies import Stopped, TooLong, into_file
 
-_MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+_MEDIA_TYPES: Final = {
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+}
 
 _READ_ONLY = Text("This server is read-only and takes no files.", "本服务处于只读模式，不接收文件。")
 _MAY_NOT = Text("This access may only read, and takes no files in.", "当前的访问权限仅限读取，不能上传文件。")

@@ -1,7 +1,8 @@
 """Files that are handed over HTTP: uploads on their way into an import, exports on their way out.
 
 Each has a random id and belongs to one project; whoever may use the project may fetch or use it. An upload
-stays for a day. An export is a file in `exports/`, which belongs to people and stays until they remove it.
+stays for a day, and so does an answer that was too long for a chat. An export is a file in `exports/`, which belongs to
+people and stays until they remove it.
 """
 
 import re
@@ -23,10 +24,12 @@ Direction = Literal["in", "out"]
 HANDLE: Final = "upload:"
 """What the handle of an upload begins with; no path of a file that a person means does."""
 KEEP_UPLOADS: Final = timedelta(days=1)
+KEEP_ANSWERS: Final = timedelta(days=1)
 MOST_KEPT: Final = 2 << 30
 """Bytes of uploads that one project may have waiting."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_ANSWER = re.compile(r"answer_[a-z_]+_[0-9a-f]{16}\.json")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 _NO_UPLOAD = Text("There is no upload {handle} in this project.", "该项目中没有上传文件 {handle}。")
 _UPLOAD_FIRST = Text(
@@ -134,6 +137,28 @@ class HandedFiles:
         self._note(name, "out", project_id, path, path.stat().st_size, by)
         return name + path.suffix
 
+    def keep_answer(self, words: str, tool: str) -> Path:
+        """Keep what is too long to be answered as a file, for a day."""
+        self._drop_old_answers()
+        temp = self._workspace.temp_path(".json")
+        with explained(self._workspace.root):
+            temp.write_text(words, encoding="utf-8")
+        final = self._workspace.exports / f"answer_{tool}_{secrets.token_hex(8)}.json"
+        self._workspace.publish(temp, final)
+        return final
+
+    def _drop_old_answers(self) -> None:
+        before = (self._catalog.clock() - KEEP_ANSWERS).timestamp()
+        with explained(self._workspace.root):
+            named = [path for path in self._workspace.exports.iterdir() if _ANSWER.fullmatch(path.name)]
+        old = [path for path in named if _written_before(before, path)]
+        with self._database.write() as db:
+            files = [(self._workspace.relative(path),) for path in old]
+            db.executemany("DELETE FROM handed_file WHERE direction = 'out' AND file = ?", files)
+        for path in old:
+            with explained(self._workspace.root):
+                path.unlink(missing_ok=True)
+
     def offered(self, name: str, may_use: Callable[[str], bool]) -> Path:
         """The file of this name. NotFound, also where its project may not be used."""
         return _there(self._offered(name, may_use))
@@ -173,6 +198,13 @@ class HandedFiles:
             return None
         path = self._workspace.absolute(row["file"])
         return path if path.is_file() else None
+
+
+def _written_before(moment: float, path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except OSError:  # another process was faster
+        return False
 
 
 def _there(path: Path | None) -> Path:
