@@ -131,3 +131,17 @@ def test_a_pinned_server_gives_only_files_of_its_project(house: House) -> None:
     for app, status in ((house.app, 200), (pinned, 404)):
         with House(app, house.portal).serving() as web:
             assert web.get(place).status_code == status
+
+
+def test_an_answer_that_is_too_long_is_fetched_like_an_export(guarded: Web, tokens: dict[str, str]) -> None:
+    many = [f"value_{n:06x}" for n in range(900)]
+    wide = {"filts": [{"tableType": "user", "columnName": "city", "comparator": "equal", "ftv": many}]}
+    wish = {"cluster_name": "many", "display_name": "Many", "cluster_type": "cluster_by_static_condition", "qp": wide}
+    guarded.call("create_cluster", **wish)
+    told = guarded.call("get_cluster", cluster="many")["next"]
+    url = told.split()[-1].rstrip(".")
+    assert url.startswith(f"{guarded.url}/exports/")
+    path = url.removeprefix(guarded.url)
+    assert guarded.as_(tokens["reader"]).get(path).json()["definition"]["filts"][0]["ftv"] == many
+    assert guarded.get(path).headers["cache-control"] == "private, no-store"
+    assert guarded.as_(tokens["seven"]).get(path).status_code == 404
