@@ -81,6 +81,7 @@ THINKINGDATA = System(
         Field("url", Text("address, such as https://ta.example.com:8992", "地址，例如 https://ta.example.com:8992")),
         Field("token", Text("token of the Open API", "Open API 的 token"), secret=True),
         Field("allow_http", Text("1 allows http to a private address", "设为 1 时允许对内网地址使用 http"), needed=False),
+        Field("by_id", Text("1 names clusters by id, for older deployments", "设为 1 时按 ID 指定分群，用于旧版部署"), needed=False),
         Field("unverified_words", Text("warn or refuse words that the vendor does not document", "对厂商未公开说明的词：warn 提醒，refuse 拒绝"), needed=False, default="warn"),
     ),
 )  # fmt: skip
@@ -223,9 +224,9 @@ def _unreadable(name: str, why: Text) -> ConfigurationError:
 
 def _incomplete(system: System, missing: list[str]) -> ConfigurationError:
     return ConfigurationError(
-        Text(
-            "{system} is not completely set up: {missing} is missing.", "{system}的设置不完整，缺少 {missing}。"
-        ).format(system=system.text, missing=listed(missing)),
+        Text("{system} is not completely set up; missing: {missing}.", "{system}的设置不完整，缺少 {missing}。").format(
+            system=system.text, missing=listed(missing)
+        ),
         next_step=Text(
             "Set what is missing, or {pin}=local to work on this machine.",
             "请补全缺少的变量，或设 {pin}=local 以在本机运行。",

@@ -38,6 +38,17 @@ _MAY_READ: Final = Text(
     "Reading is permitted; whether changes are, only a change shows.",
     "有读取权限；是否有修改权限，只有实际修改时才能确认。",
 )
+_MAY_QUERY: Final = Text(
+    "SQL may be run: sizes, values and exports work.", "可以执行 SQL：预估人数、查看取值和导出均可用。"
+)
+_MAY_NOT_QUERY: Final = Text(
+    "SQL can't be run, so preview_definition and export_users don't work, and describe_data shows no values.",
+    "无法执行 SQL，因此 preview_definition 和 export_users 不可用，describe_data 也不显示取值。",
+)
+_ASK_FOR_SQL: Final = Text(
+    "Where those are needed: ask the administrator of the platform to permit queries (/querySql) to the token.",
+    "如需使用：请平台管理员为该 token 开通查询（/querySql）权限。",
+)
 _ANSWERS: Final = Text("It answers.", "可以连接。")
 _PLAIN: Final = Text(
     "The address is plain http: whoever listens on the way reads the credentials.",
@@ -73,6 +84,8 @@ class Checkup:
     reachable: bool | None = None
     """None where it was not asked, or on this machine."""
     reads: bool | None = None
+    queries: bool | None = None
+    """Whether SQL may be run; None where that was not asked."""
     clock_skew: int | None = None
     """Seconds that the platform's clock is ahead of this machine's."""
     findings: tuple[Finding, ...] = ()
@@ -141,12 +154,23 @@ async def _remote(system: System, given: Credentials, settings: Settings, policy
     transport = remote.transports[system.name]
     try:
         looked = await _asked(_READS[system.name](remote, settings.project_id))
+        if looked.reads and remote.segments:
+            looked = await _queried(looked, remote.segments.query(settings.project_id))
     finally:
         await remote.close()
     account = next((p.account for p in (remote.segments, remote.crowds, remote.calls) if p), "")
     skew = None if transport.skew is None else round(transport.skew)
     findings = (*_plainness(transport), *looked.findings, *_clock(system.name, skew))
-    return Checkup(system.name, system.name, _at(system, same(account)), looked.reachable, looked.reads, skew, findings)
+    return Checkup(
+        system.name,
+        system.name,
+        _at(system, same(account)),
+        looked.reachable,
+        looked.reads,
+        looked.queries,
+        skew,
+        findings,
+    )
 
 
 def _at(system: System, account: Text) -> Text:
@@ -178,6 +202,7 @@ class _Looked:
     reachable: bool
     reads: bool | None
     findings: tuple[Finding, ...] = field(default=())
+    queries: bool | None = None
 
 
 async def _asked(question: Awaitable[object]) -> _Looked:
@@ -193,6 +218,16 @@ async def _asked(question: Awaitable[object]) -> _Looked:
         reads = False if isinstance(error, VendorDenied) else None
         return _Looked(True, reads, (Finding("ok", _ANSWERS), Finding("wrong", error.message, error.next_step)))
     return _Looked(True, True, (Finding("ok", _REACHED), Finding("ok", _MAY_READ)))
+
+
+async def _queried(looked: _Looked, question: Awaitable[object]) -> _Looked:
+    """With what a query has shown."""
+    try:
+        await question
+    except FenqunError as error:
+        finding = Finding("warning", _MAY_NOT_QUERY.then(error.message), _ASK_FOR_SQL)
+        return replace(looked, findings=(*looked.findings, finding), queries=False)
+    return replace(looked, findings=(*looked.findings, Finding("ok", _MAY_QUERY)), queries=True)
 
 
 _ADDRESS: Final = Text(
@@ -245,6 +280,7 @@ def as_data(found: list[Checkup], language: Language) -> dict[str, Any]:
                 "where": checkup.where.say(language),
                 "reachable": checkup.reachable,
                 "reads": checkup.reads,
+                "queries": checkup.queries,
                 "clock_skew_seconds": checkup.clock_skew,
                 "findings": [
                     {"level": f.level, "message": f.message.say(language), "next": f.next_step.say(language)}

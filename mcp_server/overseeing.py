@@ -164,8 +164,16 @@ def _lines(found: Sequence[Entry]) -> list[str]:
     for entry in found:
         subject = entry.subject
         who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
-        where = " ".join(filter(None, (subject.platform, subject.account, subject.project)))
-        head = [_local(entry.began_at), entry.outcome, subject.tool, who, where, *([entry.way] if entry.way else [])]
+        where = " ".join(filter(None, (subject.platform, subject.account)))
+        head = [
+            _local(entry.began_at),
+            entry.outcome,
+            subject.tool,
+            who,
+            where,
+            *([f"project {subject.project}"] if subject.project else []),
+            *([entry.way] if entry.way else []),
+        ]
         told = (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "")
         lines += [_harmless(" | ".join(head)), *(f"  {_harmless(part)}" for part in told if part)]
     return lines

@@ -1,5 +1,6 @@
 """The remote platforms of a process, made of what it was given: one talk (`transport.py`) with each host."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,12 +10,11 @@ from mcp_server.errors import ConfigurationError
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
 from mcp_server.platforms.here_port import Here, Nowhere
-from mcp_server.platforms.ports import SegmentPlatform
 from mcp_server.platforms.taobao.api import Api as TaobaoApi
 from mcp_server.platforms.taobao.crowds import TaobaoCrowds
 from mcp_server.platforms.taobao.signing import SIGN_METHODS
 from mcp_server.platforms.taobao.wire import Keys as TaobaoKeys
-from mcp_server.platforms.thinkingdata.segments import thinkingdata_segments
+from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments, thinkingdata_segments
 from mcp_server.platforms.transport import Policy, Transport
 from mcp_server.platforms.volcengine.api import Api as VolcengineApi
 from mcp_server.platforms.volcengine.calls import VolcengineCalls
@@ -36,7 +36,7 @@ def _now() -> datetime:
 class Remote:
     """The platforms that are not on this machine; None where they are."""
 
-    segments: SegmentPlatform | None = None
+    segments: ThinkingDataSegments | None = None
     crowds: CrowdPlatform | None = None
     calls: CallPlatform | None = None
     transports: Mapping[str, Transport] = field(default_factory=dict)
@@ -60,6 +60,7 @@ def connect(
         for name, given in remote.items()
     }
     machine = here or Nowhere()
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # it says that it repeats something, and not what
     return Remote(
         segments=thinkingdata_segments(remote["thinkingdata"], transports["thinkingdata"], machine, clock)
         if "thinkingdata" in remote

@@ -102,6 +102,11 @@ def value_counts(project_id: str, properties: Sequence[Property], today: date) -
     return "\nUNION ALL\n".join(parts)
 
 
+def least(project_id: str) -> str:
+    """The smallest question to a project's own tables, which shows whether they may be queried."""
+    return f"SELECT 1 AS n FROM {user_table(project_id)} LIMIT 1"
+
+
 def user_table(project_id: str) -> str:
     return f"v_user_{_number(project_id)}"
 

@@ -17,6 +17,7 @@ from mcp_server.gateway.volcengine.routes import routes as volcengine
 from mcp_server.web.answer import Answer, log_access
 
 _log = logging.getLogger("fenqun")
+_OTHER_HOST = "The gateway is not known by this host name; whoever runs it adds it with --allow-host.\n"
 
 
 class Gateway:
@@ -48,7 +49,7 @@ class Gateway:
     async def _passed(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         request = Request(scope, receive)
         if not self._is_ours(request.headers.getlist("host")):
-            await answer.whole(PlainTextResponse("Invalid Host header", 421), request)
+            await answer.whole(PlainTextResponse(_OTHER_HOST, 421), request)
         elif self._stopping:
             await answer.whole(PlainTextResponse("The server is about to end", 503), request)
         elif self._faults is not None and (fault := self._faults.take(scope["path"])):

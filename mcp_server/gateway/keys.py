@@ -19,7 +19,7 @@ FILE: Final = "gateway.json"
 _SHORT: Final = 8
 """Characters that a credential has at least."""
 
-_SOME = Text("Of the gateway's credentials {missing} is missing.", "网关凭证缺少 {missing}。")
+_SOME = Text("The gateway's credentials are incomplete; missing: {missing}.", "网关凭证缺少 {missing}。")
 _ALL = Text(
     "Set all FENQUN_GATEWAY_ credentials, or none: then they stand in the file {file} of the workspace.",
     "请设置全部 FENQUN_GATEWAY_ 凭证，或一个都不设：此时凭证保存在工作区的 {file} 文件中。",

@@ -226,7 +226,9 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
         await deps.segments.check_delete(found)
         said = _WOULD_DELETE.format(noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id)
         return ClusterState(
-            message=deps.say(sentence(said, members(found))),
+            message=deps.say(
+                sentence(said, members(found)).then(_FOR_GOOD if deps.segments.name != "local" else NOTHING)
+            ),
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             cluster=cluster_row(found, deps),
             dry_run=True,
@@ -239,4 +241,5 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
     return ClusterState(message=deps.say(gone))
 
 
+_FOR_GOOD = Text("The platform keeps nothing of it: this can't be undone.", "平台不会保留它，此操作无法撤销。")
 _WOULD_DELETE = Text("Would delete {noun} {name} (id {id})", "将删除{noun} {name}（id {id}）")

@@ -304,4 +304,4 @@ def _line(words: str) -> str:
 
 def _brief(lines: list[str]) -> str:
     """The same for the log."""
-    return " ".join(lines)[:MOST_LINE]
+    return _line(" ".join(lines))

@@ -91,7 +91,7 @@ def _described(
     page = hits[params.offset : params.offset + params.limit]
     return Described(
         message=deps.say(_message(hits, left, params)),
-        next=deps.say(_next(hits, left, params)),
+        next=deps.say(_next(hits, left, params, deps)),
         project_id=project,
         today=metadata.today.isoformat(),
         time_zone=metadata.zone,
@@ -145,7 +145,12 @@ def _message(hits: list[Hit], left: int, params: DescribeData) -> Text:
     return Text("{shown}{rest}.", "{shown}{rest}。").format(shown=shown, rest=rest)
 
 
-def _next(hits: list[Hit], left: int, params: DescribeData) -> Text:
+def _next(hits: list[Hit], left: int, params: DescribeData, deps: Deps) -> Text:
+    if not hits and deps.segments.name != "local":
+        return Text(
+            "Try other words (the account has its names in one language only), or none to list everything.",
+            "请换其他词（账号中的名称只有一种语言），或不带 search 列出全部。",
+        )
     if not hits:
         return Text("Try other words, or none to list everything.", "请换其他词，或不带 search 列出全部。")
     if left:

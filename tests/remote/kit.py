@@ -55,9 +55,9 @@ def remote_desk(root: Path, environment: Mapping[str, str]) -> Iterator[RemoteDe
 
 
 @contextmanager
-def from_afar(root: Path, url: str, now: datetime) -> Iterator[App]:
-    """A process on an empty workspace whose three systems are remote; its clock stands."""
-    given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
+def from_afar(root: Path, url: str, now: datetime, **more: str) -> Iterator[App]:
+    """A process on an empty workspace whose three systems are remote; its clock stands. `more` variables by their names."""
+    given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token} | more
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mcp_server.platforms.thinkingdata.computing.FIRST_PAUSE", 0.05)
         patch.setattr("mcp_server.remote.connect", partial(connect, clock=lambda: now, policy=QUICK))

@@ -12,13 +12,16 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from mcp_server import doctor
 from mcp_server.credentials import Credentials
 from mcp_server.errors import WorkspaceBusy
+from mcp_server.gateway.faults import Fault, Kind
+from mcp_server.platforms.thinkingdata import wire
 from mcp_server.settings import Settings, read_settings
 from mcp_server.text import Text
-from tests.gateway.kit import Station
+from tests.gateway.kit import KEYS, Station, station
 from tests.operations.desk import check_chinese
 from tests.remote.kit import variables
 
@@ -36,6 +39,10 @@ def looked(settings: Settings, works: Any = lambda: None) -> dict[str, doctor.Ch
                 if any(text):
                     check_chinese(text.zh)
     return {checkup.system: checkup for checkup in found}
+
+
+def thinkingdata(url: str) -> dict[str, str]:
+    return {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
 
 
 def levels(checkup: doctor.Checkup) -> list[str]:
@@ -83,6 +90,26 @@ def test_an_account_that_works_is_told(account: Station, tmp_path: Path) -> None
         assert (checkup.reachable, checkup.reads, levels(checkup)) == (True, True, ["ok"] * 3)
         assert abs(checkup.clock_skew or 0) <= 2
     assert "app 12345678" in found["taobao"].where.zh
+
+
+def test_whether_sql_may_be_run_is_told(account: Station, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, **thinkingdata(account.url))
+    found = looked(settings)["thinkingdata"]
+    assert (found.reachable, found.reads, found.queries, levels(found)) == (True, True, True, ["ok"] * 3)
+    account.faults.add(Fault(Kind.NOT_JSON, path=wire.SQL))
+    found = looked(settings)["thinkingdata"]
+    assert (found.reads, found.queries, found.wrong, levels(found)) == (True, False, False, ["ok", "ok", "warning"])
+    assert "preview_definition" in found.findings[-1].message.zh
+    assert doctor.as_data([found], "en")["systems"][0]["queries"] is False
+
+
+def test_an_account_without_data_is_not_called_busy(portal: BlockingPortal, tmp_path: Path) -> None:
+    with station(tmp_path / "empty", portal, project="1") as account:
+        environment = thinkingdata(account.url) | variables(account.url)
+        found = looked(settings_of(tmp_path / "here", **environment))
+    for checkup in found.values():
+        assert (checkup.reachable, checkup.wrong, checkup.queries) == (True, True, None)
+        assert "has no data yet" in next(f for f in checkup.findings if f.level == "wrong").message.en
 
 
 def test_wrong_credentials_answer_but_do_not_read(account: Station, tmp_path: Path) -> None:

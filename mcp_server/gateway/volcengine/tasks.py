@@ -83,6 +83,8 @@ def refusal_of(error: FenqunError, house: House) -> Refusal:
         return Refusal(_OF_PROBLEMS.get(first, "InvalidParameter"), told(error, house.deps))
     if error.code == "changed_meanwhile":
         return Refusal("OperationDenied", told(error, house.deps))
+    if error.code in ("no_data", "no_project"):
+        return Refusal("ResourceNotFound", told(error, house.deps))
     if error.retryable:
         return Refusal("ServiceUnavailable", told(error, house.deps))
     return Refusal("InternalError", told(error, house.deps))

@@ -13,14 +13,14 @@ from mcp_server.platforms.local.control import Control
 from mcp_server.platforms.local.known import KnownClusters
 from mcp_server.platforms.local.tasks import Tasks
 from mcp_server.qp.metadata import Metadata
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 MOST_ROWS: Final = 1_000_000
 _QUERYING: Final = Text("Querying", "正在查询")
-_UNBOUNDED: Final = Text("Events are read without a condition on their day.", "读取事件时没有限定日期。")
-_BOUND_THEM: Final = Text(
-    'Add a condition on "$part_date" to every SELECT that reads events.',
-    '请在每个读取事件的 SELECT 中加上 "$part_date" 条件。',
+_UNBOUNDED: Final = Text(
+    "{tables}: events are read without a condition on their day. Add \"$part_date\" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd' "
+    "to every SELECT that reads them.",
+    "{tables}：读取事件时没有限定日期。请在每个读取事件的 SELECT 中加上 \"$part_date\" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd'。",
 )
 
 
@@ -63,7 +63,7 @@ class LocalQueries:
         checked = check_sql(sql, metadata.project_id, columns=0)
         unbounded = [p for p in checked.warnings if p.code == "sql_no_part_date"]
         if unbounded:
-            raise InvalidDefinition(_UNBOUNDED, next_step=_BOUND_THEM, problems=unbounded)
+            raise InvalidDefinition(_UNBOUNDED.format(tables=listed(dict.fromkeys(p.got for p in unbounded))))
         limits = replace(self._engine.sql_limits, rows=MOST_ROWS)
         if seconds is not None:
             limits = replace(limits, seconds=min(seconds, limits.seconds))

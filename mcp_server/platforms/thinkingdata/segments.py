@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from mcp_server.credentials import Credentials
+from mcp_server.engine import vendor_sql
 from mcp_server.errors import (
     ConfigurationError,
     InvalidArguments,
@@ -75,7 +76,7 @@ _BAD_WORDS = Text(
     "FENQUN_THINKINGDATA_UNVERIFIED_WORDS must be warn or refuse.",
     "FENQUN_THINKINGDATA_UNVERIFIED_WORDS 应为 warn 或 refuse。",
 )
-_BAD_ALLOW = Text("FENQUN_THINKINGDATA_ALLOW_HTTP must be 1 or 0.", "FENQUN_THINKINGDATA_ALLOW_HTTP 应为 1 或 0。")
+_BAD_SWITCH = Text("FENQUN_THINKINGDATA_{name} must be 1 or 0.", "FENQUN_THINKINGDATA_{name} 应为 1 或 0。")
 _CORRECT = Text("Correct it, or leave it out.", "请改正，或不设置。")
 
 
@@ -129,6 +130,10 @@ class ThinkingDataSegments:
     async def close(self) -> None:
         """Let go of the connections."""
         await self.transport.close()
+
+    async def query(self, project_id: str) -> None:
+        """Run the smallest query over a project. Raises what running SQL raises there."""
+        await self._api.rows(vendor_sql.least(_project(project_id)))
 
     # data
 
@@ -310,10 +315,12 @@ def thinkingdata_segments(
     credentials: Credentials, transport: Transport, here: Here, clock: Callable[[], datetime]
 ) -> ThinkingDataSegments:
     """The platform for these credentials; nothing is sent yet. ConfigurationError where a setting is none."""
-    if credentials["allow_http"] not in ("", "0", "1"):
-        raise ConfigurationError(_BAD_ALLOW, next_step=_CORRECT)
+    for key in ("allow_http", "by_id"):
+        if credentials[key] not in ("", "0", "1"):
+            raise ConfigurationError(_BAD_SWITCH.format(name=key.upper()), next_step=_CORRECT)
     said = credentials["unverified_words"].casefold()
     if said not in ("", "warn", "refuse"):
         raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
     words: Words = "refuse" if said == "refuse" else "warn"
-    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=words, clock=clock)
+    by_id = credentials["by_id"] == "1"
+    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=words, by_id=by_id, clock=clock)
