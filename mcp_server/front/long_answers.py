@@ -6,11 +6,13 @@ says which, and where all of it is.
 """
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_server.effect import Effect
+from mcp_server.errors import FenqunError
 from mcp_server.front import rendering
 from mcp_server.front.rendering import Data
 from mcp_server.operations.calling import call
@@ -18,6 +20,8 @@ from mcp_server.operations.lengths import LONGEST, tokens
 from mcp_server.operations.operation import Deps, Operation, Result
 from mcp_server.operations.schema import output_schema
 from mcp_server.text import Language, Text, listed
+
+_log = logging.getLogger("fenqun")
 
 _SHORT: Final = 4000
 """Characters of text of which nothing need be counted."""
@@ -131,14 +135,18 @@ def _entries_that_fit(kept: Data, name: str, value: list[Any], language: Languag
 
 
 def _kept(words: str, tool: str, arguments: Mapping[str, object], deps: Deps) -> str:
-    """Keep the whole answer as a file of its project; where it is."""
+    """Keep the whole answer as a file of its project; where it is. What was done stays done where it can't be kept."""
     if deps.exports is None:
         return ""
     project = deps.project(str(arguments.get("project_id") or ""))
-    path = deps.exports.keep_answer(words, tool)
-    if deps.files is not None:
-        return deps.files.offer(path, project)
-    deps.exports.offer(path, project, deps.who.name)
+    try:
+        path = deps.exports.keep_answer(words, tool)
+        if deps.files is not None:
+            return deps.files.offer(path, project)
+        deps.exports.offer(path, project, deps.who.name)
+    except (FenqunError, OSError):
+        _log.warning("a long answer of %s could not be kept", tool, exc_info=True)
+        return ""
     return str(path)
 
 

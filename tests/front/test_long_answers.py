@@ -143,6 +143,18 @@ def test_such_files_go_after_a_day_and_exports_stay(app: App) -> None:
     assert files == [f"exports/{new.name}"]
 
 
+def test_an_answer_whose_file_can_not_be_written_is_still_one(app: App) -> None:
+    folder = app.settings.workspace / "exports"
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("in the way", encoding="utf-8")
+    try:
+        data = called(app, "get_cluster", {"cluster": "many"}).structured_content or {}
+    finally:
+        folder.unlink()
+        folder.with_name("elsewhere").rename(folder)
+    assert data["next"].endswith("too long: definition. Ask for less at once.")
+
+
 @pytest.mark.parametrize("path", ["tool_schemas/qp.json", "README.md", "tests/bad_cases/sql_cluster_misspelt/problems.json"])  # fmt: skip
 def test_the_count_of_tokens_is_about_right(path: str) -> None:
     said = (ROOT / path).read_text(encoding="utf-8")
