@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from mcp_server.errors import FenqunError, InvalidArguments, OutcomeUnknown
 from mcp_server.operations.consenting import Act, Agreed, agreed, digest, with_token
 from mcp_server.operations.operation import Deps, Operation, Params, Result
-from mcp_server.operations.redacting import redacted
+from mcp_server.operations.redacting import redacted, told
 from mcp_server.platforms.ledger_port import Outcome, Subject
 from mcp_server.text import Text
 
@@ -81,7 +81,7 @@ async def carry_out(
 
 def _end(deps: Deps, entry: int, outcome: Outcome, after: str) -> None:
     try:
-        deps.books().end(entry, outcome, after[:MOST_AFTER])
+        deps.books().end(entry, outcome, told(after)[:MOST_AFTER])
     except Exception:  # noqa: BLE001 - the act is over, whatever the log says; the row stays without an outcome
         _log.warning("the outcome of act %s could not be written", entry, exc_info=True)
 

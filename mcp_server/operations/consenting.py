@@ -8,7 +8,7 @@ value that a model fills in is never consent. Whatever is unclear counts as no.
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
@@ -16,7 +16,7 @@ import anyio
 
 from mcp_server.errors import ApprovalNeeded, ChangedMeanwhile, ConsentDeclined, ConsentInvalid
 from mcp_server.operations.asking import Answer, Question
-from mcp_server.operations.redacting import plain
+from mcp_server.operations.redacting import plain, told
 from mcp_server.platforms.ledger_port import Consent, ConsentDraft, Subject, Way, check
 from mcp_server.text import Text
 
@@ -182,7 +182,7 @@ async def agreed(act: Act[P, R], token: str) -> Agreed | R:
         consent = _put(act, tried, deps.ask.way)
         await _answered(act, consent, tried)
     tried = await _still(act, consent)
-    return Agreed(consent, consent.way, deps.ask.by, _brief(_told(tried)), tried.basis)
+    return Agreed(consent, consent.way, deps.ask.by, _brief(tried), tried.basis)
 
 
 def _given(act: Act[P, R], consent_id: str, way: Way) -> Consent:
@@ -285,15 +285,15 @@ def _place(subject: Subject) -> Text:
     return Text(f"{subject.platform}{account}", f"{subject.platform}{account}")
 
 
-def _told(tried: "Result", say: Any = None) -> list[str]:
-    """What a dry run says, on lines: the sentence, the changes, the warnings."""
+def _told(tried: "Result", say: Any = None, clean: Callable[[str], str] = str) -> list[str]:
+    """What a dry run says, on lines: the sentence, the changes, the warnings; each cleaned before it is cut."""
     changes = [str(change) for change in getattr(tried, "changes", ())]
     warnings = [str(row.message) for row in getattr(tried, "warnings", ()) if hasattr(row, "message")]
     lines = [f"- {one}" for one in (*changes, *warnings)]
     left = len(lines) - MOST_LINES
     if left > 0:
         lines[MOST_LINES:] = [(say(_MORE.format(n=left)) if say else f"+{left}")]
-    return [_line(words) for words in (tried.message, *lines)]
+    return [_line(clean(words)) for words in (tried.message, *lines)]
 
 
 def _line(words: str) -> str:
@@ -302,6 +302,6 @@ def _line(words: str) -> str:
     return f"{line}…" if len(words) > MOST_LINE else line
 
 
-def _brief(lines: list[str]) -> str:
+def _brief(tried: "Result") -> str:
     """The same for the log."""
-    return _line(" ".join(lines))
+    return _line(" ".join(_told(tried, clean=told)))

@@ -1,4 +1,4 @@
-"""Arguments as the log keeps them: no secrets, ids and phones only as a count and a hash.
+"""Arguments as the log keeps them: no secrets, ids and phones only as a count and a hash; and what was said of an act.
 
 The hash is keyed with a secret of the workspace: whoever has the list can tell whether it was this one, whoever
 has only the log cannot find out who was in it (there are few enough phone numbers to try them all).
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 MOST_TEXT: Final = 200
 """Characters of a text that are kept."""
+MOST_TOLD: Final = 2000
+"""Characters of a sentence that are looked through; the log keeps fewer."""
 MOST_ITEMS: Final = 20
 """A longer list of plain values is a list of somebody or something: count and hash."""
 MOST_LOGGED: Final = 8_000
@@ -28,8 +30,11 @@ _PEOPLE: Final = re.compile(
     re.IGNORECASE,
 )
 _CONTACT: Final = re.compile(
-    r"(?<![0-9-])(?![0-9]{4}-[0-9]{2}-[0-9]{2})\+?[0-9][0-9 ()-]{8,18}[0-9]|[^@\s]+@[^@\s]+\.[^@\s]+"
+    r"(?<![0-9-])(?![0-9]{4}-[0-9]{2}-[0-9]{2})\+?[0-9][0-9 ()-]{8,18}[0-9]|[^@\s\"]+@[^@\s\"]+\.[^@\s\"]+"
 )
+_OF_COLUMN: Final = re.compile(r"`([^`]{1,200})`([^`]*)")
+"""A column as explanations name it, and what follows up to the next one."""
+_VALUE: Final = re.compile(r'"[^"]*"?|[0-9]+')
 _VALUES: Final = ("ftv", "value", "values", "num")
 """Keys of a definition that hold the values of the column next to them."""
 
@@ -41,6 +46,16 @@ def redacted(arguments: Mapping[str, object], key: bytes) -> str:
     except RecursionError:
         words = _json({"nested": "too deeply"})
     return words if len(words) <= MOST_LOGGED else _json({"size": len(words), "hash": _hash(words, key)})
+
+
+def told(words: str) -> str:
+    """A sentence of ours as the log keeps it: no phones and addresses, and of columns that name people no values."""
+    return _OF_COLUMN.sub(_without_values, _CONTACT.sub("***", words[:MOST_TOLD]))
+
+
+def _without_values(found: re.Match[str]) -> str:
+    column, rest = found.groups()
+    return f"`{column}`{_VALUE.sub('***', rest)}" if _PEOPLE.search(column) else found[0]
 
 
 def _part(value: object, key: bytes) -> Any:

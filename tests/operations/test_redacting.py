@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.operations.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, redacted
+from mcp_server.operations.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, redacted, told
 
 KEY = b"k" * 32
 
@@ -46,6 +46,20 @@ def test_secrets_are_left_out(name: str) -> None:
 def test_people_are_not_named(people: dict[str, object]) -> None:
     words = redacted(people, KEY)
     assert not any(person in words for person in ("1001", "1002", "13800138000", "ann@"))
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('the user\'s `city` is one of "13800138000", "a@b.com"', "the user's `city` is one of \"***\", \"***\""),
+        ('the user\'s `#account_id` is one of "u-1", "u-2"; `level` is 3', "the user's `#account_id` is one of ***, ***; `level` is 3"),
+        ("用户的 `openid` 等于 \"o1\"、\"o2\" 中的任一个", "用户的 `openid` 等于 ***、*** 中的任一个"),
+        ("the user's `#user_id` equals 1001", "the user's `#user_id` equals ***"),
+        ("Refreshed vip (id 3) at 2026-11-22 15:37:26: 1,234,567 users.", "Refreshed vip (id 3) at 2026-11-22 15:37:26: 1,234,567 users."),
+    ],
+)  # fmt: skip
+def test_what_was_said_of_an_act_names_no_people(said: str, kept: str) -> None:
+    assert told(said) == kept
 
 
 def test_a_list_of_people_is_its_count_and_a_hash_whatever_its_order() -> None:

@@ -100,7 +100,7 @@ class LocalLedger:
 
     def _close(self, db: sqlite3.Connection, consent_id: str, state: State, by: str) -> bool:
         closed = db.execute(
-            "UPDATE consent SET state = ?, arguments = '', decided_at = ?, decided_by = ? WHERE id = ? AND state = 'open'",
+            "UPDATE consent SET state = ?, arguments = '', question = '', decided_at = ?, decided_by = ? WHERE id = ? AND state = 'open'",
             (state, self._catalog.moment(), by, consent_id),
         )
         return closed.rowcount == 1
@@ -206,13 +206,13 @@ class LocalLedger:
     # -- housekeeping ----------------------------------------------------------------------------------------
 
     def tidy(self) -> None:
-        """Remove what is older than is kept, and the arguments of acts that nobody approved in time."""
+        """Remove what is older than is kept, and the words of questions that nobody answered in time."""
         now = self._catalog.clock()
         oldest = write_time(now - self._kept)
         with self._database.write() as db:
             db.execute("DELETE FROM act WHERE began_at < ?", (oldest,))
             db.execute("DELETE FROM consent WHERE created_at < ?", (oldest,))
             db.execute(
-                "UPDATE consent SET arguments = '' WHERE state = 'open' AND arguments <> '' AND expires_at <= ?",
+                "UPDATE consent SET arguments = '', question = '' WHERE state = 'open' AND question <> '' AND expires_at <= ?",
                 (write_time(now),),
             )
