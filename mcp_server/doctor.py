@@ -145,7 +145,7 @@ def _local(system: System, settings: Settings, works: Callable[[], object]) -> C
 
 
 async def _remote(system: System, given: Credentials, settings: Settings, policy: Policy) -> Checkup:
-    where = _at(system, same(urlsplit(given["url"]).netloc or given["url"]))
+    where = _at(system, same(_host(given["url"])))
     checkup = Checkup(system.name, system.name, where)
     try:
         remote = connect({system.name: given}, policy=policy)
@@ -173,7 +173,17 @@ async def _remote(system: System, given: Credentials, settings: Settings, policy
     )
 
 
+def _host(url: str) -> str:
+    """Host and port of an address, "" where it is none; a password in it is not shown."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
 def _at(system: System, account: Text) -> Text:
+    if not any(account):
+        return name_of(system.name)
     return Text("{name}, {account}", "{name}，{account}").format(name=name_of(system.name), account=account)
 
 

@@ -1,6 +1,5 @@
 """The remote platforms of a process, made of what it was given: one talk (`transport.py`) with each host."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +31,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+_ADDRESS = Text("The address is set in {own}_URL.", "地址由 {own}_URL 设置。")
+_PLAIN_SETTING = Text(
+    "The address is set in {own}_URL; {own}_ALLOW_HTTP=1 allows http to a private address.",
+    "地址由 {own}_URL 设置；{own}_ALLOW_HTTP=1 允许对内网地址使用 http。",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """The platforms that are not on this machine; None where they are."""
@@ -55,12 +61,8 @@ def connect(
 
     Without `here` segments can only be asked: files and patterns need this machine.
     """
-    transports = {
-        name: Transport(given["url"], policy, plain_private=given.values.get("allow_http") == "1")
-        for name, given in remote.items()
-    }
+    transports = {name: _transport(given, policy) for name, given in remote.items()}
     machine = here or Nowhere()
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # it says that it repeats something, and not what
     return Remote(
         segments=thinkingdata_segments(remote["thinkingdata"], transports["thinkingdata"], machine, clock)
         if "thinkingdata" in remote
@@ -69,6 +71,16 @@ def connect(
         calls=_calls(remote["volcengine"], transports["volcengine"], clock) if "volcengine" in remote else None,
         transports=transports,
     )
+
+
+def _transport(given: Credentials, policy: Policy) -> Transport:
+    """ConfigurationError, which names the variable, where the address can't be used."""
+    try:
+        return Transport(given["url"], policy, plain_private=given.values.get("allow_http") == "1")
+    except ConfigurationError as error:
+        own = f"FENQUN_{given.system.name.upper()}"
+        where = _PLAIN_SETTING if "allow_http" in given.values else _ADDRESS
+        raise ConfigurationError(error.message, next_step=error.next_step.then(where.format(own=own))) from error
 
 
 def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCrowds:

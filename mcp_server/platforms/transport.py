@@ -11,6 +11,7 @@ Addresses, headers and bodies never get into an error or a log line: one vendor'
 import logging
 import ssl
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -225,7 +226,7 @@ class Transport:
     def _unreachable(self) -> VendorUnreachable:
         return VendorUnreachable(
             Text("{host} can't be reached, or does not answer.", "无法连接 {host}，或其没有响应。").format(
-                host=self.host
+                host=self.authority
             ),
             next_step=Text(
                 "Nothing was changed. Try again later; `fenqun doctor` looks at the connection.",
@@ -311,23 +312,23 @@ def _skew(date: str) -> float | None:
 
 
 class _Pace:
-    """At most so many requests a second, evenly spaced."""
+    """At most so many requests in any second; a few in a row, as one tool sends them, wait for nothing."""
 
     def __init__(self, per_second: float) -> None:
-        self._gap = 1 / per_second
-        self._next = 0.0
+        most = max(1, int(per_second))
+        self._period = most / per_second
+        self._turns: deque[float] = deque(maxlen=most)
 
     async def turn(self) -> None:
-        """Wait for one's turn. (No lock: nothing is awaited between reading the time and taking it.)"""
         now = anyio.current_time()
-        mine = max(now, self._next)
-        self._next = mine + self._gap
+        mine = max(now, self._turns[0] + self._period) if len(self._turns) == self._turns.maxlen else now
+        self._turns.append(mine)
         if mine > now:
             await anyio.sleep(mine - now)
 
 
 def checked_base(base: str, *, plain_private: bool = False) -> str:
-    """The address without a path. ConfigurationError where it is none, or http beyond what is allowed."""
+    """The address without a slash at its end. ConfigurationError where it is none, or http beyond what is allowed."""
     try:
         parts = urlsplit(base.strip())
         host, _ = parts.hostname or "", parts.port

@@ -36,6 +36,7 @@ CALLS = {"concurrency": 1, "call_times": story.FEWER_TIMES, "ring_again_times": 
 START, END = story.VALIDITY
 SYSTEMS = {"segments": "thinkingdata", "crowds": "taobao", "calls": "volcengine"}
 SENTENCES = {
+    "describe_data": {"next"},
     "validate_definition": {"message"},
     "export_users": {"message"},
     **{tool: {"message"} for tool in ("create_crowd_analysis", "get_crowd_analysis", "delete_crowd_analysis")},

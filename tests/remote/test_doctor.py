@@ -163,6 +163,14 @@ def test_an_answer_that_is_no_platforms_is_told(tmp_path: Path) -> None:
     assert (found["taobao"].reachable, found["taobao"].wrong, found["taobao"].clock_skew) == (True, True, None)
 
 
+@pytest.mark.parametrize("url", ["https://kim:canary-2@host", "host:1", "https://[::1"])
+def test_an_address_that_is_none_names_its_variable_and_shows_no_password(tmp_path: Path, url: str) -> None:
+    found = looked(settings_of(tmp_path, **thinkingdata(url)))["thinkingdata"]
+    assert found.wrong
+    assert "FENQUN_THINKINGDATA_URL" in found.findings[0].next_step.zh
+    assert "canary-2" not in json.dumps(doctor.as_data([found], "en"))
+
+
 def test_plain_http_beyond_this_machine_is_warned_about() -> None:
     from mcp_server.platforms.transport import Transport
 

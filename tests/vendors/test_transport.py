@@ -10,6 +10,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from mcp_server.errors import ConfigurationError, VendorUnreachable, VendorUnreadable
+from mcp_server.platforms import transport as transports
 from mcp_server.platforms.transport import AnswerLost, Outgoing, Policy, Repeat, Reply, Transport, checked_base
 
 CANARY = "canary-9b2f"
@@ -247,6 +248,7 @@ def test_a_repetition_is_noted_for_whoever_turned_the_log_up(caplog: pytest.LogC
         (f"https://user:{CANARY}@gw.example.com", False, False),
         (f"https://gw.example.com?token={CANARY}", False, False),
         ("https://gw.example.com:99999", False, False),
+        ("https://[::1", False, False),
         ("", False, False),
     ],
 )
@@ -257,3 +259,28 @@ def test_secrets_travel_encrypted_or_not_at_all(base: str, plain_private: bool, 
     with pytest.raises(ConfigurationError) as caught:
         checked_base(base, plain_private=plain_private)
     assert CANARY not in f"{caught.value.message}{caught.value.next_step}"
+
+
+def test_no_second_has_more_requests_than_the_policy_says_and_a_few_in_a_row_wait_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(transports.anyio, "current_time", lambda: now[0])
+    monkeypatch.setattr(transports.anyio, "sleep", sleep)
+
+    async def starts(per_second: float, count: int) -> list[float]:
+        pace, found = transports._Pace(per_second), []
+        for _ in range(count):
+            await pace.turn()
+            found.append(now[0])
+        return found
+
+    begun = anyio.run(starts, 4.0, 12)
+    assert begun[:4] == [100.0] * 4
+    assert all(later - earlier >= 1 for earlier, later in zip(begun, begun[4:], strict=False))
+    assert begun[-1] == 102.0
+    assert anyio.run(starts, 0.5, 2) == [102.0, 104.0]

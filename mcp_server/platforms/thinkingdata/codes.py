@@ -4,6 +4,8 @@ HTTP is 200 for errors too; only `return_code` 0 is success. The vendor's full t
 code is a refusal, with the vendor's words quoted.
 """
 
+import re
+
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorRejected
 from mcp_server.text import Text
 
@@ -12,6 +14,9 @@ TOO_FREQUENT = -1005
 EMPTY_PARAMETER = -1008
 """The page's own example: the token is empty."""
 WRONG_ITEM = -1999
+
+_OF_THE_TOKEN = re.compile(r"(?ai)(?<!\w)token(?!\w)")
+"""What a refusal speaks of that is about the token: the page tells the code of a missing one only (-1008)."""
 
 NAME = Text("ThinkingData", "数数平台")
 
@@ -34,6 +39,6 @@ def fault(code: int, words: str) -> FenqunError:
     said = _SAID.format(name=NAME, words=words, code=code)
     if code == TOO_FREQUENT:
         return VendorBusy(said, next_step=_BUSY)
-    if code == EMPTY_PARAMETER and "token" in words.casefold():
+    if _OF_THE_TOKEN.search(words):
         return VendorDenied(said, next_step=_TOKEN)
     return VendorRejected(said, next_step=_REFUSED)
