@@ -54,8 +54,8 @@ class App:
     """Waits for the computations that this process has started and that still run; how many there were."""
     tidy: Callable[[], None]
     """Removes what dead processes left in the workspace."""
-    purge: Callable[[], tuple[str, ...]]
-    """Gives up what was kept to undo changes and deletions; the files removed."""
+    purge: Callable[[str], tuple[str, ...]]
+    """Gives up what was kept to undo changes and deletions, of a project or ("") of all; the files removed."""
     tokens: "Tokens"
     """Who may come over HTTP."""
     handed: "HandedFiles"
@@ -220,7 +220,7 @@ class _Local:
     here: "Here"
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
-    purge: Callable[[], tuple[str, ...]]
+    purge: Callable[[str], tuple[str, ...]]
     tokens: "Tokens"
     handed: "HandedFiles"
     queries: "LocalQueries"
@@ -285,7 +285,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         LocalHere(workspace, engine, files),
         lambda on_progress: _finish(jobs, on_progress),
         tidy,
-        lambda: purge(catalog, jobs.store),
+        lambda project: purge(catalog, jobs.store, project),
         Tokens(catalog),
         HandedFiles(catalog),
         LocalQueries(catalog, engine, known, segments.tasks),

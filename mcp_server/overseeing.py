@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_server.errors import InvalidArguments
+from mcp_server.effect import Effect
+from mcp_server.errors import InvalidArguments, ReadOnlyMode
 from mcp_server.front import rendering
 from mcp_server.operations import approving
 from mcp_server.operations.asking import NOBODY, Answer, Ask, Question, Said
-from mcp_server.platforms.ledger_port import Consent, Entry, Way
+from mcp_server.platforms.ledger_port import Consent, Entry, Subject, Way
 from mcp_server.terminal import Bar
 from mcp_server.text import Language, Text
 
@@ -32,6 +33,9 @@ _WHO: Final = Text("{id}: {tool}, asked for by {name} ({known}) at {at}, until {
 _WOULD_PURGE: Final = Text(
     "Changes and deletions made so far could not be undone any more; the members of deleted clusters are removed.",
     "此前的修改和删除将无法撤销，已删除分群的成员数据会被清除。",
+)
+_READ_ONLY: Final = Text(
+    "This is read-only (FENQUN_READ_ONLY); nothing was removed.", "当前为只读模式（FENQUN_READ_ONLY），未清除任何数据。"
 )
 _NOT_PURGED: Final = Text("Nothing was removed. (Without a terminal: --yes)", "未清除任何数据。（无终端时请用 --yes）")
 _PURGED: Final = Text("Done; files removed: {n}.", "已完成；清除的文件数：{n}。")
@@ -130,20 +134,36 @@ async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
 
 
 def purge(app: "App", *, yes: bool) -> list[str]:
-    """`fenqun purge`: ask, then give up what was kept to undo changes and deletions."""
+    """`fenqun purge`: ask, then give up what was kept to undo changes and deletions; it stands in the log like any act."""
     import anyio
 
-    language = app.settings.language
+    if app.settings.read_only:
+        raise ReadOnlyMode(_READ_ONLY)
+    language, project = app.settings.language, _pinned(app)
     question = Question("", _WOULD_PURGE.say(language), 0)
     if anyio.run(asker(language, yes=yes), question) is not Answer.YES:
         return [_NOT_PURGED.say(language)]
-    return [_PURGED.format(n=len(app.purge())).say(language)]
+    who = app.deps.who
+    subject = Subject("purge", Effect.DELETE.value, "{}", "", who.name, who.known, "", "local", "", project)
+    books = app.deps.books()
+    entry = books.begin(subject, before=_WOULD_PURGE.say(language), consent=None, way="asked", by="")
+    try:
+        said = _PURGED.format(n=len(app.purge(project))).say(language)
+    except BaseException as error:
+        books.end(entry, "failed", type(error).__name__)
+        raise
+    books.end(entry, "done", said)
+    return [said]
+
+
+def _pinned(app: "App") -> str:
+    """The project that this process keeps to; "" for none."""
+    return app.settings.project_id if app.settings.pin_project else ""
 
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
     """What `fenqun log` shows, newest first."""
-    pinned = app.settings.project_id if app.settings.pin_project else ""
-    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=pinned)
+    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=_pinned(app))
     if as_json:
         return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in found]
     return _lines(found) or [_NONE_LOGGED.say(app.settings.language)]

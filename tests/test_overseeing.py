@@ -181,6 +181,25 @@ def test_yes_on_the_command_line_and_the_log_that_tells_of_it(
     assert "Nothing was removed" in capsys.readouterr().out
 
 
+def test_purging_is_logged_keeps_to_the_pinned_project_and_is_no_reading(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(workspace, "call", "delete_cluster", '{"cluster": "vip"}', "--yes") == 0
+    monkeypatch.setenv("FENQUN_READ_ONLY", "1")
+    assert run(workspace, "purge", "--yes") == 1
+    monkeypatch.delenv("FENQUN_READ_ONLY")
+    monkeypatch.setenv("FENQUN_PIN_PROJECT", "1")
+    monkeypatch.setenv("FENQUN_PROJECT", "2")
+    assert run(workspace, "purge", "--yes") == 0
+    assert run(workspace, "call", "restore_cluster", '{"cluster": "vip"}', "--yes", "--project", "1") == 0
+    assert run(workspace, "call", "delete_cluster", '{"cluster": "vip"}', "--yes", "--project", "1") == 0
+    assert run(workspace, "purge", "--yes", "--project", "1") == 0
+    assert run(workspace, "call", "restore_cluster", '{"cluster": "vip"}', "--yes", "--project", "1") == 1
+    monkeypatch.delenv("FENQUN_PIN_PROJECT")
+    acts = logged(workspace, capsys, "--tool", "purge")
+    assert [(act["project"], act["effect"], act["outcome"]) for act in acts] == [("1", "delete", "done"), ("2", "delete", "done")]  # fmt: skip
+
+
 _KILLED = """
 import anyio, os, signal, sys
 from dataclasses import replace

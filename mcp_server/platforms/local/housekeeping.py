@@ -60,10 +60,10 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
         return catalog.workspace.sweep(_named(catalog), now=now.timestamp())
 
 
-def purge(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
-    """Give up at once all that was kept to undo changes and deletions; the files removed."""
+def purge(catalog: Catalog, jobs: JobStore, project: str = "") -> tuple[str, ...]:
+    """Give up at once all that was kept to undo changes and deletions, in one project or in all; the files removed."""
     with catalog.database.write() as db:
-        forget(db, catalog.moment())
+        forget(db, catalog.moment(), project)
     return sweep(catalog, jobs)
 
 

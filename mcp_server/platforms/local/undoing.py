@@ -139,15 +139,16 @@ def undo_change(catalog: "Catalog", undo: Undoable) -> ClusterRecord:
         return catalog.cluster(before.id)
 
 
-def forget(db: sqlite3.Connection, before: str) -> None:
-    """What was changed or deleted before this moment can't be undone any more. Inside a transaction."""
-    db.execute("DELETE FROM cluster_change WHERE at < ?", (before,))
+def forget(db: sqlite3.Connection, before: str, project: str = "") -> None:
+    """What was changed or deleted before this moment, in one project or in all, can't be undone any more. Inside a transaction."""
+    bound: tuple[str, ...] = (before, project, project)
+    of_project = "(? = '' OR cluster IN (SELECT id FROM cluster WHERE project = ?))"
+    db.execute(f"DELETE FROM cluster_change WHERE at < ? AND {of_project}", bound)
     gone = (
         "deleted_at IS NOT NULL AND deleted_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.cluster = cluster.id"
         " AND job.state = 'running') AND NOT EXISTS (SELECT 1 FROM crowd_task t WHERE t.cluster = cluster.id)"
+        " AND (? = '' OR project = ?)"
     )
     # The row stays, so that ids in the log and in old answers never come to mean something else.
-    db.execute(
-        f"UPDATE cluster SET version = NULL, definition = '{{}}', words = '', remarks = '' WHERE {gone}", (before,)
-    )
-    db.execute(f"DELETE FROM version WHERE cluster IN (SELECT id FROM cluster WHERE {gone})", (before,))
+    db.execute(f"UPDATE cluster SET version = NULL, definition = '{{}}', words = '', remarks = '' WHERE {gone}", bound)
+    db.execute(f"DELETE FROM version WHERE cluster IN (SELECT id FROM cluster WHERE {gone})", bound)
