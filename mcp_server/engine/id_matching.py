@@ -29,7 +29,7 @@ _PROBED: Final = 1000
 _LONGEST_LINE: Final = 2 << 20
 _BUFFER: Final = 8 << 20
 """The engine splits a file into pieces of this size, one to a thread at a time."""
-_BLANKS: Final = " \t\r\n\v\f\x00\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000\ufeff"
+BLANKS: Final = " \t\r\n\v\f\x00\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000\ufeff"
 _PARQUET: Final = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
 DELIMITERS: Final = {";": ";", "\t": "tab", "|": "|", "\uff0c": "\uff0c"}
 """What people write instead of a comma, and how it is shown."""
@@ -158,7 +158,7 @@ def _read(
 
 
 def _group(own: "DuckDBPyConnection", source: str, wanted: Wanted, file: IdFile) -> None:
-    text = f"coalesce(trim(c1{f', {literal(_BLANKS)}' if file.odd_blanks else ''}), '')"
+    text = f"coalesce(trim(c1{f', {literal(BLANKS)}' if file.odd_blanks else ''}), '')"
     key = _key(text, wanted.column)
     own.execute(
         f"CREATE OR REPLACE TEMP TABLE ids AS {_ids_sql(source, text, key, tag=wanted.tag, quoted=file.quoted)}"

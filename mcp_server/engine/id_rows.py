@@ -34,7 +34,7 @@ def rewritten(path: Path, out: Path, control: Steering) -> Swallowed:
     found = Swallowed()
     with path.open(encoding="utf-8", newline="") as source, out.open("w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        for number, (begins, ends, row) in enumerate(_records(source)):
+        for number, (begins, ends, row) in enumerate(records(source)):
             if number % _LOOK_EVERY == 0 and control.interrupted:
                 raise Interrupted(Text("The import was stopped; nothing was saved.", "导入已中止；未保存任何内容。"))
             if any(row):
@@ -44,7 +44,7 @@ def rewritten(path: Path, out: Path, control: Steering) -> Swallowed:
     return found
 
 
-def _records(source: Iterator[str]) -> Iterator[tuple[int, int, list[str]]]:
+def records(source: Iterator[str]) -> Iterator[tuple[int, int, list[str]]]:
     """First line, last line and values of every record."""
     reader = csv.reader(source, strict=True)
     begins = 1

@@ -81,7 +81,7 @@ UNTOLD: tuple[Untold, ...] = (
     Untold(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
-        ("warnings",),
+        tuple(f"warnings ({code})" for code in ("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes")),
         Text("Ids are not matched here; only the platform sees whom they meet.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
     ),
     Untold(

@@ -93,6 +93,7 @@ def data(desk: Desk, tool: str, **arguments: object) -> dict[str, Any]:
     return rendering.structured(desk(tool, **arguments))
 
 
+WARNINGS = {field for row in UNTOLD for field in row.fields if field.startswith("warnings (ids_")}
 IDS = {"main_column_name": "name", "display_name": "x", "ids": ["plain", "plain", "nobody"]}
 ASKED: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
     ("describe_data", {}, set()),
@@ -104,7 +105,7 @@ ASKED: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
 """Tools, their arguments, and what differs because it tells in words of fields that the table names."""
 
 
-ELSEWHERE = {"users", "warnings", "properties.more_values", "explanation.en"}
+ELSEWHERE = {"users", *WARNINGS, "properties.more_values", "explanation.en"}
 """Fields that differ only without SQL, with other ids, with more values, or in an account whose language is Chinese."""
 
 
@@ -136,6 +137,34 @@ def test_every_row_of_thinkingdata_has_its_case(answers: Any) -> None:
         if row.platform == "thinkingdata":
             lacking = set(row.fields) - set().union(*(seen.get(tool, set()) for tool in row.tools))
             assert lacking <= ELSEWHERE, row
+
+
+@pytest.mark.parametrize(
+    ("content", "catalog", "codes"),
+    [
+        (
+            'name\nplain,更多\n"a\nb"\n'.encode("gbk"),
+            "cluster",
+            {"encoding_gbk", "swallowed", "more_columns", "header"},
+        ),
+        (b"account id,1\nplain,2\n,stray\n", "tag", {"header"}),
+        (b"plain\nplain\n", "tag", {"value_missing"}),
+        (b"plain,a,b\n,stray,\n", "tag", {"more_columns"}),
+        (b"plain\n,stray\n", "cluster", {"more_columns"}),
+    ],
+)
+def test_what_a_file_of_ids_shows_is_said_from_afar_too(
+    both: tuple[Desk, Desk], content: bytes, catalog: str, codes: set[str]
+) -> None:
+    found = []
+    for desk in both:
+        file = desk.app.settings.workspace / "imports" / "ids.csv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        wish = {"path": "ids.csv", "catalog": catalog, "main_column_name": "name", "display_name": "x", "dry_run": True}
+        found.append(data(desk, "import_ids", **wish))
+    assert unlisted("import_ids", *found) <= {"message", "upload_num"}
+    assert {f"ids_{code}" for code in codes} == {row["code"] for row in found[1].get("warnings", ())}
 
 
 def test_words_of_another_language_than_the_accounts_find_nothing(both: tuple[Desk, Desk]) -> None:

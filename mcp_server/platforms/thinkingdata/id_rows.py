@@ -1,13 +1,18 @@
 """Ids as ThinkingData takes them: raw CSV without a header, one id a line, of a tag id and value, CRLF line ends (te-api.md 6b)."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mcp_server.engine.id_files import private_copy
+from mcp_server.engine.id_matching import BLANKS
+from mcp_server.engine.id_rows import Swallowed, records
 from mcp_server.engine.report import refuse_ids
+from mcp_server.errors import Problem
 from mcp_server.platforms.here_port import Source
+from mcp_server.platforms.id_findings import PATH, about_the_file
 from mcp_server.qp.problems import finding
 
 LONGEST: Final = 2000
@@ -22,6 +27,20 @@ class VendorFile(NamedTuple):
     no_value: int
     encoding: str
     name: str
+    first: str
+    """The first id."""
+    findings: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the rows of a file are like, counted while they are read."""
+
+    rows: int = 0
+    no_value: int = 0
+    more_columns: int = 0
+    first: str = ""
+    swallowed: Swallowed = field(default_factory=Swallowed)
 
 
 class _Unseen:
@@ -49,43 +68,46 @@ def vendor_file(source: Source, temp: Callable[[str], Path], *, tag: bool) -> Ve
             read = private_copy(source.file, source.size, kept, _Unseen())
         out = temp(".csv")
         try:
-            rows, no_value = _written(read.path, out, tag=tag)
+            seen = _written(read.path, out, tag=tag)
         except BaseException:
             out.unlink(missing_ok=True)
             raise
-        return VendorFile(out, rows, no_value, read.encoding, source.name)
+        valueless = tag and seen.no_value == seen.rows
+        found = about_the_file(read.encoding, seen.swallowed, seen.more_columns, tag=tag, valueless=valueless)
+        return VendorFile(out, seen.rows, seen.no_value, read.encoding, source.name, seen.first, tuple(found))
     finally:
         for path in made:
             path.unlink(missing_ok=True)
 
 
-def _written(source: Path, out: Path, *, tag: bool) -> tuple[int, int]:
-    """Rows, and those without a value."""
-    rows = no_value = 0
-    with out.open("w", encoding="utf-8", newline="") as target:
+def _written(source: Path, out: Path, *, tag: bool) -> _Seen:
+    seen = _Seen()
+    with (
+        source.open(encoding="utf-8", newline="") as file,
+        out.open("w", encoding="utf-8", newline="") as target,
+    ):
         writer = csv.writer(target, lineterminator="\r\n")
-        for row in _rows(source, tag=tag):
-            writer.writerow(row)
-            rows += 1
-            no_value += tag and not row[-1]
-    if not rows:
-        raise refuse_ids([finding("ids_empty", "/path")])
-    return rows, no_value
-
-
-def _rows(path: Path, *, tag: bool) -> Iterator[list[str]]:
-    """The id, of a tag with its value, of every line that holds one."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                raise refuse_ids([finding("ids_quote", "/path", line=reader.line_num)]) from None
-            key = row[0].strip() if row else ""
+        for begins, ends, row in records(file):
             if max(map(len, row), default=0) > LONGEST:
-                raise refuse_ids([finding("ids_quote", "/path", line=reader.line_num)])
-            if key or (tag and len(row) > 1 and row[1]):
-                yield [key, row[1] if len(row) > 1 else ""] if tag else [key]
+                raise refuse_ids([finding("ids_quote", PATH, line=begins)])
+            if any("\n" in cell or "\r" in cell for cell in row):
+                seen.swallowed = Swallowed(seen.swallowed.first or begins, seen.swallowed.lines + ends - begins + 1)
+            kept = _kept(row, seen, tag=tag)
+            if kept:
+                writer.writerow(kept)
+    if not seen.rows:
+        raise refuse_ids([finding("ids_empty", PATH)])
+    return seen
+
+
+def _kept(row: list[str], seen: _Seen, *, tag: bool) -> list[str]:
+    """The id, of a tag with its value; nothing where the row holds neither. What stands behind them is counted."""
+    key, value, *more = (*row, "", "", "")
+    key = key.strip(BLANKS)
+    seen.more_columns += bool(more[0] if tag else value)
+    if not key and not (tag and value):
+        return []
+    seen.first = seen.first or key
+    seen.rows += 1
+    seen.no_value += tag and not value
+    return [key, value] if tag else [key]

@@ -6,8 +6,9 @@ from datetime import datetime
 
 import anyio.to_thread
 
-from mcp_server.errors import InvalidArguments, NameTaken
+from mcp_server.errors import InvalidArguments, NameTaken, Problem
 from mcp_server.platforms.here_port import Here
+from mcp_server.platforms.id_findings import about_the_header
 from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress, as_it_stands
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.id_rows import VendorFile, vendor_file
@@ -15,6 +16,7 @@ from mcp_server.platforms.thinkingdata.listing import Listing
 from mcp_server.platforms.thinkingdata.lost_answers import made_once
 from mcp_server.platforms.thinkingdata.replies import Counts, RemoteCluster
 from mcp_server.platforms.thinkingdata.standing import is_import
+from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.qp.uploaded import Uploaded
 from mcp_server.text import Text
@@ -46,17 +48,19 @@ class RemoteImports:
         self._now = now
         self._stand = stand
 
-    async def add(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
+    async def add(self, draft: IdDraft, metadata: Metadata, *, dry_run: bool, on_progress: OnProgress) -> Imported:
         """Make a cluster or tag of ids (`ports.SegmentPlatform.import_ids`)."""
+        project_id = metadata.project_id
         if draft.cluster_name:
             taken = await self._listing.named(project_id, draft.cluster_name)
             if taken is not None:
                 raise _taken(taken)
         name = draft.cluster_name or await self._free_name(project_id)
         file = await self._read(draft.source, tag=draft.catalog == TAG)
+        warnings = (*file.findings, *about_the_header(file.first, draft.main_column, metadata))
         try:
             if dry_run:
-                return _told(file, name, None)
+                return _told(file, name, None, warnings)
             await on_progress(20, SENDING)
             named = {
                 "displayName": draft.display_name,
@@ -70,9 +74,11 @@ class RemoteImports:
             file.path.unlink(missing_ok=True)
         known = _known(project_id, draft, name, cluster_id)
         made = await as_it_stands(known, self._read_again(project_id, cluster_id))
-        return replace(_told(file, name, counts), cluster=made)
+        return replace(_told(file, name, counts, warnings), cluster=made)
 
-    async def put(self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress) -> Imported:
+    async def put(
+        self, cluster: Cluster, changes: IdChanges, metadata: Metadata, *, dry_run: bool, on_progress: OnProgress
+    ) -> Imported:
         """Put other ids in place of those of a cluster or tag (`ports.SegmentPlatform.replace_ids`).
 
         It states what shall be there, so sending it once more after a lost answer changes nothing more.
@@ -81,10 +87,12 @@ class RemoteImports:
             said = _NOT_UPLOADED.format(name=cluster.cluster_name)
             raise InvalidArguments(said, next_step=_IMPORT_OTHERWISE)
         file = await self._read(changes.source, tag=cluster.catalog == TAG)
+        column = changes.main_column or _column_of(cluster)
+        warnings = (*file.findings, *about_the_header(file.first, column, metadata))
         try:
             said_changes = _changes(cluster, changes, file)
             if dry_run:
-                return replace(_told(file, cluster.cluster_name, None), changes=said_changes)
+                return replace(_told(file, cluster.cluster_name, None, warnings), changes=said_changes)
             await on_progress(20, SENDING)
             named = {
                 "displayName": changes.display_name or "",
@@ -98,7 +106,7 @@ class RemoteImports:
             self._listing.forget(cluster.project_id)
         known = replace(cluster, display_name=changes.display_name or cluster.display_name)
         made = await as_it_stands(known, self._read_again(cluster.project_id, cluster.cluster_id))
-        return replace(_told(file, cluster.cluster_name, counts), cluster=made, changes=said_changes)
+        return replace(_told(file, cluster.cluster_name, counts, warnings), cluster=made, changes=said_changes)
 
     async def _read_again(self, project_id: str, cluster_id: str) -> Cluster:
         return self._stand(project_id, await self._listing.detail(project_id, cluster_id))
@@ -143,10 +151,14 @@ def _taken(found: RemoteCluster) -> NameTaken:
 
 def _changes(cluster: Cluster, changes: IdChanges, file: VendorFile) -> tuple[Text, ...]:
     said = [_OTHER_IDS.format(rows=f"{file.rows:,}")]
-    old = cluster.definition.main_column if isinstance(cluster.definition, Uploaded) else ""
+    old = _column_of(cluster)
     if changes.main_column and old and changes.main_column.casefold() != old.casefold():
         said.append(_OTHER_COLUMN.format(old=old, new=changes.main_column))
     return tuple(said)
+
+
+def _column_of(cluster: Cluster) -> str:
+    return cluster.definition.main_column if isinstance(cluster.definition, Uploaded) else ""
 
 
 def _known(project_id: str, draft: IdDraft, name: str, cluster_id: str) -> Cluster:
@@ -163,7 +175,7 @@ def _known(project_id: str, draft: IdDraft, name: str, cluster_id: str) -> Clust
     )
 
 
-def _told(file: VendorFile, name: str, counts: Counts | None) -> Imported:
+def _told(file: VendorFile, name: str, counts: Counts | None, warnings: tuple[Problem, ...]) -> Imported:
     """What became of it; what the platform did not tell is absent."""
     return Imported(
         cluster=None,
@@ -176,4 +188,5 @@ def _told(file: VendorFile, name: str, counts: Counts | None) -> Imported:
         duplicates=0,
         unmatched=(),
         encoding=file.encoding,
+        warnings=warnings,
     )

@@ -237,12 +237,14 @@ class ThinkingDataSegments:
         return self._here.folders
 
     async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
-        return await self._imports.add(_project(project_id), draft, dry_run=dry_run, on_progress=on_progress)
+        metadata = await self.metadata(project_id)
+        return await self._imports.add(draft, metadata, dry_run=dry_run, on_progress=on_progress)
 
     async def replace_ids(
         self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress
     ) -> Imported:
-        return await self._imports.put(cluster, changes, dry_run=dry_run, on_progress=on_progress)
+        metadata = await self.metadata(cluster.project_id)
+        return await self._imports.put(cluster, changes, metadata, dry_run=dry_run, on_progress=on_progress)
 
     # computing
 
