@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from mcp_server.engine.id_files import IdFile
+from mcp_server.engine.id_findings import PATH, about_the_file, about_the_header
 from mcp_server.engine.id_matching import IdCounts
 from mcp_server.errors import Problem
-from mcp_server.platforms.id_findings import PATH, about_the_file, about_the_header
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.qp.problems import finding

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mcp_server.engine.id_files import private_copy
+from mcp_server.engine.id_findings import PATH, about_the_file
 from mcp_server.engine.id_matching import BLANKS
 from mcp_server.engine.id_rows import Swallowed, records
 from mcp_server.engine.report import refuse_ids
 from mcp_server.errors import Problem
 from mcp_server.platforms.here_port import Source
-from mcp_server.platforms.id_findings import PATH, about_the_file
 from mcp_server.qp.problems import finding
 
 LONGEST: Final = 2000
@@ -102,9 +102,9 @@ def _written(source: Path, out: Path, *, tag: bool) -> _Seen:
 
 def _kept(row: list[str], seen: _Seen, *, tag: bool) -> list[str]:
     """The id, of a tag with its value; nothing where the row holds neither. What stands behind them is counted."""
-    key, value, *more = (*row, "", "", "")
-    key = key.strip(BLANKS)
-    seen.more_columns += bool(more[0] if tag else value)
+    first, value, more = (*row, "", "", "")[:3]
+    key = first.strip(BLANKS)
+    seen.more_columns += bool(more if tag else value)
     if not key and not (tag and value):
         return []
     seen.first = seen.first or key

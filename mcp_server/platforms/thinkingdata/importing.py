@@ -6,9 +6,9 @@ from datetime import datetime
 
 import anyio.to_thread
 
+from mcp_server.engine.id_findings import about_the_header
 from mcp_server.errors import InvalidArguments, NameTaken, Problem
 from mcp_server.platforms.here_port import Here
-from mcp_server.platforms.id_findings import about_the_header
 from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress, as_it_stands
 from mcp_server.platforms.thinkingdata.api import Api, Which
 from mcp_server.platforms.thinkingdata.id_rows import VendorFile, vendor_file
