@@ -127,6 +127,18 @@ def answer_of(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
         raise
 
 
+SHORTEST_SECRET = 8
+"""Characters; what is shorter is masked in messages only, as it may be a part of many a word."""
+
+
+def masked(body: bytes, secrets: Iterable[str]) -> bytes:
+    """An answer without secrets, should the platform repeat them in the texts that it tells."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            body = body.replace(secret.encode(), b"***")
+    return body
+
+
 MOST_RAW = 20_000
 """Characters of an undocumented answer that are handed on."""
 DEEPEST = 30

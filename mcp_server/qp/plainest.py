@@ -10,18 +10,16 @@ from mcp_server.qp.definition import Definition
 from mcp_server.qp.metadata import Metadata, Property
 from mcp_server.qp.model import Qp
 from mcp_server.qp.numbers import parse_number, plain
-from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
-from mcp_server.qp.uploaded import Uploaded
 from mcp_server.qp.vocabulary import Test
 from mcp_server.qp.window import parse_time, show_time
 
 
 def plainest(definition: Definition, metadata: Metadata) -> Definition:
     """The same definition with each number and time of a filter in its shortest spelling."""
-    if isinstance(definition, Sql | Uploaded):
+    if not isinstance(definition, Qp | TagQp):
         return definition
-    return (Qp if isinstance(definition, Qp) else TagQp).model_validate(_plain(definition.wire(), metadata))
+    return type(definition).model_validate(_plain(definition.wire(), metadata))
 
 
 def _plain(node: Any, metadata: Metadata) -> Any:

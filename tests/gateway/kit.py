@@ -3,6 +3,7 @@
 import json
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from mcp_server.qp.metadata import Event, Metadata, Property
 from mcp_server.settings import Settings
 from mcp_server.web.serving import Tls, address_of, bound, server_of
 
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # else httpcore looks for it on the disk at each request
 PAGE = Path(__file__).parents[1] / "operations" / "vendor_page"
 TODAY = date(2020, 1, 10)
 """The day of the page's detail example."""

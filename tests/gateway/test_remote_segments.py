@@ -30,7 +30,9 @@ from mcp_server.platforms.ports import ClusterChanges, ClusterDraft, IdChanges, 
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments
 from mcp_server.platforms.transport import Transport
+from mcp_server.qp.either import compare_any, hash_any
 from mcp_server.qp.foreign import Foreign
+from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import CLUSTER, TAG, Qp
 from mcp_server.qp.sql import Sql
 from mcp_server.qp.tags import TagQp
@@ -522,3 +524,11 @@ def test_a_pattern_is_checked_here(remote: Remote) -> None:
 def test_a_foreign_definition_is_shown_as_it_came() -> None:
     told = {"sequence": [1]}
     assert json.loads(json.dumps(Foreign(CLUSTER, told).wire())) == told
+
+
+@pytest.mark.parametrize("catalog", [CLUSTER, TAG])
+def test_a_foreign_definition_is_another_one_only_where_its_words_are(catalog: str) -> None:
+    one, other = Foreign(catalog, {"sequence": [1]}), Foreign(catalog, {"filts": "x"})
+    metadata = Metadata(project_id=PROJECT, today=NOW.date())
+    assert (hash_any(one, metadata) == hash_any(other, metadata), compare_any(one, one, metadata)) == (False, ())
+    assert compare_any(one, other, metadata)

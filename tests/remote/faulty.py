@@ -1,6 +1,5 @@
 """An account whose answers go wrong by plan, and processes that act on it over connections that they keep."""
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,7 +124,6 @@ def afar(account: Station, loop: BlockingPortal, root: Path) -> Iterator[Afar]:
     line = Line()
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=QUICK.attempts, cap=True):
         patch.setattr("mcp_server.remote.connect", partial(connect, policy=QUICK))
-        patch.setitem(sys.modules, "sniffio", None)  # httpcore looks for it on the disk at each request
         patch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
         patch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, event_hooks={"request": [line]}))
         made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))

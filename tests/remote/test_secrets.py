@@ -8,8 +8,9 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -19,15 +20,19 @@ import anyio
 import pytest
 
 from mcp_server import doctor
+from mcp_server.app import build
+from mcp_server.credentials import read_credentials
 from mcp_server.errors import FenqunError
 from mcp_server.front import results
 from mcp_server.front.long_answers import as_answer
+from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.api import Api as TaApi
-from mcp_server.platforms.transport import Transport
-from mcp_server.settings import read_settings
+from mcp_server.remote import connect
+from mcp_server.settings import Settings, read_settings
 from tests.gateway.kit import KEYS, Station
 from tests.operations.desk import Desk
-from tests.remote.kit import QUICK, RemoteDesk, remote_desk, variables
+from tests.remote.faulty import CHANGES
+from tests.remote.kit import QUICK, RemoteDesk, variables
 
 CANARIES = [f"canary-{name}-5d1c" for name in ("token", "appsecret", "session", "secretkey", "sessiontoken")]
 TOKEN, APP_SECRET, SESSION, SECRET_KEY, SESSION_TOKEN = CANARIES
@@ -44,6 +49,10 @@ WINDOW = {"start_time": "2030-01-07 09:00:00", "end_time": "2030-01-31 20:00:00"
 
 Answer = Callable[[str], "tuple[int, dict[str, str], bytes] | None"]
 """What the host answers to a request of this text; None: it hangs up."""
+
+STATIC, TAG = "cluster_by_static_condition", "tag_by_static_condition"
+QP = {"filts": [{"tableType": "user", "columnName": "level", "comparator": "equal", "ftv": ["3"]}]}
+TAG_QP = {"userTagValueDefs": [{"tagValue": "three", "userClusterDef": QP}]}
 
 
 def answered(body: Any, status: int = 200, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -97,38 +106,104 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
-@contextmanager
-def hosted(answer: Answer) -> Iterator[tuple[str, list[str]]]:
-    """A host that answers so; its address, and what it was sent."""
-    seen: list[str] = []
+def standing(seen: str) -> tuple[dict[str, Any], ...]:
+    """What an account on ThinkingData holds, with the secrets in every text that people write."""
+    more = {"displayName": seen, "remarks": seen, "progress": 100, "usersNum": 3, "refreshTime": "2026-07-01 08:00:00"}
+    return (
+        {"id": 7, "clusterName": "stock", "clusterType": STATIC, "userClusterDef": QP, **more},
+        {"id": 8, "clusterName": "stock_ids", "clusterType": "cluster_by_import", "mainColumnName": "city", **more},
+        {"id": 9, "clusterName": "stock_tag", "clusterType": TAG, "userTagDef": TAG_QP, **more},
+    )
 
+
+def reading(seen: str, path: str) -> Any:
+    """The answer to a question on ThinkingData; None where the request asks for something else."""
+    rows = standing(seen)
+    told: dict[str, object] = {
+        wire.EVENTS: [{"eventName": "buy", "eventDesc": seen}],
+        wire.PROPERTIES: [{"columnName": "city", "columnType": "string", "columnDesc": seen}, {"columnName": "level", "columnType": "number"}],
+        wire.LIST: {"userClusters": [row for row in rows if ("tag" in row["clusterType"]) is ("catalog_tag" in seen)]},
+        wire.DETAIL: next((row for row in rows if f"clusterId={row['id']}" in path), None),
+        wire.PROGRESS_BY_NAME: {"progress": 100},
+    }  # fmt: skip
+    place = path.partition("?")[0]
+    return answered({"return_code": 0, "data": told[place]}) if place in told else None
+
+
+@dataclass
+class Host:
+    """A host whose answers a test sets, and what it was sent."""
+
+    url: str
+    answer: Answer = ANSWERS["refusing"]
+    reads: bool = False
+    """Whether questions on ThinkingData are answered all the same."""
+    seen: list[str] = field(default_factory=list)
+
+    def set(self, kind: str, *, reads: bool = False) -> None:
+        self.answer, self.reads = ANSWERS[kind], reads
+        self.seen.clear()
+
+    def answer_to(self, flat: str, path: str) -> Any:
+        self.seen.append(flat)
+        seen = "".join(c for c in flat if c.isprintable())
+        told = reading(seen, path) if self.reads else None
+        return told or self.answer(seen)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             own = next(secrets for start, secrets in KNOWN.items() if self.path.startswith(start))
             flat = " ".join((self.path, *self.headers.values(), unquote_plus(body), body, *own)).replace('"', "'")
-            seen.append(flat)
-            found = answer("".join(c for c in flat if c.isprintable()))
+            found = made.answer_to(flat, self.path)
             if found is None:
+                self.close_connection = True
                 return
             status, headers, content = found
             self.send_response_only(status)
-            for name, value in {**headers, "Content-Length": str(len(content)), "Connection": "close"}.items():
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
         do_POST = do_GET = serve  # noqa: N815 - their names are given
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made = Host(f"http://127.0.0.1:{server.server_port}")
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield made
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(scope="module")
+def desk(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteDesk]:
+    """A process whose three systems are the host's. In the end none of its files holds a secret."""
+    root = tmp_path_factory.mktemp("kept")
+    thinking = {"FENQUN_THINKINGDATA_URL": host.url, "FENQUN_THINKINGDATA_TOKEN": TOKEN}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcp_server.remote.connect", partial(connect, policy=QUICK))
+        given = variables(host.url, **GIVEN) | thinking
+        made = build(Settings(workspace=root / "w", threads=1, project_id="2", remote=read_credentials(given)))
+        desk = RemoteDesk(made)
+        host.set("page", reads=True)
+        desk("describe_data")  # what it tells stays for a while
+        yield desk
+    made.close()
+    files = [file for file in root.rglob("*") if file.is_file()]
+    assert any("exports" in file.parts for file in files)
+    for file in files:
+        clean(file.read_bytes().decode("latin-1"))
 
 
 @pytest.fixture
@@ -167,7 +242,9 @@ def told(error: BaseException) -> str:
     return "\n".join(forms)
 
 
-CALLS: list[tuple[str, dict[str, Any]]] = [
+Calls = list[tuple[str, dict[str, Any]]]
+NEW = {"cluster_name": "new", "display_name": "new"}
+CALLS: Calls = [
     ("create_crowd_analysis", {"crowd_id": "5", **VALID}),
     ("create_crowd_analysis", {"crowd_id": "named", **VALID}),
     ("list_crowd_analyses", {"crowd_id": "5"}),
@@ -179,13 +256,32 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("list_call_tasks", {}),
     ("get_call_task", {"task_open_id": "9"}),
     ("update_call_task", {"task_open_id": "9", "concurrency": 1, "forbid_times": [], **WINDOW}),
+    ("describe_data", {}),
+    ("get_cluster", {"cluster": "stock"}),
+]
+SEGMENT_CALLS: Calls = [
+    ("describe_data", {"search": "city"}),
+    ("list_clusters", {}),
+    ("get_cluster", {"cluster": "7"}),
+    ("get_refresh_progress", {"cluster": "stock_tag"}),
+    ("preview_definition", {"qp": QP}),
+    ("preview_definition", {"tag_qp": TAG_QP}),
+    ("export_users", {"cluster": "stock"}),
+    ("create_cluster", {**NEW, "cluster_type": STATIC, "qp": QP}),
+    ("create_tag", {**NEW, "cluster_type": TAG, "tag_qp": TAG_QP}),
+    ("import_ids", {"display_name": "new", "cluster_name": "new", "main_column_name": "city", "ids": ["x"]}),
+    ("update_cluster", {"cluster": "stock", "display_name": "other", "qp": {**QP, "relation": "or"}}),
+    ("update_tag", {"cluster": "stock_tag", "display_name": "other"}),
+    ("replace_imported_ids", {"cluster": "stock_ids", "ids": ["y"]}),
+    ("refresh_cluster", {"cluster": "stock", "wait_seconds": 0}),
+    ("delete_cluster", {"cluster": "stock"}),
 ]
 
 
-async def used(desk: RemoteDesk) -> list[str]:
+async def used(desk: RemoteDesk, calls: Calls) -> list[str]:
     """What each call says, however it ends."""
     said = []
-    for tool, arguments in CALLS:
+    for tool, arguments in calls:
         try:
             result = await Desk.asked(desk, tool, arguments)
         except FenqunError as error:
@@ -196,58 +292,43 @@ async def used(desk: RemoteDesk) -> list[str]:
     return said
 
 
+def keeps(desk: RemoteDesk, calls: Calls, logged: str, said: list[str]) -> None:
+    """None of what was told, kept and logged holds a secret; every change has its row."""
+    entries = desk.app.deps.books().entries(limit=100)
+    assert {e.subject.tool for e in entries} >= {t for t, _ in calls if t.startswith(("create", "update", "delete"))}
+    deps = desk.app.deps
+    clean(*said, *entries, logged, repr(deps.segments), repr(deps.crowds), repr(deps.calls), repr(desk.app.settings))
+
+
 @pytest.mark.parametrize("kind", list(ANSWERS))
 def test_whatever_a_platform_answers_the_tools_keep_its_secrets(
-    kind: str, tmp_path: Path, everything_logged: Callable[[], str]
+    kind: str, host: Host, desk: RemoteDesk, everything_logged: Callable[[], str]
 ) -> None:
-    with (
-        hosted(ANSWERS[kind]) as (url, seen),
-        remote_desk(tmp_path / "w", variables(url, **GIVEN)) as desk,
-    ):
-        said = anyio.run(used, desk)
-        entries = desk.app.deps.books().entries(limit=100)
-    assert any(SESSION in one for one in seen)  # it was really sent
-    assert entries  # every change has its row
-    clean(*said, *entries, everything_logged(), repr(desk.app.deps.crowds), repr(desk.app.settings))
-    for file in tmp_path.rglob("*"):
-        if file.is_file():
-            clean(file.read_bytes().decode("latin-1"))
+    host.set(kind)
+    said = anyio.run(used, desk, CALLS)
+    for secret in CANARIES:
+        assert any(secret in one for one in host.seen)  # it was really sent
+    keeps(desk, CALLS, everything_logged(), said)
 
 
 @pytest.mark.parametrize("kind", list(ANSWERS))
-def test_the_calls_of_thinkingdata_keep_the_token(kind: str, everything_logged: Callable[[], str]) -> None:
-    async def talk(url: str) -> list[str]:
-        transport = Transport(url, QUICK)
-        api = TaApi(transport, TOKEN)
-        asked = (
-            lambda: api.detail("2", cluster_id="1"),
-            lambda: api.detail("2", name="x"),
-            lambda: api.page("2", "catalog_cluster", (), "", 1),
-        )
-        said = []
-        try:
-            for ask in asked:
-                try:
-                    await ask()
-                except FenqunError as error:
-                    said.append(told(error))
-        finally:
-            await transport.close()
-        return said
-
-    with hosted(ANSWERS[kind]) as (url, seen):
-        said = anyio.run(talk, url)
-    assert any(TOKEN in one for one in seen)
-    clean(*said, everything_logged())
+def test_whatever_thinkingdata_answers_to_changes_and_sql_the_tools_keep_its_token(
+    kind: str, host: Host, desk: RemoteDesk, everything_logged: Callable[[], str]
+) -> None:
+    host.set(kind, reads=True)
+    said = anyio.run(used, desk, SEGMENT_CALLS)
+    asked = "\n".join(host.seen)
+    for path in (*CHANGES - {"/", "/router/rest"}, wire.SQL):
+        assert f"{path}?token={TOKEN}" in asked
+    keeps(desk, SEGMENT_CALLS, everything_logged(), said)
 
 
 @pytest.mark.parametrize("kind", list(ANSWERS))
-def test_the_doctor_keeps_them_too(kind: str, tmp_path: Path, everything_logged: Callable[[], str]) -> None:
-    said: list[str] = []
-    with hosted(ANSWERS[kind]) as (url, _):
-        settings = read_settings({"FENQUN_WORKSPACE": str(tmp_path), **variables(url, **GIVEN)})
-        found = anyio.run(doctor.examine, settings, lambda: None)
-        said += [*doctor.as_lines(found, "zh"), json.dumps(doctor.as_data(found, "en"))]
+def test_the_doctor_keeps_them_too(kind: str, host: Host, tmp_path: Path, everything_logged: Callable[[], str]) -> None:
+    host.set(kind)
+    settings = read_settings({"FENQUN_WORKSPACE": str(tmp_path), **variables(host.url, **GIVEN)})
+    found = anyio.run(doctor.examine, settings, lambda: None)
+    said = [*doctor.as_lines(found, "zh"), json.dumps(doctor.as_data(found, "en"))]
     clean(*said, everything_logged(), repr(settings))
 
 

@@ -6,14 +6,22 @@ whose answer was lost or unreadable raises OutcomeUnknown, which names the read 
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mcp_server.platforms.thinkingdata import codes, replies, wire
 from mcp_server.platforms.thinkingdata.replies import Counts, ListPage, RemoteCluster
 from mcp_server.platforms.transport import AnswerLost, Outgoing, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import Unreadable, answer_of, outcome_unknown, question_of, readable, unreadable
+from mcp_server.platforms.vendor import (
+    Unreadable,
+    answer_of,
+    masked,
+    outcome_unknown,
+    question_of,
+    readable,
+    unreadable,
+)
 from mcp_server.text import Text
 
 A = TypeVar("A")
@@ -148,7 +156,8 @@ class Api:
         def wait(reply: Reply) -> float | None:
             return BUSY_WAIT if replies.is_busy(reply.body) else by_status(reply)
 
-        return await self._transport.send(lambda: out, repeat, wait)
+        reply = await self._transport.send(lambda: out, repeat, wait)
+        return replace(reply, body=masked(reply.body, (self._token,)))
 
     async def _ask(self, out: Outgoing) -> Any:
         reply = await self._send(out, Repeat.READ)

@@ -17,7 +17,7 @@ from mcp_server.platforms.ports import Cluster, Export, OnProgress
 from mcp_server.platforms.thinkingdata import codes, replies
 from mcp_server.platforms.thinkingdata.api import Api
 from mcp_server.platforms.thinkingdata.values import shown
-from mcp_server.platforms.vendor import Unreadable, unreadable
+from mcp_server.platforms.vendor import Unreadable, masked, unreadable
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.model import TAG
 from mcp_server.text import Text
@@ -126,7 +126,8 @@ class RemoteExport:
     async def _rows(self, statement: str, width: int) -> AsyncIterator[list[Any]]:
         """The rows of the answer as they come; the first line is the envelope."""
         first = True
-        async for line in _lines(self._api.download(statement)):
+        async for told in _lines(self._api.download(statement)):
+            line = masked(told, self._secrets)
             try:
                 if first:
                     replies.data_of(line, self._secrets)
