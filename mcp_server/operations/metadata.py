@@ -15,6 +15,8 @@ from mcp_server.qp.suggest import nearest_named
 from mcp_server.text import NOTHING, Text
 
 VALUES_SHOWN = 8
+FEW = 3
+"""Findings that are few enough to say all that the platform says of each."""
 
 
 class DescribeData(Params):
@@ -37,6 +39,7 @@ class EventRow(Result.Row):
     users: int | None = None
     first: str = ""
     last: str = ""
+    more: dict[str, str] = Field({})
 
 
 class PropertyRow(Result.Row):
@@ -56,6 +59,8 @@ class PropertyRow(Result.Row):
     """Share of rows without a value."""
     events: tuple[str, ...] = ()
     """Events that carry it, where it is not the one asked for."""
+    more: dict[str, str] = Field({})
+    """What else the platform says of it, by its own names; of a few findings only."""
 
 
 class Described(PartlyTold):
@@ -89,6 +94,7 @@ def _described(
     hits: list[Hit], left: int, params: DescribeData, project: str, metadata: Metadata, deps: Deps
 ) -> Described:
     page = hits[params.offset : params.offset + params.limit]
+    few = len(hits) <= FEW
     return Described(
         message=deps.say(_message(hits, left, params)),
         next=deps.say(_next(hits, left, params, deps)),
@@ -97,8 +103,8 @@ def _described(
         time_zone=metadata.zone,
         users=metadata.users,
         event_rows=metadata.rows,
-        events=tuple(_event_row(h.found, deps) for h in page if isinstance(h.found, Event)),
-        properties=tuple(_property_row(h, deps, params.event) for h in page if isinstance(h.found, Property)),
+        events=tuple(_event_row(h.found, deps, few=few) for h in page if isinstance(h.found, Event)),
+        properties=tuple(_property_row(h, deps, params.event, few=few) for h in page if isinstance(h.found, Property)),
         total=len(hits),
         left_out=left,
     )
@@ -161,7 +167,7 @@ def _next(hits: list[Hit], left: int, params: DescribeData, deps: Deps) -> Text:
     return Text("Write the definition and call validate_definition.", "据此写出定义，再调用 validate_definition。")
 
 
-def _event_row(event: Event, deps: Deps) -> EventRow:
+def _event_row(event: Event, deps: Deps, *, few: bool) -> EventRow:
     return EventRow(
         event=event.name,
         display_name=deps.say(Text(event.names.en, event.names.zh)),
@@ -170,10 +176,11 @@ def _event_row(event: Event, deps: Deps) -> EventRow:
         users=event.users if event.count else None,
         first=event.first,
         last=event.last,
+        more=dict(event.more) if few else {},
     )
 
 
-def _property_row(hit: Hit, deps: Deps, event: str) -> PropertyRow:
+def _property_row(hit: Hit, deps: Deps, event: str, *, few: bool) -> PropertyRow:
     found = hit.found
     assert isinstance(found, Property)  # noqa: S101 - the caller has looked
     # A value that was searched for is shown first, however rare it is.
@@ -190,4 +197,5 @@ def _property_row(hit: Hit, deps: Deps, event: str) -> PropertyRow:
         high=found.high,
         missing=f"{found.null_share:.1%}" if found.null_share else "",
         events=() if event else found.events[:VALUES_SHOWN],
+        more=dict(found.more) if few else {},
     )

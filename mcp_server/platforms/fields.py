@@ -163,6 +163,15 @@ TOLD_ONLY: tuple[ToldOnly, ...] = (
         Text("One for each word that the platform does not document.", "平台文档未说明的词，每个一条提醒。"),
     ),
     ToldOnly(
+        "thinkingdata",
+        ("describe_data",),
+        ("events.more", "properties.more"),
+        Text(
+            "Of few findings: what else the platform says of them, by its own names, since the form is not documented.",
+            "结果较少时列出：平台返回的其余字段，保留原名（其格式没有公开）。",
+        ),
+    ),
+    ToldOnly(
         "taobao",
         ("list_crowd_analyses", "get_crowd_analysis"),
         ("raw",),

@@ -320,6 +320,7 @@ class _Pace:
         self._turns: deque[float] = deque(maxlen=most)
 
     async def turn(self) -> None:
+        """Wait for one's turn. (No lock: nothing is awaited between reading the times and taking one.)"""
         now = anyio.current_time()
         mine = max(now, self._turns[0] + self._period) if len(self._turns) == self._turns.maxlen else now
         self._turns.append(mine)

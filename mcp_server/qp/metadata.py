@@ -62,6 +62,8 @@ class Property(Frozen):
     high: str = ""
     events: tuple[str, ...] = ()
     """Event properties: the events that carry it on at least one row, sorted by name."""
+    more: tuple[tuple[str, str], ...] = ()
+    """What else a platform says of it, by its own names."""
     ready: bool = True
     """Clusters and tags: False while they have no good version."""
     uses: tuple[str, ...] = ()
@@ -97,6 +99,8 @@ class Event(Frozen):
     first: str = ""
     """Time of the first and of the last one, local time of the project."""
     last: str = ""
+    more: tuple[tuple[str, str], ...] = ()
+    """As of a property."""
 
 
 class Metadata(Frozen):

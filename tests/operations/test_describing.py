@@ -126,3 +126,14 @@ def test_an_unknown_project_names_those_there_are(shared: Desk) -> None:
     error = shared.refused("describe_data", project_id="7")
     assert error.code == "no_project"
     assert "There are: 1" in error.message.en
+
+
+def test_what_else_a_platform_says_is_shown_of_a_few_findings_only(desk: Desk) -> None:
+    said = {"category": "shop", "isPreset": "false"}
+    found = [event.model_copy(update={"more": tuple(said.items())}) for event in desk.metadata.events]
+    kept = [p.model_copy(update={"more": tuple(said.items())}) for p in desk.metadata.properties]
+    desk.load_again(events=found, properties=kept)
+    few, many = desk("describe_data", search="level"), desk("describe_data")
+    assert [row.more for row in few.properties] == [said]
+    assert many.total > 3
+    assert not any(row.more for row in (*many.events, *many.properties))

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from mcp_server.errors import VendorBusy, VendorDenied, VendorRejected
-from mcp_server.platforms.thinkingdata import replies, wire
+from mcp_server.platforms.thinkingdata import metadata, replies, wire
 from mcp_server.platforms.transport import Outgoing
 from mcp_server.platforms.vendor import Unreadable
 from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
@@ -177,3 +177,23 @@ def test_a_querys_answer_is_an_envelope_and_rows_whose_digits_stay() -> None:
         list(replies.rows_in(head + b'\n{"a":1}')[1])
     with pytest.raises(VendorRejected):
         replies.rows_in(envelope(None, -1, "bad sql"))
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda rows: rows, lambda rows: {"list": rows, "total": 1}, lambda rows: {"eventMetas": rows}]
+)
+def test_events_and_properties_are_read_in_any_form_and_unknown_fields_are_kept(wrap: Any) -> None:
+    row = {
+        "event_name": "pay",
+        "displayName": "付费",
+        "comment": "每笔",
+        "category": {"id": 7},
+        "hidden": False,
+        "none": None,
+    }
+    (event,) = metadata._events(metadata._rows(wrap([row, row, "odd", {"event_name": ""}])))
+    assert (event.name, event.names.en, event.names.zh, event.names.remark_zh) == ("pay", "付费", "付费", "每笔")
+    assert dict(event.more) == {"category": '{"id": 7}', "hidden": "false"}
+    row = {"propName": "level", "propType": "INT", "unit": "x" * 300, "tableType": "user"}
+    (found,) = metadata._properties(metadata._rows(wrap([row, {"propName": "object", "propType": "row"}])), "user")
+    assert (found.name, found.type, dict(found.more)) == ("level", "number", {"unit": "x" * metadata.MOST_MORE})

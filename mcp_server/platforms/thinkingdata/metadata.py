@@ -4,6 +4,7 @@ The vendor documents no shape for the two calls (te-api.md section 9), so they a
 that is there, and in each the first key that is known for a name, a display name, a type. What no key tells is absent.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ VALUE_SECONDS = 20.0
 MOST_PROPERTIES = 20
 """Text properties of a table whose values are counted."""
 
+MOST_MORE = 200
+"""Characters that are kept of a field that has no other place."""
+
 TYPES: Mapping[str, ValueType] = {
     **dict.fromkeys(("string", "varchar", "char", "text", "str"), "string"),
     **dict.fromkeys(
@@ -46,6 +50,7 @@ _NAMES = ("eventName", "columnName", "propName", "propertyName", "name", "event_
 _DISPLAYS = ("displayName", "eventDesc", "columnDesc", "propDesc", "propertyDesc", "desc", "display_name")
 _REMARKS = ("remark", "remarks", "comment", "description")
 _KINDS = ("selectType", "columnType", "propType", "propertyType", "dataType", "type", "column_type", "prop_type")
+_READ = frozenset((*_NAMES, *_DISPLAYS, *_REMARKS, *_KINDS, "tableType"))
 _SYSTEM: Mapping[Table, Mapping[str, ValueType]] = {
     "event": {"#user_id": "number", "#event_name": "string", "#event_time": "time"},
     "user": {"#user_id": "number"},
@@ -166,13 +171,20 @@ def _names(row: Mapping[str, Any], name: str) -> Names:
     return Names(en=display, zh=display, remark_en=remark, remark_zh=remark)
 
 
+def _more(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The fields that have no other place: kept, since nobody knows what a deployment tells there."""
+    told = {str(key): value for key, value in row.items() if key not in _READ and value not in (None, "", [], {})}
+    texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in told.items()}
+    return tuple((key, text[:MOST_MORE]) for key, text in texts.items())
+
+
 def _events(rows: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
     seen = set()
     for row in rows:
         name = _first(row, _NAMES)
         if name and name not in seen:
             seen.add(name)
-            yield Event(name=name, names=_names(row, name))
+            yield Event(name=name, names=_names(row, name), more=_more(row))
 
 
 def _properties(rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Property]:
@@ -181,7 +193,7 @@ def _properties(rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Pro
         kind = next((TYPES[k] for key in _KINDS if (k := words(row.get(key)).strip().casefold()) in TYPES), None)
         if name and kind is not None:
             scale = 0 if name == "#user_id" else None
-            yield Property(table=table, name=name, type=kind, scale=scale, names=_names(row, name))
+            yield Property(table=table, name=name, type=kind, scale=scale, names=_names(row, name), more=_more(row))
 
 
 def _with_system(told: Sequence[Property], table: Table, events: Sequence[Event]) -> list[Property]:
