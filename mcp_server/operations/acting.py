@@ -4,11 +4,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from mcp_server.errors import FenqunError, InvalidArguments, OutcomeUnknown
+from mcp_server.errors import (
+    ChangedMeanwhile,
+    ConsentDeclined,
+    ConsentInvalid,
+    FenqunError,
+    InvalidArguments,
+    OutcomeUnknown,
+)
 from mcp_server.operations.consenting import Act, Agreed, agreed, digest, with_token
 from mcp_server.operations.operation import Deps, Operation, Params, Result
 from mcp_server.operations.redacting import redacted, told
-from mcp_server.platforms.ledger_port import Outcome, Subject
+from mcp_server.platforms.ledger_port import Outcome, Subject, Way
 from mcp_server.text import Text
 
 P = TypeVar("P", bound=Params)
@@ -59,10 +66,15 @@ async def carry_out(
     nothing is done. Its outcome is written after; if that fails, the act has still happened and is answered.
     """
     act = _act(operation, params, sent, deps)
-    given = await agreed(act, token) if operation.effect.destroys else Agreed()
-    if not isinstance(given, Agreed):
-        return given
-    entry = deps.books().begin(act.subject, before=given.before, consent=given.consent, way=given.way, by=given.by)
+    try:
+        given = await agreed(act, token) if operation.effect.destroys else Agreed()
+        if not isinstance(given, Agreed):
+            return given
+        entry = deps.books().begin(act.subject, before=given.before, consent=given.consent, way=given.way, by=given.by)
+    except (ConsentDeclined, ConsentInvalid, ChangedMeanwhile) as error:
+        way: Way = "token" if token else deps.ask.way
+        note_refusal(deps, act.subject, f"{error.code}: {deps.say(error.message)}", way=way, by=deps.ask.by)
+        raise
     try:
         result = await operation.run(params, deps.after(given.basis))
     except FenqunError as error:
@@ -77,6 +89,16 @@ async def carry_out(
         raise
     _end(deps, entry, "done", result.message)
     return result
+
+
+def note_refusal(deps: Deps, subject: Subject, why: str, *, way: Way, by: str) -> None:
+    """A row for what was not done, because a person said no or a consent did not hold: it tells what was wanted."""
+    try:
+        entry = deps.books().begin(subject, before="", consent=None, way=way, by=by)
+    except FenqunError:  # it is refused, whatever the log says
+        _log.warning("a refusal of %s could not be written", subject.tool, exc_info=True)
+        return
+    _end(deps, entry, "refused", why)
 
 
 def _end(deps: Deps, entry: int, outcome: Outcome, after: str) -> None:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast, get_args
 
-from mcp_server.errors import NotFound
+from mcp_server.errors import ConsentDeclined, NotFound
+from mcp_server.operations.acting import note_refusal
 from mcp_server.operations.asking import Answer, Ask, Question
 from mcp_server.operations.calling import call, find
 from mcp_server.operations.consenting import Consenting
 from mcp_server.operations.identity import Identity, Known
 from mcp_server.operations.operation import Deps, Operation, Result
-from mcp_server.platforms.ledger_port import Consent, Way
+from mcp_server.operations.redacting import redacted
+from mcp_server.platforms.ledger_port import Consent, Subject, Way
 from mcp_server.text import NOTHING, Language, Text
 
 __all__ = ["Consent", "approve", "decline", "doubt", "pending", "waiting"]
@@ -76,10 +78,23 @@ async def approve(consent_id: str, operations: Sequence[Operation[Any, Any]], de
     return await call(find(operations, consent.tool), arguments, own)
 
 
-def decline(consent_id: str, deps: Deps) -> Consent:
+def decline(consent_id: str, operations: Sequence[Operation[Any, Any]], deps: Deps) -> Consent:
     """What waits will not be done."""
-    consent = waiting(consent_id, deps)
-    deps.books().close(consent.id, "declined", deps.who.name)
+    consent, books = waiting(consent_id, deps), deps.books()
+    subject = Subject(
+        tool=consent.tool,
+        effect=find(operations, consent.tool).effect.value,
+        arguments=redacted(json.loads(consent.arguments), books.key("log")),
+        digest="",
+        name=consent.name,
+        known=consent.known,
+        client="",
+        platform=consent.platform,
+        account=consent.account,
+        project=consent.project,
+    )
+    books.close(consent.id, "declined", deps.who.name)
+    note_refusal(deps, subject, ConsentDeclined.code, way="approved", by=deps.who.name)
     return consent
 
 

@@ -17,7 +17,7 @@ Way = Literal["asked", "approved", "token"]
 `token` by the single-use token of a dry run (which proves a preview and not a person)."""
 State = Literal["open", "used", "declined", "changed"]
 """`open` until somebody decides or the time is over. `changed`: what was shown is no longer so."""
-Outcome = Literal["done", "failed", "cancelled", "unknown"]
+Outcome = Literal["done", "failed", "cancelled", "unknown", "refused"]
 Standing = Literal["stands", "gone", "untold"]
 """Whether whoever asked still has the access that he asked with. `untold`: only his authorization server knows."""
 
@@ -71,6 +71,7 @@ class Consent:
     name: str
     known: str
     platform: str
+    account: str
     project: str
     language: str
     question: str

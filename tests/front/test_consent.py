@@ -99,7 +99,7 @@ def consents(app: App) -> list[dict[str, Any]]:
 
 
 def acts(app: App) -> list[tuple[str, str, str]]:
-    """Tool, way and outcome of what was done, newest first."""
+    """Tool, way and outcome of what was done or refused, newest first."""
     return [(e.subject.tool, e.way, e.outcome) for e in app.deps.books().entries(limit=50)]
 
 
@@ -141,7 +141,8 @@ def test_everything_but_a_yes_changes_nothing_and_says_so(app: App, mode: str, a
     assert "nothing was changed" in told(result)
     assert there(app)
     assert [c["state"] for c in consents(app)] == ["declined"]
-    assert acts(app) == [("create_cluster", "", "done")]
+    assert acts(app) == [("delete_cluster", "asked", "refused"), ("create_cluster", "", "done")]
+    assert app.deps.books().entries(limit=1)[0].after.startswith("consent_declined: ")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -177,6 +178,7 @@ def test_what_changed_while_the_person_read_is_not_touched(app: App, mode: str) 
     assert code(result) == "changed_meanwhile"
     assert there(app)
     assert [c["state"] for c in consents(app)] == ["changed"]
+    assert acts(app)[0] == ("delete_cluster", "asked", "refused")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -224,6 +226,7 @@ def test_one_answer_serves_once_however_often_it_is_sent(app: App) -> None:
     assert {code(r) for r in others} == {"consent_invalid"}
     assert all("used already" in told(r) for r in others)
     assert there(app)
+    assert [outcome for tool, _, outcome in acts(app) if tool == "delete_cluster"] == ["refused"] * 3 + ["done"]
 
 
 def test_an_answer_is_for_its_own_arguments_and_its_own_state(app: App) -> None:

@@ -127,10 +127,13 @@ def test_what_waits_is_shown_approved_once_and_logged_with_both_names(guarded: W
     assert house.app.deps.books().entries(limit=1)[0] == entry
 
 
-def test_declining_changes_nothing_for_good(guarded: Web, ann: Person) -> None:
+def test_declining_changes_nothing_for_good_and_is_logged(guarded: Web, house: House, ann: Person) -> None:
     name, consent = parked(guarded)
     answer = ann.decide(consent, "decline")
     assert "Declined: delete_cluster" in answer.text
+    entry = house.app.deps.books().entries(limit=1)[0]
+    assert (entry.subject.name, entry.way, entry.outcome) == ("writer", "approved ann", "refused")
+    assert (entry.subject.effect, entry.subject.arguments) == ("delete", f'{{"cluster":"{name}","project_id":"1"}}')
     assert ann.decide(consent, "approve").status_code == 404
     assert there(guarded, name)
 

@@ -208,7 +208,7 @@ class Page:
             said = Said(by=visit.caller.who.name)
             return (await approving.approve(consent_id, self._operations, deps, said)).message
         if decision == "decline":
-            consent = approving.decline(consent_id, deps)
+            consent = approving.decline(consent_id, self._operations, deps)
             return _DECLINED.format(tool=consent.tool, id=consent.id).say(language)
         raise _Refused(400, _UNREADABLE)
 

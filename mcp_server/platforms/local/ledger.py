@@ -117,6 +117,7 @@ class LocalLedger:
             name=row["name"],
             known=row["known"],
             platform=row["platform"],
+            account=row["account"],
             project=row["project"],
             language=row["language"],
             question=row["question"],
