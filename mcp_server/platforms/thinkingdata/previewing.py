@@ -1,7 +1,10 @@
 """The size of a definition on ThinkingData, counted by SQL of ours over its tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import anyio
 
 from mcp_server.engine import vendor_sql
 from mcp_server.engine.dialect import NoForm
@@ -19,7 +22,6 @@ from mcp_server.qp.tags import TagQp
 from mcp_server.text import Text
 
 COUNTING = Text("Counting users on ThinkingData", "正在数数平台上统计用户")
-SAMPLING = Text("Looking at a few users", "正在查看少量用户")
 
 _CANT = Text("This can't be counted beforehand on ThinkingData: {why}.", "无法在数数平台上预先统计：{why}。")
 _CREATE = Text(
@@ -56,47 +58,58 @@ class RemotePreview:
         on_progress: OnProgress,
     ) -> Preview:
         """The preview (`ports.SegmentPlatform.preview`). NotOnPlatform where SQL can't tell it."""
+        tag = isinstance(definition, TagQp)
+        names = ["#user_id", *(c for c in columns if c != "#user_id")]
         try:
             plan = _planned(definition, metadata)
             users = vendor_sql.chosen(plan, metadata)
-            await on_progress(10, COUNTING)
-            counted = await self._counted(plan, users, definition, metadata)
+            counting = _counting(plan, users, definition, metadata)
         except NoForm as error:
             raise cant(_WHY[error.function]) from error
-        await on_progress(80, SAMPLING)
-        tag = isinstance(definition, TagQp)
-        rows = await self._sample(users, metadata.project_id, columns, size, tag=tag)
-        return Preview(
-            users_num=counted.users_num,
-            all_users=counted.all_users,
-            funnel=counted.funnel,
-            values=counted.values,
-            sample=rows,
-            sql=users if want_sql else "",
-        )
-
-    async def _counted(self, plan: Plan | TagPlan, users: str, definition: Definition, metadata: Metadata) -> Preview:
-        if isinstance(plan, Plan):
-            everybody, *counts, selected = (await self._api.rows(vendor_sql.counted(plan, metadata)))[0]
-            pairs = zip(plan.funnel, counts[::2], counts[1::2], strict=True)
-            return Preview(int(selected), int(everybody), tuple(Step(s.path, int(a), int(b)) for s, a, b in pairs))
-        kind = value_type_any(definition, metadata)
-        ordered = kind is not None and kind[0] in _ORDERED
-        row = (await self._api.rows(vendor_sql.spread(users, metadata.project_id, ordered=ordered)))[0]
-        top = await self._api.rows(vendor_sql.most_frequent(users))
-        low, high = (shown(row[3]), shown(row[4])) if ordered else ("", "")
-        values = TagValues(int(row[2]), tuple((shown(v), int(n)) for v, n in top), low=low, high=high)
-        return Preview(int(row[1]), int(row[0]), values=values)
-
-    async def _sample(
-        self, users: str, project_id: str, columns: Sequence[str], size: int, *, tag: bool
-    ) -> tuple[dict[str, str], ...]:
-        if size <= 0:
-            return ()
-        names = ["#user_id", *(c for c in columns if c != "#user_id")]
-        rows = await self._api.rows(vendor_sql.sample(users, project_id, names, size, tag=tag))
+        sampling = vendor_sql.sample(users, metadata.project_id, names, size, tag=tag) if size > 0 else ""
+        await on_progress(10, COUNTING)
+        *counted, sample = await self._together([*counting, sampling])
+        seen = _funnel(plan, counted[0]) if isinstance(plan, Plan) else _spread(counted[0], counted[1])
         titles = [*names, "tag_value"] if tag else names
-        return tuple(_row(titles, row) for row in rows)
+        return replace(seen, sample=tuple(_row(titles, row) for row in sample), sql=users if want_sql else "")
+
+    async def _together(self, statements: Sequence[str]) -> list[list[list[Any]]]:
+        """The rows of each, none of an empty one. They are asked at once: each takes a query engine its time to begin."""
+        found: list[list[list[Any]]] = [[] for _ in statements]
+
+        async def ask(place: int) -> None:
+            found[place] = await self._api.rows(statements[place])
+
+        try:
+            async with anyio.create_task_group() as group:
+                for place, statement in enumerate(statements):
+                    if statement:
+                        group.start_soon(ask, place)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return found
+
+
+def _counting(plan: Plan | TagPlan, users: str, definition: Definition, metadata: Metadata) -> list[str]:
+    """What is asked for the size: of a cluster one statement, of a tag two. NoForm."""
+    if isinstance(plan, Plan):
+        return [vendor_sql.counted(plan, metadata)]
+    kind = value_type_any(definition, metadata)
+    ordered = kind is not None and kind[0] in _ORDERED
+    return [vendor_sql.spread(users, metadata.project_id, ordered=ordered), vendor_sql.most_frequent(users)]
+
+
+def _funnel(plan: Plan, rows: Sequence[Sequence[Any]]) -> Preview:
+    everybody, *counts, selected = rows[0]
+    pairs = zip(plan.funnel, counts[::2], counts[1::2], strict=True)
+    return Preview(int(selected), int(everybody), tuple(Step(s.path, int(a), int(b)) for s, a, b in pairs))
+
+
+def _spread(rows: Sequence[Sequence[Any]], top: Sequence[Sequence[Any]]) -> Preview:
+    everybody, users, distinct, *ends = rows[0]
+    low, high = (shown(end) for end in ends) if ends else ("", "")
+    values = TagValues(int(distinct), tuple((shown(v), int(n)) for v, n in top), low=low, high=high)
+    return Preview(int(users), int(everybody), values=values)
 
 
 def _row(titles: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
