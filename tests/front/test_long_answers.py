@@ -40,8 +40,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     catalog = made.handed._catalog
     data = catalog.generation("1")
     metadata = data.metadata
-    events = tuple(Event(name=f"event_{n:03}", names=NAMES, count=1, users=1, first="2026-07-01 12:00:00", last="2026-07-03 12:00:00") for n in range(120))  # fmt: skip
-    texts = tuple(Property(table="user", name=f"text_{n:03}", type="string", names=NAMES, distinct=20, top=VALUES) for n in range(120))  # fmt: skip
+    events = tuple(Event(name=f"event_{n:03}", names=NAMES, count=1, users=1, first="2026-07-01 12:00:00", last="2026-07-03 12:00:00") for n in range(60))  # fmt: skip
+    texts = tuple(Property(table="user", name=f"text_{n:03}", type="string", names=NAMES, distinct=20, top=VALUES) for n in range(60))  # fmt: skip
     wide = metadata.model_copy(update={"events": metadata.events + events, "properties": metadata.properties + texts})
     catalog.publish_generation(wide, data.parts, {"unknown_user_rows": 0})
     wish = {"cluster_name": "many", "display_name": "Many", "cluster_type": "cluster_by_static_condition", "qp": MANY}
@@ -66,8 +66,7 @@ def words(result: CallToolResult) -> str:
     return "".join(block.text for block in result.content if block.type == "text")
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("search", ["", "text"])
+@pytest.mark.parametrize(("search", "language"), [("", "en"), ("text", "zh")])
 def test_pages_that_would_be_too_long_are_shorter_and_join_without_a_gap(
     app: App, search: str, language: Language
 ) -> None:
@@ -80,7 +79,7 @@ def test_pages_that_would_be_too_long_are_shorter_and_join_without_a_gap(
             break
         assert f"offset {len(seen)}" in page["next"]
         assert page["left_out"] == page["total"] - len(seen)
-    assert len(seen) == len(set(seen)) == page["total"] >= 120
+    assert len(seen) == len(set(seen)) == page["total"] >= 60
 
 
 def test_a_page_that_fits_is_as_long_as_it_was_asked_for(app: App) -> None:
