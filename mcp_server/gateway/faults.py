@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class Kind(Enum):
     """What goes wrong."""
 
-    DELAY = "the answer waits until `until` returns; where it does not act before, the act waits too"
+    DELAY = "the answer's body waits until `until` returns; where it does not act before, act and answer wait"
     DROP = "the connection ends inside the answer's head"
     STATUS = "a status without a body of the vendor's"
     TRUNCATED = "half of the body, as if it were all"
@@ -29,8 +29,8 @@ class Fault:
     acts: bool = True
     status: int = 503
     until: Callable[[], Awaitable[None]] | None = None
-    over: Callable[[], None] | None = None
-    """Called when a delayed request is over."""
+    acted: Callable[[], None] | None = None
+    """Called when a delayed request was carried out, before anything is answered."""
     path: str = ""
     """Only a request to this path; empty: any."""
 
@@ -72,10 +72,14 @@ class _Kept:
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
 
-    async def sent(self, send: Send, body: bytes) -> None:
+    async def begun(self, send: Send, body: bytes) -> None:
         head = self.head or {"type": "http.response.start", "status": 500, "headers": []}
         headers = [(name, value) for name, value in head["headers"] if name.lower() != b"content-length"]
         await send({**head, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def sent(self, send: Send, body: bytes) -> None:
+        await self.begun(send, body)
         await send({"type": "http.response.body", "body": body})
 
 
@@ -83,8 +87,7 @@ async def spoiled(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
     """Answer a request with a fault."""
     kept = _Kept()
     if fault.kind is Kind.DELAY:
-        await _delayed(fault, app, scope, receive, kept)
-        await kept.sent(send, kept.body)
+        await _delayed(fault, app, scope, receive, send, kept)
         return
     if fault.acts and fault.kind is not Kind.THROTTLED:
         await app(scope, receive, kept)
@@ -101,7 +104,7 @@ async def spoiled(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
         await Response(_PAGE, status, media_type="text/html")(scope, receive, send)
 
 
-async def _delayed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, kept: Send) -> None:
+async def _delayed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, kept: _Kept) -> None:
     """Answer late; a request that is carried out late is taken whole before, as its sender may be gone by then."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
@@ -111,14 +114,15 @@ async def _delayed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, k
     async def again() -> Message:
         return next(left, {"type": "http.disconnect"})
 
-    if fault.acts:
-        await app(scope, again, kept)
-    if fault.until is not None:
+    if not fault.acts and fault.until is not None:
         await fault.until()
-    if not fault.acts:
-        await app(scope, again, kept)
-    if fault.over is not None:
-        fault.over()
+    await app(scope, again, kept)
+    if fault.acted is not None:
+        fault.acted()
+    await kept.begun(send, kept.body)
+    if fault.acts and fault.until is not None:
+        await fault.until()
+    await send({"type": "http.response.body", "body": kept.body})
 
 
 def _throttled(path: str) -> Response:

@@ -75,20 +75,31 @@ Choose = Callable[[Requests], Fault | None]
 """The fault of a request: the last one of these. Asked on both ends of the line, so it keeps no state."""
 
 
+LITTLE = 0.02
+"""Seconds that a client waits for a delayed answer."""
+
+
 @dataclass
 class Line:
-    """The line between a process and the account: every request passes, some of them with little patience."""
+    """The line between a process and the account. A client that waits for a delayed answer loses its patience, but not
+    before the account has carried out what it carries out at once."""
 
     choose: Choose = lambda _: None
     sent: Requests = field(default_factory=Requests)
+    limits: list[dict[str, float]] = field(default_factory=list)
+    """Of delayed requests, how long their clients wait."""
 
     async def __call__(self, request: httpx.Request) -> None:
-        path = request.url.path
-        self.sent.paths.append(path)
+        self.sent.paths.append(request.url.path)
         fault = self.choose(self.sent)
         if fault is not None and fault.kind is Kind.DELAY:
-            # what is carried out at once is over by then; what is not has all the time in the world
-            request.extensions["timeout"] |= {"read": 0.05 if fault.acts and self.sent.change else 0.02}
+            self.limits.append(request.extensions["timeout"])
+            if not fault.acts:
+                self.hurry()
+
+    def hurry(self) -> None:
+        for limits in self.limits:
+            limits["read"] = LITTLE
 
     @contextmanager
     def plan(self, account: Station, choose: Choose) -> Iterator[Requests]:
@@ -103,9 +114,14 @@ class Line:
             if fault is None or fault.kind is not Kind.DELAY:
                 return fault
             waiting += 1
-            return replace(fault, until=release.wait, over=held.release)
+            return replace(fault, until=release.wait, acted=acted)
+
+        def acted() -> None:
+            self.hurry()
+            held.release()
 
         self.choose, self.sent = choose, Requests()
+        self.limits.clear()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(account.faults, "take", take)
             try:
