@@ -9,7 +9,7 @@ from mcp_server.errors import Problem, Repair
 from mcp_server.operations.dropped import left_out
 from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, repair_rows
 from mcp_server.operations.kinds import TAGS, kind_of
-from mcp_server.operations.operation import Deps, Result
+from mcp_server.operations.operation import Deps, PartlyTold, Result
 from mcp_server.platforms.ports import Cluster
 from mcp_server.text import NOTHING, Text
 
@@ -29,7 +29,7 @@ class ClusterRow(Result.Row):
     remarks: str = ""
 
 
-class ClusterState(Result):
+class ClusterState(PartlyTold):
     """Answer of everything that ends with one cluster."""
 
     cluster: ClusterRow | None = None

@@ -57,6 +57,19 @@ _CROWD_FORM = Text(
 _OF_THE_LIST = Text(
     "From the platform's list; the codes of the state are not published.", "取自平台的任务列表；状态码含义没有公开。"
 )
+_NOT_LOOKED_AT = Text(
+    "The platform tells definitions one cluster at a time, and of an event neither what it carries nor since when it is sent.",
+    "平台只能逐个分群提供定义，也不说明事件带有哪些属性、从何时开始上报。",
+)
+
+
+_SAME_NAMES = Text("The same display names stand in both languages.", "中英文使用相同的显示名。")
+
+
+def _warnings(*codes: str) -> tuple[str, ...]:
+    return tuple(f"warnings ({code})" for code in codes)
+
+
 _CHANGES = ("create_crowd_analysis", "update_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis")
 
 UNTOLD: tuple[Untold, ...] = (
@@ -81,7 +94,7 @@ UNTOLD: tuple[Untold, ...] = (
     Untold(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
-        tuple(f"warnings ({code})" for code in ("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes")),
+        _warnings("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes"),
         Text("Ids are not matched here; only the platform sees whom they meet.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
     ),
     Untold(
@@ -118,6 +131,31 @@ UNTOLD: tuple[Untold, ...] = (
         ("event_rows", "rows_to_read"),
         Text("The platform does not tell how many rows it has to read.", "平台不提供需要读取的行数。"),
         beside="explanation",
+    ),
+    Untold(
+        "thinkingdata",
+        ("validate_definition",),
+        _warnings("same_meaning", "property_not_on_event", "window_outside_data"),
+        _NOT_LOOKED_AT,
+        beside="explanation",
+    ),
+    Untold(
+        "thinkingdata",
+        ("preview_definition",),
+        _warnings("same_meaning", "property_not_on_event", "window_outside_data"),
+        _NOT_LOOKED_AT,
+    ),
+    Untold(
+        "thinkingdata",
+        ("create_cluster", "create_tag"),
+        _warnings("same_meaning", "same_users", "property_not_on_event", "window_outside_data"),
+        _NOT_LOOKED_AT,
+    ),
+    Untold(
+        "thinkingdata",
+        ("update_cluster", "update_tag"),
+        _warnings("used_by_others", "same_meaning", "property_not_on_event", "window_outside_data"),
+        _NOT_LOOKED_AT,
     ),
     Untold(
         "taobao",
@@ -202,7 +240,14 @@ OTHERWISE: tuple[Otherwise, ...] = (
         "thinkingdata",
         ("validate_definition",),
         ("explanation.en", "explanation.zh"),
-        Text("The same display names stand in both languages.", "中英文解释使用相同的显示名。"),
+        _SAME_NAMES,
+    ),
+    Otherwise("thinkingdata", ("preview_definition",), ("funnel.condition",), _SAME_NAMES),
+    Otherwise(
+        "thinkingdata",
+        ("create_cluster", "update_cluster", "create_tag", "update_tag", "get_cluster"),
+        ("explanation", "changes"),
+        _SAME_NAMES,
     ),
     Otherwise(
         "thinkingdata",
@@ -212,6 +257,12 @@ OTHERWISE: tuple[Otherwise, ...] = (
             "Counted by SQL where the account may run it: of at most 20 texts of a table, of events those of the last seven days.",
             "由 SQL 统计（账号须有执行 SQL 的权限）：每张表至多 20 个文本属性，事件只看最近七天。",
         ),
+    ),
+    Otherwise(
+        "thinkingdata",
+        ("validate_definition", "preview_definition", "create_cluster", "update_cluster", "create_tag", "update_tag"),
+        _warnings("value_unseen"),
+        Text("Only where all values of a property were counted, as above.", "仅在某属性的取值已全部统计时才有，统计范围同上。"),
     ),
     Otherwise(
         "volcengine",
