@@ -112,16 +112,16 @@ def approve(app: "App", consent_id: str) -> list[str]:
 
     if not at_terminal():
         raise InvalidArguments(_NO_TERMINAL, next_step=_RUN_IN_TERMINAL)
-    data = anyio.run(_approved, app, consent_id)
-    return [rendering.text(data, app.settings.language)]
+    return [anyio.run(_approved, app, consent_id)]
 
 
-async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
+async def _approved(app: "App", consent_id: str) -> str:
+    """What came of it, in the language of whoever asked for it: that is how it was kept."""
     from mcp_server.front.http.files import HttpFiles
     from mcp_server.operations.registry import OPERATIONS
 
-    language = app.settings.language
-    sys.stderr.write("\n".join([*_headed(approving.waiting(consent_id, app.deps), language), ""]))
+    language, consent = app.settings.language, approving.waiting(consent_id, app.deps)
+    sys.stderr.write("\n".join([*_headed(consent, language), ""]))
     with Bar(language) as bar:
         files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
         deps = replace(app.deps, report=bar.report, files=files)
@@ -130,7 +130,7 @@ async def _approved(app: "App", consent_id: str) -> dict[str, Any]:
             await app.finish(bar.report)
         finally:
             await deps.disconnect()
-    return rendering.structured(result)
+    return rendering.text(rendering.structured(result), "zh" if consent.language == "zh" else "en")
 
 
 def purge(app: "App", *, yes: bool) -> list[str]:

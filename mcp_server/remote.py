@@ -93,13 +93,13 @@ def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCro
             next_step=Text("Correct it, or leave it out.", "请改正，或不设置。"),
         )
     keys = TaobaoKeys(given["app_key"], given.secret("app_secret"), given.secret("session"), method)
-    return TaobaoCrowds(TaobaoApi(transport, keys, clock), f"{transport.authority}, app {given['app_key']}", clock)
+    return TaobaoCrowds(TaobaoApi(transport, keys, clock), f"{transport.authority} (app {given['app_key']})", clock)
 
 
 def _calls(given: Credentials, transport: Transport, clock: Clock) -> VolcengineCalls:
     keys = VolcengineKeys(given["access_key"], given.secret("secret_key"), given.secret("session_token"))
     api = VolcengineApi(transport, keys, given["region"], clock)
-    return VolcengineCalls(api, f"{transport.authority}, access key {_partly(keys.access_key)}", clock)
+    return VolcengineCalls(api, f"{transport.authority} (access key {_partly(keys.access_key)})", clock)
 
 
 def _partly(key: str) -> str:

@@ -70,7 +70,7 @@ def _placed(result: R, operation: Operation[P, R], params: P, deps: Deps) -> R:
         return result
     where = f"{platform.name} {platform.account}".strip()
     if operation.system == "segments":
-        where += f", project {deps.project(getattr(params, 'project_id', ''))}"
+        where += f" (project {deps.project(getattr(params, 'project_id', ''))})"
     if isinstance(result, PartlyTold):
         lacking = deps.lacks(platform.name, operation.name, result.model_dump(exclude_defaults=True))
         result = result.without((fields, deps.say(why)) for fields, why in lacking)

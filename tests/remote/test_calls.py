@@ -56,7 +56,7 @@ def test_a_task_is_found_by_name_shown_before_and_after_and_changed(
     done = desk("update_call_task", task_open_id="spring", concurrency=3, **wanted)
     assert (done.task.task_open_id, done.task.name, done.task.callees) == (task, "spring", 1)
     assert done.request_id
-    assert done.platform == f"volcengine {account.url.removeprefix('http://')}, access key …"
+    assert done.platform == f"volcengine {account.url.removeprefix('http://')} (access key …)"
     assert done.sent["ForbidTimeList"] == [
         {"Weekdays": [3], "Times": ["20:00-23:59"]},
         {"Weekdays": [4], "Times": ["00:00-09:00"]},

@@ -37,8 +37,8 @@ def test_accounts_are_told_without_secrets() -> None:
     remote = connect(read_settings(given).remote)
     assert remote.crowds is not None
     assert remote.calls is not None
-    assert remote.crowds.account == "vendor.example, app 12345678"
-    assert remote.calls.account == "vendor.example, access key AKLT…abcd"
+    assert remote.crowds.account == "vendor.example (app 12345678)"
+    assert remote.calls.account == "vendor.example (access key AKLT…abcd)"
 
 
 @pytest.mark.parametrize(

@@ -76,5 +76,5 @@ def test_each_change_has_its_row_with_the_account(
     new = entries[: len(entries) - known]
     assert [(e.subject.tool, e.outcome) for e in reversed(new)] == [(tool, "done") for tool in acts]
     authority = account.url.removeprefix("http://")
-    assert {e.subject.account for e in new} == {f"{authority}, app 12345678", f"{authority}, access key …"}
+    assert {e.subject.account for e in new} == {f"{authority} (app 12345678)", f"{authority} (access key …)"}
     assert {e.subject.platform for e in new} == {"taobao", "volcengine"}

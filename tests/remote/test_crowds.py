@@ -51,7 +51,7 @@ def standing(account: Station) -> list[str]:
 def test_a_task_is_made_once_and_named_with_its_account(desk: RemoteDesk, account: Station, task: Any) -> None:
     row = task.result
     assert (task.success, task.existed, row.start_time, row.state) == (True, False, TIMES["start_time"], "running")
-    assert task.platform == f"taobao {account.url.removeprefix('http://')}, app 12345678"
+    assert task.platform == f"taobao {account.url.removeprefix('http://')} (app 12345678)"
     assert task.request_id
     again = desk("create_crowd_analysis", crowd_id=row.crowd_id, **TIMES)
     assert (again.existed, again.result.task_id) == (True, row.task_id)
