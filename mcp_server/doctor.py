@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -161,15 +161,14 @@ async def _remote(system: System, given: Credentials, settings: Settings, policy
     account = next((p.account for p in (remote.segments, remote.crowds, remote.calls) if p), "")
     skew = None if transport.skew is None else round(transport.skew)
     findings = (*_plainness(transport), *looked.findings, *_clock(system.name, skew))
-    return Checkup(
-        system.name,
-        system.name,
-        _at(system, same(account)),
-        looked.reachable,
-        looked.reads,
-        looked.queries,
-        skew,
-        findings,
+    return replace(
+        checkup,
+        where=_at(system, same(account)),
+        reachable=looked.reachable,
+        reads=looked.reads,
+        queries=looked.queries,
+        clock_skew=skew,
+        findings=findings,
     )
 
 
@@ -211,7 +210,7 @@ class _Looked:
 
     reachable: bool
     reads: bool | None
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
     queries: bool | None = None
 
 

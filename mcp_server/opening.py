@@ -4,6 +4,7 @@ The client's first question is which tools there are. That stands in `tool_schem
 the engine are loaded while it reads the answer.
 """
 
+from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,8 @@ class Opening:
         from mcp_server.front.listing import published
         from mcp_server.front.server import STATE_KEY, Face, FenqunServer
 
-        database = Database(workspace)
-        key = derived_key(database, STATE_KEY)
-        database.close()
+        with closing(Database(workspace)) as database:
+            key = derived_key(database, STATE_KEY)
         return FenqunServer(Face(published(), self._settings.language, self._settings.read_only, key), self._work)
 
     def close(self) -> None:

@@ -144,7 +144,18 @@ def purge(app: "App", *, yes: bool) -> list[str]:
     if anyio.run(asker(language, yes=yes), question) is not Answer.YES:
         return [_NOT_PURGED.say(language)]
     who = app.deps.who
-    subject = Subject("purge", Effect.DELETE.value, "{}", "", who.name, who.known, "", "local", "", project)
+    subject = Subject(
+        tool="purge",
+        effect=Effect.DELETE.value,
+        arguments="{}",
+        digest="",
+        name=who.name,
+        known=who.known,
+        client="",
+        platform="local",
+        account="",
+        project=project,
+    )
     books = app.deps.books()
     entry = books.begin(subject, before=_WOULD_PURGE.say(language), consent=None, way="asked", by="")
     try:

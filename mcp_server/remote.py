@@ -78,9 +78,10 @@ def _transport(given: Credentials, policy: Policy) -> Transport:
     try:
         return Transport(given["url"], policy, plain_private=given.values.get("allow_http") == "1")
     except ConfigurationError as error:
-        own = f"FENQUN_{given.system.name.upper()}"
         where = _PLAIN_SETTING if "allow_http" in given.values else _ADDRESS
-        raise ConfigurationError(error.message, next_step=error.next_step.then(where.format(own=own))) from error
+        raise ConfigurationError(
+            error.message, next_step=error.next_step.then(where.format(own=given.system.pin))
+        ) from error
 
 
 def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCrowds:

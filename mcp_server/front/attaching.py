@@ -4,7 +4,6 @@ Everything but the guide and files is read through the operations, so that whate
 scope) binds it too.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
@@ -17,7 +16,7 @@ from mcp_server.front import rendering
 from mcp_server.front.guide import guide
 from mcp_server.front.long_answers import answered
 from mcp_server.front.rendering import Data
-from mcp_server.front.resources import BY_TEMPLATE, EXPORTS, GUIDE, JSON, SCHEME
+from mcp_server.front.resources import BY_TEMPLATE, EXPORTS, GUIDE, JSON, SCHEME, media_type
 from mcp_server.operations.clusters import get_cluster
 from mcp_server.operations.metadata import describe_data, describe_property
 from mcp_server.operations.operation import Deps
@@ -26,7 +25,7 @@ from mcp_server.text import Text, listed
 MOST_BYTES = 4 * 1024 * 1024
 """Of a file that is read as a resource; a longer one has to be fetched as a file."""
 
-_TEXTS: Final[Mapping[str, str]] = {".csv": "text/csv", ".json": JSON}
+_TEXTS: Final = (".csv", ".json")
 _NO_FILES = Text("There are no exported files here.", "这里没有导出的文件。")
 _TOO_LONG = Text(
     "{path} is longer than {most} MB: fetch it as a file, by the path or address that export_users gave.",
@@ -79,8 +78,7 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
         raise _nothing_at(uri, deps) from error
     except FenqunError as error:
         raise ResourceError(_said(error, deps)) from error
-    content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-    return ReadResourceContents(content=content, mime_type=JSON)
+    return ReadResourceContents(content=rendering.compact(found), mime_type=JSON)
 
 
 def _exported(name: str, deps: Deps) -> ReadResourceContents:
@@ -93,9 +91,8 @@ def _exported(name: str, deps: Deps) -> ReadResourceContents:
         raise ResourceNotFoundError(_said(error, deps)) from error
     if path.stat().st_size > MOST_BYTES:
         raise ResourceError(deps.say(_TOO_LONG.format(most=MOST_BYTES >> 20, path=path.name)))
-    if path.suffix in _TEXTS:
-        return ReadResourceContents(content=path.read_text(encoding="utf-8"), mime_type=_TEXTS[path.suffix])
-    return ReadResourceContents(content=path.read_bytes(), mime_type="application/vnd.apache.parquet")
+    content = path.read_text(encoding="utf-8") if path.suffix in _TEXTS else path.read_bytes()
+    return ReadResourceContents(content=content, mime_type=media_type(path.name))
 
 
 def _nothing_at(uri: str, deps: Deps) -> ResourceNotFoundError:

@@ -80,7 +80,7 @@ def _size(found: Answer) -> int:
     """Tokens of the longer one of both forms; 0 where that is certainly short."""
     if len(found.text) <= _SHORT:
         return 0
-    return max(tokens(found.text), tokens(_json(found.data)))
+    return max(tokens(found.text), tokens(rendering.compact(found.data)))
 
 
 def _rows(data: Data) -> int:
@@ -92,7 +92,7 @@ def _cut(found: Answer, operation: Operation[Any, Any], arguments: Mapping[str, 
     needed = {"message", "next", *output_schema(operation).get("required", ())}
     kept, parts = _shortened(found.data, needed, deps.language)
     said = _LEFT_OUT.format(parts=listed(parts))
-    file = _kept(_json(found.data, indent=1), operation.name, arguments, deps)
+    file = _kept(json.dumps(found.data, ensure_ascii=False, indent=1), operation.name, arguments, deps)
     said = said.then(_WHOLE.format(place=file) if file else _NARROW)
     after = kept.get("next", "")
     kept["next"] = deps.say(said.then(Text(after, after)))
@@ -101,7 +101,7 @@ def _cut(found: Answer, operation: Operation[Any, Any], arguments: Mapping[str, 
 
 def _shortened(data: Data, needed: Collection[str], language: Language) -> tuple[Data, list[Text]]:
     """The short parts of the data, and of the long ones what fits beside them, the most wanted first; and what does not."""
-    sizes = {name: len(_json(value)) for name, value in data.items() if name not in needed}
+    sizes = {name: len(rendering.compact(value)) for name, value in data.items() if name not in needed}
     long = sorted((name for name in sizes if sizes[name] > rendering.LONG), key=lambda n: (_rank(n), sizes[n]))
     kept = {name: value for name, value in data.items() if name not in long}
     parts = []
@@ -148,7 +148,3 @@ def _kept(words: str, tool: str, arguments: Mapping[str, object], deps: Deps) ->
         _log.warning("a long answer of %s could not be kept", tool, exc_info=True)
         return ""
     return str(path)
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":" if indent is None else ": "), indent=indent)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from mcp_server.errors import FenqunError
 from mcp_server.operations.acting import CARRIER
-from mcp_server.operations.lengths import fitting
+from mcp_server.operations.lengths import MOST_FINDINGS, listable
 from mcp_server.operations.operation import Result
 from mcp_server.text import Language, Text
 
@@ -22,10 +22,6 @@ Scalar = str | int | float | bool | None
 
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NEXT = Text("Next: ", "下一步：")
-MOST_PROBLEMS = 50
-"""Problems and repairs that one error lists; clients cut long errors. The number of the others is said."""
-MOST_TOKENS = 2000
-"""The same, for problems that are long."""
 LONG = 300
 """Characters from which a value stands at the end, where it does not part the short ones."""
 _WIDE_ITEM = 40
@@ -46,14 +42,14 @@ def structured_error(error: FenqunError, language: Language) -> Data:
     """`code`, `message` and `retryable` always; `problems`, `repairs` and `next` where there are any."""
     problems = [
         _filled(path=p.path, code=p.code, message=p.message.say(language), got=p.got, expected=p.expected.say(language), suggestion=p.suggestion)
-        for p in error.problems[:MOST_PROBLEMS]
+        for p in error.problems[:MOST_FINDINGS]
     ]  # fmt: skip
-    problems = problems[: fitting(map(_json, problems), MOST_TOKENS)]
+    problems = problems[: listable(map(compact, problems))]
     repairs = [
         {"path": r.path, "before": r.before, "after": r.after, "reason": r.reason.say(language)}
-        for r in error.repairs[:MOST_PROBLEMS]
+        for r in error.repairs[:MOST_FINDINGS]
     ]
-    repairs = repairs[: fitting(map(_json, repairs), MOST_TOKENS)]
+    repairs = repairs[: listable(map(compact, repairs))]
     data: Data = {"code": error.code, "message": error.message.say(language), "retryable": error.retryable}
     optional = {
         "problems": problems,
@@ -106,8 +102,8 @@ def _field(key: str, value: Any) -> tuple[int, str]:
         return 2, f"{key} ({len(value)}):\n{_indented(_table(value))}"
     if _is_simple(value):
         return 1, f"{key}:\n{_indented(chr(10).join(_field(name, part)[1] for name, part in value.items()))}"
-    compact = f"{key}: {_json(value)}"
-    return (3 if len(compact) > LONG else 0), compact
+    line = f"{key}: {compact(value)}"
+    return (3 if len(line) > LONG else 0), line
 
 
 def _list_field(key: str, items: Sequence[Scalar]) -> tuple[int, str]:
@@ -133,7 +129,7 @@ def _row(cells: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if _is_scalar(value):
         return _said(value)
-    return _inline(value) if value and _all_scalars(value) else _json(value)
+    return _inline(value) if value and _all_scalars(value) else compact(value)
 
 
 def escaped(words: str) -> str:
@@ -148,15 +144,16 @@ def _inline(items: Iterable[Scalar]) -> str:
 def _item(item: Scalar, *, alone: bool = False) -> str:
     """One entry of a list; in quotes where it would run into its neighbours."""
     if isinstance(item, str) and (item != item.strip() or "\n" in item or (not alone and any(c in item for c in ',"'))):
-        return _json(item)
+        return compact(item)
     return _said(item)
 
 
 def _said(value: Scalar) -> str:
-    return value if isinstance(value, str) and value else _json(value)
+    return value if isinstance(value, str) and value else compact(value)
 
 
-def _json(value: Any) -> str:
+def compact(value: Any) -> str:
+    """The data as JSON without blanks, letters of any language as they are."""
     return _COMPACT.encode(value)
 
 
@@ -200,7 +197,7 @@ def error_text(data: Data, language: Language) -> str:
         lines.append(f"more_repairs: {data['more_repairs']}")
     if "next" in data:
         lines.append(NEXT.say(language) + data["next"])
-    return "\n".join([*lines, f"code: {data['code']}; retryable: {_json(data['retryable'])}"])
+    return "\n".join([*lines, f"code: {data['code']}; retryable: {compact(data['retryable'])}"])
 
 
 def _problem_line(problem: Mapping[str, str]) -> str:

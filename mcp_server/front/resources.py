@@ -6,6 +6,7 @@ letters, digits, `_`, `-` and `.`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from mcp_types import Resource, ResourceTemplate
@@ -15,6 +16,7 @@ from mcp_server.text import Text
 SCHEME = "fenqun://"
 GUIDE = SCHEME + "qp-guide"
 JSON = "application/json"
+_MEDIA_TYPES: Mapping[str, str] = {".csv": "text/csv", ".json": JSON, ".parquet": "application/vnd.apache.parquet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ _FILE_TEXT = Text(
     "A file that export_users wrote; its address comes with the export", "export_users 写出的文件，地址见导出结果"
 )
 _GUIDE_TITLE = Text("How to write a definition", "如何编写定义")
+
+
+def media_type(file: str) -> str:
+    """The media type of an exported file, by its name."""
+    return _MEDIA_TYPES.get(PurePosixPath(file).suffix, "application/octet-stream")
 
 
 def listed_resources() -> list[Resource]:

@@ -9,16 +9,11 @@ from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 from mcp_server.errors import FenqunError
 from mcp_server.front import rendering
 from mcp_server.front.long_answers import Answer
+from mcp_server.front.resources import media_type
 from mcp_server.text import Language
 
 ERROR_DATA: Final = "fenqun/error"
 """Where the metadata of a failed result has the error as data: code, message, retryable, problems, next."""
-
-_MEDIA_TYPES: Final = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-}
 
 
 def success(answer: Answer) -> CallToolResult:
@@ -53,5 +48,4 @@ def _linked(place: str) -> ResourceLink:
 
 
 def _link(address: str, name: str) -> ResourceLink:
-    media = _MEDIA_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-    return ResourceLink(type="resource_link", uri=address, name=name, mime_type=media)
+    return ResourceLink(type="resource_link", uri=address, name=name, mime_type=media_type(name))

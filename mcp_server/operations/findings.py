@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.operations.kinds import CLUSTERS, Kind
-from mcp_server.operations.lengths import fitting
+from mcp_server.operations.lengths import listable
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.platforms.ports import Cluster
 from mcp_server.qp.check import Path
@@ -38,10 +38,6 @@ class RepairRow(Result.Row):
     reason: str
 
 
-MOST_ROWS = 50
-"""Findings that one result lists; a definition of nothing but wrong keys would fill a chat. The others are counted."""
-MOST_TOKENS = 2000
-"""The same, for findings that are long."""
 _MORE = Text("{n} more are not listed.", "另有 {n} 条未列出。")
 
 
@@ -69,7 +65,7 @@ def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
 
 def _shown(rows: Sequence[Result.Row]) -> int:
     """How many rows one result lists."""
-    return fitting((row.model_dump_json(exclude_defaults=True) for row in rows[:MOST_ROWS]), MOST_TOKENS) if rows else 0
+    return listable(row.model_dump_json(exclude_defaults=True) for row in rows)
 
 
 async def users_of(found: Cluster, path: str, deps: Deps, hint: Text = NOTHING) -> list[Problem]:

@@ -2,10 +2,16 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 LONGEST: Final = 5000
 """Tokens that one answer may have, about: clients cut longer ones, and each stays in the conversation for good."""
+MOST_FINDINGS: Final = 50
+"""Problems, warnings or repairs that one answer lists; a definition of nothing but wrong keys would fill a chat. The
+others are counted."""
+_FINDINGS: Final = 2000
+"""Tokens that the listed ones have together."""
 
 _PIECE = re.compile(r"[A-Za-z]{1,6}|[0-9]{1,3}|[!-/:-@\[-`{-~]{1,2}|\n[ \n]*|[^\sA-Za-z0-9]")
 """What is about one token of o200k: measured on schemas, definitions, prose, ids, dates and Chinese it counts between a quarter
@@ -17,12 +23,12 @@ def tokens(words: str) -> int:
     return sum(1 for _ in _PIECE.finditer(words))
 
 
-def fitting(parts: Iterable[str], most: int) -> int:
-    """How many of the first parts have no more tokens than `most` together; at least one."""
-    room, count = most, 0
-    for part in parts:
-        room -= tokens(part)
-        if room < 0:
+def listable(findings: Iterable[str]) -> int:
+    """How many of the first findings one answer lists: the first one however long it is."""
+    room, count = _FINDINGS, 0
+    for finding in islice(findings, MOST_FINDINGS):
+        room -= tokens(finding)
+        if room < 0 and count:
             break
         count += 1
-    return max(count, 1)
+    return count

@@ -61,8 +61,6 @@ _NOT_LOOKED_AT = Text(
     "The platform tells definitions one cluster at a time, and of an event neither what it carries nor since when it is sent.",
     "平台只能逐个分群提供定义，也不说明事件带有哪些属性、从何时开始上报。",
 )
-
-
 _SAME_NAMES = Text("The same display names stand in both languages.", "中英文使用相同的显示名。")
 
 
@@ -302,10 +300,10 @@ def _has(part: object, path: str) -> bool:
     return isinstance(part, Mapping) and name in part and _has(part[name], rest)
 
 
-Row = TypeVar("Row", bound=Untold | ToldOnly | Otherwise)
+_Row = TypeVar("_Row", bound=Untold | ToldOnly | Otherwise)
 
 
-def _of(rows: Iterable[Row], platform: str, tool: str) -> Iterator[Row]:
+def _of(rows: Iterable[_Row], platform: str, tool: str) -> Iterator[_Row]:
     return (row for row in rows if row.platform == platform and tool in row.tools)
 
 

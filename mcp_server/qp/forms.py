@@ -103,7 +103,8 @@ def _read_conditions(sent: Sent) -> Reading | TagReading:
 
 def _sql_rows(definition: Sql, metadata: Metadata) -> int:
     """All events, where it reads events: how far its conditions narrow them is not worked out."""
-    return metadata.rows or 0 if any(table.startswith("v_event_") for table in definition.reads.tables) else 0
+    reads_events = any(table.startswith("v_event_") for table in definition.reads.tables)
+    return (metadata.rows or 0) if reads_events else 0
 
 
 _CONDITIONS = Text("conditions", "条件")

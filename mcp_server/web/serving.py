@@ -62,10 +62,9 @@ def bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=512)
     except (OSError, UnicodeError) as error:
+        # `create_server` adds the address to the system's words; a name that is not found has a negative number, and only words.
         number = getattr(error, "errno", None) or 0
-        reason = (
-            os.strerror(number) if number > 0 else str(error)
-        )  # create_server adds the address to the system's words
+        reason = os.strerror(number) if number > 0 else str(error)
         raise ConfigurationError(
             _CANNOT.format(host=shorten(host), port=port, reason=reason), next_step=_OTHER_PORT
         ) from error

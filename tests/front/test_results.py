@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from mcp_server.effect import Effect
 from mcp_server.errors import Interrupted, InvalidDefinition, Problem, Repair
 from mcp_server.front.long_answers import as_answer
-from mcp_server.front.rendering import MOST_PROBLEMS, escaped, text
+from mcp_server.front.rendering import escaped, text
 from mcp_server.front.results import failure, success
+from mcp_server.operations.lengths import MOST_FINDINGS
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.schema import output_schema
 from mcp_server.text import Text
@@ -262,7 +263,7 @@ def test_an_error_speaks_chinese_where_that_is_the_language() -> None:
 
 
 def test_what_an_error_leaves_out_is_counted() -> None:
-    many = [Problem(f"/{n}", "x", Text("a", "b")) for n in range(MOST_PROBLEMS + 7)]
+    many = [Problem(f"/{n}", "x", Text("a", "b")) for n in range(MOST_FINDINGS + 7)]
     result = failure(InvalidDefinition(Text("m", "m"), problems=many), "en")
     assert error_data(result)["more_problems"] == 7
     assert "more_problems: 7" in said(result.content)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Protocol
 
 import anyio
 from starlette.requests import Request
@@ -12,18 +12,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
 from mcp_server.front.http.access import Refused, identity_of
 from mcp_server.front.http.limits import Limits
+from mcp_server.front.resources import media_type
 from mcp_server.operations.calling import fit_for
 from mcp_server.operations.handing import Files
 from mcp_server.operations.operation import Deps
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Text
 from mcp_server.web.bodies import Stopped, TooLong, into_file
-
-_MEDIA_TYPES: Final = {
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-}
 
 _READ_ONLY = Text("This server is read-only and takes no files.", "本服务处于只读模式，不接收文件。")
 _MAY_NOT = Text("This access may only read, and takes no files in.", "当前的访问权限仅限读取，不能上传文件。")
@@ -158,8 +153,7 @@ class FileDesk:
         who = self._deps.seen_by(identity_of(request.scope)).within()
         path = self._store.offered(request.path_params["id"], who.may_use)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
-        media = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
-        return FileResponse(path, headers=headers, media_type=media, filename=path.name)
+        return FileResponse(path, headers=headers, media_type=media_type(path.name), filename=path.name)
 
 
 def _too_big(most: int) -> LoadRefused:

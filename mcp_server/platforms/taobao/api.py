@@ -39,16 +39,18 @@ class Api:
 
     async def update(self, operation: str, task: Mapping[str, object]) -> Outcome:
         """Create, delete, reload (`dumpData`) or change the validity (`time`) of a task. OutcomeUnknown, the codes' errors."""
-        business, settle = {"task_dto": task, "operation": operation}, _LOOK.format(crowd=task["crowd_id"])
+        business, repeat = {"task_dto": task, "operation": operation}, REPEATS[operation]
+        settle = _LOOK.format(crowd=task["crowd_id"])
         try:
-            repeat = REPEATS[operation]
             reply = await readable(lambda: self._send(wire.UPDATE, business, repeat), repeat)
         except AnswerLost:
             raise outcome_unknown(codes.NAME, settle) from None
         with answer_of(reply, codes.NAME, settle):
             outcome = replies.outcome_of(reply.body, wire.UPDATE, self._secrets)
             unnamed = operation == "create" and not is_number(outcome.task.get("task_id", ""))
-            if unnamed if outcome.success else reply.doubtful:
+            # A refusal of a repetition tells nothing of an earlier try that got no answer.
+            uncertain = unnamed if outcome.success else reply.doubtful
+            if uncertain:
                 raise Unreadable
         return outcome
 

@@ -9,6 +9,7 @@ from mcp_server.platforms.vendor import Unreadable, quoted, read_object, truth, 
 
 Raw = Mapping[str, Any]
 MOST_DIGITS = 18
+"""Of an id: the vendor calls ids numbers (vendors.md), and so many digits always fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class RemoteExport:
         self,
         temp: Path,
         statement: str,
-        columns: Sequence["_Column"],
+        columns: Sequence[_Column],
         cluster: Cluster,
         spreadsheet: bool,
         on_progress: OnProgress,

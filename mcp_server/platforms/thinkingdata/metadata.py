@@ -30,7 +30,6 @@ VALUE_SECONDS = 20.0
 """The longest that values are waited for; without them everything else works."""
 MOST_PROPERTIES = 20
 """Text properties of a table whose values are counted."""
-
 MOST_MORE = 200
 """Characters that are kept of a field that has no other place."""
 
@@ -50,14 +49,13 @@ _NAMES = ("eventName", "columnName", "propName", "propertyName", "name", "event_
 _DISPLAYS = ("displayName", "eventDesc", "columnDesc", "propDesc", "propertyDesc", "desc", "display_name")
 _REMARKS = ("remark", "remarks", "comment", "description")
 _KINDS = ("selectType", "columnType", "propType", "propertyType", "dataType", "type", "column_type", "prop_type")
-_READ = frozenset((*_NAMES, *_DISPLAYS, *_REMARKS, *_KINDS, "tableType"))
+_PLACED = frozenset((*_NAMES, *_DISPLAYS, *_REMARKS, *_KINDS, "tableType"))
+"""Fields that have a place of their own in our answers, or tell nothing that is not known."""
 _SYSTEM: Mapping[Table, Mapping[str, ValueType]] = {
     "event": {"#user_id": "number", "#event_name": "string", "#event_time": "time"},
     "user": {"#user_id": "number"},
 }
 """Every project has them, whether the calls list them or not."""
-
-
 _UNCOUNTED = re.compile(r"ta@|#vp@|#(?:ip|uuid|.*_id)$", re.IGNORECASE)
 """Names of properties that the platform computes, or whose values are nearly all different."""
 
@@ -173,7 +171,7 @@ def _names(row: Mapping[str, Any], name: str) -> Names:
 
 def _more(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The fields that have no other place: kept, since nobody knows what a deployment tells there."""
-    told = {str(key): value for key, value in row.items() if key not in _READ and value not in (None, "", [], {})}
+    told = {str(key): value for key, value in row.items() if key not in _PLACED and value not in (None, "", [], {})}
     texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in told.items()}
     return tuple((key, text[:MOST_MORE]) for key, text in texts.items())
 
