@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -22,6 +23,7 @@ from mcp_server.operations.acting import takes_token
 from mcp_server.operations.asking import Suspended
 from mcp_server.operations.calling import find, internal_error
 from mcp_server.operations.handing import Files
+from mcp_server.operations.identity import Identity
 from mcp_server.operations.operation import Deps, Operation
 from mcp_server.qp.problems import shorten
 from mcp_server.text import Language, Text
@@ -88,8 +90,7 @@ class Work:
             return deps
         about, who = context.session.client_params, deps.who
         if about is not None:
-            client, version = shorten(about.client_info.name), shorten(about.client_info.version)
-            who = replace(who, client=client, client_version=version)
+            who = _through(who, about.client_info.name, about.client_info.version)
         asking = Elicitation(context, deps.language)
         return replace(deps, report=_Progress(context, deps.language), who=who, ask=asking)
 
@@ -103,6 +104,12 @@ def serving(
     tools = [tool_document(o, takes_token=takes_token(o, deps)) for o in work.operations]
     key = deps.ledger.key(STATE_KEY) if deps.ledger else b""
     return make(Face(tools, deps.language, deps.read_only, key), lambda: work)
+
+
+@lru_cache(maxsize=128)
+def _through(who: Identity, client: str, version: str) -> Identity:
+    """A caller with his client, as it names itself; kept, for it is the same with every call of a session."""
+    return replace(who, client=shorten(client), client_version=shorten(version))
 
 
 @dataclass(slots=True)

@@ -1,11 +1,10 @@
 """Finding events and properties by words: in their names, display names, remarks and values, in either language."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from mcp_server.qp.metadata import Event, Metadata, Names, Property
-from mcp_server.qp.suggest import fold, likeness, one_sign_apart
+from mcp_server.qp.suggest import Spelling, alike, fold, one_sign_apart, spelling
 
 LEAST = 0.62
 """Likeness from which something counts as found."""
@@ -29,10 +28,19 @@ def search(metadata: Metadata, words: str, event: Event | None = None) -> list[H
     asked = words.split()
     if len(asked) > 1:
         asked.insert(0, words.strip())  # all of it may be one name or one value
-    hits = [_scored(item, asked) for item in _items(metadata, event)]
-    found = [h for h in hits if h.score >= LEAST] if asked else hits
-    found = found or [Hit(item, LEAST) for item in _items(metadata, event) if _nearly(item, asked)]
+    items: tuple[Event | Property, ...] = (event, *_carried(metadata, event)) if event else metadata.in_order
+    if not asked:
+        return [Hit(item, 1.0) for item in items]
+    found = [hit for item in items if (hit := _scored(item, asked)).score >= LEAST]
+    found = found or [Hit(item, LEAST) for item in items if _nearly(item, asked)]
     return sorted(found, key=lambda h: -h.score)
+
+
+def _carried(metadata: Metadata, event: Event) -> list[Property]:
+    """The properties of an event; all of events where the platform does not tell which events carry what."""
+    properties = metadata.properties_of("event")
+    told = any(p.events for p in properties)
+    return [p for p in properties if event.name in p.events] if told else properties
 
 
 def _nearly(item: Event | Property, asked: list[str]) -> bool:
@@ -40,48 +48,33 @@ def _nearly(item: Event | Property, asked: list[str]) -> bool:
     return any(one_sign_apart(word, name) for word in asked for name in (item.name, item.names.zh))
 
 
-def _items(metadata: Metadata, event: Event | None) -> Iterator[Event | Property]:
-    """Everything there is, in the order in which it is listed."""
-    if event is not None:
-        yield event
-        found = metadata.properties_of("event")
-        told = any(p.events for p in found)  # a platform may not tell which events carry what
-        yield from (p for p in found if event.name in p.events or not told)
-        return
-    yield from sorted(metadata.events, key=lambda e: (-e.count, e.name))
-    yield from metadata.properties_of("user")
-    yield from metadata.properties_of("event")
-
-
 def _scored(item: Event | Property, asked: list[str]) -> Hit:
     """How well an item fits: its best word counts most, each further word a little."""
-    values: list[str] = []
-    scores = []
+    best, good = 0.0, 0
+    values: dict[str, None] = {}
     for word in asked:
-        score = _in_names(word, item.name, item.names)
-        if isinstance(item, Property):
-            hit = _in_values(word, item)
-            values += [hit] if hit else []
-            score = max(score, _VALUE if hit else 0.0)
-        scores.append(score)
-    if not scores:
-        return Hit(item, 1.0)
-    good = [s for s in scores if s >= LEAST]
-    return Hit(item, max(scores) + 0.05 * (len(good) - 1 if good else 0), tuple(dict.fromkeys(values)))
+        score = _in_names(spelling(word), item.name, item.names)
+        value = _in_values(word, item) if isinstance(item, Property) else ""
+        if value:
+            values[value] = None
+            score = max(score, _VALUE)
+        best = max(best, score)
+        good += score >= LEAST
+    return Hit(item, best + 0.05 * max(0, good - 1), tuple(values))
 
 
-def _in_names(word: str, name: str, names: Names) -> float:
-    best = max(likeness(word, known) for known in _spellings(name, names.en, names.zh))
-    folded = fold(word)
-    if best < _REMARK and len(folded) > 1 and folded in fold(f"{names.remark_en} {names.remark_zh}"):
+def _in_names(word: Spelling, name: str, names: Names) -> float:
+    best = max(alike(word, known) for known in _spellings(name, names.en, names.zh))
+    if best < _REMARK and len(word.folded) > 1 and word.folded in fold(f"{names.remark_en} {names.remark_zh}"):
         return _REMARK
     return best
 
 
 @lru_cache(maxsize=20_000)
-def _spellings(*names: str) -> frozenset[str]:
+def _spellings(*names: str) -> tuple[Spelling, ...]:
     """The names of one thing, and the words in them."""
-    return frozenset(spelling for name in names if name for spelling in (name, *name.replace("_", " ").split()))
+    known = dict.fromkeys(part for name in names if name for part in (name, *name.replace("_", " ").split()))
+    return tuple(map(spelling, known))
 
 
 def _in_values(word: str, found: Property) -> str:

@@ -126,6 +126,12 @@ class Metadata(Frozen):
         return {e.name: e for e in self.events}
 
     @cached_property
+    def in_order(self) -> tuple[Event | Property, ...]:
+        """Everything there is, as it is listed: events by count, user properties, event properties."""
+        events = sorted(self.events, key=lambda e: (-e.count, e.name))
+        return (*events, *self.properties_of("user"), *self.properties_of("event"))
+
+    @cached_property
     def _property_by_name(self) -> dict[tuple[str, str], Property]:
         return {(p.table, p.name.casefold()): p for p in self.properties}
 

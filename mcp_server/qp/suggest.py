@@ -29,7 +29,7 @@ def fold(word: str) -> str:
     return "".join(c for c in word.casefold() if c.isalnum())
 
 
-class _Spelling(NamedTuple):
+class Spelling(NamedTuple):
     """How a name is written, in the forms in which names are compared."""
 
     folded: str
@@ -40,18 +40,22 @@ class _Spelling(NamedTuple):
 
 
 @lru_cache(maxsize=20_000)
-def _spelling(name: str) -> _Spelling:
+def spelling(name: str) -> Spelling:
     """Made once for each name: a search compares every word with every name there is."""
     folded = fold(name)
     before: dict[str, count[int]] = {}
     letters = frozenset((letter, next(before.setdefault(letter, count()))) for letter in folded)
     parts = frozenset(map(str.casefold, _WORD_PARTS.findall(name)))
-    return _Spelling(folded, folded.translate(_SOUNDS), letters, parts)
+    return Spelling(folded, folded.translate(_SOUNDS), letters, parts)
 
 
 def likeness(asked: str, candidate: str) -> float:
     """How alike two names are, 0 to 1: same letters in the same order, or the same parts in another order."""
-    one, other = _spelling(asked), _spelling(candidate)
+    return alike(spelling(asked), spelling(candidate))
+
+
+def alike(one: Spelling, other: Spelling) -> float:
+    """The same of two names as they are compared."""
     a, b = one.folded, other.folded
     if not a or not b:
         return 0.0
