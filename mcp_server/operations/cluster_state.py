@@ -11,7 +11,7 @@ from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, 
 from mcp_server.operations.kinds import TAGS, kind_of
 from mcp_server.operations.operation import Deps, PartlyTold, Result
 from mcp_server.platforms.ports import Cluster
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, same
 
 
 class ClusterRow(Result.Row):
@@ -102,6 +102,15 @@ def cluster_state(
 def counted(users: int) -> Text:
     """A number of users in words."""
     return Text("1 user" if users == 1 else f"{users:,} users", f"{users:,} 名用户")
+
+
+USERS_CHANGE = Text("users {before} → {after}", "人数 {before} → {after}")
+"""What a change does to the size of a cluster or tag; before and after as of `number`."""
+
+
+def number(users: int | None) -> Text:
+    """A number of users where the word stands before it; None: nobody knows it."""
+    return Text("unknown", "未知") if users is None else same(f"{users:,}")
 
 
 def members(cluster: Cluster) -> Text:

@@ -2,7 +2,15 @@
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidDefinition
-from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
+from mcp_server.operations.cluster_state import (
+    USERS_CHANGE,
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    counted,
+    number,
+    sentence,
+)
 from mcp_server.operations.findings import read_definition
 from mcp_server.operations.kinds import kind_of
 from mcp_server.operations.operation import Deps, Params, operation
@@ -18,7 +26,6 @@ _WOULD_REVERT = Text(
     "Would restore {noun} {name} (id {id}) as it was before its change at {at}",
     "将把{noun} {name}（id {id}）恢复到 {at} 修改之前",
 )
-_USERS = Text("users: {before} → {after}", "人数：{before} → {after}")
 _RESTORED = Text("Restored {noun} {name} (id {id})", "已恢复{noun} {name}（id {id}）")
 _LOOP = Text(
     "{name} can't be restored: by now it would rest on itself. Nothing was changed.",
@@ -57,7 +64,7 @@ def _would_restore(undo: Undo, changes: tuple[str, ...], deps: Deps) -> ClusterS
     if deleted:
         sized = NOTHING if new is None else counted(new)
     else:
-        sized = _USERS.format(before=_said(old), after=_said(new)) if old != new else NOTHING
+        sized = USERS_CHANGE.format(before=number(old), after=number(new)) if old != new else NOTHING
     return ClusterState(
         message=deps.say(sentence((_WOULD_UNDELETE if deleted else _WOULD_REVERT).format(**named), sized)),
         next=deps.say(SAME_WITHOUT_DRY_RUN),
@@ -67,10 +74,6 @@ def _would_restore(undo: Undo, changes: tuple[str, ...], deps: Deps) -> ClusterS
         users_num_before=None if deleted else old,
         users_num_after=new,
     ).resting_on(undo.now.stamp, *changes)
-
-
-def _said(users: int | None) -> str:
-    return "–" if users is None else f"{users:,}"
 
 
 async def _no_loop(undo: Undo, deps: Deps) -> None:

@@ -15,7 +15,15 @@ from mcp_server.errors import (
     VendorRejected,
     VendorUnreadable,
 )
-from mcp_server.operations.cluster_state import ClusterState, cluster_row, cluster_state, counted, sentence
+from mcp_server.operations.cluster_state import (
+    USERS_CHANGE,
+    ClusterState,
+    cluster_row,
+    cluster_state,
+    counted,
+    number,
+    sentence,
+)
 from mcp_server.operations.definitions import all_good, share
 from mcp_server.operations.findings import problem_rows, read_definition, repair_rows, users_of
 from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be, not_uploaded, type_findings
@@ -28,7 +36,7 @@ from mcp_server.qp.forms import AnyReading
 from mcp_server.qp.metadata import Metadata
 from mcp_server.qp.names import display_name_findings, name_findings
 from mcp_server.qp.problems import finding
-from mcp_server.text import NOTHING, Text, clauses, same
+from mcp_server.text import NOTHING, Text, clauses
 
 logger = logging.getLogger(__name__)
 
@@ -291,9 +299,7 @@ async def _would_update(
     if deps.counting and reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
         before, said_before = await _size_now(found, metadata, deps)
         after = await _size(reading.must(), found.project_id, deps)
-        sized = Text("users: {before} → {after}", "人数：{before} → {after}").format(
-            before=said_before, after=_number(after)
-        )
+        sized = USERS_CHANGE.format(before=said_before, after=number(after))
     would = _WOULD_UPDATE.format(noun=kind_of(found).noun, name=found.cluster_name)
     return ClusterState(
         message=deps.say(sentence(would, sized)),
@@ -314,14 +320,10 @@ _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more
 async def _size_now(found: Cluster, metadata: Metadata, deps: Deps) -> tuple[int | None, Text]:
     """What the saved definition selects now, of a fixed list its users, also in words."""
     if found.cluster_type == RESULT:
-        return found.users_num, _number(found.users_num)
+        return found.users_num, number(found.users_num)
     saved = found.definition.wire()
     reading = await read_definition(saved, metadata, deps, kind=kind_of(found), own=found.cluster_name)
     if reading.definition is None:
         return None, _FITS_NO_MORE
     size = await _size(reading.definition, found.project_id, deps)
-    return size, _number(size)
-
-
-def _number(size: int | None) -> Text:
-    return Text("unknown", "未知") if size is None else same(f"{size:,}")
+    return size, number(size)
