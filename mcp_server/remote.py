@@ -75,10 +75,11 @@ def connect(
 
 def _transport(given: Credentials, policy: Policy) -> Transport:
     """ConfigurationError, which names the variable, where the address can't be used."""
+    plain = given.values.get("allow_http") == "1"
     try:
-        return Transport(given["url"], policy, plain_private=given.values.get("allow_http") == "1")
+        return Transport(given["url"], policy, plain_private=plain)
     except ConfigurationError as error:
-        where = _PLAIN_SETTING if "allow_http" in given.values else _ADDRESS
+        where = _PLAIN_SETTING if "allow_http" in given.values and not plain else _ADDRESS
         raise ConfigurationError(
             error.message, next_step=error.next_step.then(where.format(own=given.system.pin))
         ) from error

@@ -8,7 +8,7 @@ from typing import Any, cast
 from mcp_server.errors import ConfigurationError
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.text import Text
+from mcp_server.text import Text, listed
 
 _NEEDS = Text(
     "{what} on this machine need segments on this machine, and those are on ThinkingData.",
@@ -26,7 +26,7 @@ class _Absent:
     name = "local"
     account = ""
 
-    def __init__(self, what: Text, settings: str) -> None:
+    def __init__(self, what: Text, *settings: str) -> None:
         self._what = what
         self._settings = settings
 
@@ -36,16 +36,19 @@ class _Absent:
     def __getattr__(self, asked: str) -> Any:
         if asked.startswith("__"):
             raise AttributeError(asked)
-        raise ConfigurationError(_NEEDS.format(what=self._what), next_step=_SET.format(settings=self._settings))
+        settings = listed(self._settings)
+        raise ConfigurationError(_NEEDS.format(what=self._what), next_step=_SET.format(settings=settings))
 
 
 def absent_crowds() -> CrowdPlatform:
     """Refuses, and names the settings of the remote platform."""
     what = Text("Crowd analysis tasks", "人群分析任务")
-    return cast(CrowdPlatform, _Absent(what, "FENQUN_TAOBAO_APP_KEY, FENQUN_TAOBAO_APP_SECRET, FENQUN_TAOBAO_SESSION"))
+    return cast(
+        CrowdPlatform, _Absent(what, "FENQUN_TAOBAO_APP_KEY", "FENQUN_TAOBAO_APP_SECRET", "FENQUN_TAOBAO_SESSION")
+    )
 
 
 def absent_calls() -> CallPlatform:
     """Refuses, and names the settings of the remote platform."""
     what = Text("Call tasks", "外呼任务")
-    return cast(CallPlatform, _Absent(what, "FENQUN_VOLCENGINE_ACCESS_KEY, FENQUN_VOLCENGINE_SECRET_KEY"))
+    return cast(CallPlatform, _Absent(what, "FENQUN_VOLCENGINE_ACCESS_KEY", "FENQUN_VOLCENGINE_SECRET_KEY"))

@@ -328,6 +328,16 @@ class _Pace:
             await anyio.sleep(mine - now)
 
 
+_ENCRYPT = Text(
+    "Use https. Only this machine, and for ThinkingData a private address with its setting, may be plain.",
+    "请改用 https。仅本机地址可用 http；ThinkingData 的内网地址须另行设置后方可使用。",
+)
+_IN_NUMBERS = Text(
+    "Use https, or give a private address in numbers, such as http://192.168.1.20:8992: where a name leads, nobody knows beforehand.",
+    "请改用 https，或用 IP 填写内网地址，例如 http://192.168.1.20:8992：主机名会指向哪里无法预知。",
+)
+
+
 def checked_base(base: str, *, plain_private: bool = False) -> str:
     """The address without a slash at its end. ConfigurationError where it is none, or http beyond what is allowed."""
     try:
@@ -347,10 +357,7 @@ def checked_base(base: str, *, plain_private: bool = False) -> str:
             Text("{host} is addressed without encryption (http).", "{host} 使用了未加密的 http 地址。").format(
                 host=host
             ),
-            next_step=Text(
-                "Use https. Only this machine, and for ThinkingData a private address with its setting, may be plain.",
-                "请改用 https。仅本机地址可用 http；ThinkingData 的内网地址须另行设置后方可使用。",
-            ),
+            next_step=_IN_NUMBERS if plain_private else _ENCRYPT,
         )
     return base.strip().rstrip("/")
 

@@ -24,7 +24,7 @@ ROOT = "opencrm_crowdanalysis_update_response"
 @pytest.fixture(scope="module")
 def crowd(shared: Station) -> int:
     """A cluster with members."""
-    named = {"projectId": PROJECT, "displayName": "crowd", "mainColumnName": "#account_id", "clusterName": "crowd"}
+    named = {"projectId": PROJECT, "displayName": "crowd", "mainColumnName": "#account_id", "clusterName": "crowd_1"}
     return int(shared.upload("/open/import-id-cluster-add", b"j77639\nh84497", **named)["data"]["clusterId"])
 
 
@@ -73,9 +73,13 @@ def test_our_client_walks_through_a_tasks_life(shared: Station, crowd: int) -> N
         assert (await api.update("dumpData", task)).success
         tasks = (await api.query(str(crowd)))["result"]["tasks"]["crowd_analysis_task_dto"]
         assert [t["task_id"] for t in tasks] == [int(made.task["task_id"])]
-        report = await api.report(made.task["task_id"], TASK["start_time"], TASK["end_time"])
+        report = await api.report(made.task["task_id"], TASK["start_time"], "2031-01-01 00:00:00")
         assert report["result"]["result"]["users_num"] == 2
-        assert crowd in [c["crowd_id"] for c in (await api.crowds("crowd", 1, 20))["result"]["crowds"]["crowd_dto"]]
+        with pytest.raises(VendorRejected, match="end_time"):  # a report is of the whole validity
+            await api.report(made.task["task_id"], TASK["start_time"], TASK["end_time"])
+        assert tasks[0]["crowd_name"] == "crowd_1"
+        found = (await api.crowds("crowd", 1, 20))["result"]["crowds"]["crowd_dto"]
+        assert (crowd, "crowd_1") in [(c["crowd_id"], c["crowd_name"]) for c in found]
         assert (await api.update("delete", task)).success
         gone = await api.update("delete", task)
         assert (gone.success, gone.code) == (False, "1001")
@@ -135,6 +139,12 @@ def test_what_every_call_needs_is_checked(
     if method:
         sent["sign_method"] = method
     assert refusal(send(shared, sent))[0] == code
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_other_methods_are_refused(shared: Station, crowd: int, method: str) -> None:
+    answer = shared.client.request(method, f"{shared.url}/router/rest", params=signed(create(crowd)))
+    assert answer.json()["error_response"]["code"] == 9
 
 
 def test_a_missing_or_other_format_is_told(shared: Station, crowd: int) -> None:

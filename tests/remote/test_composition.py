@@ -68,6 +68,8 @@ def test_local_tasks_without_local_segments_refuse_and_name_the_settings(tmp_pat
             error = desk.refused(tool, **arguments)
             assert isinstance(error, ConfigurationError)
             assert variable in error.next_step.zh
+            assert "KEY, " in error.next_step.en
+            assert ", " not in error.next_step.zh
             assert "FENQUN_THINKINGDATA=local" in error.next_step.en
         assert absent_crowds().only_reading().name == "local"
     finally:

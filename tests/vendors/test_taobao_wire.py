@@ -2,18 +2,29 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio
 import pytest
 
-from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorRejected
+from mcp_server.errors import FenqunError, OutcomeUnknown, VendorBusy, VendorDenied, VendorRejected
 from mcp_server.platforms.taobao import replies, wire
+from mcp_server.platforms.taobao.api import Api
+from mcp_server.platforms.taobao.replies import Outcome
 from mcp_server.platforms.taobao.signing import SIGN_METHODS, SignMethod, sign
 from mcp_server.platforms.vendor import Unreadable
+from tests.vendors.test_transport import hosted
 
 NOW = datetime(2026, 3, 5, 23, 30, tzinfo=UTC)
 KEYS = wire.Keys("12345678", "secret", "session-value")
 TASK = {"crowd_id": 1000001, "task_id": None, "start_time": "2018-09-19 00:00:01", "end_time": "2018-09-19 00:00:01"}
+
+
+def spoken(answer: object) -> bytes:
+    """An answer as it comes over a socket."""
+    body = json.dumps(answer).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 def sent(**business: object) -> dict[str, str]:
@@ -103,6 +114,7 @@ def refused(code: int, **more: str) -> FenqunError:
         (27, VendorDenied, "authorise the app again"),
         (25, VendorDenied, "app secret"),
         (31, VendorDenied, "ten minutes"),
+        (53, VendorDenied, "authorise the app again"),
         (50, VendorRejected, "isv.invalid-parameter"),
         (41, VendorRejected, "quotes"),
         (8, VendorBusy, "Wait a little"),
@@ -145,6 +157,50 @@ def test_a_failure_behind_the_platform_leaves_the_outcome_open() -> None:
     assert replies.is_uncertain(body)
     with pytest.raises(Unreadable):
         replies.outcome_of(body, wire.UPDATE)
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "passes"),
+    [
+        ("isp.item-update-service-unavailable", True), ("isp.remote-service-error", True),
+        ("isp.remote-service-timeout", True), ("isp.top-remote-connection-timeout", True), ("isp.unknown-error", True),
+        ("isp.null-pointer-exception", False), ("isp.top-parse-error", False), ("isv.remote-service-error", False),
+    ],
+)  # fmt: skip
+def test_a_failure_behind_the_platform_that_passes_is_asked_for_again(sub_code: str, passes: bool) -> None:
+    body = json.dumps({"error_response": {"code": 50, "sub_code": sub_code}}).encode()
+    assert replies.wait_in(body) == (0 if passes else None)
+
+
+FAILED = {"error_response": {"code": 50, "msg": "Remote service error", "sub_code": "isp.remote-service-timeout"}}
+DONE = {wire.UPDATE: {"result": {"success": True, "result": {"task_id": 7}}}}
+REFUSED = {wire.UPDATE: {"result": {"success": False, "code": 9, "msg": "no"}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "last", "times", "told"),
+    [
+        ("time", DONE, 3, Outcome),
+        ("time", REFUSED, 3, OutcomeUnknown),  # an earlier one may have been carried out, although this one was not
+        ("time", FAILED, 3, OutcomeUnknown),
+        ("create", DONE, 1, OutcomeUnknown),
+        ("delete", DONE, 1, OutcomeUnknown),
+    ],
+)
+def test_such_a_failure_of_a_change_is_tried_again_only_where_that_changes_nothing_more(
+    operation: str, last: dict[str, Any], times: int, told: type
+) -> None:
+    answers = (FAILED, FAILED, {replies.root_key(key) if "." in key else key: value for key, value in last.items()})
+
+    async def talk() -> tuple[object, int]:
+        async with hosted(*map(spoken, answers)) as (host, transport):
+            try:
+                return await Api(transport, KEYS, lambda: NOW).update(operation, TASK), len(host.seen)
+            except FenqunError as error:
+                return error, len(host.seen)
+
+    found, seen = anyio.run(talk)
+    assert (type(found), seen) == (told, times)
 
 
 def test_the_root_key_is_the_methods() -> None:

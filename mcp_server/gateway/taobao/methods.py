@@ -187,12 +187,13 @@ async def query(asked: Asked) -> dict[str, Any]:
 
 
 async def report(asked: Asked) -> dict[str, Any]:
-    """What a task found out: the fields of get_crowd_analysis."""
+    """What a task found out over its validity: the fields of get_crowd_analysis."""
     task = asked.number("task_id")
-    for name in ("start_time", "end_time"):
-        if name in asked.business:
-            _moment(asked.business[name], name)
+    given = {name: _moment(asked.business[name], name) for name in ("start_time", "end_time") if name in asked.business}
     found = await asked.ask(get_crowd_analysis, task_id=task)
+    for name, said in given.items():
+        if said != getattr(found.result, name):
+            raise invalid(name, "仅支持任务的有效期")
     return {"result": found.model_dump(mode="json", exclude_defaults=True, exclude={"message", "next"})}
 
 
@@ -210,7 +211,7 @@ async def crowds(asked: Asked) -> dict[str, Any]:
         offset=(page - 1) * size,
     )
     rows = [
-        {"crowd_id": int(r.cluster_id), "crowd_name": r.display_name, "users_num": r.users_num or 0}
+        {"crowd_id": int(r.cluster_id), "crowd_name": r.cluster_name, "users_num": r.users_num or 0}
         for r in found.clusters
     ]
     return {"result": {"crowds": {"crowd_dto": rows}, "total": found.total}}

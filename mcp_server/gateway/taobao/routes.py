@@ -13,6 +13,7 @@ from mcp_server.gateway.taobao.verified import once, parameters, verified
 from mcp_server.operations.calling import internal_error
 
 PATH = "/router/rest"
+_SERVED = ("GET", "POST")
 _CALLERS = ("invalid_arguments", "not_found", "not_computed", "no_project", "no_data", "read_only", "not_allowed")
 
 
@@ -33,10 +34,12 @@ def routes(house: House) -> list[Route]:
             said = told(internal_error(PATH), house.deps)
             return refused(failed("isp.unknown-error", said), xml=_is_xml(dict(pairs)))
 
-    return [Route(PATH, rest, methods=["GET", "POST"])]
+    return [Route(PATH, rest, methods=[*_SERVED, "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])]
 
 
 async def _answer(found: dict[str, str], request: Request, house: House) -> Response:
+    if request.method not in _SERVED:
+        raise Refusal(9)
     call = verified(found, request, house)
     if found.get("format", "xml") not in ("xml", "json"):
         raise Refusal(23)

@@ -6,6 +6,7 @@ they are handed on as they came, without secrets.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -72,11 +73,15 @@ class Api:
             return cleaned(replies.content_of(reply.body, method, self._secrets), self._secrets)
 
     async def _send(self, method: str, business: Mapping[str, object], repeat: Repeat) -> Reply:
+        uncertain: list[bool] = []  # of each answer; what it leaves open, a refusal of the next try does not settle
+
         def wait(reply: Reply) -> float | None:
+            uncertain.append(replies.is_uncertain(reply.body))
             seconds = replies.wait_in(reply.body)
             return by_status(reply) if seconds is None else seconds
 
-        return await self._transport.send(lambda: wire.post(method, business, self._keys, self._clock()), repeat, wait)
+        reply = await self._transport.send(lambda: wire.post(method, business, self._keys, self._clock()), repeat, wait)
+        return replace(reply, doubtful=reply.doubtful or any(uncertain[:-1]))
 
     @property
     def _secrets(self) -> tuple[str, ...]:

@@ -11,6 +11,11 @@ NAME = Text("Taobao Open Platform", "淘宝开放平台")
 LIMITED = 7
 BUSY = frozenset({4, 5, 6, 7, 8, 10})
 """Too many calls, or the service is away for a moment."""
+AGAIN = re.compile(
+    r"isp\.([\w-]+-service-unavailable|remote-service-(error|timeout)|(top-)?remote-connection-error"
+    r"|top-remote-connection-timeout|unknown-error)"
+)
+"""Sub codes of failures behind the platform that pass (vendors.md A6); other `isp.` codes are faults of a form."""
 DAILY = "accesscontrol.limited-by-app-access-count"
 """The sub code of an app that has spent its calls of the day."""
 
@@ -26,6 +31,7 @@ _DENIED: Mapping[int, Text] = {
     29: Text("The app key is not known here: production key on a sandbox, or the other way round?", "App Key 无效：是否把正式环境的 key 用在了沙箱，或相反？"),
     30: Text("The time stamp is missing.", "缺少时间戳。"),
     31: Text("The clock of this machine is more than ten minutes off.", "本机时钟偏差超过十分钟。"),
+    53: Text("The security level of app or session is too low: the merchant has to authorise the app again, or the app's level has to be raised.", "应用或 session 的安全等级不足：请商家重新授权，或提升应用的安全等级。"),
 }  # fmt: skip
 """What to tell the user of credentials that do not reach that far."""
 

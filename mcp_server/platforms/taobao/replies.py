@@ -85,14 +85,18 @@ def outcome_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Outcome
 
 
 def wait_in(body: bytes) -> int | None:
-    """Seconds that the platform bans further calls; None where the answer stands."""
+    """Seconds after which the same may be asked again, 0 where that is left to us; None where the answer stands."""
     try:
         error = read_object(body).get("error_response")
     except Unreadable:
         return None
-    if not isinstance(error, Mapping) or whole(error.get("code"), default=-1) not in codes.BUSY:
+    if not isinstance(error, Mapping):
         return None
     sub_code = words(error.get("sub_code"))
+    if codes.AGAIN.fullmatch(sub_code):
+        return 0
+    if whole(error.get("code"), default=-1) not in codes.BUSY:
+        return None
     seconds = codes.wait_of(sub_code, words(error.get("sub_msg")))
     if seconds is None and whole(error.get("code")) == codes.LIMITED:
         return None  # until midnight: nothing to wait for here
