@@ -136,7 +136,7 @@ def test_platforms_do_not_know_each_other() -> None:
             )
             if (
                 part(module.name) == "platforms"
-                and other not in ("", "ports", "transport", "vendor", *own)
+                and other not in ("", "addresses", "ports", "transport", "vendor", *own)
                 and not other.endswith("_port")
             ):
                 pytest.fail(f"{module.path}:{line}: {target}")
