@@ -66,6 +66,7 @@ def test_the_pages_answer_is_read() -> None:
     [
         ("TaskNotFound", NotFound, "list_call_tasks"),
         ("FlowLimitExceeded", VendorBusy, "Wait a little"),
+        ("InternalServiceTimeout", VendorBusy, "may not be opened"),
         ("SignatureDoesNotMatch", VendorDenied, "secret key"),
         ("ErrorRingBackInterval", VendorRejected, "5 to 1440"),
         ("QuotaExceeded", VendorRejected, "quotes"),

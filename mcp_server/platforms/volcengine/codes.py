@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mcp_server.errors import FenqunError, NotFound, VendorBusy, VendorDenied, VendorRejected
-from mcp_server.text import Text
+from mcp_server.text import NOTHING, Text
 
 NAME = Text("Volcengine", "火山引擎")
 
@@ -33,6 +33,7 @@ _HELP: Mapping[str, Text] = {
     "ErrorRingBackInterval": Text("ring_again_interval is out of range (5 to 1440 minutes).", "ring_again_interval 超出范围（5 至 1440 分钟）。"),
     "ForbidTimeParseFail": Text("The platform could not read the forbidden times.", "平台无法解析禁呼时段。"),
     "ExceedMaxConcurrency": Text("The concurrency is above what the account may use.", "并发数超过账号上限。"),
+    "InternalServiceTimeout": Text("If it stays so, the voice service may not be opened for this account.", "若一直如此，可能是该账号未开通语音服务。"),
     "TaskConcurrencyNotNull": Text("The platform needs the concurrency: give it.", "平台要求提供并发数，请补上 concurrency。"),
 }  # fmt: skip
 """What helps, of the codes that the caller can do something about."""
@@ -50,7 +51,7 @@ def fault(code: str, words: str, request_id: str) -> FenqunError:
     if code == "TaskNotFound":
         return NotFound(said, next_step=_NOTHING_CHANGED.then(_LIST))
     if code in AGAIN:
-        return VendorBusy(said, next_step=_NOTHING_CHANGED.then(_LITTLE))
+        return VendorBusy(said, next_step=_NOTHING_CHANGED.then(_LITTLE).then(_HELP.get(code, NOTHING)))
     if code in _DENIED:
         return VendorDenied(said, next_step=_NOTHING_CHANGED.then(_DENIED[code]))
     return VendorRejected(said, next_step=_NOTHING_CHANGED.then(_HELP.get(code, _QUOTED)))
