@@ -69,6 +69,11 @@ class System:
         return f"FENQUN_{self.name.upper()}_{wanted.key.upper()}"
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """The variables that an account needs."""
+        return tuple(self.variable(wanted) for wanted in self.fields if wanted.needed)
+
+    @property
     def pin(self) -> str:
         """The variable that says local or remote."""
         return f"FENQUN_{self.name.upper()}"

@@ -33,7 +33,10 @@ _NO_SEGMENTS: Final = Text(
     "It refuses everything: on this machine it needs segments on this machine, and those are remote.",
     "所有操作都会被拒绝：本机任务依赖本机分群，而分群在远程平台上。",
 )
-_SET: Final = Text("Set {names}, or FENQUN_THINKINGDATA=local.", "请设置 {names}，或设 FENQUN_THINKINGDATA=local。")
+_SET: Final = Text(
+    "Set {names}, without {pin}=local, or set FENQUN_THINKINGDATA=local.",
+    "请设置 {names}（且不设 {pin}=local），或设 FENQUN_THINKINGDATA=local。",
+)
 _REACHED: Final = Text("It answers, and the credentials are accepted.", "可以连接，凭证有效。")
 _MAY_READ: Final = Text(
     "Reading is permitted; whether changes are, only a change shows.",
@@ -135,8 +138,8 @@ async def examine(settings: Settings, works: Callable[[], object], policy: Polic
 def _local(system: System, settings: Settings, works: Callable[[], object]) -> Checkup:
     checkup = Checkup(system.name, "local", name_of("local"))
     if system.name != "thinkingdata" and "thinkingdata" in settings.remote:
-        names = listed(system.variable(wanted) for wanted in system.fields if wanted.needed)
-        finding = Finding("warning", _NO_SEGMENTS, _SET.format(names=names))
+        step = _SET.format(names=listed(system.required), pin=system.pin)
+        finding = Finding("warning", _NO_SEGMENTS, step)
         return replace(checkup, findings=(finding,))
     try:
         works()

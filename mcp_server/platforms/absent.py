@@ -5,6 +5,7 @@ Local tasks load the members of local clusters. With segments on a remote platfo
 
 from typing import Any, cast
 
+from mcp_server.credentials import TAOBAO, VOLCENGINE, System
 from mcp_server.errors import ConfigurationError
 from mcp_server.platforms.call_port import CallPlatform
 from mcp_server.platforms.crowd_port import CrowdPlatform
@@ -15,8 +16,8 @@ _NEEDS = Text(
     "本机的{what}依赖本机的分群，而当前的分群在数数平台上。",
 )
 _SET = Text(
-    "Tell the user: whoever runs the server sets {settings} to use the real account, or FENQUN_THINKINGDATA=local.",
-    "请告知用户：由服务的运行者设置 {settings} 以使用真实账号，或设 FENQUN_THINKINGDATA=local。",
+    "Tell the user: whoever runs the server sets {settings}, without {pin}=local, to use the real account, or FENQUN_THINKINGDATA=local.",
+    "请告知用户：由服务的运行者设置 {settings}（且不设 {pin}=local）以使用真实账号，或设 FENQUN_THINKINGDATA=local。",
 )
 
 
@@ -26,9 +27,9 @@ class _Absent:
     name = "local"
     account = ""
 
-    def __init__(self, what: Text, *settings: str) -> None:
+    def __init__(self, what: Text, system: System) -> None:
         self._what = what
-        self._settings = settings
+        self._system = system
 
     def only_reading(self) -> "_Absent":
         return self
@@ -36,19 +37,16 @@ class _Absent:
     def __getattr__(self, asked: str) -> Any:
         if asked.startswith("__"):
             raise AttributeError(asked)
-        settings = listed(self._settings)
-        raise ConfigurationError(_NEEDS.format(what=self._what), next_step=_SET.format(settings=settings))
+        system = self._system
+        step = _SET.format(settings=listed(system.required), pin=system.pin)
+        raise ConfigurationError(_NEEDS.format(what=self._what), next_step=step)
 
 
 def absent_crowds() -> CrowdPlatform:
     """Refuses, and names the settings of the remote platform."""
-    what = Text("Crowd analysis tasks", "人群分析任务")
-    return cast(
-        CrowdPlatform, _Absent(what, "FENQUN_TAOBAO_APP_KEY", "FENQUN_TAOBAO_APP_SECRET", "FENQUN_TAOBAO_SESSION")
-    )
+    return cast(CrowdPlatform, _Absent(Text("Crowd analysis tasks", "人群分析任务"), TAOBAO))
 
 
 def absent_calls() -> CallPlatform:
     """Refuses, and names the settings of the remote platform."""
-    what = Text("Call tasks", "外呼任务")
-    return cast(CallPlatform, _Absent(what, "FENQUN_VOLCENGINE_ACCESS_KEY", "FENQUN_VOLCENGINE_SECRET_KEY"))
+    return cast(CallPlatform, _Absent(Text("Call tasks", "外呼任务"), VOLCENGINE))
