@@ -71,7 +71,7 @@ def test_local_tasks_without_local_segments_refuse_and_name_the_settings(tmp_pat
             assert "KEY, " in error.next_step.en
             assert ", " not in error.next_step.zh
             assert "FENQUN_THINKINGDATA=local" in error.next_step.en
-            assert "=local to use the real account" in error.next_step.en  # its own pin may be what keeps it here
+            assert "且不设 FENQUN_" in error.next_step.zh  # its own pin may be what keeps it here
         assert absent_crowds().only_reading().name == "local"
     finally:
         app.close()
