@@ -1,8 +1,9 @@
-"""The source of the project, parsed once, for the rules of the house."""
+"""The source of the project, read once and parsed once where a rule asks for it, for the rules of the house."""
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +11,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mcp_server"
 
 
-class Module(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Module:
     """One file: its path from the root, its dotted name below `mcp_server`, its text and its tree."""
 
     path: str
     name: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
 
 
 @cache
@@ -25,7 +30,7 @@ def modules(folder: str = "mcp_server") -> tuple[Module, ...]:
     for file in sorted((ROOT / folder).rglob("*.py")):
         text = file.read_text(encoding="utf-8")
         name = ".".join(file.relative_to(ROOT / folder).with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        found.append(Module(file.relative_to(ROOT).as_posix(), name, text, ast.parse(text)))
+        found.append(Module(file.relative_to(ROOT).as_posix(), name, text))
     return tuple(found)
 
 
