@@ -71,6 +71,17 @@ def loop(root: Path, *clusters: str) -> None:
                 say(cluster, job.version)
 
 
+def loops(root: Path, *clusters: str) -> None:
+    """At each line that comes in a process that loops until it is killed: it says its id first, and `gone` comes last."""
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            say(os.getpid())
+            loop(root, *clusters)
+        os.waitpid(child, 0)
+        say("gone")
+
+
 def die_at_statement(root: Path, cluster: str, count: str) -> None:
     """Publish a result and die just before the given SQL statement of the publishing commit (0: before the first)."""
     catalog = open_catalog(root)
@@ -111,7 +122,7 @@ if __name__ == "__main__":
         race(Path(workspace), arguments)
     elif role == "block":
         block(Path(workspace), *arguments)
-    elif role == "loop":
-        loop(Path(workspace), *arguments)
+    elif role == "loops":
+        loops(Path(workspace), *arguments)
     elif role == "die":
         die_everywhere(Path(workspace), *arguments)

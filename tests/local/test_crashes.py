@@ -2,10 +2,12 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from mcp_server.platforms.local.catalog import Catalog
@@ -152,19 +154,22 @@ def test_twenty_kills_during_publishing_lose_nothing_acknowledged(tmp_path: Path
     store, chance = JobStore(catalog), random.Random(20)
     newest = dict.fromkeys(clusters, 0)
     acknowledged = 0
-    for _ in range(5):
-        with ExitStack() as stack:
-            orders = (clusters, clusters, clusters[::-1], clusters[:1])
-            for process in [stack.enter_context(server("loop", tmp_path, *order)) for order in orders]:
-                heard = [hear(process) for _ in range(chance.randrange(1, 6))]
-                process.kill()
-                assert process.stdout is not None
-                heard += [line.split() for line in process.stdout if line.endswith("\n")]
+    with ExitStack() as stack:
+        orders = (clusters, clusters, clusters[::-1], clusters[:1])
+        nurseries = [stack.enter_context(server("loops", tmp_path, *order)) for order in orders]
+        for _ in range(5):
+            for nursery in nurseries:
+                tell(nursery)
+            for nursery in nurseries:
+                (process,) = hear(nursery)
+                heard = [hear(nursery) for _ in range(chance.randrange(1, 6))]
+                os.kill(int(process), signal.SIGKILL)
+                heard += iter(partial(hear, nursery), ["gone"])
                 acknowledged += len(heard)
                 for cluster, number in heard:
                     newest[int(cluster)] = max(newest[int(cluster)], int(number))
-        store.reap()
-        assert inconsistencies(catalog) == []
+            store.reap()
+            assert inconsistencies(catalog) == []
     assert acknowledged > 60
     for cluster, number in newest.items():
         current = catalog.cluster(cluster).current
