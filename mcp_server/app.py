@@ -53,7 +53,7 @@ class App:
     finish: Callable[[OnProgress], Awaitable[int]]
     """Waits for the computations that this process has started and that still run; how many there were."""
     tidy: Callable[[], None]
-    """Removes what dead processes left in the workspace."""
+    """Removes what dead processes left in the workspace, and what was kept for a time that is over."""
     purge: Callable[[str], tuple[str, ...]]
     """Gives up what was kept to undo changes and deletions, of a project or ("") of all; the files removed."""
     tokens: "Tokens"
@@ -270,10 +270,12 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         opened.callback(jobs.close)
         close = opened.pop_all().close
     ledger = LocalLedger(catalog, log_days=settings.log_days)
+    handed = HandedFiles(catalog)
 
     def tidy() -> None:
         sweep(catalog, jobs.store)
         ledger.tidy()
+        handed.tidy()
 
     files = AllowedFiles([workspace.imports, *settings.allow_dirs])
     segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
@@ -287,7 +289,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         tidy,
         lambda project: purge(catalog, jobs.store, project),
         Tokens(catalog),
-        HandedFiles(catalog),
+        handed,
         LocalQueries(catalog, engine, known, segments.tasks),
         lambda: catalog.database.row("SELECT 1 FROM project"),
         close,

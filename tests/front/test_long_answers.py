@@ -142,6 +142,24 @@ def test_such_files_go_after_a_day_and_exports_stay(app: App) -> None:
     assert files == [f"exports/{new.name}"]
 
 
+def test_a_start_removes_old_answers_and_uploads_that_nobody_used(app: App) -> None:
+    called(app, "get_cluster", {"cluster": "many"})
+    temp = app.handed.temp_path()
+    temp.write_text("13800138000", encoding="utf-8")
+    upload = app.handed.take(temp, "1", ".csv", "ann")
+    answers = set((app.settings.workspace / "exports").glob("answer_get_*"))
+    app.tidy()
+    assert answers
+    assert all(path.exists() for path in (upload.path, *answers))
+    catalog = app.handed._catalog
+    clock, catalog.clock = catalog.clock, Watch(datetime.now(UTC) + timedelta(days=1, minutes=1))
+    try:
+        app.tidy()
+    finally:
+        catalog.clock = clock
+    assert not any(path.exists() for path in (upload.path, *answers))
+
+
 def test_an_answer_whose_file_can_not_be_written_is_still_one(app: App) -> None:
     folder = app.settings.workspace / "exports"
     folder.rename(folder.with_name("elsewhere"))

@@ -70,11 +70,16 @@ class HandedFiles:
         self._database = catalog.database
         self._workspace = catalog.workspace
 
+    def tidy(self) -> None:
+        """Remove uploads and answers that are older than they are kept: they may name people."""
+        self._drop_old_uploads()
+        self._drop_old_answers()
+
     # in
 
     def room(self, project_id: str) -> int:
         """Bytes that may still be uploaded into this project. LoadRefused where there is none."""
-        self._drop_old()
+        self._drop_old_uploads()
         found = self._database.row(
             "SELECT coalesce(sum(size_bytes), 0) AS size FROM handed_file WHERE direction = 'in' AND project = ?",
             (project_id,),
@@ -111,7 +116,7 @@ class HandedFiles:
         with explained(self._workspace.root):
             upload.path.unlink(missing_ok=True)
 
-    def _drop_old(self) -> None:
+    def _drop_old_uploads(self) -> None:
         before = rows.write_time(self._catalog.clock() - KEEP_UPLOADS)
         with self._database.write() as db:
             old = db.execute(
