@@ -157,24 +157,24 @@ async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
 
 
 def _known_types(types: tuple[str, ...]) -> None:
+    wrong = [(i, t) for i, t in enumerate(types) if t not in ALL_TYPES]
+    if not wrong:
+        return
     expected = listed(ALL_TYPES)
-    problems = [
-        finding(
-            "cluster_type_unknown",
-            f"/cluster_types/{i}",
-            got=t,
-            expected=expected,
-            suggestion=nearest(t, ALL_TYPES),
-        )
-        for i, t in enumerate(types)
-        if t not in ALL_TYPES
-    ]
-    if problems:
-        raise InvalidArguments(
-            Text("Unknown types.", "未知的类型。"),
-            next_step=Text("Mend them, or leave cluster_types out.", "请修正，或不带 cluster_types。"),
-            problems=problems,
-        )
+    raise InvalidArguments(
+        Text("Unknown types.", "未知的类型。"),
+        next_step=Text("Mend them, or leave cluster_types out.", "请修正，或不带 cluster_types。"),
+        problems=[
+            finding(
+                "cluster_type_unknown",
+                f"/cluster_types/{i}",
+                got=t,
+                expected=expected,
+                suggestion=nearest(t, ALL_TYPES),
+            )
+            for i, t in wrong
+        ],
+    )
 
 
 # change
