@@ -4,14 +4,21 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import anyio
+from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCRequest
 
+from mcp_server.front.pipes import Lines, Writer, claimed
 from mcp_server.front.server import FenqunServer
+
+Stream = Any
+"""One direction of the SDK's transport; its type is private there."""
 
 
 def serve(server: FenqunServer, close: Callable[[], None], *, discover: bool = True) -> None:
@@ -37,7 +44,9 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
         async with anyio.create_task_group() as group:
             group.start_soon(_end_on_signal, close)
             group.start_soon(server.warm)
-            await (server.run_stdio_async() if discover else _run_without_discover(server))
+            async with _transport() as (read, write):
+                run = _run if discover else _run_without_discover
+                await run(server.lowlevel, read, write)
             group.cancel_scope.cancel()
     except* BrokenPipeError:  # the client is gone; nobody is left to tell
         pass
@@ -47,7 +56,7 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
 
 
 async def _end_on_signal(close: Callable[[], None]) -> None:
-    """End at once: the SDK's thread that reads standard input cannot be woken, so nothing here could unwind."""
+    """End at once: a thread that reads standard input cannot be woken, so nothing here could unwind."""
     if os.name == "nt":  # no such receiver there; the interpreter ends by itself
         return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -56,15 +65,31 @@ async def _end_on_signal(close: Callable[[], None]) -> None:
             os._exit(128 + number)
 
 
-async def _run_without_discover(server: FenqunServer) -> None:
+@asynccontextmanager
+async def _transport() -> AsyncIterator[tuple[Stream, Stream]]:
+    """The SDK's transport; over files of our own where pipes can be asked whether they are ready."""
+    if os.name == "nt":
+        async with stdio_server() as streams:
+            yield streams
+        return
+    with claimed() as (source, sink):
+        files = cast("tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]", (Lines(source), Writer(sink)))
+        async with stdio_server(*files) as streams:
+            yield streams
+
+
+async def _run(lowlevel: Server[Any], read: Stream, write: Stream) -> None:
+    await lowlevel.run(read, write, lowlevel.create_initialization_options())
+
+
+async def _run_without_discover(lowlevel: Server[Any], read: Stream, write: Stream) -> None:
     """Serve clients that ask `server/discover` and then shake hands all the same.
 
     The SDK takes the first request to decide the protocol of the whole connection, and refuses the handshake
     after a discovery. Told that there is no such method, every client falls back to the handshake.
     """
-    lowlevel = server.lowlevel
     ours, theirs = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    async with stdio_server() as (read, write), anyio.create_task_group() as group:
+    async with anyio.create_task_group() as group:
 
         async def relay() -> None:
             async with ours:
@@ -76,7 +101,7 @@ async def _run_without_discover(server: FenqunServer) -> None:
                         await write.send(refusal)
 
         group.start_soon(relay)
-        await lowlevel.run(theirs, write, lowlevel.create_initialization_options())
+        await _run(lowlevel, theirs, write)
         group.cancel_scope.cancel()
 
 
