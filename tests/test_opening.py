@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, TextContent
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, ResourceTemplateReference, TextContent
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.front import server as face
@@ -121,6 +122,32 @@ def test_a_workspace_that_breaks_after_the_start_is_told_by_the_calls_until_it_i
     assert broken.is_error
     assert "更新版本的 fenqun" in text(broken)
     assert not mended.is_error
+
+
+def test_parts_that_cannot_be_put_together_end_no_connection(
+    opening: Opening, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    async def asked() -> None:
+        server = opening.server()
+        async with anyio.create_task_group() as group, Client(server) as client:
+            await client.list_tools()
+            group.start_soon(server.warm)
+            called = await client.call_tool("list_clusters", {})
+            assert called.is_error
+            assert "服务内部出错" in text(called)
+            assert "secret" not in text(called)
+            with pytest.raises(MCPError, match="服务内部出错"):
+                await client.read_resource("fenqun://events/login")
+            typed = {"name": "name", "value": "l"}
+            reference = ResourceTemplateReference(type="ref/resource", uri="fenqun://events/{name}")
+            assert (await client.complete(reference, typed)).completion.values == []
+
+    monkeypatch.setattr("mcp_server.app.build", broken)
+    anyio.run(asked)
+    assert "a secret detail" in caplog.text
 
 
 def test_a_workspace_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ import anyio.to_thread
 from mcp.server import MCPServer, Server, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, RequestStateSecurity
+from mcp.server.mcpserver.exceptions import ResourceError
 from mcp_types import (
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
+    Completion,
     GetPromptResult,
     InputRequiredResult,
     Prompt,
@@ -102,11 +104,22 @@ class FenqunServer(MCPServer[Any]):
             await self._open.disconnect()
 
     async def _work(self) -> "Work":
+        """What does the work, put together now where it is not there yet. Raises FenqunError and nothing else."""
         if self._open is None:
             async with self._opening:
                 if self._open is None:
-                    self._open = await anyio.to_thread.run_sync(self._opens)
+                    self._open = await anyio.to_thread.run_sync(self._opened)
         return self._open
+
+    def _opened(self) -> "Work":
+        try:
+            return self._opens()
+        except FenqunError:
+            raise
+        except Exception as error:
+            from mcp_server.operations.calling import internal_error
+
+            raise internal_error("opening") from error
 
     # tools
 
@@ -166,8 +179,16 @@ class FenqunServer(MCPServer[Any]):
         self, uri: AnyUrl | str, context: AnyContext | None = None
     ) -> Iterable[ReadResourceContents]:
         """What stands at an address."""
-        return [await (await self._work()).read(str(uri), context)]
+        try:
+            work = await self._work()
+        except FenqunError as error:
+            raise ResourceError(error.message.then(error.next_step).say(self._face.language)) from error
+        return [await work.read(str(uri), context)]
 
     async def _complete(self, asked: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         context = Context(request_context=asked, mcp_server=self)
-        return CompleteResult(completion=await (await self._work()).complete(params, context))
+        try:
+            found = await (await self._work()).complete(params, context)
+        except FenqunError:  # a completion is a convenience: what cannot be looked up has none
+            found = Completion(values=[])
+        return CompleteResult(completion=found)

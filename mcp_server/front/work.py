@@ -67,12 +67,9 @@ class Work:
         return await attaching.read(uri, self._deps_of(context))
 
     async def complete(self, params: CompleteRequestParams, context: AnyContext) -> Completion:
-        """What an argument may become."""
+        """What an argument may become. FenqunError where that cannot be looked up."""
         deps = self._deps_of(context)
-        try:
-            return await completions.complete(params.ref, params.argument.name, params.argument.value, deps)
-        except FenqunError:  # a completion is a convenience: what cannot be looked up has none
-            return Completion(values=[])
+        return await completions.complete(params.ref, params.argument.name, params.argument.value, deps)
 
     async def disconnect(self) -> None:
         """Let go of connections to platforms."""
