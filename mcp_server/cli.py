@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -110,26 +111,20 @@ def _serve(arguments: Arguments) -> int:
     log_to_stderr(access=arguments.http)
     if http is not None:
         return _serve_http(settings, http)
-    opening = Opening(settings)
-    try:
+    with closing(Opening(settings)) as opening:
         server = opening.server()
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
         serve(server, opening.close, discover=not arguments.legacy_stdio)
-    finally:
-        opening.close()
     return 0
 
 
 def _serve_http(settings: Settings, http: HttpSettings) -> int:
     from mcp_server.app import build
 
-    app = build(settings)
-    try:
+    with closing(build(settings)) as app:
         app.tidy()
         serve_http(app, http, _complain)
-    finally:
-        app.close()
     return 0
 
 
@@ -142,23 +137,17 @@ def _gateway(arguments: Arguments) -> int:
     settings = replace(_settings(arguments), remote={})  # it serves what is here, whatever accounts are set
     where = gateway_settings(os.environ, arguments)
     log_to_stderr(access=True)
-    app = build(settings)
-    try:
+    with closing(build(settings)) as app:
         app.tidy()
         serve_gateway(app, where, _complain)
-    finally:
-        app.close()
     return 0
 
 
 def _token(arguments: Arguments) -> int:
     from mcp_server.app import build
 
-    app = build(_settings(arguments))
-    try:
+    with closing(build(_settings(arguments))) as app:
         token(app, arguments, print)
-    finally:
-        app.close()
     return 0
 
 
@@ -171,11 +160,8 @@ def _call(arguments: Arguments) -> int:
 
     values = _arguments_of_call(arguments.arguments)
     settings = _settings(arguments)
-    app = build(settings)
-    try:
+    with closing(build(settings)) as app:
         data, failed = anyio.run(_called, app, arguments.tool, values, asker(app.settings.language, yes=arguments.yes))
-    finally:
-        app.close()
     if arguments.json:
         print(json.dumps(data, ensure_ascii=False))
     elif failed:
@@ -244,12 +230,9 @@ def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
     """Do something with a workspace, print what came of it, and let go of it."""
     from mcp_server.app import build
 
-    app = build(_settings(arguments))
-    try:
+    with closing(build(_settings(arguments))) as app:
         for line in use(app):
             print(line)
-    finally:
-        app.close()
     return 0
 
 
