@@ -46,8 +46,8 @@ class DisplayNames(Frozen):
     """The content of a metadata file."""
 
     events: dict[str, Names] = {}  # noqa: RUF012 - pydantic copies it
-    event_properties: dict[str, Names] = {}  # noqa: RUF012
-    user_properties: dict[str, Names] = {}  # noqa: RUF012
+    event_properties: dict[str, Names] = {}  # noqa: RUF012 - the same
+    user_properties: dict[str, Names] = {}  # noqa: RUF012 - the same
 
     def apply(
         self, events: tuple[Event, ...], properties: tuple[Property, ...]

@@ -82,7 +82,7 @@ def find(pattern: str) -> Found:
 
 def _match(pattern: str) -> list[Path]:
     expanded = os.path.expanduser(pattern)  # noqa: PTH111 - a glob is not a path
-    if os.path.isdir(expanded):  # noqa: PTH112
+    if os.path.isdir(expanded):  # noqa: PTH112 - the same
         raise refuse(
             Text(f"{pattern} is a folder.", f"{pattern} 是文件夹。"),
             Text(
@@ -92,7 +92,7 @@ def _match(pattern: str) -> list[Path]:
         )
     if os.path.isfile(expanded):  # noqa: PTH113 - a file with brackets in its name is not a glob
         return [Path(expanded)]
-    paths = sorted(Path(name) for name in glob.glob(expanded, recursive=True) if os.path.isfile(name))  # noqa: PTH113, PTH207
+    paths = sorted(Path(name) for name in glob.glob(expanded, recursive=True) if os.path.isfile(name))  # noqa: PTH113, PTH207 - the same
     if not paths:
         raise refuse(Text(f"There is no file {pattern}.", f"找不到文件 {pattern}。"), _nearest_file(Path(expanded)))
     return paths

@@ -43,7 +43,7 @@ class Interval:
     def holds(self, value: Exact) -> bool:
         """True where an exact number lies inside."""
         above = self.low is None or (value > self.low if self.low_open else value >= self.low)  # type: ignore[operator]  # measures have numbers only
-        below = self.high is None or (value < self.high if self.high_open else value <= self.high)  # type: ignore[operator]
+        below = self.high is None or (value < self.high if self.high_open else value <= self.high)  # type: ignore[operator]  # both of one kind
         return above and below
 
 

@@ -81,7 +81,7 @@ def tree_of(words: "Sequence[Token]", sql: str) -> "exp.Expr":
     dialect = DuckDB()
     budget = _STEPS + _STEPS_PER_WORD * len(words)
 
-    class Bounded(dialect.parser_class):  # type: ignore[name-defined, misc]
+    class Bounded(dialect.parser_class):  # type: ignore[name-defined, misc]  # known when it runs
         """The parser with a counter of its steps; it takes no statement that it does not understand for a command."""
 
         __slots__ = ("steps",)

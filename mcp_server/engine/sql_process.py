@@ -89,7 +89,7 @@ def exchange(request: Request, limits: SqlLimits, control: Control, answer: Answ
     deadline = time.monotonic() + limits.seconds
     with _started() as process, _watched(process, control, deadline) as watch:
         assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 - it was made with a pipe
         with suppress(BrokenPipeError, ConnectionResetError):  # it ended early: the frames, or their lack, say why
             process.stdin.write(request.line())
             process.stdin.flush()

@@ -15,7 +15,7 @@ from mcp_server.engine.quoting import literal
 from mcp_server.qp.window import instant, local
 
 FIRST = datetime.min  # noqa: DTZ901 - naive like all times of the engine
-LAST = datetime.max  # noqa: DTZ901
+LAST = datetime.max  # noqa: DTZ901 - the same
 """The calendar that can be written: years 1 to 9999."""
 
 _DAY = timedelta(days=1)
@@ -114,8 +114,8 @@ def _runs(years: list[int]) -> list[tuple[datetime, datetime]]:
     """Stretches of instants that hold these local years, with two days to spare at both ends; touching ones joined."""
     stretches: list[tuple[datetime, datetime]] = []
     for year in years:
-        begin = datetime(year, 1, 1) - 2 * _DAY if year > FIRST.year else FIRST + _DAY  # noqa: DTZ001
-        end = datetime(year + 1, 1, 1) + 2 * _DAY if year < LAST.year else LAST - _DAY  # noqa: DTZ001
+        begin = datetime(year, 1, 1) - 2 * _DAY if year > FIRST.year else FIRST + _DAY  # noqa: DTZ001 - readings
+        end = datetime(year + 1, 1, 1) + 2 * _DAY if year < LAST.year else LAST - _DAY  # noqa: DTZ001 - readings
         if stretches and begin <= stretches[-1][1]:
             begin = stretches.pop()[0]
         stretches.append((begin, end))

@@ -80,7 +80,7 @@ class Work:
         deps = self.deps
         if self.files_of is not None:  # over HTTP; a call without a request that has passed the gate fails here
             request = context.request_context.request if context else None
-            assert isinstance(request, Request)  # noqa: S101
+            assert isinstance(request, Request)  # noqa: S101 - see above
             page = self.page_of(request) if self.page_of else ""
             deps = replace(deps.seen_by(identity_of(request.scope)), files=self.files_of(request), page=page)
         if context is None:
