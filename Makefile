@@ -43,10 +43,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mcp_server schemas --check
+	$(BIN)/python -m tools.generate --check
 
 schemas: $(VENV)/.runtime
-	$(BIN)/python -m mcp_server schemas --write
+	$(BIN)/python -m tools.generate --write
 
 bench: $(VENV)/.dev
 	@for name in $(BENCHMARKS); do echo "$$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import duckdb
 
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.id_files import private_copy
-from mcp_server.engine.id_matching import Wanted, match_ids
-from mcp_server.qp.metadata import Property
+from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.language.metadata import Property
+from mcp_server.sources.ids import IdTarget, match_ids, private_copy
 
 RUNS = 3
 MOST = 1.3
@@ -67,7 +66,7 @@ def imported(data: Path, ids: Path, folder: Path) -> tuple[int, ...]:
             engine,
             DataFile(data, users_complete=True),
             copy,
-            Wanted(ACCOUNT, tag=False),
+            IdTarget(ACCOUNT, tag=False),
             others=(),
             temp=lambda e: folder / f"temp{next(numbers)}{e}",
             control=Silent(),

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.plan import Plan
-from mcp_server.qp.metadata import Event, Metadata, Property
-from mcp_server.qp.model import Qp
+from mcp_server.engines.dialect import DUCKDB, Tables
+from mcp_server.engines.sql import selection_sql
+from mcp_server.language.metadata import Event, Metadata, Property
+from mcp_server.language.model import Qp
+from mcp_server.plan.compile import compile_definition
+from mcp_server.plan.plan import Plan
 
 RUNS = 5
 DAYS = 90

@@ -1,44 +1,142 @@
-"""The composition root: the one place that knows every part and puts them together.
-
-`build` opens the workspace and its catalogue and puts everything over them; the engine starts with the first query,
-the protocol with `serve`. A server over stdio is quicker (`opening.py`): it is there before most of this is loaded.
-"""
+"""The composition root: the one place that knows every part and puts them together."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_server.operations.consenting import Consenting
+from mcp_server.credentials import Credentials
+from mcp_server.errors import ConfigurationError
+from mcp_server.language.names import NameLimits
+from mcp_server.operations.asking import Consenting
 from mcp_server.operations.operation import Deps
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.ledger_port import Ledger
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.platforms.ports import OnProgress, SegmentPlatform
-from mcp_server.qp.names import NameLimits
+from mcp_server.platforms.segments import LocalFiles, Nowhere, OnProgress, SegmentPlatform
+from mcp_server.platforms.taobao.client import TaobaoApi
+from mcp_server.platforms.taobao.crowds import TaobaoCrowds
+from mcp_server.platforms.taobao.wire import SIGN_METHODS
+from mcp_server.platforms.taobao.wire import TaobaoCredentials as TaobaoKeys
+from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
+from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments, thinkingdata_segments
+from mcp_server.platforms.transport import Policy, Transport
+from mcp_server.platforms.volcengine.calls import VolcengineCalls
+from mcp_server.platforms.volcengine.client import VolcengineApi
+from mcp_server.platforms.volcengine.wire import VolcengineCredentials as VolcengineKeys
 from mcp_server.settings import Settings
-from mcp_server.text import Text
+from mcp_server.store.ledger import Ledger
+from mcp_server.store.workspace import Workspace
+from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:
-    from mcp_server.front.http.access import Caller, Verify
-    from mcp_server.front.http.gate import Gate
-    from mcp_server.front.http.limits import Limits
-    from mcp_server.front.server import FenqunServer
-    from mcp_server.front.work import Work
-    from mcp_server.gateway.asgi import Gateway
-    from mcp_server.gateway.faults import Faults
-    from mcp_server.gateway.house import Limits as GatewayLimits
-    from mcp_server.gateway.keys import Keys
-    from mcp_server.gateway_settings import GatewaySettings
-    from mcp_server.http_settings import HttpSettings
-    from mcp_server.platforms.here_port import Here
-    from mcp_server.platforms.local.handed import HandedFiles
-    from mcp_server.platforms.local.jobs import JobRunner
-    from mcp_server.platforms.local.querying import LocalQueries
-    from mcp_server.platforms.local.tokens import TokenRecord, Tokens
+    from mcp_server.front.http.access import Caller, HttpLimits, Verify
+    from mcp_server.front.http.app import Gate
+    from mcp_server.front.mcp.handler import Handler
+    from mcp_server.front.mcp.server import FenqunServer
+    from mcp_server.gateway.app import Gateway
+    from mcp_server.gateway.base import GatewayKeys, GatewayLimits
+    from mcp_server.platforms.local.queries import LocalQueries
+    from mcp_server.settings import GatewaySettings, HttpSettings
+    from mcp_server.store.files import HandedFiles
+    from mcp_server.store.runner import JobRunner
+    from mcp_server.store.tokens import TokenRecord, Tokens
+
+
+# The remote platforms of a process, made of what it was given: one talk (`transport.py`) with each host.
+
+
+Clock = Callable[[], datetime]
+
+_POLICY = Policy()
+_SHOWN = 4
+"""Characters at each end of an access key that are shown."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+_ADDRESS = Text("The address is set in {own}_URL.", "地址由 {own}_URL 设置。")
+_PLAIN_SETTING = Text(
+    "The address is set in {own}_URL; {own}_ALLOW_HTTP=1 allows http to a private address.",
+    "地址由 {own}_URL 设置；{own}_ALLOW_HTTP=1 允许对内网地址使用 http。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The platforms that are not on this machine; None where they are."""
+
+    segments: ThinkingDataSegments | None = None
+    crowds: CrowdPlatform | None = None
+    calls: CallPlatform | None = None
+    transports: Mapping[str, Transport] = field(default_factory=dict)
+    """By the name of the system."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        for transport in self.transports.values():
+            await transport.close()
+
+
+def connect(
+    remote: Mapping[str, Credentials], clock: Clock = _now, policy: Policy = _POLICY, here: LocalFiles | None = None
+) -> Remote:
+    """The platforms of these systems. Nothing is sent yet. ConfigurationError where an address or a word is not legal.
+
+    Without `here` segments can only be asked: files and patterns need this machine.
+    """
+    transports = {name: _transport(given, policy) for name, given in remote.items()}
+    machine = here or Nowhere()
+    return Remote(
+        segments=thinkingdata_segments(remote["thinkingdata"], transports["thinkingdata"], machine, clock)
+        if "thinkingdata" in remote
+        else None,
+        crowds=_crowds(remote["taobao"], transports["taobao"], clock) if "taobao" in remote else None,
+        calls=_calls(remote["volcengine"], transports["volcengine"], clock) if "volcengine" in remote else None,
+        transports=transports,
+    )
+
+
+def _transport(given: Credentials, policy: Policy) -> Transport:
+    """ConfigurationError, which names the variable, where the address can't be used."""
+    plain = given.values.get("allow_http") == "1"
+    try:
+        return Transport(given["url"], policy, plain_private=plain)
+    except ConfigurationError as error:
+        where = _PLAIN_SETTING if "allow_http" in given.values and not plain else _ADDRESS
+        raise ConfigurationError(
+            error.message, next_step=error.next_step.then(where.format(own=given.system.pin))
+        ) from error
+
+
+def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCrowds:
+    method = next((m for m in SIGN_METHODS if m == given["sign_method"].casefold()), None)
+    if method is None:
+        raise ConfigurationError(
+            Text(
+                "FENQUN_TAOBAO_SIGN_METHOD must be one of {methods}.", "FENQUN_TAOBAO_SIGN_METHOD 应为 {methods} 之一。"
+            ).format(methods=listed(SIGN_METHODS)),
+            next_step=Text("Correct it, or leave it out.", "请改正，或不设置。"),
+        )
+    keys = TaobaoKeys(given["app_key"], given.secret("app_secret"), given.secret("session"), method)
+    return TaobaoCrowds(TaobaoApi(transport, keys, clock), f"{transport.authority} (app {given['app_key']})", clock)
+
+
+def _calls(given: Credentials, transport: Transport, clock: Clock) -> VolcengineCalls:
+    keys = VolcengineKeys(given["access_key"], given.secret("secret_key"), given.secret("session_token"))
+    api = VolcengineApi(transport, keys, given["region"], clock)
+    return VolcengineCalls(api, f"{transport.authority} (access key {_partly(keys.access_key)})", clock)
+
+
+def _partly(key: str) -> str:
+    return f"{key[:_SHOWN]}…{key[-_SHOWN:]}" if len(key) > 3 * _SHOWN else "…"
+
+
+# The composition root: the one place that knows every part and puts them together.
+#
+# `build` opens the workspace and its catalogue and puts everything over them; the engine starts with the first query,
+# the protocol with `serve`. A server over stdio is quicker (`opening.py`): it is there before most of this is loaded.
 
 
 _NOW = partial(datetime.now, UTC)
@@ -69,20 +167,20 @@ class App:
 
     def server(self) -> "FenqunServer":
         """The MCP server over these parts."""
-        from mcp_server.front.work import serving
+        from mcp_server.front.mcp.server import serving
 
         return serving(self.work())
 
-    def work(self) -> "Work":
+    def work(self) -> "Handler":
         """What the MCP server does over these parts."""
-        from mcp_server.front.work import Work
+        from mcp_server.front.mcp.handler import Handler
         from mcp_server.operations.registry import OPERATIONS
 
-        return Work(OPERATIONS, self.deps)
+        return Handler(OPERATIONS, self.deps)
 
-    def http(self, settings: "HttpSettings", limits: "Limits") -> "Gate":
+    def http(self, settings: "HttpSettings", limits: "HttpLimits") -> "Gate":
         """The same server as an ASGI application, with files beside it and the gate around it."""
-        from mcp_server.front.http.asgi import Door, Resource, application
+        from mcp_server.front.http.app import Door, Resource, application
         from mcp_server.operations.registry import OPERATIONS
 
         oauth = settings.oauth
@@ -99,36 +197,32 @@ class App:
     def gateway(
         self,
         settings: "GatewaySettings",
-        keys: "Keys",
+        keys: "GatewayKeys",
         *,
         clock: Callable[[], datetime] = _NOW,
-        faults: "Faults | None" = None,
         limits: "GatewayLimits | None" = None,
     ) -> "Gateway":
-        """The local platforms in the vendors' wire formats, as an ASGI application. `faults` is for tests."""
-        from mcp_server.gateway.asgi import Gateway
-        from mcp_server.gateway.house import House, Limits
-        from mcp_server.gateway.querying import query_over
+        """The local platforms in the vendors' wire formats, as an ASGI application."""
+        from mcp_server.gateway.app import Gateway
+        from mcp_server.gateway.base import GatewayLimits, GatewayParts, query_over
 
         return Gateway(
-            House(self.deps, keys, clock, query_over(self.queries), self.handed, limits or Limits()),
+            GatewayParts(self.deps, keys, clock, query_over(self.queries), self.handed, limits or GatewayLimits()),
             settings.names,
-            faults,
         )
 
     def _verify(self, settings: "HttpSettings") -> "Verify | None":
-        from mcp_server.front.http.oauth import JwtVerifier, Keys
+        from mcp_server.front.http.oauth import JwtVerifier, KeySet
 
         if settings.oauth:
             oauth = settings.oauth
-            return JwtVerifier(issuer=oauth.issuer, audience=oauth.audience, keys=Keys(oauth.jwks))
+            return JwtVerifier(issuer=oauth.issuer, audience=oauth.audience, keys=KeySet(oauth.jwks))
         return _static(self.tokens) if settings.auth == "token" else None
 
 
 def build(settings: Settings, workspace: Workspace | None = None) -> App:
     """Put the parts together, over a workspace that is open or is opened now. ConfigurationError where it cannot be used."""
-    from mcp_server.platforms.absent import absent_calls, absent_crowds
-    from mcp_server.remote import connect
+    from mcp_server.platforms.tasks import absent_calls, absent_crowds
 
     local = _open_local(settings, workspace or Workspace.open(settings.workspace))
     try:
@@ -187,7 +281,7 @@ def _static(tokens: "Tokens") -> "Verify":
 
 def _holder(token: "TokenRecord") -> "Caller":
     from mcp_server.front.http.access import Caller
-    from mcp_server.operations.identity import Identity
+    from mcp_server.operations.operation import Identity
 
     who = Identity(token.name, "token", may_write=token.scope == "write", projects=token.projects)
     return Caller(who, f"token:{token.id}")
@@ -217,7 +311,7 @@ class _Local:
     crowds: CrowdPlatform
     calls: CallPlatform
     ledger: Ledger
-    here: "Here"
+    here: "LocalFiles"
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     purge: Callable[[str], tuple[str, ...]]
@@ -240,21 +334,19 @@ async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
 
 def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
-    from mcp_server.engine.duck import Engine, Limits
-    from mcp_server.platforms.local.allowed_files import AllowedFiles
+    from mcp_server.engines.duckdb.engine import Engine, EngineLimits
     from mcp_server.platforms.local.calls import LocalCalls
-    from mcp_server.platforms.local.catalog import Catalog
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
-    from mcp_server.platforms.local.handed import HandedFiles
-    from mcp_server.platforms.local.here import LocalHere
-    from mcp_server.platforms.local.housekeeping import purge, sweep
-    from mcp_server.platforms.local.jobs import JobRunner
+    from mcp_server.platforms.local.imports import LocalHere
     from mcp_server.platforms.local.known import KnownClusters
-    from mcp_server.platforms.local.ledger import LocalLedger
-    from mcp_server.platforms.local.querying import LocalQueries
+    from mcp_server.platforms.local.queries import LocalQueries
     from mcp_server.platforms.local.segments import LocalSegments
-    from mcp_server.platforms.local.tokens import Tokens
+    from mcp_server.store.catalog import Catalog
+    from mcp_server.store.files import AllowedFiles, HandedFiles
+    from mcp_server.store.ledger import LocalLedger
+    from mcp_server.store.runner import JobRunner, purge, sweep
+    from mcp_server.store.tokens import Tokens
 
     with ExitStack() as opened:
         opened.callback(workspace.close)
@@ -262,7 +354,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         opened.callback(catalog.close)
         engine = Engine(
             workspace.temp_path(".spill"),
-            Limits(settings.threads, settings.memory_limit, settings.sql_seconds, settings.sql_memory),
+            EngineLimits(settings.threads, settings.memory_limit, settings.sql_seconds, settings.sql_memory),
         )
         opened.callback(engine.close)
         known = KnownClusters(catalog)

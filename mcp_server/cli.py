@@ -1,30 +1,391 @@
-"""The command line: the server, the same operations without MCP, loading data, the demo, the generated files.
-
-Exit status: 0 all is well, 1 an error that the text explains, 2 wrong usage or settings, 130 interrupted.
-"""
+"""The command line: the server, the same operations without MCP, loading data, the demo."""
 
 import argparse
 import json
 import os
+import re
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from mcp_server.arguments import language_in, parser
+from mcp_server import __version__
 from mcp_server.errors import ConfigurationError, FenqunError
-from mcp_server.gateway_commands import gateway_settings, serve_gateway
-from mcp_server.gateway_settings import GATEWAY_VARIABLES
-from mcp_server.http_commands import http_settings, serve_http, token
-from mcp_server.http_settings import HTTP_VARIABLES, HttpSettings
-from mcp_server.settings import Given, Settings, known_variables, language_of, read_settings, unknown_variables
+from mcp_server.settings import (
+    GATEWAY_VARIABLES,
+    HTTP_VARIABLES,
+    KEY_VARIABLES,
+    GatewaySettings,
+    Given,
+    GivenGateway,
+    GivenHttp,
+    HttpSettings,
+    Settings,
+    known_variables,
+    language_of,
+    read_gateway_settings,
+    read_http_settings,
+    read_settings,
+    unknown_variables,
+)
 from mcp_server.terminal import Bar
-from mcp_server.text import Language, Text
+from mcp_server.text import NOTHING, Language, Text, listed
 
 if TYPE_CHECKING:
     from mcp_server.app import App
     from mcp_server.operations.asking import Ask
+    from mcp_server.store.tokens import Scope, TokenRecord
+
+
+# What the command line takes: each command and option once, in both languages.
+
+
+class Option(NamedTuple):
+    """One option or positional argument, and how argparse reads it."""
+
+    name: str
+    text: Text
+    more: Mapping[str, Any]
+
+
+class Command(NamedTuple):
+    """One command and its own options, besides `COMMON`."""
+
+    text: Text
+    options: tuple[Option, ...] = ()
+
+
+def _value(name: str, metavar: str, en: str, zh: str, **more: Any) -> Option:
+    return Option(name, Text(en, zh), {"default": "", "metavar": metavar} | more)
+
+
+def _flag(name: str, en: str, zh: str) -> Option:
+    return Option(name, Text(en, zh), {"action": "store_true"})
+
+
+# fmt: off
+COMMON = (
+    _value("--workspace", "DIR", "folder of the workspace", "工作区文件夹"),
+    _value("--project", "ID", "project id, 1 by default", "项目编号，默认为 1"),
+    _value("--language", "en|zh", "language of results", "结果的语言"),
+)
+_READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
+_ALLOW_DIR = _value("--allow-dir", "DIR", "a further folder that files of ids may be read from; may be repeated",
+                    "另外允许读取 ID 文件的文件夹，可重复给出", action="append", default=[])
+_CONSENT = _value("--consent", "ask|token|never", "who agrees to what overwrites or removes; ask by default",
+                  "由谁同意覆盖和删除，默认为 ask")
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
+        _READ_ONLY,
+        _ALLOW_DIR,
+        _CONSENT,
+        _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
+        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
+        _value("--port", "PORT", "8000 by default", "默认为 8000"),
+        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
+               action="append", default=[]),
+        _value("--public-url", "URL", "its address as clients see it, behind a proxy", "经代理时客户端看到的地址"),
+        _value("--auth", "none|token|oauth", "how callers prove who they are", "调用方的认证方式"),
+        _flag("--legacy-stdio", "for clients that discover and then initialize", "用于先 discover 再 initialize 的客户端"),
+    )),
+    "gateway": Command(Text("Serve the local platforms in the vendors' own wire formats.", "以各厂商的接口格式提供本地平台服务。"), (
+        _READ_ONLY,
+        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
+        _value("--port", "PORT", "8992 by default", "默认为 8992"),
+        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
+               action="append", default=[]),
+        _value("--tls-cert", "FILE", "certificate (PEM)", "证书文件（PEM）"),
+        _value("--tls-key", "FILE", "its key (PEM)", "证书的私钥文件（PEM）"),
+        _flag("--open-to-network", "let other machines in; needs the certificate", "允许其他机器访问，须配置证书"),
+    )),
+    "token": Command(Text("Access tokens for HTTP.", "HTTP 访问令牌。"), (
+        Option("action", Text("add, list or revoke", "add（创建）、list（列出）或 revoke（吊销）"),
+               {"choices": ("add", "list", "revoke")}),
+        _value("name", "NAME", "whose token it is", "令牌属于谁", nargs="?"),
+        _value("--scope", "read|write|approve", "how far it reaches", "权限范围"),
+        _value("--project", "ID", "a project that it reaches, or all; may be repeated", "可访问的项目编号，或 all；可重复",
+               action="append", default=[]),
+        _value("--days", "N", "it ends after so many days; left out: never", "有效天数；省略则长期有效"),
+    )),
+    "call": Command(Text("Call one tool without MCP.", "不经 MCP 直接调用一个工具。"), (
+        Option("tool", Text("name of the tool", "工具名"), {}),
+        _value("arguments", "JSON|@FILE|-", "arguments as JSON: as text, from a file, or from stdin",
+               "JSON 形式的参数：可直接给出、取自文件或 stdin", nargs="?", default="{}"),
+        _flag("--json", "print the structured content", "输出结构化内容"),
+        _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
+        _READ_ONLY,
+        _ALLOW_DIR,
+        _CONSENT,
+    )),
+    "pending": Command(Text("List what waits for a person's approval.", "列出等待人工批准的操作。")),
+    "approve": Command(Text("Approve what waits, and carry it out.", "批准并执行一项等待中的操作。"), (
+        Option("id", Text("id that `pending` shows", "`pending` 列出的编号"), {}),
+    )),
+    "log": Command(Text("Show who changed what.", "查看操作日志：谁改动了什么。"), (
+        _value("--limit", "N", "most entries, 50 by default", "最多条数，默认 50", default="50"),
+        _value("--tool", "NAME", "only this tool", "仅此工具"),
+        _value("--since", "TIME", "only from this time on: 2026-07-01", "仅此时间之后：2026-07-01"),
+        _flag("--json", "one JSON object a line", "每行一个 JSON 对象"),
+    )),
+    "purge": Command(Text("Give up what is kept to undo changes and deletions.", "清除为撤销修改和删除而保留的数据。"), (
+        _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
+    )),
+    "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
+        _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",
+               required=True),
+        _value("--users", "FILE", "the same for users; left out: the ids in the events", "用户文件，格式同上；省略时取事件中的用户"),
+        _value("--time-zone", "ZONE", "of the project, and of times without an offset", "项目时区，也用于不带偏移的时间"),
+        _value("--as-of", "YYYY-MM-DD", "a fixed date as today", "以固定日期作为“今天”"),
+        _value("--metadata", "FILE", "display names and remarks, as JSON", "显示名和备注（JSON）"),
+        _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
+        _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
+    )),
+    "doctor": Command(Text("Look at each platform: where it is, whether it can be reached, what to do.",
+                           "检查各平台：在哪里、能否连接、该如何处理。"), (
+        _flag("--json", "print one JSON object", "输出一个 JSON 对象"),
+    )),
+    "demo": Command(Text("Walk through the whole job on real data.", "用真实数据演示完整流程。")),
+    "tools": Command(Text("List all tools.", "列出所有工具。")),
+}
+# fmt: on
+
+_ABOUT = Text("Live user segments over MCP.", "通过 MCP 使用实时用户分群。")
+
+
+def parser(language: Language) -> argparse.ArgumentParser:
+    """The parser, with help in this language. Sets `command` to the name of the command."""
+    top = argparse.ArgumentParser(prog="fenqun", description=_ABOUT.say(language))
+    top.add_argument("--version", action="version", version=f"fenqun {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, command in COMMANDS.items():
+        words = command.text.say(language)
+        sub = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        own = {option.name for option in command.options}
+        for option in (*command.options, *(o for o in COMMON if o.name not in own)):
+            sub.add_argument(option.name, help=option.text.say(language), **option.more)
+    return top
+
+
+def language_in(words: Sequence[str]) -> str:
+    """The language that the command line asks for, before it is parsed: help is in that language too."""
+    for n, word in enumerate(words):
+        if word.startswith("--language"):
+            return word.partition("=")[2] or (words[n + 1] if n + 1 < len(words) else "")
+    return ""
+
+
+# The commands of the HTTP server: `serve --http`, and `token` for those who may come.
+
+
+Say = Callable[[str], None]
+
+_SCOPES: Final[Mapping[str, "Scope"]] = {"read": "read", "write": "write", "approve": "approve"}
+_PROJECT = re.compile(r"[1-9][0-9]{0,17}")
+_DAYS = re.compile(r"[1-9][0-9]{0,4}")
+
+_SERVING_HTTP = Text(
+    "Serving MCP over HTTP: {url}/mcp. Ctrl-C ends it.", "正通过 HTTP 提供 MCP 服务：{url}/mcp。按 Ctrl-C 结束。"
+)
+_EVERYBODY = Text(
+    "Nobody is asked for a token: every program on this machine may use it.",
+    "未启用认证：这台机器上的任何程序都可以使用。",
+)
+_NOBODY_YET = Text(
+    "Nobody has a token yet. Make one with: fenqun token add NAME --scope read --project 1",
+    "尚无任何令牌。可用此命令创建：fenqun token add NAME --scope read --project 1",
+)
+_UNCLEAR = Text(
+    "This workspace has access tokens, but --auth does not say whether they are asked for.",
+    "该工作区已有访问令牌，但未通过 --auth 说明是否需要它们。",
+)
+_SAY_AUTH = Text(
+    "Start with --auth token, or with --auth none to let every program on this machine in.",
+    "请使用 --auth token 启动；如允许本机所有程序访问，请使用 --auth none。",
+)
+_NEEDS_NAME = Text("token {action} needs a NAME.", "token {action} 需要 NAME。")
+_NEEDS_SCOPE = Text(
+    "token add needs --scope read, write or approve.", "token add 需要 --scope read、write 或 approve。"
+)
+_NEEDS_PROJECT = Text(
+    "token add needs --project ID, as often as there are projects, or --project all.",
+    "token add 需要 --project ID（可重复），或 --project all。",
+)
+_BAD_PROJECT = Text(
+    "--project {got} is neither a project id nor all, or all stands beside others.",
+    "--project {got} 既不是项目编号也不是 all，或 all 与其他项目同时出现。",
+)
+_ONLY_HTTP = Text("{names} goes with --http.", "{names} 需与 --http 一起使用。")
+_ONLY_STDIO = Text(
+    "--legacy-stdio is for stdio, and does not go with --http.", "--legacy-stdio 仅用于 stdio，不能与 --http 一起使用。"
+)
+_BAD_DAYS = Text("--days is a whole number from 1.", "--days 应为从 1 开始的整数。")
+_MADE = Text(
+    "The token of {name} ({reach}) is shown this once; only its hash is kept:",
+    "{name} 的令牌（{reach}）仅显示这一次，系统只保存其哈希值：",
+)
+_REVOKED = Text("The token of {name} no longer opens anything.", "{name} 的令牌已失效。")
+_NONE = Text("There are no tokens.", "没有令牌。")
+_REACH = Text("{scope}, project {projects}", "{scope}，项目 {projects}")
+_UNTIL = Text("until {day}", "有效至 {day}")
+_SINCE = Text("revoked {day}", "{day} 吊销")
+_ALL = Text("all", "全部")
+
+
+def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings | None:
+    """What the command line and the environment say; None for stdio. ConfigurationError where they don't fit together."""
+    options = {
+        "--host": arguments.host,
+        "--port": arguments.port,
+        "--allow-host": arguments.allow_host,
+        "--public-url": arguments.public_url,
+        "--auth": arguments.auth,
+    }
+    stray = [name for name, said in options.items() if said]
+    if not arguments.http and stray:
+        _configuration_error(_ONLY_HTTP.format(names=listed(stray)))
+    if not arguments.http:
+        return None
+    if arguments.legacy_stdio:
+        _configuration_error(_ONLY_STDIO)
+    given = GivenHttp(arguments.host, arguments.port, tuple(arguments.allow_host), arguments.public_url, arguments.auth)
+    return read_http_settings(environment, given)
+
+
+def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
+    """Serve until a signal ends it."""
+    from mcp_server.front.http.access import LIMITS
+    from mcp_server.web import address_of, bound, serve
+
+    made = [token for token in app.tokens.all() if token.scope != "approve"]  # those open the page in any case
+    living = [token for token in made if token.revoked_at is None]
+    if made and not settings.auth_is_said:
+        raise ConfigurationError(_UNCLEAR, next_step=_SAY_AUTH)
+    limits, language = LIMITS, app.settings.language
+    gate = app.http(settings, limits)
+    listening = bound(settings.host, settings.port)
+
+    def ready() -> None:
+        say(_SERVING_HTTP.format(url=settings.public_url or address_of(listening)).say(language))
+        if settings.auth == "none":
+            say(_EVERYBODY.say(language))
+        if settings.auth == "token" and not living:
+            say(_NOBODY_YET.say(language))
+
+    serve(gate, listening, limits.connections, ready)
+
+
+def token(app: "App", arguments: Namespace, say: Say) -> None:
+    """Make, list or revoke tokens. The token itself goes to stdout alone, so that it can be piped on."""
+    language = app.settings.language
+    if arguments.action == "list":
+        found = app.tokens.all()
+        for line in map(_line, found) if found else [_NONE]:
+            say(line.say(language))
+        return
+    if not arguments.name:
+        _configuration_error(_NEEDS_NAME.format(action=arguments.action))
+    if arguments.action == "revoke":
+        app.tokens.revoke(arguments.name)
+        say(_REVOKED.format(name=arguments.name).say(language))
+        return
+    scope, projects, days = _wish(arguments)
+    made = app.tokens.add(arguments.name, scope, projects, days=days)
+    reach = _reach(scope, frozenset(projects) if projects is not None else None)
+    sys.stderr.write(_MADE.format(name=arguments.name, reach=reach).say(language) + "\n")
+    say(made)
+
+
+def _wish(arguments: Namespace) -> "tuple[Scope, tuple[str, ...] | None, int | None]":
+    if arguments.scope not in _SCOPES:
+        _configuration_error(_NEEDS_SCOPE)
+    named = tuple(arguments.project)
+    if not named:
+        _configuration_error(_NEEDS_PROJECT)
+    wrong = [p for p in named if not _PROJECT.fullmatch(p)]
+    if wrong and named != ("all",):
+        _configuration_error(_BAD_PROJECT.format(got=wrong[0]))
+    if arguments.days and not _DAYS.fullmatch(arguments.days):
+        _configuration_error(_BAD_DAYS)
+    days = int(arguments.days) if arguments.days else None
+    return _SCOPES[arguments.scope], None if wrong else named, days
+
+
+def _configuration_error(message: Text) -> NoReturn:
+    raise ConfigurationError(message)
+
+
+def _reach(scope: str, projects: frozenset[str] | None) -> Text:
+    if projects is None:
+        return _REACH.format(scope=scope, projects=_ALL)
+    in_order = sorted(projects, key=lambda p: (len(p), p))
+    return _REACH.format(scope=scope, projects=listed(in_order))
+
+
+def _line(token: "TokenRecord") -> Text:
+    """A token as `token list` shows it."""
+    end = NOTHING
+    if token.revoked_at is not None:
+        end = _SINCE.format(day=token.revoked_at.date())
+    elif token.expires_at is not None:
+        end = _UNTIL.format(day=token.expires_at.date())
+    reach = _reach(token.scope, token.projects)
+    line = Text(f"{token.name}: {reach.en}", f"{token.name}：{reach.zh}")
+    return Text(f"{line.en}, {end.en}", f"{line.zh}，{end.zh}") if any(end) else line
+
+
+# The command `gateway`.
+
+
+CONNECTIONS = 256
+
+_SERVING_GATEWAY = Text(
+    "Serving the vendors' formats: {url}. Ctrl-C ends it. Credentials: {keys}.",
+    "正以各厂商的接口格式提供服务：{url}。按 Ctrl-C 结束。凭证：{keys}。",
+)
+_ENVIRONMENT = Text("from the environment", "取自环境变量")
+_NO_FILE = Text("There is no file {file}.", "找不到文件 {file}。")
+_PEM = Text("Give certificate and key as files in PEM form.", "请以 PEM 文件形式给出证书和私钥。")
+
+
+def gateway_settings(environment: Mapping[str, str], arguments: Namespace) -> GatewaySettings:
+    """What the command line and the environment say. ConfigurationError where they don't fit together."""
+    given = GivenGateway(
+        arguments.host,
+        arguments.port,
+        tuple(arguments.allow_host),
+        arguments.tls_cert,
+        arguments.tls_key,
+        arguments.open_to_network,
+    )
+    settings = read_gateway_settings(environment, given)
+    for file in settings.tls or ():
+        if not Path(file).is_file():
+            raise ConfigurationError(_NO_FILE.format(file=file), next_step=_PEM)
+    return settings
+
+
+def serve_gateway(app: "App", settings: GatewaySettings, say: Callable[[str], None]) -> None:
+    """Serve until a signal ends it."""
+    from mcp_server.gateway.base import FILE, keys_of
+    from mcp_server.web import Tls, address_of, bound, serve
+
+    keys = keys_of(os.environ, app.settings.workspace)
+    gate = app.gateway(settings, keys)
+    listening = bound(settings.host, settings.port)
+    given = any(os.environ.get(name, "").strip() for name in KEY_VARIABLES)
+    where = _ENVIRONMENT if given else app.settings.workspace / FILE
+    url = address_of(listening, "https" if settings.tls else "http")
+    said = _SERVING_GATEWAY.format(url=url, keys=where).say(app.settings.language)
+    serve(gate, listening, CONNECTIONS, lambda: say(said), tls=Tls(*settings.tls) if settings.tls else None)
+
+
+# The command line: the server, the same operations without MCP, loading data, the demo, the generated files.
+#
+# Exit status: 0 all is well, 1 an error that the text explains, 2 wrong usage or settings, 130 interrupted.
+
 
 Arguments = argparse.Namespace
 
@@ -35,11 +396,6 @@ _INTERRUPTED = Text("Interrupted.", "已中断。")
 _STARTED_IN_TERMINAL = Text(
     "Serving MCP over stdin and stdout: a client starts this command and talks to it. Ctrl-C ends it.",
     "正通过 stdin 和 stdout 提供 MCP 服务：此命令由客户端启动并与之通信。按 Ctrl-C 结束。",
-)
-_IN_STEP = Text("All generated files are in step.", "所有生成文件均与代码一致。")
-_OUT_OF_STEP = Text(
-    "Out of step; run: python -m mcp_server schemas --write",
-    "与代码不一致；请运行：python -m mcp_server schemas --write",
 )
 _COMPUTED = Text("The computation that this call started has ended.", "本次调用启动的计算已结束。")
 
@@ -64,7 +420,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error.message.say(language))
         return 2
     except FenqunError as error:
-        from mcp_server.front import rendering
+        from mcp_server.front.mcp import rendering
 
         _complain(rendering.error_text(rendering.structured_error(error, language), language))
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -103,7 +459,7 @@ def _settings(arguments: Arguments) -> Settings:
 
 
 def _serve(arguments: Arguments) -> int:
-    from mcp_server.front.stdio import log_to_stderr, serve
+    from mcp_server.front.mcp.stdio import log_to_stderr, serve
     from mcp_server.opening import Opening
 
     settings = _settings(arguments)
@@ -132,7 +488,7 @@ def _gateway(arguments: Arguments) -> int:
     from dataclasses import replace
 
     from mcp_server.app import build
-    from mcp_server.front.stdio import log_to_stderr
+    from mcp_server.front.mcp.stdio import log_to_stderr
 
     settings = replace(_settings(arguments), remote={})  # it serves what is here, whatever accounts are set
     where = gateway_settings(os.environ, arguments)
@@ -155,8 +511,8 @@ def _call(arguments: Arguments) -> int:
     import anyio
 
     from mcp_server.app import build
-    from mcp_server.front import rendering
-    from mcp_server.overseeing import asker
+    from mcp_server.front.mcp import rendering
+    from mcp_server.oversight import asker
 
     values = _arguments_of_call(arguments.arguments)
     settings = _settings(arguments)
@@ -175,8 +531,8 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
     """The structured answer, and whether it is an error. Computations that the call started are waited for."""
     from dataclasses import replace
 
-    from mcp_server.front import rendering
-    from mcp_server.operations.calling import call, find
+    from mcp_server.consent.invoke import call, find
+    from mcp_server.front.mcp import rendering
     from mcp_server.operations.registry import OPERATIONS
 
     language = app.settings.language
@@ -194,19 +550,19 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
 
 
 def _pending(arguments: Arguments) -> int:
-    from mcp_server.overseeing import pending_lines
+    from mcp_server.oversight import pending_lines
 
     return _with_app(arguments, pending_lines)
 
 
 def _approve(arguments: Arguments) -> int:
-    from mcp_server.overseeing import approve
+    from mcp_server.oversight import approve
 
     return _with_app(arguments, lambda app: approve(app, arguments.id))
 
 
 def _log(arguments: Arguments) -> int:
-    from mcp_server.overseeing import log_lines
+    from mcp_server.oversight import log_lines
 
     return _with_app(
         arguments,
@@ -221,7 +577,7 @@ def _log(arguments: Arguments) -> int:
 
 
 def _purge(arguments: Arguments) -> int:
-    from mcp_server.overseeing import purge
+    from mcp_server.oversight import purge
 
     return _with_app(arguments, lambda app: purge(app, yes=arguments.yes))
 
@@ -238,7 +594,7 @@ def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
 
 def _number(said: str, name: str) -> int:
     if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= MOST_SHOWN):
-        _refuse(
+        _usage_error(
             Text("{name} is a whole number, 1 to {most}.", "{name} 应为 1 至 {most} 的整数。").format(
                 name=name, most=MOST_SHOWN
             )
@@ -255,9 +611,9 @@ def _arguments_of_call(said: str) -> dict[str, object]:
             said = Path(said[1:]).read_text(encoding="utf-8-sig")
         values = json.loads(said)
     except (OSError, ValueError, RecursionError) as error:
-        _refuse(Text("The arguments cannot be read: {why}", "无法读取参数：{why}").format(why=error))
+        _usage_error(Text("The arguments cannot be read: {why}", "无法读取参数：{why}").format(why=error))
     if not isinstance(values, dict):
-        _refuse(
+        _usage_error(
             Text(
                 "The arguments are one JSON object, such as {example}.", "参数应为一个 JSON 对象，例如 {example}。"
             ).format(example='{"cluster": "vip"}')
@@ -265,13 +621,12 @@ def _arguments_of_call(said: str) -> dict[str, object]:
     return values
 
 
-def _refuse(message: Text) -> NoReturn:
+def _usage_error(message: Text) -> NoReturn:
     raise UsageError(message)
 
 
 def _load(arguments: Arguments) -> int:
-    from mcp_server.platforms.local.loading import load
-    from mcp_server.platforms.local.telling import told
+    from mcp_server.platforms.local.loading import load, told
 
     settings = _settings(arguments)
     with Bar(settings.language) as bar:
@@ -297,7 +652,7 @@ def _columns(said: str) -> dict[str, str]:
     """`user_id=customer_id,event_name=type` as a table of our name to the file's column."""
     pairs = [pair.partition("=") for pair in said.split(",") if pair.strip()]
     if any(not (name.strip() and column.strip()) for name, _, column in pairs):
-        _refuse(
+        _usage_error(
             Text("--map is a list such as {example}.", "--map 形如 {example}。").format(
                 example="user_id=customer_id,event_time=ts"
             )
@@ -327,28 +682,6 @@ def _tools(arguments: Arguments) -> int:
     return 0
 
 
-def _schemas(arguments: Arguments) -> int:
-    from mcp_server.front.published import Checkout
-
-    language: Language = language_of(os.environ, arguments.language)
-    if arguments.write == arguments.check:
-        _refuse(Text("Give either --write or --check.", "请在 --write 与 --check 中选择一个。"))
-    checkout = Checkout.find()
-    if arguments.write:
-        for name in checkout.write():
-            print(name)
-        return 0
-    changes = checkout.check()
-    for kind in ("added", "compatible", "breaking"):
-        found = [change for change in changes if change.kind == kind]
-        if found:
-            print(f"{kind}:")
-            for change in found:
-                print(f"  {change.where}: {change.what}")
-    print((_OUT_OF_STEP if changes else _IN_STEP).say(language))
-    return int(bool(changes))
-
-
 _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "serve": _serve,
     "gateway": _gateway,
@@ -362,5 +695,4 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "doctor": _doctor,
     "demo": _demo,
     "tools": _tools,
-    "schemas": _schemas,
 }

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from mcp_server.app import Remote, connect
 from mcp_server.credentials import SYSTEMS, Credentials, System
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorUnreachable, VendorUnreadable
-from mcp_server.platforms.addresses import is_loopback
-from mcp_server.platforms.ports import name_of
-from mcp_server.platforms.transport import Policy, Transport
-from mcp_server.remote import Remote, connect
+from mcp_server.platforms.segments import name_of
+from mcp_server.platforms.transport import Policy, Transport, is_loopback
 from mcp_server.settings import Settings
 from mcp_server.text import NOTHING, Language, Text, listed, same
 

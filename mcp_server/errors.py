@@ -7,7 +7,7 @@
 * `ConfigurationError`: the operator has to change a setting; raised at start.
 
 Every leaf class has a stable `code`. Texts are in both languages and name the next step. Raised early,
-caught once: in `front/results.py` and in `cli.py`.
+caught once: in `front/mcp/handler.py` and in `cli.py`.
 """
 
 from collections.abc import Sequence

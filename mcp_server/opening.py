@@ -8,15 +8,14 @@ from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mcp_server.platforms.local.database import Database
-from mcp_server.platforms.local.secret import derived_key
-from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.settings import Settings
+from mcp_server.store.database import Database, derived_key
+from mcp_server.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from mcp_server.app import App
-    from mcp_server.front.server import FenqunServer
-    from mcp_server.front.work import Work
+    from mcp_server.front.mcp.handler import Handler
+    from mcp_server.front.mcp.server import FenqunServer
 
 
 class Opening:
@@ -38,12 +37,12 @@ class Opening:
         workspace = self._workspace
         if self._settings.remote or self._settings.consent == "token" or workspace is None:
             return self._whole().server()
-        from mcp_server.front.listing import published
-        from mcp_server.front.server import STATE_KEY, Face, FenqunServer
+        from mcp_server.front.mcp.listing import published
+        from mcp_server.front.mcp.server import STATE_KEY, FenqunServer, Manifest
 
         with closing(Database(workspace)) as database:
             key = derived_key(database, STATE_KEY)
-        return FenqunServer(Face(published(), self._settings.language, self._settings.read_only, key), self._work)
+        return FenqunServer(Manifest(published(), self._settings.language, self._settings.read_only, key), self._work)
 
     def close(self) -> None:
         """Stop what runs and let go of the workspace. May be called twice."""
@@ -53,7 +52,7 @@ class Opening:
             if self._workspace is not None:
                 self._workspace.close()
 
-    def _work(self) -> "Work":
+    def _work(self) -> "Handler":
         return self._whole().work()
 
     def _whole(self) -> "App":

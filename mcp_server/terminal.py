@@ -1,6 +1,9 @@
-"""Progress on a terminal: a bar on stderr while something runs, nothing where stderr is no terminal."""
+"""What a terminal shows: progress bars on stderr, and the layout of the demo."""
 
+import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -8,6 +11,9 @@ from mcp_server.text import NOTHING, Language, Text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+# Progress on a terminal: a bar on stderr while something runs, nothing where stderr is no terminal.
 
 
 class Bar:
@@ -44,3 +50,174 @@ class Bar:
         progress.start()
         self._shown = (progress, progress.add_task("", total=100))
         return self._shown
+
+
+# The look of the demo: at most 80 columns, Chinese aligned, colour only on a terminal.
+#
+# Into a file or a pipe goes plain text without control characters. What the output cannot encode is drawn in ASCII.
+
+
+WIDTH = 80
+"""Columns that are used at most."""
+BAR = 24
+"""Columns of a full bar."""
+MARGIN = "  "
+_NAME = 11
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_ASCII = str.maketrans(
+    {"█": "#", "░": ".", "─": "-", "│": "|", "→": "->", "·": "-", "–": "-", "×": "x", "…": "~", "“": '"', "”": '"'}
+    | dict.fromkeys(_EIGHTHS[1:8], ":")
+)
+_PIECE = re.compile(r"\s+|[（“《]*(?:[^\s\u2e80-\u9fff\uff00-\uffef（“《]+|.)[，。、；：？！）”》]*")
+"""What stays together on a line: a word, or one Chinese character, with the punctuation that belongs to it."""
+
+_YOU = Text("You", "你")
+
+
+class Screen:
+    """Prints the parts of the story."""
+
+    def __init__(self, language: Language) -> None:
+        from rich.console import Console
+
+        terminal = sys.stdout.isatty()
+        # Said outright: variables such as FORCE_COLOR would put control characters into a file.
+        self._console = Console(highlight=False, force_terminal=terminal, force_interactive=terminal)
+        self._language = language
+        self._width = min(WIDTH, self._console.width)
+
+    # -- parts -----------------------------------------------------------------------------------------------
+
+    def title(self, words: Text) -> None:
+        self._line(words.say(self._language), "bold")
+        self._line("─" * self._width, "dim")
+
+    def step(self, number: int, heading: Text) -> None:
+        self._line()
+        self._line(f"{number}  {heading.say(self._language)}", "bold")
+
+    def person(self, words: Text) -> None:
+        """What the person says to the assistant."""
+        you = _YOU.say(self._language)
+        colon = Text(": ", "：").say(self._language)
+        self._wrapped(f"{words.say(self._language)}”", "cyan", before=f"{you}{colon}“")
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> None:
+        """A tool that is called, with its arguments on the same line as far as they fit."""
+        brief = {name: value if name not in _LONG else _ABBREVIATED for name, value in arguments.items()}
+        said = json.dumps(brief, ensure_ascii=False, separators=(",", ":")) if brief else ""
+        line = f"→ {tool} {said.replace(json.dumps(_ABBREVIATED), '{…}')}".rstrip()
+        self._line(MARGIN + cut(line, self._width - len(MARGIN)), "green")
+
+    def say(self, words: Text, indent: int = 0) -> None:
+        """A paragraph."""
+        self._wrapped(words.say(self._language), before=" " * indent)
+
+    def item(self, words: Text, mark: str = "· ") -> None:
+        """One entry of a list."""
+        self._wrapped(words.say(self._language), before=mark)
+
+    def exactly(self, line: str) -> None:
+        """A line to be copied: never wrapped."""
+        self._line(MARGIN + line)
+
+    def fact(self, name: Text, value: Text) -> None:
+        """A name and what it stands for; the value is never wrapped."""
+        self._line(f"{MARGIN}{padded(name.say(self._language), _NAME)}{value.say(self._language)}")
+
+    def bar(self, percent: float, words: Text) -> None:
+        """A bar that is drawn once."""
+        self._line(f"{MARGIN}{blocks(percent / 100, track='░')} {percent:3.0f}%  {words.say(self._language)}")
+
+    def table(self, head: Sequence[Text], rows: Sequence[Sequence[str]], *, wide: int = 0) -> None:
+        """Cells in columns; the column `wide` takes the room that is left and is wrapped. Numbers stand right."""
+        lines = [[h.say(self._language) for h in head], *map(list, rows)]
+        widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+        room = self._width - len(MARGIN) - sum(widths) - 2 * (len(widths) - 1) + widths[wide]
+        widths[wide] = min(widths[wide], max(room, 10))
+        right = [all(_NUMBER.fullmatch(row[i]) for row in rows) for i in range(len(widths))]
+        for n, row in enumerate(lines):
+            parts = [
+                wrap(cell, width) if i == wide else [cell]
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            for m in range(max(map(len, parts))):
+                texts = [part[m] if m < len(part) else "" for part in parts]
+                done = [padded(t, w, right=r) for t, w, r in zip(texts, widths, right, strict=True)]
+                self._line((MARGIN + "  ".join(done)).rstrip(), "" if n else "dim")
+
+    def blank(self) -> None:
+        self._line()
+
+    # -- lines -----------------------------------------------------------------------------------------------
+
+    def _wrapped(self, words: str, style: str = "", before: str = "") -> None:
+        """Lines that begin with `before`: all of them where it is a bar at the side, else the first."""
+        after = before if before.startswith("│") else " " * cells(before)
+        for n, line in enumerate(wrap(words, self._width - len(MARGIN) - cells(before))):
+            self._line(f"{MARGIN}{after if n else before}{line}", style)
+
+    def _line(self, words: str = "", style: str = "") -> None:
+        from rich.text import Text as Styled
+
+        clean = "".join(c if c.isprintable() else "?" for c in words)
+        try:
+            clean.encode(self._console.encoding)
+        except (UnicodeEncodeError, LookupError):
+            clean = clean.translate(_ASCII)
+        with self._console.capture() as drawn:
+            self._console.print(Styled(clean, style=style), soft_wrap=True)
+        # Written by ourselves: rich ends the process where nobody reads any more; the command line has its own way.
+        sys.stdout.write(drawn.get())
+        sys.stdout.flush()
+
+
+_LONG = ("qp", "tag_qp", "ids")
+"""Arguments that are not shown in a call: definitions, which are shown in words, and lists."""
+_ABBREVIATED = "\0"
+_NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9,]*)(?:\.[0-9]+)?%?)?")
+
+
+def cells(words: str) -> int:
+    """Columns that the words take on a terminal; a Chinese character takes two."""
+    from rich.cells import cell_len
+
+    return cell_len(words)
+
+
+def padded(words: str, width: int, *, right: bool = False) -> str:
+    fill = " " * (width - cells(words))
+    return fill + words if right else words + fill
+
+
+def cut(words: str, width: int) -> str:
+    """The words, or their beginning and an ellipsis."""
+    from rich.cells import set_cell_size
+
+    return words if cells(words) <= width else set_cell_size(words, width - 1).rstrip(" …") + "…"
+
+
+def blocks(share: float, track: str = " ") -> str:
+    """A bar for a share from 0 to 1, in eighths of a column; something is never drawn as nothing."""
+    eighths = round(min(max(share, 0.0), 1.0) * BAR * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    drawn = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
+    return drawn + track * (BAR - len(drawn))
+
+
+def wrap(words: str, width: int) -> list[str]:
+    """Lines of at most `width` columns.
+
+    Chinese breaks between any two characters, but never before closing or after opening punctuation. A word
+    that is longer than a line stays whole.
+    """
+    lines, line = [], ""
+    for found in _PIECE.finditer(words):
+        piece = found[0]
+        if line and cells(line) + cells(piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line else piece.lstrip()
+    return [*lines, line.rstrip()]

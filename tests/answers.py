@@ -4,7 +4,7 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from mcp_server.front.results import ERROR_DATA
+from mcp_server.front.mcp.handler import ERROR_DATA
 
 
 def error_data(result: CallToolResult) -> dict[str, Any]:

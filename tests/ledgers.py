@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from mcp_server.operations.operation import Deps
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.ledger import LocalLedger
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.platforms.ports import SegmentPlatform
+from mcp_server.platforms.segments import SegmentPlatform
+from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.ledger import LocalLedger
+from mcp_server.store.workspace import Workspace
 
 
 class Unused:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.qp.metadata import Event, Metadata, Names, Property, ValueCount
+from mcp_server.language.metadata import Event, Metadata, Names, Property, ValueCount
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.workspace import Workspace
 
 BUYERS = {"events": [{"eventName": "buy", "comparator": "greater", "num": "1", "taPropQuota": {"analysis": "TIMES"}}]}
 """A definition that selects players 1 and 2."""

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from mcp_server import __version__
-from mcp_server.arguments import COMMANDS
-from mcp_server.cli import main
+from mcp_server.cli import COMMANDS, main
 from mcp_server.operations.registry import OPERATIONS
 from tests import small
 
@@ -127,18 +126,12 @@ def test_arguments_that_are_no_object_are_wrong_usage(said: str, capsys: pytest.
     assert said_instead.err.startswith("The arguments")
 
 
-@pytest.mark.parametrize("words", [[], ["nope"], ["call"], ["load"], ["schemas", "--nope"]])
+@pytest.mark.parametrize("words", [[], ["nope"], ["call"], ["load"], ["tools", "--nope"]])
 def test_wrong_usage_ends_with_two(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
     assert "usage: fenqun" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [["schemas"], ["schemas", "--write", "--check"]])
-def test_schemas_are_either_written_or_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert "--write" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_ends_with_two_and_names_it(

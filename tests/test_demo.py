@@ -20,9 +20,9 @@ import pytest
 
 from mcp_server import demo
 from mcp_server.cli import main
-from mcp_server.demo import steps, story
-from mcp_server.demo.screen import WIDTH, Screen, blocks, cells, cut, wrap
+from mcp_server.demo import script
 from mcp_server.platforms.local.loading import load
+from mcp_server.terminal import WIDTH, Screen, blocks, cells, cut, wrap
 from mcp_server.text import Text, same
 from tests.asking_duckdb import rows_of
 
@@ -87,7 +87,7 @@ def told(request: pytest.FixtureRequest) -> Told:
 @cache
 def counted(days: int) -> tuple[list[int], set[int]]:
     """The story's sentence in plain Python: how many are left after each condition, and who at the end."""
-    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    file = str(ROOT / "mcp_server" / "demo" / "events.parquet")
     rows = rows_of('SELECT "#user_id", "#event_time"::DATE, amount FROM read_parquet(?)', [file])
     times: dict[int, int] = defaultdict(int)
     spent: dict[int, Decimal] = defaultdict(Decimal)
@@ -106,7 +106,7 @@ def counted(days: int) -> tuple[list[int], set[int]]:
 @cache
 def totals() -> dict[int, Decimal]:
     """What each customer spent in all, in plain Python."""
-    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    file = str(ROOT / "mcp_server" / "demo" / "events.parquet")
     spent: dict[int, Decimal] = defaultdict(Decimal)
     for user, amount in rows_of('SELECT "#user_id", amount FROM read_parquet(?)', [file]):
         spent[user] += Decimal(str(amount))
@@ -115,7 +115,7 @@ def totals() -> dict[int, Decimal]:
 
 def purchases_of(users: set[int], start: date) -> tuple[int, int]:
     """How many purchases these customers made from a day on, and how many of them made any; in plain Python."""
-    file = str(ROOT / "mcp_server" / "data" / "events.parquet")
+    file = str(ROOT / "mcp_server" / "demo" / "events.parquet")
     rows = rows_of('SELECT "#user_id", "#event_time"::DATE FROM read_parquet(?)', [file])
     buyers = [user for user, day in rows if user in users and day >= start]
     return len(buyers), len(set(buyers))
@@ -177,10 +177,10 @@ def test_every_part_of_the_job_is_a_call_in_sight(told: Told) -> None:
 
 def test_those_who_did_not_answer_are_called_when_the_person_said(told: Told, home: Path) -> None:
     everybody = len(counted(90)[1])
-    silent = everybody - story.ANSWERS_SHOWN
+    silent = everybody - script.ANSWERS_SHOWN
     after = told.out[told.out.index("→ import_ids") :]
-    assert f"{story.ANSWERS_SHOWN + 1} " in after
-    assert story.MISTYPED in after
+    assert f"{script.ANSWERS_SHOWN + 1} " in after
+    assert script.MISTYPED in after
     assert re.search(rf"still_silent.*\b{silent}\b", after)
     assert re.search(rf"\b{2 * silent}\b", after)  # one redial each at worst
     week = re.findall(r"^  (?:  |)(Mon|Tue|Wed|Thu|Fri|Sat|Sun|周.) ([█▒·]{24})$", after, re.MULTILINE)
@@ -195,8 +195,8 @@ def test_the_crowd_is_what_plain_counting_gives(told: Told) -> None:
 
 
 def test_every_scene_of_the_story_is_a_step() -> None:
-    scenes = [value for value in vars(story).values() if isinstance(value, story.Scene)]
-    assert sorted(step.scene.heading.en for step in steps.STEPS) == sorted(scene.heading.en for scene in scenes)
+    scenes = [value for value in vars(script).values() if isinstance(value, script.Scene)]
+    assert sorted(step.scene.heading.en for step in script.STEPS) == sorted(scene.heading.en for scene in scenes)
 
 
 def test_a_file_gets_plain_text_of_80_columns(told: Told, home: Path) -> None:
@@ -230,13 +230,13 @@ def test_progress_comes_from_the_server(told: Told) -> None:
 
 
 def test_a_second_run_makes_only_its_own_anew(chinese: Told, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chinese.out.count("→ delete_cluster") == len(story.MADE)
+    assert chinese.out.count("→ delete_cluster") == len(script.MADE)
     assert chinese.out.count("→ delete_crowd_analysis") == 1
     assert '"task_name":"win_back_2"' in chinese.out
-    assert chinese.out.count(story.AGAIN.zh) == 1
+    assert chinese.out.count(script.AGAIN.zh) == 1
     assert main(["call", "list_clusters", "--json", "--workspace", str(home / "demo")]) == 0
     found = json.loads(capsys.readouterr().out)["clusters"]
-    assert sorted(cluster["cluster_name"] for cluster in found) == sorted([*story.MADE, "mine"])
+    assert sorted(cluster["cluster_name"] for cluster in found) == sorted([*script.MADE, "mine"])
     assert sorted(path.name for path in home.iterdir()) == ["demo"]
 
 
@@ -365,5 +365,5 @@ def test_an_output_without_chinese_gets_ascii_bars(monkeypatch: pytest.MonkeyPat
 def test_suggestions_are_put_where_their_paths_point() -> None:
     arguments = {"qp": {"a/b": [{"x": "1"}, {"x": "2"}]}}
     problems = [{"path": "/qp/a~1b/1/x", "suggestion": "3"}, {"path": "/qp/a~1b/0/x"}]
-    assert story.mended(arguments, problems) == {"qp": {"a/b": [{"x": "1"}, {"x": "3"}]}}
+    assert script.mended(arguments, problems) == {"qp": {"a/b": [{"x": "1"}, {"x": "3"}]}}
     assert arguments["qp"]["a/b"][1] == {"x": "2"}

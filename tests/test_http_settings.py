@@ -3,14 +3,7 @@
 import pytest
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.http_settings import (
-    HTTP_VARIABLES,
-    GivenHttp,
-    HttpSettings,
-    OAuthSettings,
-    is_loopback,
-    read_http_settings,
-)
+from mcp_server.settings import HTTP_VARIABLES, GivenHttp, HttpSettings, OAuthSettings, is_loopback, read_http_settings
 from tests.operations.desk import check_error
 
 NOTHING_GIVEN = GivenHttp()

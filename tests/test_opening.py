@@ -14,9 +14,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ResourceTemplateReference, TextContent
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.front import server as face
-from mcp_server.front.listing import FOLDER, published
-from mcp_server.front.tools import tool_document
+from mcp_server.front.mcp import server as face
+from mcp_server.front.mcp.listing import FOLDER, published
+from mcp_server.front.mcp.tools import tool_document
 from mcp_server.opening import Opening
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings, read_settings

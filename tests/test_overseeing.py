@@ -18,14 +18,14 @@ import pytest
 
 from mcp_server.app import build
 from mcp_server.cli import main
+from mcp_server.consent.approving import approve
 from mcp_server.errors import ConsentDeclined
-from mcp_server.operations.approving import approve
 from mcp_server.operations.asking import Answer, Said
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.ledger import LocalLedger
-from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.settings import Settings
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.ledger import LocalLedger
+from mcp_server.store.workspace import Workspace
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,7 +205,7 @@ import anyio, os, signal, sys
 from dataclasses import replace
 from mcp_server.app import build
 from mcp_server.operations.asking import Said
-from mcp_server.operations.calling import call, find
+from mcp_server.consent.invoke import call, find
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from pathlib import Path

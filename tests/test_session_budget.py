@@ -16,11 +16,11 @@ from mcp_types import CallToolResult
 
 from mcp_server import demo
 from mcp_server.app import build
-from mcp_server.demo import steps, story
-from mcp_server.demo.screen import Screen
-from mcp_server.demo.talk import Talk, asked_in_sight
+from mcp_server.demo import script
+from mcp_server.demo.script import Talk, asked_in_sight
 from mcp_server.platforms.local.loading import load
 from mcp_server.settings import Settings
+from mcp_server.terminal import Screen
 from tests.house.test_budget import BASELINE, GROWTH, tokens
 
 LONGEST = 5000
@@ -46,7 +46,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str,
         events=str(demo.DATA / "events.parquet"),
         users=str(demo.DATA / "users.parquet"),
         columns={},
-        as_of=story.AS_OF,
+        as_of=script.AS_OF,
         metadata=str(demo.DATA / "metadata.json"),
         on_progress=lambda *_: None,
     )
@@ -55,7 +55,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str,
 
     async def told() -> list[tuple[str, dict[str, Any], CallToolResult]]:
         async with Listening(app.server(), elicitation_callback=partial(asked_in_sight, screen)) as client:
-            await steps.tell(Talk(client, settings, screen))
+            await script.tell(Talk(client, settings, screen))
             return list(client.__dict__["heard"])
 
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.http_settings import HTTP_VARIABLES
 from mcp_server.settings import (
+    HTTP_VARIABLES,
     VARIABLES,
     Given,
     Settings,

@@ -1,22 +1,125 @@
-"""How a list is called through, worked out exactly, without looking at callees one by one.
+"""How a list of callees is called through, worked out exactly without looking at callees one by one."""
 
-The rules. A task has `lines` lines. An attempt holds one line for `seconds`, and starts only in open time (one that
-has started may end outside it). A callee whose attempt was not answered is due again `wait` seconds after that
-attempt ended, at most `redials` times; in closed time, he is due when it opens. Who is due first is called first, and
-all are due at the beginning. Of the attempts of each round the share `answered` is answered, spread evenly.
-
-Hence (first due, first called; every attempt takes equally long) all attempts of one round start before any of
-the next, and the number of attempts K(t) that have started by second t follows from itself: the busy lines are
-K(t) − K(t − seconds), and the attempts that have become due are a function of K(t − seconds − wait). Attempts that
-start in the same second are one block; where all lines are busy and the queue is long, whole stretches of blocks
-repeat every `seconds`, and are written down as one `Stretch`.
-"""
-
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
-from mcp_server.calls.open_time import OpenTime
+from mcp_server.calls.settings import CallSettings, Redials
+from mcp_server.calls.week import ALWAYS, DAY, WEEK, Week
+
+# When calls may start: the window of a task less its forbidden times, as stretches of seconds.
+
+
+HORIZON = timedelta(days=366)
+"""A calendar looks no further than this from its beginning."""
+MINUTE = 60
+_DAY_SECONDS = DAY * MINUTE
+
+
+@dataclass(frozen=True)
+class OpenTime:
+    """The stretches in which an attempt may start, from `start` to before `end` (naive, Beijing time)."""
+
+    open_week: Week
+    start: datetime
+    end: datetime
+
+    @property
+    def cut(self) -> bool:
+        """True where the window goes on beyond the horizon."""
+        return self.end - self.start > HORIZON
+
+    @cached_property
+    def base(self) -> datetime:
+        """The midnight at which seconds begin to count: a Monday's."""
+        midnight = datetime.combine(self.start.date(), datetime.min.time())
+        return midnight - timedelta(days=midnight.weekday())
+
+    @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Stretches [first, end) in seconds from `base`, in order, neither overlapping nor touching."""
+        first = self.seconds(self.start)
+        last = min(self.seconds(self.end), first + int(HORIZON.total_seconds()))
+        found: list[tuple[int, int]] = []
+        for week in range(0, max(last, 0), WEEK * MINUTE):
+            for a, b in self.open_week.spans:
+                start, end = max(week + a * MINUTE, first), min(week + b * MINUTE, last)
+                if start >= end:
+                    continue
+                if found and found[-1][1] == start:
+                    found[-1] = (found[-1][0], end)
+                else:
+                    found.append((start, end))
+        return tuple(found)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for start, _ in self.spans]
+
+    def seconds(self, moment: datetime) -> int:
+        return (moment - self.base) // timedelta(seconds=1)
+
+    def moment(self, seconds: int) -> datetime | None:
+        """The time of a second; None beyond the calendar."""
+        try:
+            return self.base + timedelta(seconds=seconds)
+        except OverflowError:
+            return None
+
+    def first_from(self, second: int) -> tuple[int, int] | None:
+        """The first second at or after this one in which an attempt may start, and the end of its stretch."""
+        n = bisect_right(self._starts, second) - 1
+        if n >= 0 and second < self.spans[n][1]:
+            return second, self.spans[n][1]
+        return self.spans[n + 1] if n + 1 < len(self.spans) else None
+
+    def days(self) -> tuple[tuple[date, tuple[tuple[int, int], ...]], ...]:
+        """Each day on which an attempt may start, with its stretches in seconds from `base`."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for start, end in self.spans:
+            for day in range(start // _DAY_SECONDS, (end - 1) // _DAY_SECONDS + 1):
+                midnight = day * _DAY_SECONDS
+                found.setdefault(day, []).append((max(start, midnight), min(end, midnight + _DAY_SECONDS)))
+        first = self.base.date()
+        return tuple((first + timedelta(days=day), tuple(spans)) for day, spans in sorted(found.items()))
+
+    def of_day(self, day: date) -> tuple[tuple[int, int], ...]:
+        """The stretches of one day, in seconds from its midnight."""
+        midnight = (day - self.base.date()).days * _DAY_SECONDS
+        n = max(0, bisect_left(self._starts, midnight) - 1)
+        found = []
+        while n < len(self.spans) and self.spans[n][0] < midnight + _DAY_SECONDS:
+            start, end = self.spans[n]
+            cut = (max(start - midnight, 0), min(end - midnight, _DAY_SECONDS))
+            found += [cut] if cut[0] < cut[1] else []
+            n += 1
+        return tuple(found)
+
+    def weekly(self) -> Week:
+        """The times of the week that the window really reaches; of a window of a week or more, all of them."""
+        if self.end - self.start >= timedelta(days=7):
+            return ALWAYS.both(self.open_week)
+        minutes = [(s // MINUTE, -(-e // MINUTE)) for s, e in self.spans]
+        here = [(max(a, w) - w, min(b, w + WEEK) - w) for a, b in minutes for w in (0, WEEK)]
+        return Week.of(here)
+
+
+# How a list is called through, worked out exactly, without looking at callees one by one.
+#
+# The rules. A task has `lines` lines. An attempt holds one line for `seconds`, and starts only in open time (one that
+# has started may end outside it). A callee whose attempt was not answered is due again `wait` seconds after that
+# attempt ended, at most `redials` times; in closed time, he is due when it opens. Who is due first is called first,
+# and all are due at the beginning. Of the attempts of each round the share `answered` is answered, spread evenly.
+#
+# Hence (first due, first called; every attempt takes equally long) all attempts of one round start before any of the
+# next, and the number of attempts K(t) that have started by second t follows from itself: the busy lines are K(t) −
+# K(t − seconds), and the attempts that have become due are a function of K(t − seconds − wait). Attempts that start
+# in the same second are one block; where all lines are busy and the queue is long, whole stretches of blocks repeat
+# every `seconds`, and are written down as one `Stretch`.
+
 
 TEN_THOUSAND = 10_000
 
@@ -45,7 +148,7 @@ class Dialling:
         return tuple(sizes)
 
 
-class Stretch(NamedTuple):
+class AttemptBlock(NamedTuple):
     """Blocks of attempts: `counts[i]` start at `times[i]` and again after each `step`, `periods` times in all.
 
     `times` lie within one step of each other, so the blocks are in order of time.
@@ -68,7 +171,7 @@ class Stretch(NamedTuple):
 class Cursor:
     """Counts the attempts of a growing list of stretches up to a moment that only moves on."""
 
-    def __init__(self, stretches: Sequence[Stretch]) -> None:
+    def __init__(self, stretches: Sequence[AttemptBlock]) -> None:
         self._stretches = stretches
         self._at = 0
         self._period = 0
@@ -86,10 +189,10 @@ class Cursor:
             self._at, self._period, self._item = self._at + 1, 0, 0
         return self.count
 
-    def _behind(self, stretch: Stretch) -> int:
+    def _behind(self, stretch: AttemptBlock) -> int:
         return sum(stretch.counts) * self._period + sum(stretch.counts[: self._item])
 
-    def _inside(self, stretch: Stretch, until: int) -> None:
+    def _inside(self, stretch: AttemptBlock, until: int) -> None:
         before = self._behind(stretch)
         if until >= stretch.times[0]:
             self._period = (until - stretch.times[0]) // stretch.step
@@ -118,14 +221,14 @@ class Cursor:
             period = 0
 
 
-def dialled(plan: Dialling, open_time: OpenTime) -> list[Stretch]:
+def dialled(plan: Dialling, open_time: OpenTime) -> list[AttemptBlock]:
     """All attempts that start within the open time, in order."""
     return _Run(plan, open_time).stretches
 
 
 class _Run:
     def __init__(self, plan: Dialling, open_time: OpenTime) -> None:
-        self.stretches: list[Stretch] = []
+        self.stretches: list[AttemptBlock] = []
         self._plan = plan
         self._open = open_time
         self._rounds = plan.rounds
@@ -160,7 +263,7 @@ class _Run:
         return second + periods * plan.seconds
 
     def _start(self, times: tuple[int, ...], counts: tuple[int, ...], periods: int) -> None:
-        self.stretches.append(Stretch(times, counts, periods, self._plan.seconds))
+        self.stretches.append(AttemptBlock(times, counts, periods, self._plan.seconds))
         self._started += sum(counts) * periods
 
     def _next(self, second: int, *, busy: bool) -> tuple[int, int] | None:
@@ -181,3 +284,98 @@ class _Run:
             due += min(ended, size) * following // size if size else 0
             ended = max(0, ended - size)
         return due
+
+
+# How often one callee could be tried, where several tasks have him on their lists.
+#
+# The worst case of each task: nobody answers, and the callee may be tried at any open minute. The limits are the
+# vendor's defaults (vendors.md B4); they hold for a callee, not for a task.
+
+
+MOST_A_DAY = 10
+MOST_AT_ONCE = 3
+AT_ONCE = 5 * MINUTE
+"""Seconds within which attempts count as being at once."""
+MOST_CASES = 20
+"""Cases that are told apart; of more, the worst of all is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A task with the time in which it may still call."""
+
+    settings: CallSettings
+    opened: OpenTime
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What a callee could get from his own task (first) and each of the others, if he is on their lists too."""
+
+    days: tuple[tuple[int, ...], ...] = ()
+    """For each kind of day on which the limit could be passed: attempts that each task can make."""
+    at_once: tuple[tuple[int, ...], ...] = ()
+    """For each set of tasks that may call within the same five minutes, more than allowed: 1 for each of them."""
+
+    @property
+    def harmless(self) -> bool:
+        return not self.days and not self.at_once
+
+
+def loads(own: Timed, others: Sequence[Timed]) -> Loads:
+    """What could become too much for a callee of `own` that others share."""
+    tasks = [own, *others]
+    days = own.opened.days() if others else ()
+    kinds = {tuple(most_on(task, day) for task in tasks) for day, _ in days}
+    heavy = [kind for kind in kinds if sum(kind) > MOST_A_DAY]
+    together = {
+        tuple(int(n == 0 or n - 1 in crowd) for n in range(len(tasks)))
+        for crowd in _together(own.opened, [task.opened for task in others])
+        if len(crowd) + 1 > MOST_AT_ONCE
+    }
+    return Loads(_worst(heavy), _worst(together))
+
+
+def most_on(task: Timed, day: date) -> int:
+    """The most attempts that one callee can get from a task on a day: as early as possible, then after each interval."""
+    redials = task.settings.redials or Redials()
+    count, due = 0, 0
+    for start, end in task.opened.of_day(day):
+        due = max(due, start)
+        while due < end and count <= redials.times:
+            count, due = count + 1, due + redials.interval * MINUTE
+    return count
+
+
+def _together(own: OpenTime, others: Sequence[OpenTime]) -> Iterable[frozenset[int]]:
+    """Which others may call within the same five minutes as the task, as sets that came up."""
+    if len(others) < MOST_AT_ONCE:
+        return ()
+    edges: list[tuple[int, int, int]] = []
+    for n, task in enumerate([own, *others]):
+        shift = own.seconds(task.base)  # each counts seconds from a Monday of its own
+        for start, end in task.spans:
+            edges += [(start + shift - AT_ONCE + 1, 1, n - 1), (end + shift, 0, n - 1)]
+    seen, now, calling = set[frozenset[int]](), set[int](), False
+    for _, begins, n in sorted(edges):
+        if n < 0:
+            calling = bool(begins)
+        elif begins:
+            now.add(n)
+        else:
+            now.discard(n)
+        if calling and begins:
+            seen.add(frozenset(now))
+    return seen
+
+
+def _worst(cases: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """The cases without those that another one covers."""
+    found = sorted(set(cases), key=sum, reverse=True)
+    kept: list[tuple[int, ...]] = []
+    for case in found:
+        if not any(all(a <= b for a, b in zip(case, other, strict=True)) for other in kept):
+            kept.append(case)
+        if len(kept) > MOST_CASES:
+            return (tuple(map(max, *found)),)
+    return tuple(kept)

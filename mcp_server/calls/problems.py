@@ -1,4 +1,4 @@
-"""Problems and warnings of call tasks: one row per code, like those of definitions (`qp/problems.py`).
+"""Problems and warnings of call tasks: one row per code, like those of definitions (`language/problems.py`).
 
 Sources of the limits: the vendor's page of UpdateTask, and vendors.md B4, B6 and C.
 """
@@ -6,8 +6,7 @@ Sources of the limits: the vendor's page of UpdateTask, and vendors.md B4, B6 an
 from collections.abc import Mapping
 
 from mcp_server.errors import Problem
-from mcp_server.qp.code import Code
-from mcp_server.qp.problems import made
+from mcp_server.language.problems import Code, made
 from mcp_server.text import Text
 
 

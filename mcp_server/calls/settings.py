@@ -1,15 +1,31 @@
-"""What a call task is set to, and reading what a caller wants it to be (vendors.md B6)."""
+"""The settings of a call task: what a caller asks for, and the vendor's form of it (vendors.md B6)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 from mcp_server.calls.problems import finding
-from mcp_server.calls.times import Findings, read_week
-from mcp_server.calls.week import NEVER, Week
+from mcp_server.calls.week import (
+    DAY,
+    DAYS,
+    NEVER,
+    NUMBERS,
+    Span,
+    TimeFindings,
+    Week,
+    clock,
+    grouped,
+    on_days,
+    read_range,
+    read_week,
+)
 from mcp_server.errors import Problem, Repair
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text, listed, same
+
+# What a call task is set to, and reading what a caller wants it to be (vendors.md B6).
+
 
 BEIJING = timezone(timedelta(hours=8))
 """GMT+8 in every year: the zone of call tasks and crowd analyses, whatever the project's is. (The zone data of Shanghai knows
@@ -52,7 +68,7 @@ class CallSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SettingsRequest:
     """What a caller has said; what is empty or None was left out."""
 
     start_time: str = ""
@@ -71,7 +87,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SettingsReading:
     """What was wanted, complete; `settings` is None where there are problems."""
 
     settings: CallSettings | None
@@ -81,12 +97,14 @@ class Reading:
     repairs: tuple[Repair, ...] = ()
 
 
-def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: Text = NOTHING) -> Reading:
+def read_wanted(
+    wanted: SettingsRequest, before: CallSettings | None = None, *, blind: Text = NOTHING
+) -> SettingsReading:
     """The complete settings: what is wanted, else what was there before, else the vendor's defaults.
 
     `blind` names a platform that does not tell what is there: everything that it would replace has to be given.
     """
-    found = Findings()
+    found = TimeFindings()
     if any(blind):
         _demand(wanted, blind, found)
     start, end = _window(wanted, before, found, blind=any(blind))
@@ -100,11 +118,11 @@ def read_wanted(wanted: Wanted, before: CallSettings | None = None, *, blind: Te
     redials = _redials(wanted, before.redials if before else None, found, blind=any(blind))
     recall = wanted.redials or bool(wanted.recall)
     if start is None or end is None or concurrency is None or found.problems:
-        return Reading(None, recall, tuple(found.problems), tuple(found.repairs))
-    return Reading(CallSettings(start, end, concurrency, forbidden, redials), recall, (), tuple(found.repairs))
+        return SettingsReading(None, recall, tuple(found.problems), tuple(found.repairs))
+    return SettingsReading(CallSettings(start, end, concurrency, forbidden, redials), recall, (), tuple(found.repairs))
 
 
-def _demand(wanted: Wanted, platform: Text, found: Findings) -> None:
+def _demand(wanted: SettingsRequest, platform: Text, found: TimeFindings) -> None:
     missing = [
         name
         for name, given in (
@@ -120,7 +138,7 @@ def _demand(wanted: Wanted, platform: Text, found: Findings) -> None:
 
 
 def _window(
-    wanted: Wanted, before: CallSettings | None, found: Findings, *, blind: bool
+    wanted: SettingsRequest, before: CallSettings | None, found: TimeFindings, *, blind: bool
 ) -> tuple[datetime | None, datetime | None]:
     """Start and end; None where one is missing or cannot be read."""
     needed = before is None and not blind
@@ -136,7 +154,7 @@ def _window(
     return start, end
 
 
-def _moment(text: str, path: str, clock: str, found: Findings, *, needed: bool) -> datetime | None:
+def _moment(text: str, path: str, clock: str, found: TimeFindings, *, needed: bool) -> datetime | None:
     """A time in Beijing; None where none was given or it cannot be read."""
     if not text and not needed:
         return None
@@ -178,7 +196,7 @@ def _zone(offset: str) -> timezone:
     return timezone((-1 if offset[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
 
 
-def _forbidden(wanted: Wanted, before: Week, found: Findings) -> Week:
+def _forbidden(wanted: SettingsRequest, before: Week, found: TimeFindings) -> Week:
     if wanted.forbid_times is not None and wanted.call_times is not None:
         found.problems.append(finding("call_both_times", "/call_times"))
     if wanted.call_times is not None:
@@ -190,7 +208,7 @@ def _forbidden(wanted: Wanted, before: Week, found: Findings) -> Week:
     return before
 
 
-def _redials(wanted: Wanted, before: Redials | None, found: Findings, *, blind: bool) -> Redials | None:
+def _redials(wanted: SettingsRequest, before: Redials | None, found: TimeFindings, *, blind: bool) -> Redials | None:
     times, interval = wanted.ring_again_times, wanted.ring_again_interval
     if (wanted.recall is False and wanted.redials) or (wanted.recall and blind and not wanted.redials):
         found.problems.append(
@@ -206,3 +224,54 @@ def _redials(wanted: Wanted, before: Redials | None, found: Findings, *, blind: 
         return None
     known = before or Redials()
     return Redials(known.times if times is None else times, known.interval if interval is None else interval)
+
+
+# The vendor's form of call settings (page of UpdateTask, vendors.md B6).
+
+
+def forbid_time_list(forbidden: Week) -> list[dict[str, Any]]:
+    """`ForbidTimeList`: every day with its number, no range over midnight, the end of a day written 23:59."""
+    return [
+        {"Weekdays": sorted(NUMBERS[d] for d in days), "Times": [f"{clock(a)}-{_end(b)}" for a, b in spans]}
+        for days, spans in grouped(forbidden)
+    ]
+
+
+def _end(minute: int) -> str:
+    return "23:59" if minute == DAY else clock(minute)
+
+
+def week_of(forbid_times: Sequence[Mapping[str, Any]], found: TimeFindings, path: str = "/ForbidTimeList") -> Week:
+    """The times that a `ForbidTimeList` names; `Weekdays` left out is every day. Problems go into `found`."""
+    spans: list[Span] = []
+    for n, item in enumerate(forbid_times):
+        numbers, times = item.get("Weekdays") or list(DAYS), item.get("Times") or ()
+        unknown = [number for number in numbers if number not in DAYS]
+        ranges = [(text, read_range(text)) for text in times]
+        legal = listed(sorted(DAYS))
+        found.problems += [
+            finding("call_weekday_unknown", f"{path}/{n}/Weekdays", got=number, word=number, expected=legal)
+            for number in unknown
+        ]
+        found.problems += [
+            finding("call_range_invalid", f"{path}/{n}/Times", got=text, word=text) for text, span in ranges if not span
+        ]
+        for _, span in ranges:
+            spans += on_days([DAYS[number] for number in numbers if number in DAYS], *span) if span else ()
+    return Week.of(spans)
+
+
+def update_body(task_open_id: str, settings: CallSettings, *, recall: bool) -> dict[str, Any]:
+    """The body of UpdateTask. Redials go with it only where they were given: without them, the vendor's
+    `Recall: true` would probably switch redialling off, as `RingAgainTimes` is 0 by default (vendors.md B6)."""
+    body: dict[str, Any] = {
+        "TaskOpenId": task_open_id,
+        "StartTime": str(settings.start),
+        "EndTime": str(settings.end),
+        "Concurrency": settings.concurrency,
+        "ForbidTimeList": forbid_time_list(settings.forbidden),
+        "Recall": recall and settings.redials is not None,
+    }
+    if recall and settings.redials is not None:
+        body |= {"RingAgainTimes": settings.redials.times, "RingAgainInterval": settings.redials.interval}
+    return body

@@ -16,17 +16,16 @@ import anyio
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
-from mcp_server.demo import steps, story
-from mcp_server.demo.screen import Screen
-from mcp_server.demo.talk import Halted, Talk, asked_in_sight
-from mcp_server.platforms.local.workspace import explained
+from mcp_server.demo import script
+from mcp_server.demo.script import Halted, Talk, asked_in_sight
 from mcp_server.settings import Settings
-from mcp_server.terminal import Bar
+from mcp_server.store.workspace import explained
+from mcp_server.terminal import Bar, Screen
 from mcp_server.text import Text, listed, same
 
 PATIENCE = 60.0
 """Seconds that the client waits for an answer. Answers take milliseconds here."""
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parent
 MARK = "made-by-fenqun-demo.txt"
 """The file by which the demo knows its own folder again."""
 
@@ -42,8 +41,8 @@ def run(settings: Settings) -> int:
     """Tell the story; 0 when all of it went well, else 1. Raises FenqunError where the data cannot be loaded."""
     settings = replace(settings, workspace=_home(settings.workspace))
     screen = Screen(settings.language)
-    screen.title(story.TITLE)
-    screen.say(story.ABOUT)
+    screen.title(script.TITLE)
+    screen.say(script.ABOUT)
     screen.blank()
     try:
         _load(settings, screen)
@@ -81,7 +80,7 @@ def _home(workspace: Path) -> Path:
             if (folder / MARK).is_file() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
         )
         home.mkdir(mode=0o700, exist_ok=True)
-        said = _MARK_TEXT.format(made=listed(story.MADE))
+        said = _MARK_TEXT.format(made=listed(script.MADE))
         (home / MARK).write_text(f"{said.en}\n{said.zh}\n", encoding="utf-8")
     return home
 
@@ -89,7 +88,7 @@ def _home(workspace: Path) -> Path:
 def _load(settings: Settings, screen: Screen) -> None:
     from mcp_server.platforms.local.loading import load
 
-    screen.fact(Text("Data", "数据"), story.DATA_SET)
+    screen.fact(Text("Data", "数据"), script.DATA_SET)
     screen.fact(Text("Workspace", "工作区"), same(settings.workspace))
     start = time.monotonic()
     with Bar(settings.language) as bar:
@@ -99,7 +98,7 @@ def _load(settings: Settings, screen: Screen) -> None:
             events=str(DATA / "events.parquet"),
             users=str(DATA / "users.parquet"),
             columns={},
-            as_of=story.AS_OF,
+            as_of=script.AS_OF,
             metadata=str(DATA / "metadata.json"),
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
@@ -119,4 +118,4 @@ async def _talk(settings: Settings, screen: Screen) -> None:
     # The server asks before it removes what the last run left; the person in the story says yes.
     asked = partial(asked_in_sight, screen)
     async with Client(server, read_timeout_seconds=PATIENCE, elicitation_callback=asked) as client:
-        await steps.tell(Talk(client, settings, screen))
+        await script.tell(Talk(client, settings, screen))

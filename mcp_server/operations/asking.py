@@ -6,9 +6,23 @@ terminal on the command line, nobody where there is nobody.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
-from mcp_server.platforms.ledger_port import Way
+from mcp_server.store.ledger import Way
+
+Mode = Literal["ask", "token", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """How consent is given: chosen by the operator."""
+
+    mode: Mode = "ask"
+    platforms: frozenset[str] = frozenset({"local"})
+    """Where a mode other than `ask` holds; anywhere else people are asked."""
+
+    def on(self, platform: str) -> Mode:
+        return self.mode if platform in self.platforms else "ask"
 
 
 class Answer(Enum):

@@ -1,38 +1,217 @@
-"""Crowd analysis tasks: create, change, load again, delete, list. (What they found out: crowd_report.py.)
+"""Operations on crowd analysis tasks: create, change, load again, delete, list, report."""
 
-The vendor page has one call with four operations (`create`, `time`, `dumpData`, `delete`); here each effect is a tool.
-"""
-
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.effect import Effect
-from mcp_server.errors import NameTaken, TaskEnded
-from mcp_server.operations.cluster_state import sentence
-from mcp_server.operations.crowd_state import (
-    CrowdTaskRow,
-    CrowdTaskState,
-    RawAnswer,
-    about,
-    done,
-    draft_row,
-    findings,
-    invalid,
-    notes,
-    period,
-    read_validity,
-    said_drift,
-    task_row,
-    validity_warnings,
-)
-from mcp_server.operations.operation import Deps, Params, PartlyTold, operation
-from mcp_server.operations.params import DryRun, ProjectId
+from mcp_server.errors import InvalidArguments, NameTaken, Problem, Repair, TaskEnded
+from mcp_server.language.problems import finding
+from mcp_server.language.window import parse_time, show_time, to_project_time
+from mcp_server.operations.arguments import DryRun, ProjectId
+from mcp_server.operations.definitions import share
+from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.results import ProblemRow, RepairRow, counted, problem_rows, repair_rows, sentence
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
-from mcp_server.platforms.crowd_port import Crowd, CrowdTask, Drift, Validity
-from mcp_server.qp.problems import finding
-from mcp_server.qp.window import show_time
-from mcp_server.text import NOTHING, Text
+from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, Drift, Raw, Share, State, Validity
+from mcp_server.text import NOTHING, Text, same
+
+# How a crowd analysis task is told, and how its times are read.
+
+
+OK = 0
+"""`code` of what succeeded. The page shows only the code of an error (99)."""
+
+
+RawAnswer = Annotated[dict[str, Any] | None, Field(description="The platform's answer as it came")]
+
+
+class CrowdTaskRow(Result.Row):
+    """A task: the page's fields first; times are Beijing time."""
+
+    task_id: str = ""
+    crowd_id: str
+    start_time: str = ""
+    end_time: str = ""
+    crowd_name: str = ""
+    state: str = Field("", description="waiting, running or ended")
+    users_num: int | None = Field(None, description="Members loaded")
+    loaded_time: str = ""
+
+
+class CrowdTaskState(PartlyTold):
+    """Answer of everything that ends with one task."""
+
+    result: CrowdTaskRow | None = None
+    code: int | None = None
+    msg: str | None = None
+    success: bool | None = None
+    dry_run: bool = False
+    existed: bool = Field(False, description="True where the task was there already")
+    joined: int | None = Field(None, description="Users that a reload adds")
+    left: int | None = Field(None, description="Users that a reload removes")
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()
+    repairs: tuple[RepairRow, ...] = ()
+    request_id: str = ""
+
+
+def task_row(task: CrowdTask) -> CrowdTaskRow:
+    return CrowdTaskRow(
+        task_id=task.task_id,
+        crowd_id=task.crowd_id,
+        start_time=show_time(task.validity.start) if task.validity else "",
+        end_time=show_time(task.validity.end) if task.validity else "",
+        crowd_name=task.crowd_name,
+        state=task.state or "",
+        users_num=task.users_num,
+        loaded_time=task.loaded_at,
+    )
+
+
+def draft_row(crowd: Crowd, validity: Validity) -> CrowdTaskRow:
+    """A task that is not there yet."""
+    return CrowdTaskRow(
+        crowd_id=crowd.crowd_id,
+        start_time=show_time(validity.start),
+        end_time=show_time(validity.end),
+        crowd_name=crowd.name,
+        users_num=crowd.users_num,
+    )
+
+
+def done(task: CrowdTask, said: Text, next_step: Text, deps: Deps, **more: Any) -> CrowdTaskState:
+    """An answer about a task as it stands; `said` may name it by {id}."""
+    named = said.format(id=task.task_id)
+    return CrowdTaskState(
+        message=deps.say(sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))),
+        next=deps.say(next_step),
+        result=task_row(task),
+        code=OK,
+        msg="OK",
+        success=True,
+        request_id=task.request_id,
+        **more,
+    )
+
+
+_ABOUT = Text("crowd {name}{users}{period}", "人群 {name}{users}{period}")
+_NAMED = Text("{name} (id {id})", "{name}（id {id}）")
+_VALID = Text(", {period} Beijing time", "，有效期为北京时间 {period}")
+_PERIOD = Text("{start} to {end}", "{start} 至 {end}")
+STATES: dict[State, Text] = {
+    "waiting": Text("not begun", "未开始"),
+    "running": Text("running", "进行中"),
+    "ended": Text("ended", "已结束"),
+}
+
+
+def about(name: str, crowd_id: str, users_num: int | None, validity: Validity | None) -> Text:
+    """Crowd, size and validity as a clause, as far as they are known."""
+    users = NOTHING if users_num is None else Text(", {n}", "，{n}").format(n=counted(users_num))
+    valid = _VALID.format(period=period(validity)) if validity else NOTHING
+    named = _NAMED.format(name=name, id=crowd_id) if name else same(crowd_id)
+    return _ABOUT.format(name=named, users=users, period=valid)
+
+
+def period(validity: Validity) -> Text:
+    return _PERIOD.format(start=show_time(validity.start), end=show_time(validity.end))
+
+
+def said_drift(drift: Drift, words: Text) -> Text:
+    """A sentence with the places {joined} and {left}."""
+    return words.format(joined=counted(drift.joined), left=counted(drift.left))
+
+
+# reading times
+
+
+class ReadValidity(NamedTuple):
+    """The validity of a call, and what was read otherwise than it was sent."""
+
+    validity: Validity
+    repairs: tuple[Repair, ...] = ()
+
+
+_WHOLE_DAY = Text("a date alone is its whole day", "只写日期表示当天全天")
+_CONVERTED = Text("converted to Beijing time", "已换算为北京时间")
+_FORM = Text("written as yyyy-MM-dd HH:mm:ss", "按 yyyy-MM-dd HH:mm:ss 书写")
+_BAD_TIMES = Text("The validity can't be used; nothing was changed.", "有效期不可用；未做任何更改。")
+_MEND = Text("Mend it and call again.", "请修正后重新调用。")
+
+
+def read_validity(start: str, end: str, old: Validity | None = None) -> ReadValidity:
+    """The times as they were sent; one that was not is that of `old`.
+
+    InvalidArguments where one cannot be read or is missing, and where the end lies before the start.
+    """
+    problems: list[Problem] = []
+    repairs: list[Repair] = []
+    first = old.start if old and not start else _moment(start, "/start_time", last=False, repairs=repairs)
+    last = old.end if old and not end else _moment(end, "/end_time", last=True, repairs=repairs)
+    for path, text, moment in (("/start_time", start, first), ("/end_time", end, last)):
+        if moment is None:
+            problems.append(finding("crowd_time_invalid", path, got=text))
+    if first is None or last is None:
+        raise invalid(problems)
+    if last < first:
+        path = "/end_time" if end else "/start_time"
+        raise invalid([finding("crowd_end_before_start", path, got=end or start, start=show_time(first))])
+    return ReadValidity(Validity(first, last), tuple(repairs))
+
+
+def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datetime | None:
+    written = parse_time(text.strip())
+    moment = to_project_time(written, BEIJING) if written else None
+    if written is None or moment is None:
+        return None
+    moment = moment.replace(microsecond=0)
+    if written.bare_date and last:
+        moment = moment.replace(hour=23, minute=59, second=59)
+    shown = show_time(moment)
+    if shown != text:
+        reason = _WHOLE_DAY if written.bare_date else _CONVERTED if written.offset is not None else _FORM
+        repairs.append(Repair(path, text, shown, reason))
+    return moment
+
+
+def invalid(problems: Sequence[Problem]) -> InvalidArguments:
+    """The error for times that cannot be used."""
+    return InvalidArguments(_BAD_TIMES, next_step=_MEND, problems=problems)
+
+
+def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
+    """A validity that is over is allowed, and said."""
+    if validity.state(now) != "ended":
+        return []
+    return [finding("crowd_validity_over", "/end_time", got=show_time(validity.end), now=show_time(now))]
+
+
+_NOT_BEGUN = Text("The validity has not begun yet (now: {now}).", "有效期尚未开始（当前时间：{now}）。")
+
+
+def notes(crowd: Crowd, validity: Validity | None, now: datetime, deps: Deps) -> tuple[str, ...]:
+    """What is worth knowing of a crowd and a validity, though nothing is wrong with them."""
+    said = [crowd.note] if any(crowd.note) else []
+    if validity and validity.state(now) == "waiting":
+        said.append(_NOT_BEGUN.format(now=show_time(now)))
+    return tuple(deps.say(one) for one in said)
+
+
+def findings(warnings: Sequence[Problem], repairs: Sequence[Repair], deps: Deps) -> dict[str, Any]:
+    """Both as fields of an answer."""
+    return {"warnings": problem_rows(warnings, deps), "repairs": repair_rows(repairs, deps)}
+
+
+# Crowd analysis tasks: create, change, load again, delete, list. (What they found out: crowd_report.py.)
+#
+# The vendor page has one call with four operations (`create`, `time`, `dumpData`, `delete`); here each effect is a
+# tool.
+
 
 TaskCrowd = Annotated[str, Field(description="Only on Taobao")]
 CrowdId = Annotated[str, Field(description="Cluster id or name")]
@@ -310,3 +489,209 @@ async def list_crowd_analyses(params: ListCrowdAnalyses, deps: Deps) -> CrowdTas
 _TASKS = Text("{n} crowd analysis task(s).{more}", "共 {n} 个人群分析任务。{more}")
 _MORE = Text(" {left} more: offset {next}.", "另有 {left} 个：offset {next}。")
 _CREATE_ONE = Text("Create one with create_crowd_analysis.", "可用 create_crowd_analysis 创建。")
+
+
+# What a crowd analysis task found out, told briefly: a chat has no room for more than what stands out.
+
+
+BEIJING_ZONES = ("", "Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC")
+
+
+class GetCrowdAnalysis(Params):
+    """Arguments of get_crowd_analysis."""
+
+    task_id: str
+    crowd_id: str = ""
+    project_id: ProjectId = ""
+
+
+class ShareRow(Result.Row):
+    """A value of a property among the crowd."""
+
+    property: str
+    value: str
+    users: int
+    share: float = Field(description="Of the crowd, 0 to 1")
+    all_share: float = Field(description="Of all users")
+    lift: float = Field(description="share / all_share")
+
+
+class ActivityRow(Result.Row):
+    """A day, or the week that begins with it."""
+
+    day: str
+    events: int
+    active_users: int
+
+
+class CrowdReport(PartlyTold):
+    """Answer of get_crowd_analysis."""
+
+    result: CrowdTaskRow
+    code: int
+    msg: str
+    success: bool
+    all_users: int | None = None
+    profile: tuple[ShareRow, ...] = ()
+    unit: str = Field("", description="Of activity: day or week")
+    activity: tuple[ActivityRow, ...] = ()
+    activity_left_out: int = 0
+    events: int | None = Field(None, description="In all of the validity")
+    active_users: int | None = None
+    joined: int | None = Field(None, description="Since loaded")
+    left: int | None = Field(None, description="Since loaded")
+    notes: tuple[str, ...] = ()
+    raw: RawAnswer = None
+
+
+@operation(title=Text("Show a crowd analysis", "查看人群分析"), system="crowds", effect=Effect.READ)
+async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdReport:
+    """Show a task's crowd: profile against all users, activity by day or week, change since it was loaded."""
+    task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)
+    found = await deps.crowds.analysis(task, on_progress=deps.report)
+    if found.raw is not None:
+        return _as_it_came(task, found.raw, deps)
+    crowd = await deps.crowds.crowd(task.project_id, task.crowd_id)
+    since = found.since
+    return CrowdReport(
+        message=deps.say(_message(task, found)),
+        next=deps.say(_next(task, found)),
+        result=task_row(task),
+        code=OK,
+        msg="OK",
+        success=True,
+        all_users=found.all_users,
+        profile=tuple(_share_row(one, found, deps) for one in found.shares),
+        unit=found.unit if found.activity else "",
+        activity=tuple(ActivityRow(day=s.day, events=s.events, active_users=s.active_users) for s in found.activity),
+        activity_left_out=found.stretches_left_out,
+        events=found.events,
+        active_users=found.active_users,
+        joined=since.joined if since else None,
+        left=since.left if since else None,
+        notes=tuple(deps.say(note) for note in (*_notes(task, found), crowd.note) if any(note)),
+    )
+
+
+_RAW = Text(
+    "The platform's report stands under raw as it came: its form is not documented.",
+    "平台的报告原样放在 raw 中：其格式没有公开文档。",
+)
+
+
+def _as_it_came(task: CrowdTask, raw: Raw, deps: Deps) -> CrowdReport:
+    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
+    said = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
+    return CrowdReport(
+        message=deps.say(said.then(_RAW)), result=task_row(task), code=OK, msg="OK", success=True, raw=dict(raw)
+    )
+
+
+def _share_row(one: Share, found: CrowdAnalysis, deps: Deps) -> ShareRow:
+    own, everybody = one.users / found.users, one.all_users / found.all_users
+    return ShareRow(
+        property=one.property,
+        value=deps.say(one.value),
+        users=one.users,
+        share=round(own, 3),
+        all_share=round(everybody, 3),
+        lift=round(own / everybody, 2),
+    )
+
+
+_TASK = Text("Crowd analysis task {id} ({state})", "人群分析任务 {id}（{state}）")
+_OF_ALL = Text("The crowd is {share} of all {all} users.", "该人群占全部 {all} 名用户的 {share}。")
+_ACTIVE = Text(
+    "In the validity {active} ({share}) had {events}.",
+    "有效期内有 {active}（{share}）活跃，共 {events}。",
+)
+_NO_DATA = Text(
+    "No data lies in the validity (the data: {first} to {last}).", "有效期内没有数据（数据范围：{first} 至 {last}）。"
+)
+_NO_EVENTS = Text("There are no events.", "没有事件数据。")
+
+
+def _message(task: CrowdTask, found: CrowdAnalysis) -> Text:
+    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
+    first = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
+    size = _OF_ALL.format(share=share(found.users, found.all_users), all=f"{found.all_users:,}")
+    return first.then(size).then(_activity(found))
+
+
+def _activity(found: CrowdAnalysis) -> Text:
+    if found.activity:
+        return _ACTIVE.format(
+            active=counted(found.active_users),
+            share=share(found.active_users, found.users),
+            events=Text("1 event" if found.events == 1 else f"{found.events:,} events", f"{found.events:,} 次事件"),
+        )
+    return _NO_DATA.format(first=found.data_from, last=found.data_to) if found.data_from else _NO_EVENTS
+
+
+_GONE = Text(
+    "{n} of the loaded members are not in the current data and are not counted here.",
+    "已加载的成员中有 {n}不在当前数据中，此处不计。",
+)
+_FOLDED = Text(
+    "At most {most} values per property are listed, the most frequent of the crowd; values that fewer than {fewest} of the crowd have are never shown.",
+    "每个属性最多列出人群中最常见的 {most} 个取值；人群中不足 {fewest} 人具有的取值一概不显示。",
+)
+_TOO_FEW = Text(
+    "No values are shown: fewer than {fewest} of the crowd share one.",
+    "未显示任何取值：人群中具有相同取值的均不足 {fewest} 人。",
+)
+_PROPERTIES = Text(
+    "Properties left out, less unlike everybody or with rare values only: {n}.",
+    "另有 {n} 个属性因差异较小或取值过于稀少而未列出。",
+)
+_EARLIER = Text(
+    "Earlier weeks that are not listed, but are in the totals: {n}.", "更早的 {n} 周未逐一列出，但已计入合计。"
+)
+_WEEKS = Text(
+    "Weeks are seven days from the day named; the last may be shorter.",
+    "每周为自所列日期起的 7 天，最后一周可能不足 7 天。",
+)
+_ZONE = Text(
+    "Days are those of {zone}, the times of the task Beijing time.", "日期按 {zone} 划分，任务时间为北京时间。"
+)
+_DATA_ENDS = Text("The data ends on {day}.", "数据截至 {day}。")
+_LAST_RELOAD = Text("The last reload added {joined} and removed {left}.", "上次重新加载新增 {joined}，移出 {left}。")
+_SINCE = Text(
+    "Since it was loaded, the crowd has gained {joined} and lost {left}.",
+    "加载之后，人群新增 {joined}，移出 {left}。",
+)
+
+
+def _notes(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
+    """What has to be known to read the numbers rightly."""
+    if task.users_num is not None and task.users_num > found.users:
+        yield _GONE.format(n=counted(task.users_num - found.users))
+    if found.fewest:
+        yield (_FOLDED if found.shares else _TOO_FEW).format(fewest=found.fewest, most=found.most_values)
+    if found.shares and found.properties_left_out:
+        yield _PROPERTIES.format(n=found.properties_left_out)
+    if found.activity:
+        yield from _about_days(task, found)
+    if found.last_reload:
+        yield said_drift(found.last_reload, _LAST_RELOAD)
+    if found.since and (found.since.joined or found.since.left):
+        yield said_drift(found.since, _SINCE)
+
+
+def _about_days(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
+    if found.unit == "week":
+        yield _WEEKS
+    if found.stretches_left_out:
+        yield _EARLIER.format(n=found.stretches_left_out)
+    if found.zone not in BEIJING_ZONES:
+        yield _ZONE.format(zone=found.zone)
+    if task.validity and found.data_to < task.validity.end.date().isoformat():
+        yield _DATA_ENDS.format(day=found.data_to)
+
+
+_RELOAD = Text("reload_crowd_analysis loads the crowd as it is now.", "可用 reload_crowd_analysis 加载人群的现状。")
+
+
+def _next(task: CrowdTask, found: CrowdAnalysis) -> Text:
+    changed = found.since and (found.since.joined or found.since.left)
+    return _RELOAD if changed and task.state != "ended" else NOTHING

@@ -1,4 +1,4 @@
-"""Checking, explaining and sizing a definition; nothing here changes anything."""
+"""How the values of a tag are told in a preview."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -7,31 +7,99 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.operations.dropped import left_out
-from mcp_server.operations.findings import ProblemRow, RepairRow, problem_rows, read_definition, repair_rows
-from mcp_server.operations.kinds import CLUSTERS, TAGS, Kind
-from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
-from mcp_server.operations.params import (
-    Definition,
+from mcp_server.language.bodies import OpenedBody, body_of, contradictions, opened, other_project
+from mcp_server.language.definitions import AnyReading, Definition, assumptions_any, explain_any, form_of, rows_any
+from mcp_server.language.definitions import Definition as AnyDefinition
+from mcp_server.language.explain import Explanation
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import TagQp
+from mcp_server.language.names import display_name_findings, name_findings
+from mcp_server.language.problems import finding, pointer
+from mcp_server.language.reading.check import finders
+from mcp_server.language.suggest import nearest_named
+from mcp_server.operations.arguments import (
+    DefinitionArgument,
     FullDefinition,
     FullTagDefinition,
     ProjectId,
     Properties,
     TagDefinition,
 )
-from mcp_server.operations.tag_values import ValueRow, brief, spread_sentence, unreached, value_rows
-from mcp_server.platforms.ports import Preview, Step, TagValues
-from mcp_server.qp.bodies import Opened, body_of, contradictions, opened, other_project
-from mcp_server.qp.check import finders
-from mcp_server.qp.definition import Definition as AnyDefinition
-from mcp_server.qp.either import assumptions_any, explain_any, rows_any
-from mcp_server.qp.explain import Explanation
-from mcp_server.qp.forms import AnyReading, form_of
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.names import display_name_findings, name_findings
-from mcp_server.qp.problems import finding, pointer
-from mcp_server.qp.suggest import nearest_named
-from mcp_server.text import Text
+from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.results import (
+    CLUSTERS,
+    TAGS,
+    ProblemRow,
+    RepairRow,
+    SegmentKind,
+    left_out,
+    problem_rows,
+    read_definition,
+    repair_rows,
+)
+from mcp_server.platforms.segments import Preview, Step, TagValues
+from mcp_server.text import NOTHING, Text
+
+# How the values of a tag are told in a preview.
+
+
+class ValueRow(Result.Row):
+    """One value of a tag."""
+
+    value: str
+    users: int
+
+
+_HAVE = Text(
+    "{n} of {all} users have a value ({share}), {without} without one.{spread}",
+    "{all} 名用户中有 {n} 名得到标签值（{share}），{without} 名没有。{spread}",
+)
+_SPREAD = Text(" The values go from {low} to {high}{median}.", "标签值从 {low} 到 {high}{median}。")
+_MEDIAN = Text(", median {median}", "，中位数为 {median}")
+
+
+MOST_SHOWN = 100
+"""Characters of a user's value that a preview shows; values may have pages."""
+
+
+def brief(value: str) -> str:
+    """A value as a preview shows it."""
+    return value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + "…"
+
+
+def value_rows(seen: Preview) -> tuple[ValueRow, ...]:
+    """The most frequent values of a tag and their users."""
+    return tuple(ValueRow(value=brief(v), users=n) for v, n in seen.values.top) if seen.values else ()
+
+
+def spread_sentence(seen: Preview, share: str) -> Text:
+    """How many users have a value and, of numbers and times, where the values lie."""
+    spread, values = NOTHING, seen.values
+    if values and values.low:
+        median = _MEDIAN.format(median=values.median) if values.median else NOTHING
+        spread = _SPREAD.format(low=values.low, high=values.high, median=median)
+    return _HAVE.format(
+        n=f"{seen.users_num:,}",
+        all=f"{seen.all_users:,}",
+        share=share,
+        without=f"{seen.all_users - seen.users_num:,}",
+        spread=spread,
+    )
+
+
+def unreached(definition: Definition, seen: Preview) -> list[Problem]:
+    """A warning for each value that nobody gets; none where not all values were counted."""
+    if not isinstance(definition, TagQp) or seen.values is None or seen.values.distinct > len(seen.values.top):
+        return []
+    reached = {value for value, _ in seen.values.top}
+    return [
+        finding("value_for_nobody", f"/tag_qp/userTagValueDefs/{i}")
+        for i, value in enumerate(definition.values)
+        if value.tag_value not in reached
+    ]
+
+
+# Checking, explaining and sizing a definition; nothing here changes anything.
 
 
 class ValidateDefinition(Params):
@@ -100,7 +168,7 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     )
 
 
-def _with_body(reading: AnyReading, body: Opened, deps: Deps, project: str) -> AnyReading:
+def _with_body(reading: AnyReading, body: OpenedBody, deps: Deps, project: str) -> AnyReading:
     """A reading with what was found in the body around the definition."""
     found = [*body.problems, *other_project(body, project)]
     if reading.definition is not None:
@@ -136,7 +204,7 @@ def _valid(reading: AnyReading) -> Text:
 class PreviewDefinition(Params):
     """Arguments of preview_definition."""
 
-    qp: Definition = None
+    qp: DefinitionArgument = None
     tag_qp: TagDefinition = None
     sample: Annotated[int, Field(ge=0, le=20, description="Users to show")] = 5
     properties: Properties = ()
@@ -222,7 +290,7 @@ _ONE_OF = Text(
 )
 
 
-def _given(params: "ValidateDefinition | PreviewDefinition") -> tuple[object, Kind]:
+def _given(params: "ValidateDefinition | PreviewDefinition") -> tuple[object, SegmentKind]:
     """The definition that was sent, and of what; InvalidArguments unless it is exactly one."""
     if (params.qp is None) is (params.tag_qp is None):
         path, code = ("/qp", "argument_missing") if params.qp is None else ("/tag_qp", "argument_unknown")
@@ -289,7 +357,7 @@ def _size(seen: Preview) -> Text:
     )
 
 
-def _next(seen: Preview, kind: Kind) -> Text:
+def _next(seen: Preview, kind: SegmentKind) -> Text:
     if not seen.users_num and kind is TAGS:
         return Text("Nobody gets a value: loosen the definition.", "没有用户得到标签值：请放宽定义。")
     if not seen.users_num and not seen.funnel:

@@ -8,20 +8,27 @@ from pydantic import BeforeValidator, Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.operations.cluster_state import ClusterRow, cluster_row, counted, next_step, sentence
-from mcp_server.operations.findings import ProblemRow, problem_rows, users_of
-from mcp_server.operations.handing import given_file
-from mcp_server.operations.kinds import kind_of
-from mcp_server.operations.operation import Deps, Params, PartlyTold, operation
-from mcp_server.operations.params import ClusterRef, ProjectId, Remarks
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.names import display_name_findings, name_findings
+from mcp_server.language.problems import finding
+from mcp_server.language.suggest import nearest_named
+from mcp_server.language.uploaded import MAIN_TYPES, Uploaded
+from mcp_server.operations.arguments import ClusterRef, ProjectId, Remarks
+from mcp_server.operations.operation import Deps, Params, PartlyTold, given_file, operation
+from mcp_server.operations.results import (
+    ClusterRow,
+    ProblemRow,
+    cluster_row,
+    counted,
+    kind_of,
+    next_step,
+    problem_rows,
+    sentence,
+    users_of,
+)
 from mcp_server.operations.saving import CLEAR, SAME_WITHOUT_DRY_RUN
-from mcp_server.platforms.ports import IdChanges, IdDraft, IdSource, Imported
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.names import display_name_findings, name_findings
-from mcp_server.qp.problems import finding
-from mcp_server.qp.suggest import nearest_named
-from mcp_server.qp.uploaded import MAIN_TYPES, Uploaded
+from mcp_server.platforms.segments import IdChanges, IdDraft, IdSource, Imported
 from mcp_server.text import NOTHING, Text
 
 MOST_INLINE = 200

@@ -1,30 +1,129 @@
-"""What an operation is: the single place where a tool's name, words, effect, parameters and result stand.
+"""Who makes a call, and how far that reaches.
 
-`@operation(...)` on one typed async function yields the MCP tool, `fenqun call NAME`, the file in
-`tool_schemas/` and the row in the README. The docstring is the description that a model reads: what it
-does, when to use it, the one trap.
+Over stdio and on the command line it is the system's user, who may do everything that the server may. Over
+HTTP a token says it. Scope and projects bind every operation: `Deps.project` and `calling.call` look here.
 """
 
+import getpass
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from mcp_server.effect import Effect
 from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
-from mcp_server.operations.asking import NOBODY, Ask
-from mcp_server.operations.consenting import Consenting
-from mcp_server.operations.handing import Exports, Files
-from mcp_server.operations.identity import Identity
-from mcp_server.platforms.call_port import CallPlatform
-from mcp_server.platforms.crowd_port import CrowdPlatform
-from mcp_server.platforms.ledger_port import Ledger
-from mcp_server.platforms.ports import SegmentPlatform
-from mcp_server.qp.names import NameLimits
-from mcp_server.qp.problems import shorten
+from mcp_server.language.names import NameLimits
+from mcp_server.language.problems import shorten
+from mcp_server.operations.asking import NOBODY, Ask, Consenting
+from mcp_server.platforms.segments import SegmentPlatform
+from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
+from mcp_server.store.ledger import Ledger
 from mcp_server.text import Language, Text, listed
+
+# Who makes a call, and how far that reaches.
+#
+# Over stdio and on the command line it is the system's user, who may do everything that the server may. Over HTTP a
+# token says it. Scope and projects bind every operation: `Deps.project` and `calling.call` look here.
+
+
+Known = Literal["system", "loopback", "token", "oauth", "gateway"]
+"""How a caller is known: he started this process himself; he came over HTTP from this machine, without a token;
+by a static token; by the token of an authorization server; by the credentials of the gateway."""
+
+
+def system_user() -> str:
+    """The name of the user that this process runs as; his number where the system has no name for him."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One caller. The default is whoever started this process."""
+
+    name: str = field(default_factory=system_user)
+    known: Known = "system"
+    client: str = ""
+    """What the client calls itself; never a proof of anything."""
+    client_version: str = ""
+    may_write: bool = True
+    projects: frozenset[str] | None = None
+    """The projects that may be used; None for all."""
+
+    def may_use(self, project: str) -> bool:
+        """Whether this project is within reach."""
+        return self.projects is None or project in self.projects
+
+
+# How files reach an operation and leave it.
+#
+# Over stdio and on the command line the caller shares this machine's files: a path is a path. Over HTTP he does not,
+# and must not reach into them: he uploads a file first and names its handle, and gets an address instead of a path.
+
+
+_UPLOAD_FIRST = Text(
+    "Over HTTP a path on the server's machine can't be named.", "通过 HTTP 调用时，不能使用服务所在机器上的路径。"
+)
+_HOW = Text(
+    "Send the file with POST {url} first, and give the path that the answer names (it begins with upload:).",
+    "请先用 POST {url} 上传文件，再使用返回的 path（以 upload: 开头）。",
+)
+
+
+class Files(Protocol):
+    """How files travel for a caller who does not share this machine's files."""
+
+    @property
+    def upload_url(self) -> str:
+        """Where he sends a file."""
+        ...
+
+    def offer(self, path: Path, project_id: str) -> str:
+        """The address under which whoever may use the project can fetch this file."""
+        ...
+
+    def uploaded(self, handle: str, project_id: str) -> Path:
+        """The file behind a handle. NotFound, also for an upload into another project."""
+        ...
+
+
+class Exports(Protocol):
+    """The files that export_users wrote."""
+
+    def offer(self, path: Path, project_id: str, by: str) -> str:
+        """Note whose file this is; the name under which whoever may use the project can have it."""
+        ...
+
+    def keep_answer(self, words: str, tool: str) -> Path:
+        """Keep what is too long to be answered as a JSON file beside the exports, for a day; `offer` notes whose it is."""
+        ...
+
+    def exported(self, name: str, who: Identity) -> Path:
+        """The file of this name. NotFound, also where it belongs to a project out of the caller's reach."""
+        ...
+
+
+def given_file(path: str, project_id: str, files: Files | None) -> Path:
+    """The file that an argument names: a path, or over HTTP the handle of an upload into the same project."""
+    if files is None:
+        return Path(path).expanduser()
+    if not path.startswith("upload:"):
+        raise NotAllowed(_UPLOAD_FIRST, next_step=_HOW.format(url=files.upload_url))
+    return files.uploaded(path, project_id)
+
+
+# What an operation is: the single place where a tool's name, words, effect, parameters and result stand.
+#
+# `@operation(...)` on one typed async function yields the MCP tool, `fenqun call NAME`, the file in `tool_schemas/`
+# and the row in the README. The docstring is the description that a model reads: what it does, when to use it, the
+# one trap.
+
 
 _NOT_YOURS = Text("This access does not reach project {project}.", "当前的访问权限不包括项目 {project}。")
 _USE_YOURS = Text(

@@ -2,18 +2,11 @@
 
 from typing import Any
 
-from mcp_server.operations import (
-    calls,
-    clusters,
-    computing,
-    crowd_report,
-    crowds,
-    definitions,
-    imports,
-    metadata,
-    restoring,
-    tags,
-)
+from mcp_server.operations import calls, clusters, crowds, definitions, imports, metadata
+from mcp_server.operations import clusters as computing
+from mcp_server.operations import clusters as restoring
+from mcp_server.operations import clusters as tags
+from mcp_server.operations import crowds as crowd_report
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (

@@ -15,27 +15,34 @@ from mcp_server.errors import (
     VendorRejected,
     VendorUnreadable,
 )
-from mcp_server.operations.cluster_state import (
+from mcp_server.language.definitions import AnyReading, Definition, compare_any, explain_any, hash_any, value_type_any
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.names import display_name_findings, name_findings
+from mcp_server.language.problems import finding
+from mcp_server.language.reading.shape import TYPE_NAMES
+from mcp_server.operations.definitions import all_good, share
+from mcp_server.operations.operation import Deps
+from mcp_server.operations.results import (
+    CLUSTERS,
+    RESULT,
     USERS_CHANGE,
     ClusterState,
+    SegmentKind,
     cluster_row,
     cluster_state,
     counted,
+    kind_of,
+    must_be,
+    not_uploaded,
     number,
+    problem_rows,
+    read_definition,
+    repair_rows,
     sentence,
+    type_findings,
+    users_of,
 )
-from mcp_server.operations.definitions import all_good, share
-from mcp_server.operations.findings import problem_rows, read_definition, repair_rows, users_of
-from mcp_server.operations.kinds import CLUSTERS, RESULT, Kind, kind_of, must_be, not_uploaded, type_findings
-from mcp_server.operations.operation import Deps
-from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft, as_it_stands
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import compare_any, explain_any, hash_any, value_type_any
-from mcp_server.qp.fault import TYPE_NAMES
-from mcp_server.qp.forms import AnyReading
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.names import display_name_findings, name_findings
-from mcp_server.qp.problems import finding
+from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft, as_it_stands
 from mcp_server.text import NOTHING, Text, clauses
 
 logger = logging.getLogger(__name__)
@@ -70,7 +77,7 @@ SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", "
 class Wish:
     """What is to be created."""
 
-    kind: Kind
+    kind: SegmentKind
     cluster_name: str
     display_name: str
     cluster_type: str
@@ -81,10 +88,10 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ClusterUpdate:
     """What is to be changed; what is empty stays as it is, and remarks of CLEAR are removed."""
 
-    kind: Kind
+    kind: SegmentKind
     cluster: str
     display_name: str
     raw: object
@@ -194,7 +201,7 @@ def _shared(size: int, metadata: Metadata) -> Text:
     )
 
 
-async def update(change: Change, deps: Deps) -> ClusterState:
+async def update(change: ClusterUpdate, deps: Deps) -> ClusterState:
     """Change what is given, after saying (or, tried first, only saying) what becomes different."""
     found = await deps.segments.get(change.project, change.cluster)
     must_be(change.kind, found)
@@ -245,7 +252,7 @@ async def _users(found: Cluster, new: Definition, metadata: Metadata, deps: Deps
     return await users_of(found, f"/{kind_of(found).root}", deps, hint)
 
 
-def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:
+def _checked(change: ClusterUpdate, reading: AnyReading | None, deps: Deps, found: Cluster) -> Definition | None:
     problems = [*display_name_findings(change.display_name, deps.limits)] if change.display_name else []
     if reading is not None:
         return all_good(
@@ -261,7 +268,7 @@ def _checked(change: Change, reading: AnyReading | None, deps: Deps, found: Clus
     return None
 
 
-def _changes(found: Cluster, change: Change, definition: Definition | None, metadata: Metadata) -> list[Text]:
+def _changes(found: Cluster, change: ClusterUpdate, definition: Definition | None, metadata: Metadata) -> list[Text]:
     """What an update changes, in words."""
     return _told_changes(found, definition, change.display_name or None, change.new_remarks, metadata)
 

@@ -23,7 +23,7 @@ def quoted(words: object, secrets: Iterable[str] = ()) -> str:
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
 
-class Unreadable(Exception):
+class UnreadableReply(Exception):
     """An answer that is not in the documented form; whether that is harmless depends on what was asked."""
 
 
@@ -32,9 +32,9 @@ def read_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body.decode("utf-8-sig"), strict=False)
     except (ValueError, RecursionError):
-        raise Unreadable from None
+        raise UnreadableReply from None
     if not isinstance(value, Mapping):
-        raise Unreadable
+        raise UnreadableReply
     return value
 
 
@@ -94,7 +94,7 @@ def question_of(reply: Reply, platform: Text) -> Iterator[None]:
     platform is out of order, VendorUnreadable otherwise."""
     try:
         yield
-    except Unreadable:
+    except UnreadableReply:
         if reply.status not in BUSY:
             raise unreadable(platform) from None
         said = _OUT_OF_ORDER.format(platform=platform, status=reply.status)
@@ -108,7 +108,7 @@ async def readable(send: Callable[[], Awaitable[Reply]], repeat: Repeat) -> Repl
         return reply
     try:
         read_object(reply.body)
-    except Unreadable:
+    except UnreadableReply:
         return replace(await send(), doubtful=True)
     return reply
 
@@ -119,7 +119,7 @@ def answer_of(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
     repetition while an earlier try got no answer: that one may have been carried out."""
     try:
         yield
-    except Unreadable:
+    except UnreadableReply:
         raise outcome_unknown(platform, settle) from None
     except (VendorError, NotFound):
         if reply.doubtful:

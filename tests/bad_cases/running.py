@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from mcp_server.errors import Problem, Repair
-from mcp_server.qp.problems import CODES
+from mcp_server.language.problems import CODES
 from tests.cases.running import as_json, definition, read_sent
 
 CASES = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.qp.problems import CODES
+from mcp_server.language.problems import CODES
 from tests.bad_cases.running import CASES, files
 from tests.cases.running import definition, names, project
 

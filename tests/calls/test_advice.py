@@ -5,19 +5,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mcp_server.calls.advice import advice, unfinished
-from mcp_server.calls.calendar import Assumptions, calendar
-from mcp_server.calls.chart import chart
+from mcp_server.calls.calendar import Assumptions, advice, calendar, unfinished
 from mcp_server.calls.settings import CallSettings, Redials
-from mcp_server.calls.times import Findings, read_week
-from mcp_server.calls.week import Week
+from mcp_server.calls.week import TimeFindings, Week, chart, read_week
 
 NOW = datetime(2026, 11, 22, 12)
 MONDAY = datetime(2026, 11, 23)
 
 
 def week(*entries: str) -> Week:
-    return read_week(entries, "", Findings())
+    return read_week(entries, "", TimeFindings())
 
 
 def task(*entries: str, days: int = 7, redials: int = 0) -> CallSettings:

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_server.calls.dialling import Cursor, Dialling, Stretch, dialled
-from mcp_server.calls.open_time import OpenTime
+from mcp_server.calls.dialling import AttemptBlock, Cursor, Dialling, OpenTime, dialled
 from mcp_server.calls.week import ALWAYS, WEEK, Week
 from tests.calls.slow import slowly
 
@@ -15,7 +14,7 @@ MONDAY = datetime(2026, 11, 23)
 STEADY = settings(max_examples=150, derandomize=True, database=None, deadline=None)
 
 
-def starts(stretches: Sequence[Stretch]) -> list[int]:
+def starts(stretches: Sequence[AttemptBlock]) -> list[int]:
     """The second of each attempt."""
     cursor = Cursor(stretches)
     return [second for second, count in cursor.rest() for _ in range(count)]
@@ -30,23 +29,23 @@ def weeks(draw: st.DrawFn) -> Week:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Stretch]:
+def histories(draw: st.DrawFn) -> list[AttemptBlock]:
     """Stretches one after the other, of several blocks and periods."""
-    found: list[Stretch] = []
+    found: list[AttemptBlock] = []
     now = 0
     for _ in range(draw(st.integers(0, 4))):
         step = draw(st.integers(3, 9))
         offsets = sorted(draw(st.sets(st.integers(0, step - 1), min_size=1, max_size=3)))
         now += draw(st.integers(1, 9))
         counts = tuple(draw(st.integers(1, 5)) for _ in offsets)
-        found.append(Stretch(tuple(now + o - offsets[0] for o in offsets), counts, draw(st.integers(1, 4)), step))
+        found.append(AttemptBlock(tuple(now + o - offsets[0] for o in offsets), counts, draw(st.integers(1, 4)), step))
         now = found[-1].last
     return found
 
 
 @STEADY
 @given(stretches=histories(), moments=st.lists(st.integers(-2, 160), max_size=8))
-def test_a_cursor_counts_what_has_started(stretches: list[Stretch], moments: list[int]) -> None:
+def test_a_cursor_counts_what_has_started(stretches: list[AttemptBlock], moments: list[int]) -> None:
     every = [
         (time + n * s.step, count)
         for s in stretches

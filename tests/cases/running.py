@@ -16,23 +16,17 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.compile_tag import compile_tag
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.engine.plan import ClusterSource, ValuesTag
-from mcp_server.engine.quoting import identifier
-from mcp_server.engine.sql_plan import compile_sql, look_at
-from mcp_server.qp.check import Reading, TagReading, read, read_tag
-from mcp_server.qp.either import read_any
-from mcp_server.qp.explain import explain
-from mcp_server.qp.explain_sql import explain_sql
-from mcp_server.qp.explain_tag import explain_tag
-from mcp_server.qp.forms import AnyReading
-from mcp_server.qp.keys import TAG_KEYS
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.window import local, show_time
+from mcp_server.engines.dialect import DUCKDB, Tables, identifier
+from mcp_server.engines.sql import selection_sql, tag_sql
+from mcp_server.language.definitions import AnyReading, read_any
+from mcp_server.language.explain import explain, explain_sql, explain_tag
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.reading.check import Reading, TagReading, read, read_tag
+from mcp_server.language.vocabulary import TAG_KEYS
+from mcp_server.language.window import local, show_time
+from mcp_server.plan.compile import compile_definition, compile_tag
+from mcp_server.plan.plan import ClusterSource, ValuesTag
+from mcp_server.user_sql.plan import compile_sql, look_at
 from tests.cases.data import METADATA, OWN, WORLD
 from tests.cases.sql_running import read_sql_case, select
 from tests.reading.tables import fill

@@ -6,13 +6,12 @@ from typing import Any
 
 import duckdb
 
-from mcp_server.engine.sql_pipe import Request
-from mcp_server.engine.sql_plan import SqlPlan, look_at
-from mcp_server.engine.sql_result import collect, reduce, shape_of
-from mcp_server.engine.sql_views import open_project
-from mcp_server.qp.check import SqlReading
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.sql_reading import read_sql
+from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
+from mcp_server.engines.duckdb.sandbox.result import collect, reduce, shape_of
+from mcp_server.engines.duckdb.sandbox.views import open_project
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.reading.check import SqlReading, read_sql
+from mcp_server.user_sql.plan import SqlPlan, look_at
 from tests.cases.data import METADATA, OWN, WORLD
 from tests.reading.tables import fill
 
@@ -39,14 +38,14 @@ def select(plan: SqlPlan) -> list[tuple[Any, ...]]:
             connection.close()
 
 
-def _request(plan: SqlPlan, folder: Path) -> Request:
+def _request(plan: SqlPlan, folder: Path) -> SqlRequest:
     """The project as files, and what the process would be asked."""
     data = folder / "data.duckdb"
     with duckdb.connect(str(data), config={"threads": 1}) as connection:
         fill(connection, WORLD, folder)
     read = {source.name for source in plan.clusters}
     clusters = [(c.name, str(folder / f"{i}_.parquet")) for i, c in enumerate(WORLD.crowds) if c.name in read]
-    return Request(
+    return SqlRequest(
         sql=plan.text,
         columns=plan.checked.columns,
         project_id=METADATA.project_id,

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.qp import vocabulary as words
+from mcp_server.language import vocabulary as words
 from tests.cases.data import METADATA, WORLD
 from tests.cases.running import CASES, Outcome, definition, is_tag, names, project, run
 from tests.reading import slow, slow_tags

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp import vocabulary as words
+from mcp_server.language import vocabulary as words
 from tests.bad_cases.running import CASES as BAD_CASES
 from tests.cases.running import CASES, definition, names
 

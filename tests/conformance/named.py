@@ -48,7 +48,8 @@ from mcp_types import (
 from mcp_types import Prompt as PromptOnWire
 from pydantic import AnyUrl, BaseModel, Field
 
-from mcp_server.front.server import AnyContext, FenqunServer
+from mcp_server.front.mcp.elicitation import AnyContext
+from mcp_server.front.mcp.server import FenqunServer
 
 Ctx = Context[Any, Any]
 

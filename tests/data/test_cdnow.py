@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.data.build_cdnow import CUSTOMERS, PURCHASES, TOTAL, read
-from mcp_server.engine.loading import LoadOptions, Sources
+from mcp_server.sources.loading import LoadOptions, Sources
 from tests.engine.loads import Loaded, load
+from tools.build_cdnow import CUSTOMERS, PURCHASES, TOTAL, read
 
 DATA = Path(__file__).parents[2] / "mcp_server" / "data"
 

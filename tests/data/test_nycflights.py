@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.engine.loading import LoadOptions, Sources
+from mcp_server.sources.loading import LoadOptions, Sources
 from tests.engine.loads import Loaded, load, refused
 
 FOLDER = Path(__file__).parent / "nycflights13"

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.engine.loading import Built, LoadOptions, Sources, build
 from mcp_server.errors import LoadRefused
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
+from mcp_server.sources.loading import Built, LoadOptions, Sources, build
 from mcp_server.text import Text
 
 SHANGHAI = LoadOptions("1", "Asia/Shanghai")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import duckdb
 
-from mcp_server.engine.duck import DataFile
-from mcp_server.engine.sql_engine_tree import refusals
-from mcp_server.engine.sql_guard import CheckedSql, check_sql
-from mcp_server.engine.sql_pipe import Request
-from mcp_server.engine.sql_result import collect, reduce, shape_of
-from mcp_server.engine.sql_views import open_project
-from mcp_server.engine.sql_words import table_names
+from mcp_server.engines.duckdb.engine import DataFile
+from mcp_server.engines.duckdb.sandbox.child import refusals
+from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
+from mcp_server.engines.duckdb.sandbox.result import collect, reduce, shape_of
+from mcp_server.engines.duckdb.sandbox.views import open_project
+from mcp_server.user_sql.guard import CheckedSql, check_sql
+from mcp_server.user_sql.words import table_names
 
 ZONE = "Asia/Shanghai"
 TODAY = date(2026, 7, 4)
@@ -83,9 +83,9 @@ def make(folder: Path) -> Project:
     return Project(DataFile(path, users_complete=False), {name: folder / f"{name}.parquet" for name in _FILES})
 
 
-def request(project: Project, checked: CheckedSql, zone: str = ZONE) -> Request:
+def request(project: Project, checked: CheckedSql, zone: str = ZONE) -> SqlRequest:
     """What the process would be asked."""
-    return Request(
+    return SqlRequest(
         sql=checked.text(TODAY),
         columns=checked.columns,
         project_id=checked.project_id,

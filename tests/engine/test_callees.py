@@ -2,7 +2,7 @@
 
 import random
 
-from mcp_server.engine import callees
+from mcp_server.engines.duckdb import members
 from tests.asking_duckdb import rows_of
 
 
@@ -19,13 +19,13 @@ def test_what_comes_together_is_counted_for_each_callee_of_the_first_list() -> N
         ]
         columns += [sum(m > limit for m in most), max(most)]
         assert 0 < columns[-2] < len(lists[0])
-    query = callees.often([callees.of_list(one) for one in lists], days, crowds, (45, 25))
+    query = members.often([members.of_list(one) for one in lists], days, crowds, (45, 25))
     assert rows_of(query)[0] == tuple(columns)
-    none = callees.often([callees.of_list(lists[0])], [[11]], [], (10, 3))
+    none = members.often([members.of_list(lists[0])], [[11]], [], (10, 3))
     assert rows_of(none)[0] == (15, 11, 0, 0)
 
 
 def test_the_hash_in_hand_is_that_of_the_engine() -> None:
     for value in ("13800000001", " 138 ", "上海", "a'b"):
-        made = rows_of(f"SELECT {callees._hash('$1', 'k')}", [value])[0]
-        assert made == (callees.hashed(value, "k"),)
+        made = rows_of(f"SELECT {members._hash('$1', 'k')}", [value])[0]
+        assert made == (members.hashed(value, "k"),)

@@ -8,10 +8,19 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.crowd import FEWEST, Findings, Group, Stages, Stretches, changes, look_at, told_properties
-from mcp_server.engine.duck import DataFile, Engine
+from mcp_server.engines.duckdb.crowd import (
+    FEWEST,
+    CrowdFindings,
+    Group,
+    Stages,
+    Stretches,
+    changes,
+    look_at,
+    told_properties,
+)
+from mcp_server.engines.duckdb.engine import DataFile, Engine
 from mcp_server.errors import Interrupted
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
 
 
 class Control:
@@ -83,7 +92,7 @@ def data(folder: Path, *members: object) -> DataFile:
     return DataFile(folder / "data.duckdb", False, tuple(folder / f"{name}.parquet" for name in members))
 
 
-def found(engine: Engine, folder: Path, members: object, stretches: Stretches | None = None) -> Findings:
+def found(engine: Engine, folder: Path, members: object, stretches: Stretches | None = None) -> CrowdFindings:
     properties = told_properties(ALL)
     stages = Stages(Control(), len(properties) + 2)
     return engine.ask(
@@ -91,7 +100,7 @@ def found(engine: Engine, folder: Path, members: object, stretches: Stretches | 
     )
 
 
-def groups(findings: Findings, name: str) -> tuple[Group, ...]:
+def groups(findings: CrowdFindings, name: str) -> tuple[Group, ...]:
     return next(found for p, found in findings.groups if p.name == name)
 
 

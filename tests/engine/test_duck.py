@@ -6,11 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.plan import Plan
+from mcp_server.engines.duckdb.engine import DataFile, Engine
 from mcp_server.errors import Interrupted, QueryFailed
-from mcp_server.qp.model import Qp
+from mcp_server.language.model import Qp
+from mcp_server.plan.compile import compile_definition
+from mcp_server.plan.plan import Plan
 from tests.asking_duckdb import rows_of
 from tests.qp.projects import GAME, event, user
 

@@ -3,12 +3,12 @@
 import duckdb
 import pytest
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit import funnel_sql, masks_sql, selection_sql
-from mcp_server.engine.plan import Plan
-from mcp_server.qp.metadata import Event, Metadata, Property
-from mcp_server.qp.model import Qp
+from mcp_server.engines.dialect import DUCKDB, Tables
+from mcp_server.engines.sql import funnel_sql, masks_sql, selection_sql
+from mcp_server.language.metadata import Event, Metadata, Property
+from mcp_server.language.model import Qp
+from mcp_server.plan.compile import compile_definition
+from mcp_server.plan.plan import Plan
 from tests.qp.projects import GAME, event, user
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.id_files import CHUNK, IdFile, private_copy
-from mcp_server.engine.id_matching import IdCounts, Wanted, match_ids
+from mcp_server.engines.duckdb.engine import DataFile, Engine
 from mcp_server.errors import Interrupted, InvalidArguments
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
+from mcp_server.sources.ids import CHUNK, IdCounts, IdFile, IdTarget, match_ids, private_copy
 from tests.asking_duckdb import rows_of
 
 ACCOUNT = Property(table="user", name="account", type="string")
@@ -66,7 +65,7 @@ class Reader:
         """The counts, and the users with their values."""
         file = self.copy(content.encode() if isinstance(content, str) else content)
         counts, out = match_ids(
-            self.engine, self.data, file, Wanted(column, tag), others=others, temp=self.temp, control=Silent()
+            self.engine, self.data, file, IdTarget(column, tag), others=others, temp=self.temp, control=Silent()
         )
         rows = rows_of(f"SELECT * FROM '{out}' ORDER BY 1")
         assert len(rows) == counts.users

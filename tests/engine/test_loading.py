@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.engine.loading import LoadOptions, Sources
-from mcp_server.engine.report import LoadReport
-from mcp_server.qp.metadata import Metadata, Names
+from mcp_server.language.metadata import Metadata, Names
+from mcp_server.sources.loading import LoadOptions, Sources
+from mcp_server.sources.staging import LoadReport
 from tests.engine.loads import HEAD, TIME, events_csv, load, ndjson, refused, write
 
 NEW_YORK = LoadOptions("7", "America/New_York", date(2024, 12, 1))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.engine.loading import LoadOptions, Sources
+from mcp_server.sources.loading import LoadOptions, Sources
 from tests.engine.loads import HEAD, SHANGHAI, TIME, events_csv, load, one_column, refused, write
 
 SKIP = LoadOptions("1", "Asia/Shanghai", skip_bad_rows=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.loading import LoadOptions, Sources
+from mcp_server.sources.loading import LoadOptions, Sources
 from tests.engine.loads import load, parquet, refused, write
 
 SYSTEM = '1::BIGINT AS "#user_id", \'a\' AS "#event_name", TIMESTAMP \'2024-05-01 10:00\' AS "#event_time"'

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_server.engine.connection import connect
-from mcp_server.engine.quoting import Value, identifier, literal
+from mcp_server.engines.dialect import Value, identifier, literal
+from mcp_server.engines.duckdb.connection import connect
 
 HOSTILE = [
     "",
@@ -124,7 +124,7 @@ def test_connections_print_nothing_and_spill_where_told(tmp_path: Path, capfd: p
 
 
 def test_a_cursor_is_as_silent_as_its_connection(tmp_path: Path) -> None:
-    from mcp_server.engine.connection import cursor
+    from mcp_server.engines.duckdb.connection import cursor
 
     own = cursor(connect(tmp_path))
     assert own.execute(

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from mcp_server.engine import naming
-from mcp_server.engine.quoting import literal
+from mcp_server.engines.dialect import literal
+from mcp_server.sources import naming
 from tests.engine.sql_kit import Desk, make
 
 WEEK = "\"$part_date\" BETWEEN '2026-07-01' AND '2026-07-03'"

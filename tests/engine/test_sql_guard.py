@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.sql_guard import CheckedSql, check_sql
-from mcp_server.engine.sql_words import FUNCTIONS, HINTS
 from mcp_server.errors import InvalidDefinition, Problem
+from mcp_server.user_sql.guard import CheckedSql, check_sql
+from mcp_server.user_sql.words import FUNCTIONS, HINTS
 from tests.engine.sql_attacks import ATTACKS, FILES, GUARDED
 from tests.engine.sql_kit import TODAY, Desk, make
 from tests.steps import counted

@@ -12,13 +12,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine import sql_process
-from mcp_server.engine.duck import DataFile
-from mcp_server.engine.sql_guard import check_sql
-from mcp_server.engine.sql_pipe import Broken, frames
-from mcp_server.engine.sql_result import shape_of
-from mcp_server.engine.sql_run import SqlLimits, SqlOutcome, bind_sql, run_sql
+from mcp_server.engines.duckdb.engine import DataFile
+from mcp_server.engines.duckdb.sandbox import process as sql_process
+from mcp_server.engines.duckdb.sandbox.pipe import Broken, frames
+from mcp_server.engines.duckdb.sandbox.process import SqlLimits
+from mcp_server.engines.duckdb.sandbox.result import shape_of
+from mcp_server.engines.duckdb.sandbox.run import SqlOutcome, bind_sql, run_sql
 from mcp_server.errors import DiskFull, Interrupted, InvalidDefinition, Problem, QueryFailed
+from mcp_server.user_sql.guard import check_sql
 from tests.asking_duckdb import rows_of
 from tests.engine.sql_kit import TODAY, ZONE, Control, Desk, Project, make, request
 
@@ -309,7 +310,7 @@ def test_an_interrupt_from_before_is_heeded(run: Callable[..., SqlOutcome]) -> N
 def test_the_process_ends_with_its_server(project: Project) -> None:
     asked = replace(request(project, check_sql(COUNTING, "1", columns=1)), seconds=60)
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "mcp_server.engine.sql_child"],
+        [sys.executable, "-P", "-m", "mcp_server.engines.duckdb.sandbox.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -335,8 +336,8 @@ def test_the_process_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_process_confines_itself(tmp_path: Path, project: Project) -> None:
     asked = request(project, check_sql('SELECT "#user_id" FROM v_user_1', "1", columns=1))
     script = (
-        "import sys, resource; from mcp_server.engine.sql_child import _confine, OWN_SPACE\n"
-        "from mcp_server.engine.sql_pipe import Request\n"
+        "import sys, resource; from mcp_server.engines.duckdb.sandbox.child import _confine, OWN_SPACE\n"
+        "from mcp_server.engines.duckdb.sandbox.pipe import Request\n"
         f"_confine(Request.read({asked.line()!r}))\n"
         "assert resource.getrlimit(resource.RLIMIT_AS)[1] == OWN_SPACE + 512 * 1024**2\n"
         "assert resource.getrlimit(resource.RLIMIT_CPU) == (30, 30)\n"

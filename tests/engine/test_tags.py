@@ -8,11 +8,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.engine.compile_tag import compile_tag
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.qp.metadata import Event, Metadata, Property
-from mcp_server.qp.tags import TagQp
+from mcp_server.engines.dialect import DUCKDB, Tables
+from mcp_server.engines.sql import tag_sql
+from mcp_server.language.metadata import Event, Metadata, Property
+from mcp_server.language.model import TagQp
+from mcp_server.plan.compile import compile_tag
 
 BIG = 2**53
 WORLD = Metadata(

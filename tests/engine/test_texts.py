@@ -7,9 +7,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mcp_server.engine.connection import connect
-from mcp_server.engine.quoting import literal
-from mcp_server.engine.texts import ORDER, Meaning, east, has_offset, passes, read
+from mcp_server.engines.dialect import literal
+from mcp_server.engines.duckdb.connection import connect
+from mcp_server.sources.columns import ORDER, Meaning, east, has_offset, passes, read
 
 SEEDS = [
     "0", "-1", "12", "007", "+5", "1.5", "-0.25", "1e3", "1E-3", "1e400", "9007199254740993", "9223372036854775808", "1_000", "1,5", "0x1F",

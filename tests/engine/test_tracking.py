@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.engine.loading import LoadOptions, Sources
+from mcp_server.sources.loading import LoadOptions, Sources
 from tests.engine.loads import Loaded, events_csv, load, ndjson, refused, write
 
 SKIP = LoadOptions("1", "Asia/Shanghai", skip_bad_rows=True)

@@ -14,19 +14,17 @@ import duckdb
 import pytest
 import sqlglot
 
-from mcp_server.engine.answering import compile_any
-from mcp_server.engine.dialect import NoForm, Tables
-from mcp_server.engine.emit import selection_sql
-from mcp_server.engine.emit_rows import days_around
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.engine.plan import Plan
-from mcp_server.engine.sql_pipe import Request
-from mcp_server.engine.sql_views import open_project
-from mcp_server.engine.sql_walk import walk
-from mcp_server.engine.sql_words import table_names
-from mcp_server.engine.trino import SOURCES, TRINO, trino_literal
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.window import Span, show_time
+from mcp_server.engines.dialect import NoForm, Tables
+from mcp_server.engines.duckdb.answering import compile_any
+from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
+from mcp_server.engines.duckdb.sandbox.views import open_project
+from mcp_server.engines.sql import days_around, selection_sql, tag_sql
+from mcp_server.engines.trino import SOURCES, TRINO, trino_literal
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.window import Span, show_time
+from mcp_server.plan.plan import Plan
+from mcp_server.user_sql.guard import walk
+from mcp_server.user_sql.words import table_names
 from tests.asking_duckdb import rows_of
 from tests.cases.data import METADATA, WORLD
 from tests.cases.running import CASES, definition, names, project, read_sent
@@ -64,7 +62,9 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
     with duckdb.connect(str(data), config={"threads": 1}) as connection:
         fill(connection, WORLD, folder)
     clusters = [(crowd.name, str(folder / f"{i}_.parquet")) for i, crowd in enumerate(WORLD.crowds)]
-    request = Request("", 1, "1", WORLD.zone, WORLD.today.isoformat(), str(data), clusters, False, 10, 2**29, 1000, 1)
+    request = SqlRequest(
+        "", 1, "1", WORLD.zone, WORLD.today.isoformat(), str(data), clusters, False, 10, 2**29, 1000, 1
+    )
     connection = open_project(request)
     yield connection
     connection.close()

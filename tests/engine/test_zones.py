@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from mcp_server.engine.connection import connect
-from mcp_server.engine.quoting import literal
-from mcp_server.engine.zones import FIRST, LAST, clock
-from mcp_server.qp.window import instant, local
+from mcp_server.engines.dialect import literal
+from mcp_server.engines.duckdb.connection import connect
+from mcp_server.engines.zones import FIRST, LAST, clock
+from mcp_server.language.window import instant, local
 
 ZONES = [
     "Asia/Shanghai",

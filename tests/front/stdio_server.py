@@ -5,8 +5,9 @@ import sys
 import anyio
 
 from mcp_server.effect import Effect
-from mcp_server.front.stdio import log_to_stderr, serve
-from mcp_server.front.work import Work, serving
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import serving
+from mcp_server.front.mcp.stdio import log_to_stderr, serve
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.text import Text
 from tests.ledgers import bare
@@ -50,4 +51,4 @@ async def wait(params: Params, deps: Deps) -> Result:
 
 if __name__ == "__main__":
     log_to_stderr()
-    serve(serving(Work((echo, work, wait), bare())), lambda: None)
+    serve(serving(Handler((echo, work, wait), bare())), lambda: None)

@@ -16,17 +16,17 @@ from mcp_types import PromptReference, ResourceTemplateReference, TextContent, T
 
 from mcp_server.app import App, build
 from mcp_server.errors import NotFound
-from mcp_server.front.attaching import MOST_BYTES
-from mcp_server.front.guide import guide
-from mcp_server.front.prompts import MOST_CHARACTERS, PROMPTS
-from mcp_server.front.resources import KINDS
-from mcp_server.front.work import Work, serving
-from mcp_server.operations.identity import Identity
+from mcp_server.front.mcp.attaching import MOST_BYTES, guide
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.prompts import MOST_CHARACTERS, PROMPTS
+from mcp_server.front.mcp.resources import KINDS
+from mcp_server.front.mcp.server import serving
+from mcp_server.language.definitions import read_any
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.vocabulary import COMPARATORS, MEASURES
+from mcp_server.operations.operation import Identity
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.qp.either import read_any
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.vocabulary import COMPARATORS, MEASURES
 from mcp_server.settings import Settings
 from mcp_server.text import Language
 from tests import small
@@ -47,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     }
 
     async def create() -> None:
-        assert not (await serving(Work(OPERATIONS, made.deps)).call_tool("create_cluster", sent)).is_error
+        assert not (await serving(Handler(OPERATIONS, made.deps)).call_tool("create_cluster", sent)).is_error
 
     anyio.run(create)
     try:
@@ -60,7 +60,7 @@ def asked(app: App, ask: Callable[[Client], Awaitable[Any]], language: Language 
     """The answer, which has to be the same over both revisions of the protocol."""
 
     async def over(mode: str) -> Any:
-        async with Client(serving(Work(OPERATIONS, replace(app.deps, language=language))), mode=mode) as client:
+        async with Client(serving(Handler(OPERATIONS, replace(app.deps, language=language))), mode=mode) as client:
             return await ask(client)
 
     answers = [anyio.run(over, mode) for mode in MODES]

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.errors import ConfigurationError
-from mcp_server.front.changes import schema_changes, tool_changes
-from mcp_server.front.published import END, START, Checkout, documents, table
+from tools.generate import END, START, Checkout, documents, table
+from tools.schema_changes import schema_changes, tool_changes
 
 BEFORE: dict[str, Any] = {
     "type": "object",
@@ -127,7 +126,7 @@ def test_a_changed_file_is_reported_by_what_changed(checkout: Checkout) -> None:
 
 def test_a_readme_without_markers_is_refused(checkout: Checkout) -> None:
     (checkout.root / "README.md").write_text("# nothing", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="markers"):
+    with pytest.raises(ValueError, match="markers"):
         checkout.check()
 
 

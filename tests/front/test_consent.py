@@ -14,8 +14,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, ErrorData, InputRequiredResult
 
 from mcp_server.app import App, build
+from mcp_server.consent.invoke import carry_out, takes_token
 from mcp_server.errors import ApprovalNeeded
-from mcp_server.operations.acting import carry_out, takes_token
 from mcp_server.operations.operation import Deps, Result
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings, read_settings

@@ -13,12 +13,13 @@ from jsonschema import Draft202012Validator
 from mcp_types import CallToolResult, ResourceLink
 
 from mcp_server.app import App, build
-from mcp_server.front.work import Work, serving
-from mcp_server.operations.calling import find
-from mcp_server.operations.lengths import LONGEST, tokens
+from mcp_server.consent.invoke import find
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import serving
+from mcp_server.language.metadata import Event, Names, Property, ValueCount
+from mcp_server.operations.arguments import output_schema
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.operations.schema import output_schema
-from mcp_server.qp.metadata import Event, Names, Property, ValueCount
+from mcp_server.operations.results import LONGEST, tokens
 from mcp_server.settings import Settings
 from mcp_server.text import Language
 from tests import small
@@ -52,7 +53,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 def called(app: App, tool: str, arguments: dict[str, Any], language: Language = "en") -> CallToolResult:
     """The answer, which is short in both forms and fits the tool's output schema."""
-    server = serving(Work(OPERATIONS, replace(app.deps, language=language)))
+    server = serving(Handler(OPERATIONS, replace(app.deps, language=language)))
     result = anyio.run(server.call_tool, tool, arguments)
     assert isinstance(result, CallToolResult)
     assert result.structured_content is not None
@@ -102,7 +103,7 @@ def test_what_does_not_fit_is_said_and_stands_in_a_file(app: App, language: Lang
     assert path.stat().st_mode & 0o777 == 0o600
     whole = json.loads(path.read_text(encoding="utf-8"))
     assert whole["definition"]["filts"][0]["ftv"] == MANY["filts"][0]["ftv"]
-    server = serving(Work(OPERATIONS, app.deps))
+    server = serving(Handler(OPERATIONS, app.deps))
     (read,) = anyio.run(server.read_resource, str(link.uri))
     assert (json.loads(read.content), read.mime_type) == (whole, "application/json")
 
@@ -116,7 +117,7 @@ def test_of_a_list_the_first_entries_stay(app: App) -> None:
 
 
 def test_a_resource_is_no_longer_than_the_answer_of_its_tool(app: App) -> None:
-    server = serving(Work(OPERATIONS, app.deps))
+    server = serving(Handler(OPERATIONS, app.deps))
     for uri in ("fenqun://clusters/many", "fenqun://events/buy", "fenqun://properties/text_000"):
         (read,) = anyio.run(server.read_resource, uri)
         assert test_budget.tokens(str(read.content)) <= LONGEST

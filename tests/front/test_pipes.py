@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from mcp_server.front.pipes import Lines, Writer
+from mcp_server.front.mcp.stdio import Lines, Writer
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ def test_a_reader_that_is_gone_is_told(pipe: tuple[int, int]) -> None:
 def test_while_they_are_claimed_strangers_read_nothing_and_print_on_stderr() -> None:
     script = """
 import os, sys
-from mcp_server.front.pipes import claimed
+from mcp_server.front.mcp.stdio import claimed
 with claimed() as (source, sink):
     print("stray", flush=True)
     assert sys.stdin.read() == ""

@@ -13,12 +13,11 @@ from pydantic import BaseModel
 
 from mcp_server.effect import Effect
 from mcp_server.errors import Interrupted, InvalidDefinition, Problem, Repair
-from mcp_server.front.long_answers import as_answer
-from mcp_server.front.rendering import escaped, text
-from mcp_server.front.results import failure, success
-from mcp_server.operations.lengths import MOST_FINDINGS
+from mcp_server.front.mcp.handler import failure, success
+from mcp_server.front.mcp.rendering import as_answer, escaped, text
+from mcp_server.operations.arguments import output_schema
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.operations.schema import output_schema
+from mcp_server.operations.results import MOST_FINDINGS
 from mcp_server.text import Text
 from tests.answers import error_data
 

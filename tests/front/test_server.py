@@ -18,11 +18,11 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from mcp_server import __version__
 from mcp_server.effect import Effect
 from mcp_server.errors import NotFound, Problem
-from mcp_server.front.server import FenqunServer
-from mcp_server.front.tools import tool_document
-from mcp_server.front.work import Work, serving
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import FenqunServer, serving
+from mcp_server.front.mcp.tools import tool_document
+from mcp_server.operations.arguments import ClusterRef, DefinitionArgument, DryRun, Limit
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
-from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
 from mcp_server.text import Language, Text
 from tests.answers import error_data
 from tests.ledgers import bare
@@ -32,7 +32,7 @@ NOWHERE = SimpleNamespace(name="nowhere")
 
 
 class Look(Params):
-    qp: Definition = None
+    qp: DefinitionArgument = None
     limit: Limit = 20
 
 
@@ -108,7 +108,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
 def made(
     language: Language = "en", *, read_only: bool = False, operations: tuple[Operation[Any, Any], ...] = OPERATIONS
 ) -> FenqunServer:
-    return serving(Work(operations, replace(bare(), language=language, read_only=read_only)))
+    return serving(Handler(operations, replace(bare(), language=language, read_only=read_only)))
 
 
 @asynccontextmanager

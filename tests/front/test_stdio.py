@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mcp_server import __version__
-from mcp_server.front.tools import tool_document
+from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 from tests.front.stdio_kit import Wire, started
 

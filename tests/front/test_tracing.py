@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mcp_server.app import build
-from mcp_server.front.work import Work, serving
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import serving
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
@@ -37,7 +38,7 @@ def test_a_span_says_tool_effect_platform_and_outcome_and_no_argument(
     app = build(Settings(workspace=small.make(tmp_path_factory.mktemp("traced")), threads=1))
 
     async def talk() -> None:
-        async with Client(serving(Work(OPERATIONS, app.deps)), mode=mode) as client:
+        async with Client(serving(Handler(OPERATIONS, app.deps)), mode=mode) as client:
             await client.call_tool("describe_data", {"search": CANARY})
             await client.call_tool("get_cluster", {"cluster": CANARY})
 

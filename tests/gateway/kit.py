@@ -20,27 +20,25 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from mcp_server.app import App, build
-from mcp_server.gateway.faults import Faults
-from mcp_server.gateway.house import Limits
-from mcp_server.gateway.keys import Keys
-from mcp_server.gateway_settings import GatewaySettings
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.gateway.base import GatewayKeys, GatewayLimits
+from mcp_server.language.metadata import Event, Metadata, Property
 from mcp_server.platforms.taobao import wire as taobao
-from mcp_server.platforms.taobao.api import Api as TaobaoApi
-from mcp_server.platforms.thinkingdata.api import Api as TaApi
+from mcp_server.platforms.taobao.client import TaobaoApi
+from mcp_server.platforms.thinkingdata.client import ThinkingDataApi as TaApi
 from mcp_server.platforms.transport import Policy, Transport
-from mcp_server.platforms.volcengine.api import Api as VolcApi
-from mcp_server.platforms.volcengine.signing import Keys as VolcKeys
-from mcp_server.qp.metadata import Event, Metadata, Property
-from mcp_server.settings import Settings
-from mcp_server.web.serving import Tls, address_of, bound, server_of
+from mcp_server.platforms.volcengine.client import VolcengineApi as VolcApi
+from mcp_server.platforms.volcengine.wire import VolcengineCredentials as VolcKeys
+from mcp_server.settings import GatewaySettings, Settings
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.workspace import Workspace
+from mcp_server.web import Tls, address_of, bound, server_of
+from tests.gateway.faults import Faults, FaultyGateway
 
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # else httpcore looks for it on the disk at each request
 PAGE = Path(__file__).parents[1] / "operations" / "vendor_page"
 TODAY = date(2020, 1, 10)
 """The day of the page's detail example."""
-KEYS = Keys(
+KEYS = GatewayKeys(
     token="test-token-1",
     app_key="12345678",
     app_secret="test-app-secret",
@@ -48,7 +46,7 @@ KEYS = Keys(
     access_key="FQAKtest",
     secret_key="test-secret-key",
 )
-LIMITS = Limits(body=200_000, upload=10_000)
+LIMITS = GatewayLimits(body=200_000, upload=10_000)
 QUICK = Policy(connect=5, read=10, attempts=3, first_wait=0.0, per_second=10_000)
 PROJECT = "102"
 
@@ -134,7 +132,7 @@ class Clock:
 @asynccontextmanager
 async def _served(app: App, settings: GatewaySettings, clock: Clock, faults: Faults) -> AsyncIterator[str]:
     listening = bound("127.0.0.1", 0)
-    gateway = app.gateway(settings, KEYS, clock=clock, faults=faults, limits=LIMITS)
+    gateway = FaultyGateway(app.gateway(settings, KEYS, clock=clock, limits=LIMITS), faults)
     server = server_of(gateway, 64, tls=Tls(*settings.tls) if settings.tls else None)
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve, [listening])
@@ -191,7 +189,7 @@ class Station:
 
     def with_taobao(self, use: Any, **keys: Any) -> Any:
         """The same for Taobao."""
-        known = replace(taobao.Keys(KEYS.app_key, KEYS.app_secret, KEYS.session), **keys)
+        known = replace(taobao.TaobaoCredentials(KEYS.app_key, KEYS.app_secret, KEYS.session), **keys)
         return self._used(lambda t: TaobaoApi(t, known, self.clock), use)
 
     def with_volc(self, use: Any, **keys: Any) -> Any:
@@ -213,8 +211,8 @@ class Station:
 
     def call(self, tool: str, **arguments: object) -> Any:
         """An operation beside the gateway, as its own user."""
-        from mcp_server.operations.calling import call, find
-        from mcp_server.operations.consenting import Consenting
+        from mcp_server.consent.invoke import call, find
+        from mcp_server.operations.asking import Consenting
         from mcp_server.operations.registry import OPERATIONS
 
         deps = replace(self.app.deps, consenting=Consenting("never"))

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import VendorDenied, VendorRejected
-from mcp_server.gateway.thinkingdata import answers
-from mcp_server.gateway.thinkingdata.routes import ENDPOINTS
-from mcp_server.platforms.thinkingdata import replies
-from mcp_server.platforms.thinkingdata.api import Which
-from mcp_server.platforms.thinkingdata.replies import RemoteCluster
+from mcp_server.gateway import thinkingdata
+from mcp_server.gateway.thinkingdata import ENDPOINTS
+from mcp_server.platforms.thinkingdata import client
+from mcp_server.platforms.thinkingdata.client import RemoteCluster, Which
 from tests.gateway.kit import EXAMPLE, KEYS, PROJECT, Station
 
 ADD, UPDATE, LIST = "/open/user-cluster-add", "/open/user-cluster-update", "/open/user-cluster-list"
@@ -98,8 +97,8 @@ def test_a_list_has_pages_and_searches_names_only(shared: Station) -> None:
 
 def test_a_name_that_is_taken_is_refused_even_for_the_same_definition(shared: Station) -> None:
     first = shared.post(ADD, body("twice"))["data"]
-    assert code(shared.post(ADD, body("twice"))) == answers.NAME_TAKEN
-    assert code(shared.post(ADD, body("TWICE", qp={**EXAMPLE["qp"], "filts": []}))) == answers.NAME_TAKEN
+    assert code(shared.post(ADD, body("twice"))) == thinkingdata.NAME_TAKEN
+    assert code(shared.post(ADD, body("TWICE", qp={**EXAMPLE["qp"], "filts": []}))) == thinkingdata.NAME_TAKEN
     assert shared.get(DETAIL, projectId=PROJECT, clusterName="twice")["data"]["id"] == first
 
 
@@ -115,7 +114,7 @@ def test_what_is_needed_and_empty_is_told_in_the_pages_words(shared: Station, na
 
 def test_every_address_wants_the_token(shared: Station) -> None:
     for one in ENDPOINTS:
-        for query, expected in (("", -1008), ("?token=", -1008), ("?token=wrong", answers.WRONG_TOKEN)):
+        for query, expected in (("", -1008), ("?token=", -1008), ("?token=wrong", thinkingdata.WRONG_TOKEN)):
             answer = shared.client.request(one.method, shared.url + one.path + query)
             assert answer.status_code == 200
             assert answer.json()["return_code"] == expected
@@ -128,32 +127,32 @@ def test_every_address_wants_the_token(shared: Station) -> None:
 def test_our_client_tells_a_wrong_token(shared: Station) -> None:
     answer = shared.client.get(f"{shared.url}{DETAIL}?projectId=102&clusterId=1")
     with pytest.raises(VendorDenied):
-        replies.data_of(answer.content)
+        client.data_of(answer.content)
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"stray": 1}, answers.WRONG_PARAMETER),
-        ({"projectId": 102.0}, answers.WRONG_PARAMETER),
-        ({"projectId": True}, answers.WRONG_PARAMETER),
-        ({"projectId": "abc"}, answers.WRONG_PARAMETER),
+        ({"stray": 1}, thinkingdata.WRONG_PARAMETER),
+        ({"projectId": 102.0}, thinkingdata.WRONG_PARAMETER),
+        ({"projectId": True}, thinkingdata.WRONG_PARAMETER),
+        ({"projectId": "abc"}, thinkingdata.WRONG_PARAMETER),
         ({"projectId": 999}, -1999),
-        ({"clusterName": 5}, answers.WRONG_PARAMETER),
-        ({"clusterName": "a" * 25}, answers.WRONG_PARAMETER),
-        ({"clusterName": "1a"}, answers.WRONG_PARAMETER),
-        ({"displayName": "显" * 51}, answers.WRONG_PARAMETER),
-        ({"clusterType": "cluster_by_magic"}, answers.WRONG_PARAMETER),
-        ({"clusterType": "cluster_by_static_sql"}, answers.WRONG_PARAMETER),
-        ({"clusterType": "tag_by_static_condition"}, answers.WRONG_PARAMETER),
-        ({"clusterCatalog": "catalog_tag"}, answers.WRONG_PARAMETER),
-        ({"subConditionTabType": "tag_condition_default"}, answers.WRONG_PARAMETER),
-        ({"qp": "text"}, answers.WRONG_PARAMETER),
-        ({"qp": {"sql": "SELECT 1"}}, answers.WRONG_PARAMETER),
-        ({"qp": EXAMPLE["qp"] | {"stray": 1}}, answers.WRONG_DEFINITION),
-        ({"qp": EXAMPLE["qp"] | {"relation": "AND"}}, answers.WRONG_DEFINITION),
-        ({"qp": {**EXAMPLE["qp"], "events": [{**EXAMPLE["qp"]["events"][0], "num": 4}]}}, answers.WRONG_DEFINITION),
-        ({"qp": {**EXAMPLE["qp"], "events": [{**EXAMPLE["qp"]["events"][0], "eventName": "nothing"}]}}, answers.WRONG_DEFINITION),
+        ({"clusterName": 5}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterName": "a" * 25}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterName": "1a"}, thinkingdata.WRONG_PARAMETER),
+        ({"displayName": "显" * 51}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterType": "cluster_by_magic"}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterType": "cluster_by_static_sql"}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterType": "tag_by_static_condition"}, thinkingdata.WRONG_PARAMETER),
+        ({"clusterCatalog": "catalog_tag"}, thinkingdata.WRONG_PARAMETER),
+        ({"subConditionTabType": "tag_condition_default"}, thinkingdata.WRONG_PARAMETER),
+        ({"qp": "text"}, thinkingdata.WRONG_PARAMETER),
+        ({"qp": {"sql": "SELECT 1"}}, thinkingdata.WRONG_PARAMETER),
+        ({"qp": EXAMPLE["qp"] | {"stray": 1}}, thinkingdata.WRONG_DEFINITION),
+        ({"qp": EXAMPLE["qp"] | {"relation": "AND"}}, thinkingdata.WRONG_DEFINITION),
+        ({"qp": {**EXAMPLE["qp"], "events": [{**EXAMPLE["qp"]["events"][0], "num": 4}]}}, thinkingdata.WRONG_DEFINITION),
+        ({"qp": {**EXAMPLE["qp"], "events": [{**EXAMPLE["qp"]["events"][0], "eventName": "nothing"}]}}, thinkingdata.WRONG_DEFINITION),
     ],
 )  # fmt: skip
 def test_what_is_not_as_it_has_to_be_is_refused(shared: Station, changes: dict[str, Any], expected: int) -> None:
@@ -170,30 +169,31 @@ def test_names_as_long_as_the_page_allows_are_taken(shared: Station) -> None:
     "sent", ["", "{", "[]", '{"a": NaN}', '{"projectId": 1, "projectId": 2}', "[" * 100_000, "\ud800"]
 )
 def test_a_body_that_is_no_object_is_refused(shared: Station, sent: str) -> None:
-    assert code(shared.post(ADD, sent.encode("utf-8", "surrogatepass"))) in (-1008, answers.WRONG_PARAMETER)
+    assert code(shared.post(ADD, sent.encode("utf-8", "surrogatepass"))) in (-1008, thinkingdata.WRONG_PARAMETER)
 
 
 def test_a_query_is_read_strictly(shared: Station) -> None:
     made = shared.post(ADD, body("strict"))["data"]
     where = {"projectId": 102, "clusterId": made}
-    assert code(shared.get(DETAIL, **where, stray=1)) == answers.WRONG_PARAMETER
-    assert code(shared.get(DETAIL, **where, clusterName="strict")) == answers.WRONG_PARAMETER
-    assert code(shared.get(DETAIL, projectId=102, clusterId="strict")) == answers.WRONG_PARAMETER
-    assert code(shared.get(DETAIL, projectId=102, clusterName=made)) == answers.WRONG_PARAMETER
+    assert code(shared.get(DETAIL, **where, stray=1)) == thinkingdata.WRONG_PARAMETER
+    assert code(shared.get(DETAIL, **where, clusterName="strict")) == thinkingdata.WRONG_PARAMETER
+    assert code(shared.get(DETAIL, projectId=102, clusterId="strict")) == thinkingdata.WRONG_PARAMETER
+    assert code(shared.get(DETAIL, projectId=102, clusterName=made)) == thinkingdata.WRONG_PARAMETER
     assert shared.get(DETAIL, projectId=102) == {"return_code": -1008, "return_message": "参数(clusterId)为空"}
     twice = shared.client.get(f"{shared.url}{DETAIL}?token={KEYS.token}&projectId=102&projectId=2&clusterId={made}")
-    assert code(twice.json()) == answers.WRONG_PARAMETER
+    assert code(twice.json()) == thinkingdata.WRONG_PARAMETER
     assert code(shared.get(DETAIL, projectId=2, clusterId=made)) == -1999
 
 
 def test_an_update_keeps_type_name_and_project(shared: Station) -> None:
     made = shared.post(ADD, body("kept"))["data"]
-    assert code(shared.post(UPDATE, body("other"), clusterId=made)) == answers.WRONG_PARAMETER
+    assert code(shared.post(UPDATE, body("other"), clusterId=made)) == thinkingdata.WRONG_PARAMETER
     dynamic = body("kept", clusterType="cluster_by_dynamic_condition")
-    assert code(shared.post(UPDATE, dynamic, clusterId=made)) == answers.WRONG_PARAMETER
+    assert code(shared.post(UPDATE, dynamic, clusterId=made)) == thinkingdata.WRONG_PARAMETER
     elsewhere = body("kept", projectId=2)
     assert (
-        code(shared.post(f"{UPDATE}-by-name", elsewhere, projectId=102, clusterName="kept")) == answers.WRONG_PARAMETER
+        code(shared.post(f"{UPDATE}-by-name", elsewhere, projectId=102, clusterName="kept"))
+        == thinkingdata.WRONG_PARAMETER
     )
     assert code(shared.post(UPDATE, elsewhere, clusterId=made)) == -1999
 
@@ -204,7 +204,7 @@ def test_what_others_rest_on_is_not_deleted(shared: Station) -> None:
     reads = {"filts": [leaf], "relation": "and"}
     above = shared.post(ADD, body("above", qp=reads))
     assert above["return_code"] == 0, above
-    assert code(shared.post("/open/user-cluster-delete", projectId=102, clusterId=made)) == answers.IN_USE
+    assert code(shared.post("/open/user-cluster-delete", projectId=102, clusterId=made)) == thinkingdata.IN_USE
 
 
 def test_acts_are_in_the_log_under_the_credential(shared: Station) -> None:

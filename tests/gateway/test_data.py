@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import VendorRejected
-from mcp_server.gateway.thinkingdata import answers
-from mcp_server.platforms.local.handed import MOST_KEPT
-from mcp_server.platforms.thinkingdata.api import Which
+from mcp_server.gateway import thinkingdata
+from mcp_server.platforms.thinkingdata.client import Which
+from mcp_server.store.files import MOST_KEPT
 from tests.gateway.kit import KEYS, LIMITS, PROJECT, Station
 
 ADD, MODIFY = "/open/import-id-cluster-add", "/open/import-id-cluster-modify"
@@ -63,10 +63,10 @@ def test_uploads_leave_no_file_behind(shared: Station) -> None:
     [
         (b"", {}, -1008),
         (TEST_CSV, {"displayName": ""}, -1008),
-        (TEST_CSV, {"mainColumnName": "no_such"}, answers.WRONG_PARAMETER),
-        (TEST_CSV, {"clusterCatalog": "cluster"}, answers.WRONG_PARAMETER),
-        (TEST_CSV, {"displayName": "显" * 51}, answers.WRONG_PARAMETER),
-        (TEST_CSV, {"stray": "1"}, answers.WRONG_PARAMETER),
+        (TEST_CSV, {"mainColumnName": "no_such"}, thinkingdata.WRONG_PARAMETER),
+        (TEST_CSV, {"clusterCatalog": "cluster"}, thinkingdata.WRONG_PARAMETER),
+        (TEST_CSV, {"displayName": "显" * 51}, thinkingdata.WRONG_PARAMETER),
+        (TEST_CSV, {"stray": "1"}, thinkingdata.WRONG_PARAMETER),
         (TEST_CSV, {"projectId": "999"}, -1999),
     ],
 )
@@ -83,11 +83,11 @@ def test_bodies_have_limits_however_they_are_sent(shared: Station) -> None:
 
     headers = {"Content-Type": "text/csv"}
     params = {"token": KEYS.token, **NAMED}
-    for size, expected in ((LIMITS.upload, 0), (LIMITS.upload + 1, answers.TOO_LONG)):
+    for size, expected in ((LIMITS.upload, 0), (LIMITS.upload + 1, thinkingdata.TOO_LONG)):
         for content in (b"".join(pieces(size)), pieces(size)):
             answer = shared.client.post(shared.url + ADD, params=params, content=content, headers=headers)
             assert answer.json()["return_code"] == expected
-    for size, expected in ((LIMITS.body, answers.WRONG_PARAMETER), (LIMITS.body + 1, answers.TOO_LONG)):
+    for size, expected in ((LIMITS.body, thinkingdata.WRONG_PARAMETER), (LIMITS.body + 1, thinkingdata.TOO_LONG)):
         assert shared.post("/open/user-cluster-add", b" " * (size - 1) + b"1")["return_code"] == expected
 
 
@@ -111,7 +111,8 @@ def test_events_and_properties_are_listed(shared: Station) -> None:
     paid = shared.get("/open/list-props", projectId=PROJECT, tableType="event", eventName="pay")["data"]
     assert {p["columnName"] for p in paid} == {"#os", "#vp@test_num"}
     assert (
-        shared.get("/open/list-props", projectId=PROJECT, tableType="cluster")["return_code"] == answers.WRONG_PARAMETER
+        shared.get("/open/list-props", projectId=PROJECT, tableType="cluster")["return_code"]
+        == thinkingdata.WRONG_PARAMETER
     )
 
 
@@ -178,12 +179,12 @@ def test_no_rows_are_an_answer(shared: Station) -> None:
 def test_sql_that_may_not_run_is_refused(shared: Station, sql: str) -> None:
     answer = shared.query(sql)
     assert answer.status_code == 200
-    assert answer.json()["return_code"] == answers.SQL_REFUSED
+    assert answer.json()["return_code"] == thinkingdata.SQL_REFUSED
 
 
 def test_the_form_is_read_strictly(shared: Station) -> None:
     assert shared.query(" ").json() == {"return_code": -1008, "return_message": "参数(sql)为空"}
-    assert shared.query("SELECT 1", format="csv").json()["return_code"] == answers.WRONG_PARAMETER
-    assert shared.query("SELECT 1", stray="1").json()["return_code"] == answers.WRONG_PARAMETER
-    assert shared.query("SELECT 1", timeoutSeconds="x").json()["return_code"] == answers.WRONG_PARAMETER
+    assert shared.query("SELECT 1", format="csv").json()["return_code"] == thinkingdata.WRONG_PARAMETER
+    assert shared.query("SELECT 1", stray="1").json()["return_code"] == thinkingdata.WRONG_PARAMETER
+    assert shared.query("SELECT 1", timeoutSeconds="x").json()["return_code"] == thinkingdata.WRONG_PARAMETER
     assert shared.query("SELECT 1 FROM v_user_999").json()["return_code"] == -1999

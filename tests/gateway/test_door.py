@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.gateway.keys import FILE, Keys, keys_of
-from mcp_server.gateway.thinkingdata import answers
-from mcp_server.gateway_settings import KEY_VARIABLES, GatewaySettings, GivenGateway, read_gateway_settings
+from mcp_server.gateway import thinkingdata
+from mcp_server.gateway.base import FILE, GatewayKeys, keys_of
+from mcp_server.settings import KEY_VARIABLES, GatewaySettings, GivenGateway, read_gateway_settings
 from tests.gateway.kit import KEYS, Station, page, station
 from tests.gateway.test_taobao import create, refusal, signed
 from tests.gateway.test_taobao import send as to_taobao
@@ -64,7 +64,7 @@ def test_a_broken_file_stops_the_start(tmp_path: Path, text: str) -> None:
 def test_the_environment_gives_all_or_none(tmp_path: Path) -> None:
     given = {f"FENQUN_GATEWAY_{name.upper()}": f"{name}-value" for name in NAMES}
     assert set(given) == set(KEY_VARIABLES)
-    assert keys_of(given, tmp_path) == Keys(*(f"{name}-value" for name in NAMES))
+    assert keys_of(given, tmp_path) == GatewayKeys(*(f"{name}-value" for name in NAMES))
     assert list(tmp_path.iterdir()) == []
     for name in given:
         with pytest.raises(ConfigurationError, match=name):
@@ -163,8 +163,8 @@ def test_read_only_refuses_every_change_in_every_form(made_once: Path, portal: B
                 "/open/import-id-cluster-add", b"j77639", projectId=102, displayName="x", mainColumnName="#account_id"
             ),
         ]
-        assert {answer["return_code"] for answer in sent[1:]} == {answers.READ_ONLY}
-        assert sent[0]["return_code"] in (answers.READ_ONLY, answers.WRONG_DEFINITION)
+        assert {answer["return_code"] for answer in sent[1:]} == {thinkingdata.READ_ONLY}
+        assert sent[0]["return_code"] in (thinkingdata.READ_ONLY, thinkingdata.WRONG_DEFINITION)
         assert closed.get("/open/user-cluster-detail", projectId=102, clusterId=made)["return_code"] == 0
         answer = to_taobao(closed, signed(create(made)))
         assert answer["opencrm_crowdanalysis_update_response"]["result"]["code"] == 1006
@@ -176,9 +176,11 @@ def test_read_only_refuses_every_change_in_every_form(made_once: Path, portal: B
 def test_a_pinned_project_is_the_only_one(made_once: Path, portal: BlockingPortal, tmp_path: Path) -> None:
     with station(shutil.copytree(made_once, tmp_path / "workspace"), portal, pin_project=True) as pinned:
         assert pinned.get("/open/list-event-meta", projectId=102)["return_code"] == 0
-        assert pinned.get("/open/list-event-meta", projectId=2)["return_code"] == answers.READ_ONLY
-        assert pinned.query("SELECT 1 FROM v_user_2").json()["return_code"] == answers.READ_ONLY
-        assert pinned.post("/open/user-cluster-add", page("add_tag_of_measure"))["return_code"] == answers.READ_ONLY
+        assert pinned.get("/open/list-event-meta", projectId=2)["return_code"] == thinkingdata.READ_ONLY
+        assert pinned.query("SELECT 1 FROM v_user_2").json()["return_code"] == thinkingdata.READ_ONLY
+        assert (
+            pinned.post("/open/user-cluster-add", page("add_tag_of_measure"))["return_code"] == thinkingdata.READ_ONLY
+        )
 
 
 def test_the_command_serves_until_it_is_told_to_end(made_once: Path, tmp_path: Path) -> None:

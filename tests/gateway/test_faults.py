@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from mcp_server.errors import OutcomeUnknown, VendorBusy, VendorUnreachable, VendorUnreadable
-from mcp_server.gateway.faults import Fault, Kind
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import EXAMPLE, PROJECT, Station
 from tests.gateway.test_volcengine import PAGE
 
@@ -48,7 +48,7 @@ def test_a_create_whose_answer_is_lost_is_sent_once_and_told_as_unknown(shared: 
     "fault", [Fault(Kind.DROP), Fault(Kind.STATUS), Fault(Kind.THROTTLED)], ids=lambda fault: fault.kind.name
 )
 def test_a_question_is_asked_again(shared: Station, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcp_server.platforms.thinkingdata.api.BUSY_WAIT", 0.001)
+    monkeypatch.setattr("mcp_server.platforms.thinkingdata.client.BUSY_WAIT", 0.001)
     shared.faults.add(fault)
     shared.faults.seen.clear()
     assert shared.with_ta(lambda api: api.events(PROJECT))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.gateway.thinkingdata import answers
-from mcp_server.gateway.thinkingdata.routes import ENDPOINTS, Endpoint
+from mcp_server.gateway import thinkingdata
+from mcp_server.gateway.thinkingdata import ENDPOINTS, Endpoint
 from mcp_server.platforms.taobao import wire as taobao
 from mcp_server.platforms.volcengine import wire as volcengine
 from tests.gateway.kit import EXAMPLE, KEYS, Station
@@ -80,7 +80,7 @@ def test_every_query_is_answered(shared: Station, one: Endpoint) -> None:
                 one.method, shared.url + one.path, params={"token": KEYS.token, **query}, headers=headers
             )
             assert answer.status_code == 200
-            assert answer.json()["return_code"] != answers.SERVER_ERROR, (name, text)
+            assert answer.json()["return_code"] != thinkingdata.SERVER_ERROR, (name, text)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_every_body_is_answered(shared: Station, path: str, good: dict[str, Any]
     bodies = [*spoiled(good), *(good | {inner: part} for part in spoiled(good[inner]))]
     for n, body in enumerate(bodies):
         new = {"clusterName": f"h{n}"} if body.get("clusterName") == EXAMPLE["clusterName"] else {}
-        assert shared.post(path, written(body | new))["return_code"] != answers.SERVER_ERROR, body
+        assert shared.post(path, written(body | new))["return_code"] != thinkingdata.SERVER_ERROR, body
 
 
 def test_every_task_and_operation_is_answered(shared: Station) -> None:

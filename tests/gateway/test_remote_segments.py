@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from mcp_server.engine.duck import Engine
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import (
     FenqunError,
     InvalidArguments,
@@ -22,22 +22,20 @@ from mcp_server.errors import (
     NotRefreshable,
     OutcomeUnknown,
 )
-from mcp_server.gateway.faults import Fault, Kind
-from mcp_server.platforms.local.allowed_files import AllowedFiles
-from mcp_server.platforms.local.here import LocalHere
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.platforms.ports import ClusterChanges, ClusterDraft, IdChanges, IdDraft, IdSource, SegmentPlatform
+from mcp_server.language.definitions import Foreign, compare_any, hash_any
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import CLUSTER, TAG, Qp, TagQp
+from mcp_server.language.sql import Sql
+from mcp_server.language.uploaded import Uploaded
+from mcp_server.platforms.local.imports import LocalHere
+from mcp_server.platforms.segments import ClusterChanges, ClusterDraft, IdChanges, IdDraft, IdSource, SegmentPlatform
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments
 from mcp_server.platforms.transport import Transport
-from mcp_server.qp.either import compare_any, hash_any
-from mcp_server.qp.foreign import Foreign
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import CLUSTER, TAG, Qp
-from mcp_server.qp.sql import Sql
-from mcp_server.qp.tags import TagQp
-from mcp_server.qp.uploaded import Uploaded
+from mcp_server.store.files import AllowedFiles
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import KEYS, PROJECT, QUICK, Station
 from tests.operations.desk import check_chinese
 

@@ -11,9 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import VendorDenied, VendorRejected
 from mcp_server.platforms.taobao import wire
-from mcp_server.platforms.taobao.signing import SIGN_METHODS, SignMethod, sign
+from mcp_server.platforms.taobao.wire import SIGN_METHODS, SignMethod, sign
 from tests.gateway.kit import KEYS, PROJECT, Station, module
 
 NOW = datetime(2026, 3, 6, 12, 0, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ def signed(business: Mapping[str, object], how: SignMethod = "hmac-sha256", **ch
         "method": wire.UPDATE,
         "app_key": KEYS.app_key,
         "session": KEYS.session,
-        "timestamp": datetime.now(wire.BEIJING).strftime("%Y-%m-%d %H:%M:%S"),
+        "timestamp": datetime.now(BEIJING).strftime("%Y-%m-%d %H:%M:%S"),
         "format": "json",
         "v": "2.0",
         "sign_method": how,
@@ -112,7 +113,7 @@ def test_parameters_may_be_split_between_address_and_body(shared: Station, crowd
 def test_the_time_is_within_ten_minutes(shared: Station, crowd: int, form: str, off: int, fits: bool) -> None:
     shared.clock.moment = NOW
     moment = NOW + timedelta(seconds=off)
-    text = moment.astimezone(wire.BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    text = moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
     stamp = text if form == "text" else str(int(moment.timestamp() * 1000))
     try:
         answer = send(shared, signed(create(crowd), timestamp=stamp))

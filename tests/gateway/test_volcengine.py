@@ -11,7 +11,7 @@ import pytest
 
 from mcp_server.errors import NotFound, VendorDenied, VendorRejected
 from mcp_server.platforms.volcengine import wire
-from mcp_server.platforms.volcengine.signing import Keys
+from mcp_server.platforms.volcengine.wire import VolcengineCredentials
 from tests.gateway.kit import KEYS, PROJECT, Station, module
 
 PAGE: dict[str, Any] = {
@@ -48,7 +48,7 @@ def send(
 ) -> httpx.Response:
     """A signed request; `spoil` changes headers after signing, None takes one away."""
     host = urlsplit(station.url).netloc
-    keys = Keys(KEYS.access_key, secret, token)
+    keys = VolcengineCredentials(KEYS.access_key, secret, token)
     out = wire.post(action, body, host, keys, "cn-north-1", moment or datetime.now(UTC))  # type: ignore[arg-type]
     headers = {k: v for k, v in ({**out.headers} | dict(spoil or {})).items() if v is not None}
     assert isinstance(out.body, bytes)
@@ -166,7 +166,7 @@ def test_what_was_changed_after_signing_is_refused(
 
 def test_a_body_or_an_address_that_was_changed_is_refused(shared: Station, task: str) -> None:
     host = urlsplit(shared.url).netloc
-    out = wire.post(wire.UPDATE, PAGE | {"TaskOpenId": task}, host, Keys(KEYS.access_key, KEYS.secret_key), "cn-north-1", datetime.now(UTC))  # fmt: skip
+    out = wire.post(wire.UPDATE, PAGE | {"TaskOpenId": task}, host, VolcengineCredentials(KEYS.access_key, KEYS.secret_key), "cn-north-1", datetime.now(UTC))  # fmt: skip
     assert isinstance(out.body, bytes)
     other = shared.client.post(shared.url + out.path, content=out.body.replace(b'"Concurrency":1', b'"Concurrency":9'), headers=dict(out.headers))  # fmt: skip
     assert code(other) == "SignatureDoesNotMatch"

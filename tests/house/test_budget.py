@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mcp_server.front.instructions import instructions
-from mcp_server.front.tools import tool_document
+from mcp_server.front.mcp.server import instructions
+from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 
 BASELINE = Path(__file__).with_name("budget.json")

@@ -6,10 +6,9 @@ import re
 from mcp_server import errors
 from mcp_server.calls.problems import CALL_CODES
 from mcp_server.errors import FenqunError
-from mcp_server.front.problems_page import problems_page
-from mcp_server.front.published import error_classes, errors_page
-from mcp_server.qp.problems import CODES
+from mcp_server.language.problems import CODES
 from tests.house.source import ROOT, modules
+from tools.generate import error_classes, errors_page, problems_page
 
 GROUPS = {"FenqunError", "InputError", "RefusedError", "VendorError", "EngineError"}
 

@@ -9,13 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client
 
-from mcp_server.front.instructions import instructions
-from mcp_server.front.published import Checkout
-from mcp_server.front.tools import ENTRY_TOOLS, tool_document
-from mcp_server.front.work import Work, serving
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import instructions, serving
+from mcp_server.front.mcp.tools import ENTRY_TOOLS, tool_document
 from mcp_server.operations.operation import Deps
 from mcp_server.operations.registry import OPERATIONS
 from tests.house.source import ROOT, modules
+from tools.generate import Checkout
 
 MOST_TOOLS = 26
 MOST_DESCRIPTION = 1024
@@ -78,7 +78,9 @@ def test_generated_files_are_in_step() -> None:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_a_connected_client_receives_what_the_files_say(mode: str) -> None:
     async def received() -> list[object]:
-        async with Client(serving(Work(OPERATIONS, Deps(segments=None, crowds=None, calls=None))), mode=mode) as client:  # type: ignore[arg-type]
+        async with Client(
+            serving(Handler(OPERATIONS, Deps(segments=None, crowds=None, calls=None))), mode=mode
+        ) as client:  # type: ignore[arg-type]
             tools = (await client.list_tools()).tools
         return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
 

@@ -7,9 +7,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mcp_server.app import build
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.workspace import Workspace
 from mcp_server.settings import Settings
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.workspace import Workspace
 from tests import small
 from tests.http.http_kit import House, Web
 

@@ -11,18 +11,18 @@ import httpx
 from anyio.from_thread import BlockingPortal
 
 from mcp_server.app import App
-from mcp_server.front.http.gate import Gate
-from mcp_server.front.http.limits import LIMITS, Limits
-from mcp_server.front.results import ERROR_DATA
-from mcp_server.http_settings import HttpSettings
-from mcp_server.web.serving import address_of, bound, server_of
+from mcp_server.front.http.access import LIMITS, HttpLimits
+from mcp_server.front.http.app import Gate
+from mcp_server.front.mcp.handler import ERROR_DATA
+from mcp_server.settings import HttpSettings
+from mcp_server.web import address_of, bound, server_of
 
 STATELESS = "2026-07-28"
 PATIENCE = 20.0
 
 
 @asynccontextmanager
-async def served(gate: Gate, limits: Limits = LIMITS) -> AsyncIterator[str]:
+async def served(gate: Gate, limits: HttpLimits = LIMITS) -> AsyncIterator[str]:
     """A server inside a running event loop; its address."""
     with bound("127.0.0.1", 0) as listening:
         server = server_of(gate, limits.connections)
@@ -94,12 +94,12 @@ class House:
     portal: BlockingPortal
 
     @contextmanager
-    def serving(self, limits: Limits = LIMITS, **settings: Any) -> Iterator[Web]:
+    def serving(self, limits: HttpLimits = LIMITS, **settings: Any) -> Iterator[Web]:
         """A server with these settings."""
         with ExitStack() as stack:
             gate = self.portal.call(self._gate, HttpSettings(**settings), limits)
             url = stack.enter_context(self.portal.wrap_async_context_manager(served(gate, limits)))
             yield Web(url, stack.enter_context(httpx.Client(timeout=PATIENCE)))
 
-    async def _gate(self, settings: HttpSettings, limits: Limits) -> Gate:
+    async def _gate(self, settings: HttpSettings, limits: HttpLimits) -> Gate:
         return self.app.http(settings, limits)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from mcp_server.errors import NotFound
-from mcp_server.front.http.limits import Limits
+from mcp_server.front.http.access import HttpLimits
 from tests import small
 from tests.http.http_kit import House, Web
 
@@ -64,7 +64,7 @@ def test_an_upload_needs_writing_and_its_project(
 
 def test_an_upload_is_refused_by_its_head_or_on_the_way(house: House, tokens: dict[str, str]) -> None:
     workspace = house.app.settings.workspace
-    with house.serving(Limits(upload=10, upload_pause=0.05), auth="token") as opened:
+    with house.serving(HttpLimits(upload=10, upload_pause=0.05), auth="token") as opened:
         web = opened.as_(tokens["writer"])
         assert web.post("/imports", b"x" * 10).status_code == 201
         assert web.post("/imports", b"x" * 11).status_code == 413

@@ -9,10 +9,10 @@ import pytest
 
 from mcp_server.effect import Effect
 from mcp_server.errors import WorkspaceBusy
-from mcp_server.front.http.access import Refused
-from mcp_server.front.http.asgi import Door, application
-from mcp_server.front.http.limits import Doorman, Limits
-from mcp_server.front.work import Work, serving
+from mcp_server.front.http.access import Doorman, HttpLimits, Refused
+from mcp_server.front.http.app import Door, application
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import serving
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
 from mcp_server.text import Text
 from tests.http.http_kit import STATELESS, House, Web, message_of, served
@@ -40,7 +40,7 @@ def test_a_name_that_is_allowed_is_taken(house: House) -> None:
 
 
 def test_a_message_that_is_too_large_is_refused(house: House) -> None:
-    with house.serving(Limits(body=1000)) as web:
+    with house.serving(HttpLimits(body=1000)) as web:
         head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         assert web.post("/mcp", b" " * 1001, **head).status_code == 413
         assert web.post("/mcp", b" " * 1000, **head).status_code == 400
@@ -86,7 +86,7 @@ def test_health_tells_when_the_workspace_cannot_be_used(house: House) -> None:
 
 
 def test_places_are_counted_for_each_caller_and_for_all() -> None:
-    doorman = Doorman(Limits(calls=3, calls_each=2, streams=1, streams_each=1))
+    doorman = Doorman(HttpLimits(calls=3, calls_each=2, streams=1, streams_each=1))
 
     def refused(kind: Any, who: str) -> int:
         with pytest.raises(Refused) as caught, doorman.admitted(kind, who):
@@ -148,7 +148,7 @@ def call_of(tool: str) -> dict[str, Any]:
 def test_a_call_too_many_is_told_to_come_later(house: House) -> None:
     async def check() -> None:
         lasting = Lasting()
-        limits = Limits(calls_each=1)
+        limits = HttpLimits(calls_each=1)
         gate = application(
             [lasting.operation], house.app.deps, house.app.handed, Door(limits=limits), alive=house.app.alive
         )
@@ -227,6 +227,6 @@ def test_a_client_that_hangs_up_ends_its_call(house: House) -> None:
 
 
 def test_a_server_for_http_answers_nobody_who_has_not_passed_the_gate(house: House) -> None:
-    server = serving(Work([Lasting().operation], house.app.deps, pytest.fail))
+    server = serving(Handler([Lasting().operation], house.app.deps, pytest.fail))
     with pytest.raises(AssertionError):
         anyio.run(server.call_tool, "wait_long", {})

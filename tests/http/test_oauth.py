@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from mcp_server.front.http.access import Caller, Refused
-from mcp_server.front.http.oauth import ALGORITHMS, FETCH_PAUSE, KEYS_AGE, LEEWAY, JwtVerifier, Keys
-from mcp_server.http_settings import OAuthSettings
+from mcp_server.front.http.oauth import ALGORITHMS, FETCH_PAUSE, KEYS_AGE, LEEWAY, JwtVerifier, KeySet
+from mcp_server.settings import OAuthSettings
 from tests import small
 from tests.http.http_kit import House, Web
 
@@ -120,7 +120,7 @@ def test_scopes_are_read_to_the_letter(authority: Authority, scopes: dict[str, A
 
 def verified(authority: Authority, token: str) -> Caller | None:
     async def ask() -> Caller | None:
-        return await JwtVerifier(issuer=ISSUER, audience=AUDIENCE, keys=Keys(authority.url))(token)
+        return await JwtVerifier(issuer=ISSUER, audience=AUDIENCE, keys=KeySet(authority.url))(token)
 
     return anyio.run(ask)
 
@@ -161,7 +161,7 @@ def _head(kid: str) -> str:
     "subjects", [("x" * 200 + "1", "x" * 200 + "2"), ("a\n", "a\r"), ("x" * 200 + "1", "x" * 200 + "…")]
 )
 def test_two_subjects_never_share_a_name(authority: Authority, subjects: tuple[str, str]) -> None:
-    verifier = JwtVerifier(issuer=ISSUER, audience=AUDIENCE, keys=Keys(authority.url))
+    verifier = JwtVerifier(issuer=ISSUER, audience=AUDIENCE, keys=KeySet(authority.url))
 
     async def names() -> set[str]:
         callers = [await verifier(authority.token(sub=one)) for one in subjects]
@@ -233,7 +233,7 @@ def test_keys_are_fetched_when_needed_and_no_oftener(authority: Authority) -> No
 
     async def script() -> None:
         nonlocal now
-        keys = Keys(authority.url, clock=lambda: now)
+        keys = KeySet(authority.url, clock=lambda: now)
         assert await keys.key("first") is not None
         assert await keys.key("nope") is None
         assert authority.asked - before == 1, "an unknown id does not make us ask again and again"
@@ -256,7 +256,7 @@ def test_keys_that_cannot_be_fetched_are_not_the_callers_fault(authority: Author
 
     async def script() -> None:
         nonlocal now
-        keys = Keys(authority.url, clock=lambda: now)
+        keys = KeySet(authority.url, clock=lambda: now)
         authority.broken = True
         with pytest.raises(Refused) as caught:
             await keys.key("first")

@@ -13,20 +13,18 @@ from itertools import count
 import httpx
 import pytest
 
+from mcp_server.consent.approving import approve
+from mcp_server.consent.consenting import PENDING_SECONDS
+from mcp_server.consent.invoke import call, find
 from mcp_server.errors import ApprovalNeeded, ConsentInvalid
 from mcp_server.front.http import page
-from mcp_server.front.http.page import _HEADERS, MOST_FORM
-from mcp_server.front.http.page_html import Html, language_of
-from mcp_server.front.http.page_html import html as markup
-from mcp_server.front.http.sessions import SECONDS, Sessions
-from mcp_server.http_settings import OAuthSettings
-from mcp_server.operations.approving import approve
+from mcp_server.front.http.page import _HEADERS, MOST_FORM, SECONDS, Html, Sessions, language_of
+from mcp_server.front.http.page import html as markup
 from mcp_server.operations.asking import Answer, Said
-from mcp_server.operations.calling import call, find
-from mcp_server.operations.consenting import PENDING_SECONDS
-from mcp_server.operations.identity import Identity
+from mcp_server.operations.operation import Identity
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.overseeing import _approved, pending_lines
+from mcp_server.oversight import _approved, pending_lines
+from mcp_server.settings import OAuthSettings
 from tests import small
 from tests.http.http_kit import House, Web
 from tests.operations.desk import Watch, check_chinese

@@ -12,8 +12,8 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 
 from mcp_server.app import build
 from mcp_server.effect import Effect
-from mcp_server.front.http.asgi import Door, application
-from mcp_server.front.tools import tool_document
+from mcp_server.front.http.app import Door, application
+from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.operation import Deps, Params, Result, operation
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from mcp_server.errors import InvalidArguments, NameTaken, NotFound
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.catalog_schema import APPLICATION_ID, STEPS
-from mcp_server.platforms.local.tokens import Tokens
-from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.database import APPLICATION_ID, STEPS
+from mcp_server.store.tokens import Tokens
+from mcp_server.store.workspace import Workspace
 from tests import small
 from tests.http.http_kit import House, Web
 

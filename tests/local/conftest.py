@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.platforms.local.jobs import JobRunner
+from mcp_server.store.runner import JobRunner
 from tests.local.workspace_kit import Gate, create, load, open_catalog, running
 
 

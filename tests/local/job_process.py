@@ -11,9 +11,8 @@ from pathlib import Path
 
 import anyio
 
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.jobs import Computed, JobRunner
-from mcp_server.platforms.local.records import JobRecord
+from mcp_server.store.records import JobRecord
+from mcp_server.store.runner import Computed, JobControl, JobRunner
 from tests.local.workspace_kit import PATIENCE, open_catalog, write_members
 
 
@@ -29,7 +28,7 @@ def race(root: Path, clusters: list[str]) -> None:
     """Start or join a job for each cluster, one per line that comes in; a job ends when the next line comes."""
     finish = threading.Semaphore(0)
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         assert finish.acquire(timeout=PATIENCE)
         return write_members(job, control)
 
@@ -49,7 +48,7 @@ def race(root: Path, clusters: list[str]) -> None:
 def block(root: Path, cluster: str) -> None:
     """Run a job that has half a file and then waits for ever."""
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         control.temp_path(".half").write_text("half", encoding="utf-8")
         control.report(40)
         say("computing", job.id)
@@ -93,7 +92,7 @@ def die_at_statement(root: Path, cluster: str, count: str) -> None:
             die()
         left -= 1
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         result = write_members(job, control)
         catalog.database.connection.set_trace_callback(trace)
         return result

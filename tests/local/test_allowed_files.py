@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import InvalidArguments
-from mcp_server.platforms.local.allowed_files import AllowedFiles
+from mcp_server.store.files import AllowedFiles
 
 
 @pytest.fixture

@@ -7,22 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.errors import (
-    ConfigurationError,
-    DiskFull,
-    FenqunError,
-    NoData,
-    NoProject,
-    NotFound,
-    QueryFailed,
-)
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.catalog_schema import STEPS
-from mcp_server.platforms.local.housekeeping import sweep
-from mcp_server.platforms.local.job_store import STANDING, JobStore
-from mcp_server.platforms.local.records import ClusterChange
-from mcp_server.platforms.local.workspace import GRACE, Workspace
-from mcp_server.qp.metadata import Metadata
+from mcp_server.errors import ConfigurationError, DiskFull, FenqunError, NoData, NoProject, NotFound, QueryFailed
+from mcp_server.language.metadata import Metadata
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.database import STEPS
+from mcp_server.store.jobs import STANDING, JobStore
+from mcp_server.store.records import ClusterChange
+from mcp_server.store.runner import sweep
+from mcp_server.store.workspace import GRACE, Workspace
 from tests.local.workspace_kit import Watch, create, load, open_catalog, publish
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import ChangedMeanwhile, FenqunError, InvalidArguments, NameTaken, NoData, NotFound
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.job_store import JobStore
-from mcp_server.platforms.local.records import ClusterChange, ClusterDraft
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.jobs import JobStore
+from mcp_server.store.records import ClusterChange, NewCluster
 from tests.local.workspace_kit import create, draft, load, open_catalog, publish
 
 
@@ -47,9 +47,7 @@ def test_a_name_is_unique_whatever_its_case(catalog: Catalog, name: str) -> None
 def test_clusters_and_tags_share_one_name_space(catalog: Catalog) -> None:
     create(catalog, "level")
     with pytest.raises(NameTaken):
-        catalog.create_cluster(
-            "1", ClusterDraft("LEVEL", "x", "tag_condition_default", "{}", "h", catalog="catalog_tag")
-        )
+        catalog.create_cluster("1", NewCluster("LEVEL", "x", "tag_condition_default", "{}", "h", catalog="catalog_tag"))
 
 
 def test_the_same_name_is_free_in_another_project(catalog: Catalog) -> None:
@@ -188,8 +186,8 @@ def test_a_search_follows_an_update(catalog: Catalog) -> None:
 
 def test_a_list_filters_by_type_and_by_catalog(catalog: Catalog) -> None:
     create(catalog, "dynamic")
-    catalog.create_cluster("1", ClusterDraft("static", "x", "cluster_by_static_condition", "{}", "h"))
-    catalog.create_cluster("1", ClusterDraft("level", "x", "tag_condition_default", "{}", "h", catalog="catalog_tag"))
+    catalog.create_cluster("1", NewCluster("static", "x", "cluster_by_static_condition", "{}", "h"))
+    catalog.create_cluster("1", NewCluster("level", "x", "tag_condition_default", "{}", "h", catalog="catalog_tag"))
     by_type = catalog.list_clusters("1", cluster_types=["cluster_by_static_condition", "tag_condition_default"])
     assert [c.name for c in by_type.clusters] == ["level", "static"]
     by_catalog = catalog.list_clusters("1", catalog="catalog_cluster")

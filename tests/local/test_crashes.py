@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.housekeeping import sweep
-from mcp_server.platforms.local.job_store import JobStore
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.jobs import JobStore
+from mcp_server.store.runner import sweep
 from tests.local.workspace_kit import create, load, members, open_catalog, publish
 
 HERE = Path(__file__).parent

@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from mcp_server.platforms.crowd_port import Validity
-from mcp_server.platforms.local.crowd_days import MOST, calendar
-from mcp_server.qp.metadata import Event, Metadata
+from mcp_server.language.metadata import Event, Metadata
+from mcp_server.platforms.local.crowds import MOST, calendar
+from mcp_server.platforms.tasks import Validity
 
 FIRST = date(2026, 1, 1)
 

@@ -10,9 +10,8 @@ import anyio
 import pytest
 
 from mcp_server.errors import QueryFailed
-from mcp_server.platforms.local.control import ALMOST, Control
-from mcp_server.platforms.local.jobs import Computed, JobRunner
-from mcp_server.platforms.local.records import JobRecord
+from mcp_server.store.records import JobRecord
+from mcp_server.store.runner import ALMOST, Computed, JobControl, JobRunner
 from mcp_server.text import Text
 from tests.local.workspace_kit import (
     PATIENCE,
@@ -57,7 +56,7 @@ def test_the_job_carries_the_definition_as_it_was_asked_for(runner: JobRunner, g
 
 
 def test_a_refusal_of_the_engine_is_the_jobs_failure_and_the_last_version_stays(root: Path) -> None:
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         if job.id > 1:
             control.temp_path(".half").write_bytes(b"x")
             raise QueryFailed(Text("Out of memory.", "内存不足。"), next_step=Text("Narrow it.", "请缩小范围。"))
@@ -73,7 +72,7 @@ def test_a_refusal_of_the_engine_is_the_jobs_failure_and_the_last_version_stays(
 
 
 def test_a_bug_is_reported_by_incident_and_without_its_text(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         raise ZeroDivisionError("secret detail")
 
     with running(root, compute) as runner:
@@ -89,7 +88,7 @@ def test_progress_rises_to_100_and_never_falls(root: Path) -> None:
     seen: list[int] = []
     steps = [threading.Event() for _ in range(3)]
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         for percent, step in zip((30.7, 10, 250), steps, strict=True):
             control.report(percent)
             assert step.wait(PATIENCE)
@@ -109,7 +108,7 @@ def test_progress_rises_to_100_and_never_falls(root: Path) -> None:
 
 
 def test_a_report_that_goes_back_or_too_far_is_ignored(root: Path) -> None:
-    control = Control(open_catalog(root).workspace)
+    control = JobControl(open_catalog(root).workspace)
     for percent, shown in ((-1, 0), (30.7, 30), (10, 30), (250, ALMOST)):
         control.report(percent)
         assert control.percent == shown
@@ -118,7 +117,7 @@ def test_a_report_that_goes_back_or_too_far_is_ignored(root: Path) -> None:
 def test_the_progress_of_another_process_is_seen(root: Path) -> None:
     go = threading.Event()
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         control.report(42)
         assert go.wait(PATIENCE)
         return write_members(job, control)
@@ -171,7 +170,7 @@ def test_a_job_of_older_definition_or_data_is_not_joined(runner: JobRunner, gate
 def test_an_older_result_never_replaces_a_newer_one(root: Path) -> None:
     gates = {1: threading.Event(), 2: threading.Event()}
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         assert gates[job.id].wait(PATIENCE)
         return write_members(job, control)
 

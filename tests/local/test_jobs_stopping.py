@@ -10,10 +10,9 @@ import anyio
 import pytest
 
 from mcp_server.errors import Interrupted, NotFound, QueryFailed
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.jobs import Computed, JobRunner
-from mcp_server.platforms.local.records import JobRecord
-from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.store.records import JobRecord
+from mcp_server.store.runner import Computed, JobControl, JobRunner
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text
 from tests.local.workspace_kit import (
     PATIENCE,
@@ -157,7 +156,7 @@ def test_deleting_the_cluster_interrupts_its_job(runner: JobRunner, gate: Gate) 
 
 
 def test_a_result_for_a_deleted_cluster_is_dropped(root: Path) -> None:
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         runner._catalog.delete_cluster(job.cluster, 1)
         return write_members(job, control)
 
@@ -212,7 +211,7 @@ def test_closing_interrupts_and_marks_and_lets_go_of_the_owner(root: Path, gate:
 def test_a_query_that_ignores_the_interrupt_cannot_publish_after_closing(root: Path) -> None:
     begun, go = threading.Event(), threading.Event()
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         begun.set()
         assert go.wait(PATIENCE)
         return write_members(job, control)
@@ -234,7 +233,7 @@ def test_a_query_that_ignores_the_interrupt_cannot_publish_after_closing(root: P
 def test_an_ending_that_could_not_be_written_is_written_later(root: Path) -> None:
     huge = Text("x" * 2_000_000, "很长")
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         db = runner._catalog.database.connection  # this worker's own; the watcher's has no such limit
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         raise QueryFailed(huge)
@@ -245,7 +244,7 @@ def test_an_ending_that_could_not_be_written_is_written_later(root: Path) -> Non
 
 
 def test_a_result_that_finds_the_disk_full_is_a_failure_and_leaves_no_file(root: Path) -> None:
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         db = runner._catalog.database.connection
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
         result = write_members(job, control)
@@ -259,7 +258,7 @@ def test_a_result_that_finds_the_disk_full_is_a_failure_and_leaves_no_file(root:
 
 
 def test_many_results_sweep_the_workspace_by_themselves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcp_server.platforms.local.jobs.SWEEP_EVERY", 3)
+    monkeypatch.setattr("mcp_server.store.runner.SWEEP_EVERY", 3)
     dead = Workspace.open(root)
     (left := dead.temp_path(".half")).write_bytes(b"x")
     dead.close()
@@ -279,7 +278,7 @@ def test_an_unknown_job_or_cluster_is_not_found(runner: JobRunner) -> None:
 
 
 def test_an_interrupt_that_comes_first_is_not_missed(root: Path) -> None:
-    control = Control(open_catalog(root).workspace)
+    control = JobControl(open_catalog(root).workspace)
     calls: list[str] = []
     control.on_interrupt(lambda: calls.append("early"))
     control.interrupt("unwanted")
@@ -292,7 +291,7 @@ def test_an_interrupt_that_comes_first_is_not_missed(root: Path) -> None:
 
 
 def test_a_failing_interrupt_does_not_keep_others_from_being_called(root: Path) -> None:
-    control = Control(open_catalog(root).workspace)
+    control = JobControl(open_catalog(root).workspace)
     called = threading.Event()
 
     def broken() -> None:

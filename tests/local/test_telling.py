@@ -2,8 +2,8 @@
 
 import re
 
-from mcp_server.engine.report import BadRows, ColumnNote, LoadReport
-from mcp_server.platforms.local.telling import told
+from mcp_server.platforms.local.loading import told
+from mcp_server.sources.staging import BadRows, ColumnNote, LoadReport
 from mcp_server.text import Text
 
 FULL = LoadReport(

@@ -15,9 +15,9 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters
 
-from mcp_server.platforms.local.catalog import Catalog
 from mcp_server.platforms.local.loading import load
-from mcp_server.platforms.local.workspace import Workspace
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.workspace import Workspace
 from tests import small
 from tests.people import says_yes
 

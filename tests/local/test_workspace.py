@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import ConfigurationError, DiskFull
-from mcp_server.platforms.local.workspace import FOREIGN_TEMP_AGE, GRACE, Workspace, explained
+from mcp_server.store.workspace import FOREIGN_TEMP_AGE, GRACE, Workspace, explained
 
 
 def mode(path: Path) -> int:

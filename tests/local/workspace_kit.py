@@ -9,13 +9,12 @@ from pathlib import Path
 import anyio
 
 from mcp_server.errors import QueryFailed
-from mcp_server.platforms.local.catalog import Catalog, Clock
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.job_store import STANDING, JobStore, Published
-from mcp_server.platforms.local.jobs import Compute, Computed, JobRunner
-from mcp_server.platforms.local.records import ClusterChange, ClusterDraft, ClusterRecord, GenerationRecord, JobRecord
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.qp.metadata import Metadata
+from mcp_server.language.metadata import Metadata
+from mcp_server.store.catalog import Catalog, Clock
+from mcp_server.store.jobs import STANDING, JobStore, Published
+from mcp_server.store.records import ClusterChange, ClusterRecord, GenerationRecord, JobRecord, NewCluster
+from mcp_server.store.runner import Compute, Computed, JobControl, JobRunner
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import same
 
 PATIENCE = 20.0
@@ -53,8 +52,8 @@ def load(
 
 def draft(
     name: str = "buyers", *, definition: str = '{"n":1}', display_name: str = "买家", remarks: str = ""
-) -> ClusterDraft:
-    return ClusterDraft(
+) -> NewCluster:
+    return NewCluster(
         name=name,
         display_name=display_name,
         cluster_type="cluster_by_dynamic_condition",
@@ -68,7 +67,7 @@ def create(catalog: Catalog, name: str = "buyers", *, definition: str = '{"n":1}
     return catalog.create_cluster("1", draft(name, definition=definition))
 
 
-def write_members(job: JobRecord, control: Control, text: str = "") -> Computed:
+def write_members(job: JobRecord, control: JobControl, text: str = "") -> Computed:
     """A result whose file says which job made it."""
     file = control.temp_path(".txt")
     file.write_text(text or f"members of job {job.id}", encoding="utf-8")
@@ -111,7 +110,7 @@ class Gate:
         self.interrupted = threading.Event()
         self._go = threading.Semaphore(0)
 
-    def __call__(self, job: JobRecord, control: Control) -> Computed:
+    def __call__(self, job: JobRecord, control: JobControl) -> Computed:
         control.on_interrupt(self._stop)
         self.begun.release()
         assert self._go.acquire(timeout=PATIENCE)

@@ -19,16 +19,16 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcp_server.app import App, build
+from mcp_server.consent.invoke import call, find
 from mcp_server.errors import FenqunError, InternalError
-from mcp_server.front import rendering
+from mcp_server.front.mcp import rendering
+from mcp_server.language.metadata import Metadata
+from mcp_server.operations.arguments import output_schema
 from mcp_server.operations.asking import Ask, Said
-from mcp_server.operations.calling import call, find
 from mcp_server.operations.operation import Operation, Report, Result
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.operations.schema import output_schema
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.qp.metadata import Metadata
 from mcp_server.settings import Settings
+from mcp_server.store.catalog import Catalog
 from mcp_server.text import Language, Text
 
 PATIENCE = 20.0

@@ -10,12 +10,11 @@ import anyio
 import pytest
 from pydantic import Field, model_validator
 
+from mcp_server.consent.invoke import call
 from mcp_server.effect import Effect
 from mcp_server.errors import FenqunError, InternalError, InvalidArguments, NotFound, Problem, ReadOnlyMode
-from mcp_server.operations.calling import call
+from mcp_server.operations.arguments import MAX_TEXT, ClusterRef, DefinitionArgument, DryRun, Limit, shown
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
-from mcp_server.operations.params import ClusterRef, Definition, DryRun, Limit
-from mcp_server.operations.reading import MAX_TEXT, shown
 from mcp_server.text import Text
 from tests.ledgers import bare
 
@@ -29,7 +28,7 @@ class Range(Params):
 
 class Everything(Params):
     cluster: ClusterRef
-    qp: Definition = None
+    qp: DefinitionArgument = None
     kind: Literal["csv", "parquet"] = "csv"
     properties: tuple[str, ...] = ()
     range: Range = Range()

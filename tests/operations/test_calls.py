@@ -10,13 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_server.calls.settings import CallSettings
-from mcp_server.calls.wire import update_body
+from mcp_server.calls.settings import CallSettings, update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
-from mcp_server.operations.identity import Identity
-from mcp_server.platforms.call_port import Updated
-from mcp_server.platforms.local.housekeeping import sweep
-from mcp_server.platforms.local.job_store import JobStore
+from mcp_server.operations.operation import Identity
+from mcp_server.platforms.tasks import Updated
+from mcp_server.store.jobs import JobStore
+from mcp_server.store.runner import sweep
 from tests.operations.desk import Desk, Watch, check_chinese, of_user, opened, times
 
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)

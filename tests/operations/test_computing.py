@@ -151,7 +151,7 @@ def test_under_a_fixed_date_the_day_stands_still(desk: Desk) -> None:
 
 def test_a_changed_definition_is_stale_until_it_is_computed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
-    monkeypatch.setattr("mcp_server.operations.consenting.COUNTING_SECONDS", 0.05)
+    monkeypatch.setattr("mcp_server.consent.consenting.COUNTING_SECONDS", 0.05)
     desk.create("buyers", IN_A_CITY)
     settled(desk, "buyers")
     desk.load(USERS, EVENTS_WITHOUT_END)

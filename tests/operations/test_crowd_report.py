@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mcp_server.front import rendering
-from mcp_server.platforms.local.crowd_facts import MOST_SHARES
-from mcp_server.qp.metadata import Event, Property
+from mcp_server.front.mcp import rendering
+from mcp_server.language.metadata import Event, Property
+from mcp_server.platforms.local.crowds import MOST_SHARES
 from tests.house.test_budget import tokens
 from tests.operations.desk import Desk, of_user
 

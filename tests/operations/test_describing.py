@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcp_server.qp.metadata import Event, Names, Property, ValueCount
+from mcp_server.language.metadata import Event, Names, Property, ValueCount
 from tests.operations.desk import Desk
 
 

@@ -13,7 +13,7 @@ import anyio
 import duckdb
 import pytest
 
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
 from tests import small
 from tests.operations.desk import DYNAMIC, STATIC, Desk, Watch, of_user
 

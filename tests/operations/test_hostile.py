@@ -13,11 +13,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcp_server.app import App, build
-from mcp_server.front.server import FenqunServer
-from mcp_server.front.tools import tool_document
-from mcp_server.front.work import Work, serving
+from mcp_server.front.mcp.handler import Handler
+from mcp_server.front.mcp.server import FenqunServer, serving
+from mcp_server.front.mcp.tools import tool_document
+from mcp_server.operations.arguments import shown
 from mcp_server.operations.asking import Said
-from mcp_server.operations.reading import shown
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
@@ -103,7 +103,7 @@ def succeeded(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> dic
 
 def served(app: App, monkeypatch: pytest.MonkeyPatch | None = None) -> FenqunServer:
     """The server, with `buyers`, `listed`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
-    made = serving(Work(OPERATIONS, replace(app.deps, ask=Said())))
+    made = serving(Handler(OPERATIONS, replace(app.deps, ask=Said())))
     catalog = app.deps.segments._catalog  # type: ignore[attr-defined]
     named = [(tool, VALID[tool]) for tool in ("create_cluster", "import_ids", "create_tag")]
     for tool, arguments in [*named, ("create_tag", VALID["create_tag"] | {"cluster_name": "ranks"})]:

@@ -7,12 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
+from mcp_server.consent.invoke import call
 from mcp_server.errors import FenqunError, NoProject, NotAllowed, ReadOnlyMode
-from mcp_server.operations.calling import call
-from mcp_server.operations.identity import Identity, system_user
-from mcp_server.operations.operation import Deps, Operation
+from mcp_server.operations.arguments import input_schema
+from mcp_server.operations.operation import Deps, Identity, Operation, system_user
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.operations.schema import input_schema
 from tests import small
 from tests.operations.desk import DYNAMIC, Desk, check_error
 

@@ -15,8 +15,8 @@ import pytest
 
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotAllowed, NotFound, NotRefreshable
 from mcp_server.operations.imports import MOST_INLINE
-from mcp_server.platforms.local.handed import HandedFiles
-from mcp_server.platforms.ports import IdChanges, IdSource
+from mcp_server.platforms.segments import IdChanges, IdSource
+from mcp_server.store.files import HandedFiles
 from tests.house.source import ROOT
 from tests.operations.desk import Desk, Watch, opened, until
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.operations.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, redacted, told
+from mcp_server.consent.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, redacted, told
 
 KEY = b"k" * 32
 

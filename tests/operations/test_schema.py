@@ -7,10 +7,16 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from mcp_server.effect import Effect
+from mcp_server.language import schema as language
+from mcp_server.operations.arguments import (
+    DefinitionArgument,
+    FullDefinition,
+    Limit,
+    ProjectId,
+    input_schema,
+    output_schema,
+)
 from mcp_server.operations.operation import Deps, Params, Result, operation
-from mcp_server.operations.params import Definition, FullDefinition, Limit, ProjectId
-from mcp_server.operations.schema import input_schema, output_schema
-from mcp_server.qp import schema as language
 from mcp_server.text import Text
 
 
@@ -25,7 +31,7 @@ class Wanted(Params):
     """Words for readers of the code."""
 
     title: str
-    qp: Definition
+    qp: DefinitionArgument
     limit: Limit = 20
     offset: int = 0
     names: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp.metadata import Event, Property
+from mcp_server.language.metadata import Event, Property
 from tests.operations.desk import Desk, opened
 
 PAGE = Path(__file__).parent / "vendor_page"

@@ -5,12 +5,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from mcp_server.qp import keys
-from mcp_server.qp.explain import explain
-from mcp_server.qp.explain_tag import explain_tag
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import Qp, meaning_hash
-from mcp_server.qp.tags import TagQp, tag_meaning_hash
+from mcp_server.language import vocabulary
+from mcp_server.language.explain import explain, explain_tag
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import Qp, TagQp, meaning_hash, tag_meaning_hash
 from mcp_server.text import Text
 
 Raw = dict[str, Any]
@@ -21,16 +19,19 @@ def meaning(raw: Raw, metadata: Metadata) -> str:
     plainest = copy.deepcopy(raw)
     if not is_tag(raw):
         return meaning_hash(Qp.model_validate(_plain(plainest, metadata)))
-    for value in plainest.get(keys.VALUES, []):
+    for value in plainest.get(vocabulary.VALUES, []):
         _plain(value["userClusterDef"], metadata)
-    for holder, key in ((keys.FIRST_LAST, keys.FIRST_LAST_EVENT), (keys.QUOTA, keys.QUOTA_EVENT)):
+    for holder, key in (
+        (vocabulary.FIRST_LAST, vocabulary.FIRST_LAST_EVENT),
+        (vocabulary.QUOTA, vocabulary.QUOTA_EVENT),
+    ):
         if holder in plainest:
             _plain_rows(plainest[holder][key], metadata)
     return tag_meaning_hash(TagQp.model_validate(plainest))
 
 
 def is_tag(raw: Raw) -> bool:
-    return any(key in raw for key in keys.TAG_KEYS)
+    return any(key in raw for key in vocabulary.TAG_KEYS)
 
 
 def explained(raw: Raw, metadata: Metadata) -> Text:

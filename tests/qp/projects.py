@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from mcp_server.qp.metadata import Event, Metadata, Names, Property, ValueCount
+from mcp_server.language.metadata import Event, Metadata, Names, Property, ValueCount
 
 GAME = Metadata(
     project_id="1",

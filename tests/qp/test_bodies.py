@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp.bodies import body_of, contradictions, opened
-from mcp_server.qp.check import read, read_tag
+from mcp_server.language.bodies import body_of, contradictions, opened
+from mcp_server.language.reading.check import read, read_tag
 from tests.qp.projects import GAME, event, user
 
 QP = {"events": [event()], "filts": [user("Level", "equal", "3")], "event_user_relation": "and"}

@@ -4,9 +4,9 @@ from datetime import date
 from itertools import permutations
 from typing import Any
 
-from mcp_server.qp.compare import compare
-from mcp_server.qp.metadata import Event, Metadata, Names, Property
-from mcp_server.qp.model import Qp, meaning_hash
+from mcp_server.language.compare import compare
+from mcp_server.language.metadata import Event, Metadata, Names, Property
+from mcp_server.language.model import Qp, meaning_hash
 
 METADATA = Metadata(
     project_id="1",

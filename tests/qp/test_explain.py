@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.explain import Explanation, explain
-from mcp_server.qp.metadata import Event, Metadata, Names, Property
-from mcp_server.qp.model import Qp
+from mcp_server.language import vocabulary as words
+from mcp_server.language.explain import Explanation, explain
+from mcp_server.language.metadata import Event, Metadata, Names, Property
+from mcp_server.language.model import Qp
 
 METADATA = Metadata(
     project_id="1",

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.explain import explain
-from mcp_server.qp.metadata import Event, Metadata, Names, Property
-from mcp_server.qp.model import Qp
+from mcp_server.language import vocabulary as words
+from mcp_server.language.explain import explain
+from mcp_server.language.metadata import Event, Metadata, Names, Property
+from mcp_server.language.model import Qp
 from tests.qp.meanings import Raw, collisions, meaning
 from tests.reading.strategies import Case, cases
 from tests.reading.tables import metadata_of

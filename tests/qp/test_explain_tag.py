@@ -6,11 +6,11 @@ from itertools import combinations, pairwise, permutations
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from mcp_server.qp import keys
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.compare import compare_tags
-from mcp_server.qp.explain_tag import explain_tag
-from mcp_server.qp.tags import TagQp
+from mcp_server.language import vocabulary
+from mcp_server.language import vocabulary as words
+from mcp_server.language.compare import compare_tags
+from mcp_server.language.explain import explain_tag
+from mcp_server.language.model import TagQp
 from tests.qp.meanings import Raw, collisions, meaning
 from tests.qp.projects import GAME, event, user
 from tests.qp.tags import FIRST_LAST, QUOTA, first_tag, metric_tag, taken, value, values_tag
@@ -184,22 +184,25 @@ def test_generated_tags_never_read_the_same() -> None:
         drawn.append(raw)
 
     draw()
-    assert sum(keys.VALUES in t for t in drawn) > 20
-    assert sum(keys.VALUES not in t for t in drawn) > 30
+    assert sum(vocabulary.VALUES in t for t in drawn) > 20
+    assert sum(vocabulary.VALUES not in t for t in drawn) > 30
     assert collisions([*drawn, *exchanged(drawn)], metadata_of(still_world())) == []
 
 
 def exchanged(raws: Sequence[Raw]) -> Iterator[Raw]:
     """Tags next to those they were made of: another event, window, filters, measure or property; values in another order."""
     for one, other in pairwise(raws):
-        if keys.VALUES in one:
-            yield {keys.VALUES: one[keys.VALUES][::-1]}
-            yield {keys.VALUES: one[keys.VALUES][:1]}
-            if keys.VALUES in other:
-                taken_over = {"userClusterDef": other[keys.VALUES][0]["userClusterDef"]}
-                yield {keys.VALUES: [one[keys.VALUES][0] | taken_over, *one[keys.VALUES][1:]]}
+        if vocabulary.VALUES in one:
+            yield {vocabulary.VALUES: one[vocabulary.VALUES][::-1]}
+            yield {vocabulary.VALUES: one[vocabulary.VALUES][:1]}
+            if vocabulary.VALUES in other:
+                taken_over = {"userClusterDef": other[vocabulary.VALUES][0]["userClusterDef"]}
+                yield {vocabulary.VALUES: [one[vocabulary.VALUES][0] | taken_over, *one[vocabulary.VALUES][1:]]}
             continue
-        for holder, key in ((keys.FIRST_LAST, keys.FIRST_LAST_EVENT), (keys.QUOTA, keys.QUOTA_EVENT)):
+        for holder, key in (
+            (vocabulary.FIRST_LAST, vocabulary.FIRST_LAST_EVENT),
+            (vocabulary.QUOTA, vocabulary.QUOTA_EVENT),
+        ):
             if holder in one and holder in other:
                 mine, theirs = one[holder][key], other[holder][key]
                 for part in (

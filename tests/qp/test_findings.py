@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from mcp_server.qp.check import Reading, read
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
+from mcp_server.language.reading.check import Reading, read
 from tests.qp.projects import GAME, event, user
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from mcp_server.qp.likely import (
+from mcp_server.language.reading.suggestions import (
     as_number,
     as_time,
     bound_fault,
@@ -14,7 +14,7 @@ from mcp_server.qp.likely import (
     likely_window,
     recent_fault,
 )
-from mcp_server.qp.window import recent_days
+from mcp_server.language.window import recent_days
 
 TODAY = date(2026, 7, 15)
 """A Wednesday."""

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from pydantic import ValidationError
 
-from mcp_server.qp.model import Qp, meaning_hash
+from mcp_server.language.model import Qp, meaning_hash
 from tests.qp.projects import event, user
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp.check import read, read_tag
-from mcp_server.qp.metadata import Property
+from mcp_server.language.metadata import Property
+from mcp_server.language.reading.check import read, read_tag
 from tests.qp.projects import GAME, event, user
 
 

@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from mcp_server.qp.check import read
-from mcp_server.qp.either import compare_any, hash_any
+from mcp_server.language.definitions import compare_any, hash_any
+from mcp_server.language.reading.check import read
 from tests.qp.projects import GAME, user
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mcp_server.qp.check import read
+from mcp_server.language.reading.check import read
 from tests.qp.projects import GAME, event, user
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.bodies import opened
-from mcp_server.qp.check import Reading, read, read_tag
+from mcp_server.language import vocabulary as words
+from mcp_server.language.bodies import opened
+from mcp_server.language.reading.check import Reading, read, read_tag
 from tests.qp.projects import GAME, event, user
 from tests.steps import counted
 

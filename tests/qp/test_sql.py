@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from mcp_server.engine.sql_plan import look_at
-from mcp_server.qp.bodies import opened
-from mcp_server.qp.either import compare_any, explain_any, from_written, hash_any, read_any, written
-from mcp_server.qp.examples import SQL_EXAMPLE
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.schema import complete_sql
-from mcp_server.qp.sql import DayRange, Sql, SqlReads
-from mcp_server.qp.sql_reading import SqlSeen, is_sql
+from mcp_server.language.bodies import opened
+from mcp_server.language.definitions import compare_any, explain_any, from_written, hash_any, read_any, written
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.reading.check import SqlSeen, is_sql
+from mcp_server.language.sql import DayRange, Sql, SqlReads
 from mcp_server.text import Text
+from mcp_server.user_sql.plan import look_at
 from tests.qp.projects import GAME, user
+from tools.language_schema import SQL_EXAMPLE, complete_sql
 
 SELECT = 'SELECT "#user_id" FROM v_user_1'
 DAYS = 'SELECT "#user_id" FROM v_event_1 WHERE ${PartDate:d}'

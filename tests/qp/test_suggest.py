@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcp_server.qp.suggest import likeness, nearest, one_sign_apart
+from mcp_server.language.suggest import likeness, nearest, one_sign_apart
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from mcp_server.errors import InvalidDefinition
-from mcp_server.qp.check import read, read_tag
-from mcp_server.qp.metadata import Metadata, Property
-from mcp_server.qp.tags import TagQp, tag_meaning_hash, tag_value_type
+from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.model import TagQp, tag_meaning_hash, tag_value_type
+from mcp_server.language.reading.check import read, read_tag
 from tests.qp.projects import GAME, event, user
 from tests.qp.tags import FIRST_LAST, QUOTA, Json, first_tag, metric_tag, taken, value, values_tag
 

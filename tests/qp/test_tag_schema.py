@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from mcp_server.front.published import documents
-from mcp_server.qp import keys
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.check import read_tag
-from mcp_server.qp.examples import TAG_EXAMPLES
-from mcp_server.qp.schema import complete_tag, tag_outline
-from mcp_server.qp.tags import MAX_VALUES, TagQp
+from mcp_server.language import vocabulary
+from mcp_server.language import vocabulary as words
+from mcp_server.language.model import MAX_VALUES, TagQp
+from mcp_server.language.reading.check import read_tag
+from mcp_server.language.schema import TAG_EXAMPLES, tag_outline
 from tests.qp.projects import GAME, event
 from tests.qp.tags import first_tag, metric_tag, taken, value, values_tag
 from tests.reading.agreeing import CALM, both
 from tests.reading.malformed import broken
 from tests.reading.tag_strategies import tags
 from tests.reading.worlds import still_world
+from tools.generate import documents
+from tools.language_schema import complete_tag
 
 VALIDATOR = Draft202012Validator(complete_tag())
 ON_ANDROID = {"columnName": "#os", "comparator": "equal", "ftv": ["android"], "tableType": "event"}
@@ -37,11 +37,11 @@ def vendor_value(text: str, event_name: str, num: str, compare_key: str) -> dict
     return {"tagRemark": "", "tagValue": text, "userClusterDef": joins | {"events": [did], "filts": []}}
 
 
-VENDOR_VALUES = {keys.VALUES: [vendor_value("标签值1", "player_register", "4", "comparator"),
+VENDOR_VALUES = {vocabulary.VALUES: [vendor_value("标签值1", "player_register", "4", "comparator"),
                                vendor_value("标签值2", "fight_success", "0", "comparator")]}  # fmt: skip
 VENDOR_FIRST = {
-    keys.FIRST_LAST: {
-        keys.FIRST_LAST_EVENT: {
+    vocabulary.FIRST_LAST: {
+        vocabulary.FIRST_LAST_EVENT: {
             "calcPropVo": {"isCalc": False, "property": {"columnName": "#vp@test_num", "tableType": "event"}},
             "eventName": "pay",
             "isFirstEvent": True,
@@ -52,8 +52,8 @@ VENDOR_FIRST = {
     }
 }
 VENDOR_METRIC = {
-    keys.QUOTA: {
-        keys.QUOTA_EVENT: {
+    vocabulary.QUOTA: {
+        vocabulary.QUOTA_EVENT: {
             "type": "normal",
             "quota": "activity_reward",
             "analysis": "DISTINCT",
@@ -78,8 +78,8 @@ ACCEPTED: list[Any] = [
     values_tag(value("")),
     values_tag(value("  ", tagRemark="x" * words.MAX_TEXT)),
     values_tag(value("a"), value("a")),  # a shape; that values differ is checked with the meaning
-    {keys.VALUES: [value("a")] * MAX_VALUES},
-    first_tag() | {keys.VALUES: []},
+    {vocabulary.VALUES: [value("a")] * MAX_VALUES},
+    first_tag() | {vocabulary.VALUES: []},
     first_tag(recentDay=None),
     first_tag(isFirstEvent=False, calcPropVo={"property": {"columnName": "x", "tableType": "user"}}),
     first_tag(filts=[DEEP]),
@@ -92,18 +92,18 @@ REFUSED: list[Any] = [
     [],
     "{}",
     {},
-    {keys.VALUES: []},
-    {keys.VALUES: None},
+    {vocabulary.VALUES: []},
+    {vocabulary.VALUES: None},
     {"events": [event()]},
     first_tag() | metric_tag(),
     values_tag() | metric_tag(),
-    metric_tag() | {keys.FIRST_LAST: None},
+    metric_tag() | {vocabulary.FIRST_LAST: None},
     metric_tag() | {"projectId": 2},
-    {keys.QUOTA: {}},
-    {keys.QUOTA: None},
-    {keys.QUOTA: [metric_tag()]},
-    {keys.VALUES: [value("a")] * (MAX_VALUES + 1)},
-    {keys.VALUES: value("a")},
+    {vocabulary.QUOTA: {}},
+    {vocabulary.QUOTA: None},
+    {vocabulary.QUOTA: [metric_tag()]},
+    {vocabulary.VALUES: [value("a")] * (MAX_VALUES + 1)},
+    {vocabulary.VALUES: value("a")},
     values_tag(value(1)),
     values_tag(value("x" * (words.MAX_TEXT + 1))),
     values_tag(value("a", tagRemark=None)),
@@ -176,9 +176,9 @@ def test_anything_is_read_without_an_error_and_strictly_written(raw: Any) -> Non
 
 
 def test_the_vendors_older_key_in_a_value_is_read() -> None:
-    older = {keys.VALUES: [vendor_value("标签值2", "purchase", "0", "uceCalcuSymbol")]}
+    older = {vocabulary.VALUES: [vendor_value("标签值2", "purchase", "0", "uceCalcuSymbol")]}
     reading = read_tag(older, GAME)
-    assert reading.normalised == {keys.VALUES: [vendor_value("标签值2", "purchase", "0", "comparator")]}
+    assert reading.normalised == {vocabulary.VALUES: [vendor_value("标签值2", "purchase", "0", "comparator")]}
     assert [r.path for r in reading.repairs] == ["/tag_qp/userTagValueDefs/0/userClusterDef/events/0/uceCalcuSymbol"]
 
 
@@ -194,13 +194,13 @@ def test_the_schema_is_a_schema_and_its_examples_are_valid() -> None:
 
 def test_every_key_that_is_told_as_legal_stands_in_the_schema() -> None:
     parts = complete_tag()["$defs"]
-    assert set(complete_tag()["properties"]) == set(keys.TAG_KEYS)
-    assert set(parts["value"]["properties"]) == set(keys.VALUE_KEYS)
-    assert set(parts["firstLastEvent"]["properties"]) == set(keys.FIRST_LAST_KEYS)
-    assert set(parts["quotaEvent"]["properties"]) == set(keys.QUOTA_KEYS)
+    assert set(complete_tag()["properties"]) == set(vocabulary.TAG_KEYS)
+    assert set(parts["value"]["properties"]) == set(vocabulary.VALUE_KEYS)
+    assert set(parts["firstLastEvent"]["properties"]) == set(vocabulary.FIRST_LAST_KEYS)
+    assert set(parts["quotaEvent"]["properties"]) == set(vocabulary.QUOTA_KEYS)
     calc = parts["firstLastEvent"]["properties"]["calcPropVo"]["properties"]
-    assert (set(calc), set(calc["property"]["properties"])) == (set(keys.CALC_KEYS), set(keys.TAKEN_KEYS))
-    assert set(parts["event"]["properties"]) == set(keys.EVENT_KEYS)
+    assert (set(calc), set(calc["property"]["properties"])) == (set(vocabulary.CALC_KEYS), set(vocabulary.TAKEN_KEYS))
+    assert set(parts["event"]["properties"]) == set(vocabulary.EVENT_KEYS)
 
 
 def test_the_form_for_tools_has_no_references_and_no_combinators() -> None:

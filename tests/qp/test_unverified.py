@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
-from mcp_server.qp.model import Qp
-from mcp_server.qp.tags import TagQp
-from mcp_server.qp.unverified import unverified
-from mcp_server.qp.uploaded import Uploaded
+from mcp_server.language import vocabulary as words
+from mcp_server.language.definitions import unverified
+from mcp_server.language.model import Qp, TagQp
+from mcp_server.language.schema import EXAMPLE, TAG_EXAMPLES
+from mcp_server.language.uploaded import Uploaded
 
 
 def event(**more: Any) -> dict[str, Any]:

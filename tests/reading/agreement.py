@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit import chosen_sql, funnel_sql, masks_sql, selection_sql
-from mcp_server.engine.plan import Plan
-from mcp_server.qp.check import read
+from mcp_server.engines.dialect import DUCKDB, Tables
+from mcp_server.engines.sql import chosen_sql, funnel_sql, masks_sql, selection_sql
+from mcp_server.language.reading.check import read
+from mcp_server.plan.compile import compile_definition
+from mcp_server.plan.plan import Plan
 from tests.reading import slow
 from tests.reading.strategies import Json
 from tests.reading.tables import forms_of, metadata_of

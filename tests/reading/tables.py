@@ -7,10 +7,9 @@ from typing import Any
 
 import duckdb
 
-from mcp_server.engine.dialect import Tables
-from mcp_server.engine.plan import ClusterSource
-from mcp_server.engine.quoting import identifier, literal
-from mcp_server.qp.metadata import Event, Metadata, Property, ValueType
+from mcp_server.engines.dialect import Tables, identifier, literal
+from mcp_server.language.metadata import Event, Metadata, Property, ValueType
+from mcp_server.plan.plan import ClusterSource
 from tests.reading.worlds import Column, Crowd, World
 
 _TYPES: dict[str, ValueType] = {

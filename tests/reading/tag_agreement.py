@@ -7,14 +7,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.engine.compile_tag import compile_tag
-from mcp_server.engine.dialect import DUCKDB
-from mcp_server.engine.emit_tag import tag_sql
-from mcp_server.engine.plan import ValuesTag
-from mcp_server.engine.quoting import literal
-from mcp_server.qp.check import read_tag
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.tags import TagQp
+from mcp_server.engines.dialect import DUCKDB, literal
+from mcp_server.engines.sql import tag_sql
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.model import TagQp
+from mcp_server.language.reading.check import read_tag
+from mcp_server.plan.compile import compile_tag
+from mcp_server.plan.plan import ValuesTag
 from tests.reading.agreement import shown
 from tests.reading.slow_tags import exact, tag_values
 from tests.reading.strategies import Json

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from mcp_server.qp import vocabulary
+from mcp_server.language import vocabulary
 from tests.reading import strategies
 from tests.reading.agreement import agreed
 from tests.reading.rounds import in_rounds

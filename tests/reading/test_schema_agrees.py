@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from mcp_server.qp import vocabulary as words
-from mcp_server.qp.examples import EXAMPLE
-from mcp_server.qp.model import Qp
-from mcp_server.qp.schema import complete, outline, shown
+from mcp_server.language import vocabulary as words
+from mcp_server.language.model import Qp
+from mcp_server.language.schema import EXAMPLE, outline, shown
 from tests.reading import strategies
 from tests.reading.agreeing import both
 from tests.reading.malformed import broken
 from tests.reading.rounds import in_rounds
 from tests.reading.worlds import still_world
+from tools.language_schema import complete
 
 VALIDATOR = Draft202012Validator(complete())
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mcp_server.engine.compile import compile_definition
-from mcp_server.engine.dialect import DUCKDB, Tables
-from mcp_server.engine.emit import selection_sql
-from mcp_server.qp import vocabulary
-from mcp_server.qp.check import read
-from mcp_server.qp.tags import tag_value_type
+from mcp_server.engines.dialect import DUCKDB, Tables
+from mcp_server.engines.sql import selection_sql
+from mcp_server.language import vocabulary
+from mcp_server.language.model import tag_value_type
+from mcp_server.language.reading.check import read
+from mcp_server.plan.compile import compile_definition
 from tests.reading import slow
 from tests.reading.agreement import selected, shown
 from tests.reading.strategies import Json, crowd_conditions

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mcp_server.platforms.fields import untold, varying
+from tools.platform_fields import untold, varying
 
 MOMENTS = frozenset(
     {"platform", "not_told", "path", "refresh_time", "cluster.refresh_time", "clusters.refresh_time", "result.loaded_time"}

@@ -14,14 +14,13 @@ import stamina
 from anyio import Event
 from anyio.from_thread import BlockingPortal
 
-from mcp_server.app import build
+from mcp_server.app import build, connect
 from mcp_server.credentials import read_credentials
-from mcp_server.gateway.faults import Fault, Kind
-from mcp_server.operations.consenting import Consenting
-from mcp_server.platforms.ports import PLATFORMS
+from mcp_server.operations.asking import Consenting
+from mcp_server.platforms.segments import PLATFORMS
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.remote import connect
 from mcp_server.settings import Settings
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import KEYS, Station
 from tests.operations.desk import PATIENCE, Desk
 from tests.remote.kit import QUICK, variables
@@ -139,7 +138,7 @@ def afar(account: Station, loop: BlockingPortal, root: Path) -> Iterator[Afar]:
     given = variables(account.url) | {"FENQUN_THINKINGDATA_URL": account.url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
     line = Line()
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=QUICK.attempts, cap=True):
-        patch.setattr("mcp_server.remote.connect", partial(connect, policy=QUICK))
+        patch.setattr("mcp_server.app.connect", partial(connect, policy=QUICK))
         patch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
         patch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, event_hooks={"request": [line]}))
         made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))

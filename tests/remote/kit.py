@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from mcp_server.app import App, build
+from mcp_server.app import App, build, connect
 from mcp_server.credentials import read_credentials
 from mcp_server.operations.operation import Report
 from mcp_server.platforms.transport import Policy
-from mcp_server.remote import connect
 from mcp_server.settings import Settings
 from mcp_server.text import Language
 from tests.gateway.kit import KEYS
@@ -59,8 +58,8 @@ def from_afar(root: Path, url: str, now: datetime, **more: str) -> Iterator[App]
     """A process on an empty workspace whose three systems are remote; its clock stands. `more` variables by their names."""
     given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token} | more
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcp_server.platforms.thinkingdata.computing.FIRST_PAUSE", 0.05)
-        patch.setattr("mcp_server.remote.connect", partial(connect, clock=lambda: now, policy=QUICK))
+        patch.setattr("mcp_server.platforms.thinkingdata.segments.FIRST_PAUSE", 0.05)
+        patch.setattr("mcp_server.app.connect", partial(connect, clock=lambda: now, policy=QUICK))
         made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))
         try:
             yield made

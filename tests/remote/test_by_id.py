@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal
 
+from mcp_server.app import connect
 from mcp_server.credentials import read_credentials
 from mcp_server.errors import ConfigurationError
-from mcp_server.gateway.faults import Fault, Kind
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.remote import connect
 from tests import small
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import KEYS, Station, station
 from tests.operations.desk import DYNAMIC
 from tests.remote.kit import RemoteDesk, from_afar

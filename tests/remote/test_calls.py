@@ -8,7 +8,7 @@ import pytest
 from mcp_server.calls.settings import CallSettings, Redials
 from mcp_server.calls.week import Week
 from mcp_server.errors import InvalidArguments, NotFound, NotOnPlatform, OutcomeUnknown, VendorDenied
-from mcp_server.gateway.faults import Fault, Kind
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import Station
 from tests.operations.desk import check_chinese
 from tests.remote.kit import RemoteDesk, remote_desk, variables

@@ -21,7 +21,7 @@ from mcp_types import ElicitResult
 from mcp_server import demo
 from mcp_server.app import App, build
 from mcp_server.calls.settings import BEIJING
-from mcp_server.demo import story
+from mcp_server.demo import script
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.platforms.local.loading import load
 from mcp_server.settings import Settings
@@ -32,8 +32,8 @@ from tests.remote.kit import from_afar
 NOW = datetime(1998, 7, 1, 12, tzinfo=BEIJING)
 """The demo's day. Real accounts know no other day than today, so the clocks of the account stand there."""
 WINDOW = {"start_time": "2030-01-07 00:00:00", "end_time": "2030-01-20 23:59:59"}
-CALLS = {"concurrency": 1, "call_times": story.FEWER_TIMES, "ring_again_times": 1, "ring_again_interval": 15}
-START, END = story.VALIDITY
+CALLS = {"concurrency": 1, "call_times": script.FEWER_TIMES, "ring_again_times": 1, "ring_again_interval": 15}
+START, END = script.VALIDITY
 SYSTEMS = {"segments": "thinkingdata", "crowds": "taobao", "calls": "volcengine"}
 SENTENCES = {
     "describe_data": {"next"},
@@ -64,7 +64,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = root / "names.json"
     metadata.write_text(json.dumps(names), encoding="utf-8")
     load(root / "demo", "1", events=str(demo.DATA / "events.parquet"), users=str(demo.DATA / "users.parquet"), columns={},
-         as_of=story.AS_OF, metadata=str(metadata), on_progress=lambda *_: None)  # fmt: skip
+         as_of=script.AS_OF, metadata=str(metadata), on_progress=lambda *_: None)  # fmt: skip
     return root / "demo"
 
 
@@ -84,43 +84,48 @@ class Talk:
 
 async def tell(talk: Talk, account: App) -> None:
     """The calls of the demo's steps; what only a console can do is done in the account itself."""
-    mine, other = story.WORDS
+    mine, other = script.WORDS
     for words in (mine.en, other.en):
-        await talk.ask("describe_data", search=words, limit=story.MOST_FOUND)
-    drafted: Data = {"qp": story.DRAFT}
+        await talk.ask("describe_data", search=words, limit=script.MOST_FOUND)
+    drafted: Data = {"qp": script.DRAFT}
     draft = await talk.ask("validate_definition", **drafted)
-    definition = (await talk.ask("validate_definition", **story.mended(drafted, draft["problems"])))["definition"]
-    await talk.ask("preview_definition", qp=definition, sample=3, properties=story.PROPERTIES)
-    cluster = {"cluster_type": story.CLUSTER_TYPE, "cluster_name": story.CLUSTER, "display_name": "x", "qp": definition}
+    definition = (await talk.ask("validate_definition", **script.mended(drafted, draft["problems"])))["definition"]
+    await talk.ask("preview_definition", qp=definition, sample=3, properties=script.PROPERTIES)
+    cluster = {
+        "cluster_type": script.CLUSTER_TYPE,
+        "cluster_name": script.CLUSTER,
+        "display_name": "x",
+        "qp": definition,
+    }
     await talk.ask("create_cluster", **cluster)
     await talk.ask("create_cluster", **cluster)
-    await talk.ask("refresh_cluster", cluster=story.CLUSTER)
-    tag = story.tiers("en")
+    await talk.ask("refresh_cluster", cluster=script.CLUSTER)
+    tag = script.tiers("en")
     await talk.ask("preview_definition", tag_qp=tag, sample=0)
-    await talk.ask("create_tag", cluster_type=story.TAG_TYPE, cluster_name=story.TAG, display_name="t", tag_qp=tag)
-    await talk.ask("refresh_cluster", cluster=story.TAG)
-    await talk.ask("preview_definition", qp=story.members_with(story.TIERS[0].value.en), sample=0)
-    await talk.ask("update_cluster", cluster=story.CLUSTER, dry_run=True, qp=story.with_longer_silence(definition))
-    await talk.ask("list_clusters", search=story.CLUSTER)
-    exported = await talk.ask("export_users", cluster=story.CLUSTER, properties=story.PROPERTIES)
+    await talk.ask("create_tag", cluster_type=script.TAG_TYPE, cluster_name=script.TAG, display_name="t", tag_qp=tag)
+    await talk.ask("refresh_cluster", cluster=script.TAG)
+    await talk.ask("preview_definition", qp=script.members_with(script.TIERS[0].value.en), sample=0)
+    await talk.ask("update_cluster", cluster=script.CLUSTER, dry_run=True, qp=script.with_longer_silence(definition))
+    await talk.ask("list_clusters", search=script.CLUSTER)
+    exported = await talk.ask("export_users", cluster=script.CLUSTER, properties=script.PROPERTIES)
     content = await anyio.Path(exported["path"]).read_text(encoding="utf-8")
     exported["content"] = content
-    ids = [row[1] for row in csv.reader(content.splitlines()[1:])][: story.ANSWERS_SHOWN]
+    ids = [row[1] for row in csv.reader(content.splitlines()[1:])][: script.ANSWERS_SHOWN]
     await talk.ask(
-        "import_ids", display_name="a", cluster_name=story.ANSWERED, main_column_name=story.CALLEE, ids=[*ids, story.MISTYPED]
+        "import_ids", display_name="a", cluster_name=script.ANSWERED, main_column_name=script.CALLEE, ids=[*ids, script.MISTYPED]
     )  # fmt: skip
     await talk.ask(
-        "create_cluster", cluster_type="cluster_by_result", cluster_name=story.SILENT, display_name="s", qp=story.without_answer()
+        "create_cluster", cluster_type="cluster_by_result", cluster_name=script.SILENT, display_name="s", qp=script.without_answer()
     )  # fmt: skip
-    await talk.ask("get_cluster", cluster=story.SILENT)
-    crowd = (await talk.ask("get_cluster", cluster=story.CLUSTER))["cluster"]["cluster_id"]
+    await talk.ask("get_cluster", cluster=script.SILENT)
+    crowd = (await talk.ask("get_cluster", cluster=script.CLUSTER))["cluster"]["cluster_id"]
     made = await talk.ask("create_crowd_analysis", crowd_id=crowd, start_time=START, end_time=END)
     which = {"task_id": made["result"]["task_id"], "crowd_id": crowd}
     await talk.ask("get_crowd_analysis", **which)
     async with Client(account.server(), elicitation_callback=_yes) as console:
         result = await console.call_tool("create_call_task", {
-            "task_name": "win_back", "cluster": story.SILENT, "callee_property": story.CALLEE, **WINDOW, **CALLS,
-            "concurrency": 2, "call_times": story.CALL_TIMES,
+            "task_name": "win_back", "cluster": script.SILENT, "callee_property": script.CALLEE, **WINDOW, **CALLS,
+            "concurrency": 2, "call_times": script.CALL_TIMES,
         })  # fmt: skip
         assert not result.is_error, result.content
     (task,) = (await talk.ask("list_call_tasks", search="win_back"))["tasks"]
@@ -129,7 +134,7 @@ async def tell(talk: Talk, account: App) -> None:
     await talk.ask("update_call_task", **change)
     await talk.ask("get_call_task", task_open_id=task["task_open_id"])
     await talk.ask("delete_crowd_analysis", **which)
-    for name in story.MADE:
+    for name in script.MADE:
         await talk.ask("delete_cluster", cluster=name)
     await talk.ask("list_clusters")
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mcp_server.app import build
+from mcp_server.app import build, connect
 from mcp_server.errors import ConfigurationError, NotAllowed
-from mcp_server.platforms.absent import absent_calls, absent_crowds
-from mcp_server.remote import connect
+from mcp_server.platforms.tasks import absent_calls, absent_crowds
 from mcp_server.settings import Settings, read_settings
 from tests.operations.desk import Desk
 from tests.remote.kit import plain_environment, variables

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import ApprovalNeeded, ConsentDeclined
-from mcp_server.operations.asking import NOBODY, Answer, Said
-from mcp_server.operations.consenting import Consenting
+from mcp_server.operations.asking import NOBODY, Answer, Consenting, Said
 from tests import small
 from tests.gateway.kit import Station
 from tests.remote.kit import RemoteDesk

@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
-from mcp_server.errors import (
-    InvalidArguments,
-    NameTaken,
-    NotFound,
-    OutcomeUnknown,
-    VendorDenied,
-    VendorRejected,
-)
-from mcp_server.gateway.faults import Fault, Kind
+from mcp_server.errors import InvalidArguments, NameTaken, NotFound, OutcomeUnknown, VendorDenied, VendorRejected
 from tests import small
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import Station
 from tests.operations.desk import check_chinese
 from tests.remote.kit import RemoteDesk, remote_desk, variables

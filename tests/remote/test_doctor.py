@@ -17,10 +17,10 @@ from anyio.from_thread import BlockingPortal
 from mcp_server import doctor
 from mcp_server.credentials import Credentials
 from mcp_server.errors import WorkspaceBusy
-from mcp_server.gateway.faults import Fault, Kind
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.settings import Settings, read_settings
 from mcp_server.text import Text
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import KEYS, Station, station
 from tests.operations.desk import check_chinese
 from tests.remote.kit import variables

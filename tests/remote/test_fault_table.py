@@ -18,9 +18,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from mcp_server.errors import FenqunError, OutcomeUnknown
-from mcp_server.gateway.faults import Fault
 from mcp_server.platforms.thinkingdata import wire
 from tests import small
+from tests.gateway.faults import Fault
 from tests.gateway.kit import Station
 from tests.operations.desk import Desk
 from tests.remote.faulty import FAULTS, SECRETS, Afar, Choose, Requests, afar

@@ -1,20 +1,19 @@
 """The table of what platforms cannot tell is what results lack, no more and no less."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcp_server.front import rendering
+from mcp_server.front.mcp import rendering
+from mcp_server.operations.arguments import output_schema
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.operations.schema import output_schema
-from mcp_server.platforms.fields import OTHERWISE, TOLD_ONLY, UNTOLD, Untold, page, untold
+from mcp_server.platforms.fields import UNTOLD, Untold
 from tests import small
 from tests.gateway.kit import Station
 from tests.remote.kit import RemoteDesk
+from tools.platform_fields import OTHERWISE, TOLD_ONLY, untold
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "platform-fields.md"
 OPERATION = {o.name: o for o in OPERATIONS}
 VALID = {"start_time": "2026-07-01 00:00:00", "end_time": "2030-07-31 23:59:59"}
 WINDOW = {"start_time": "2030-01-07 09:00:00", "end_time": "2030-01-31 20:00:00"}
@@ -28,10 +27,6 @@ def told(data: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{key}" for row in rows for key in row)
         else:
             yield name
-
-
-def test_the_document_is_in_step() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == page(), "write mcp_server.platforms.fields.page() there"
 
 
 def test_the_table_names_tools_and_fields_that_exist() -> None:

@@ -21,16 +21,15 @@ import anyio
 import pytest
 
 from mcp_server import doctor
-from mcp_server.app import build
+from mcp_server.app import build, connect
 from mcp_server.credentials import read_credentials
 from mcp_server.errors import FenqunError
-from mcp_server.front import results
-from mcp_server.front.long_answers import as_answer
-from mcp_server.operations.consenting import Consenting
-from mcp_server.platforms.ports import PLATFORMS
+from mcp_server.front.mcp import handler as results
+from mcp_server.front.mcp.rendering import as_answer
+from mcp_server.operations.asking import Consenting
+from mcp_server.platforms.segments import PLATFORMS
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.platforms.thinkingdata.api import Api as TaApi
-from mcp_server.remote import connect
+from mcp_server.platforms.thinkingdata.client import ThinkingDataApi as TaApi
 from mcp_server.settings import Settings, read_settings
 from tests.gateway.kit import KEYS, Station
 from tests.operations.desk import Desk
@@ -203,7 +202,7 @@ def desk(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remot
     root = tmp_path_factory.mktemp("kept")
     thinking = {"FENQUN_THINKINGDATA_URL": host.url, "FENQUN_THINKINGDATA_TOKEN": TOKEN}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcp_server.remote.connect", partial(connect, policy=replace(QUICK, attempts=2)))
+        patch.setattr("mcp_server.app.connect", partial(connect, policy=replace(QUICK, attempts=2)))
         given = variables(host.url, **GIVEN) | thinking
         made = build(Settings(workspace=root / "w", threads=1, project_id="2", remote=read_credentials(given)))
         desk = RemoteDesk(made)

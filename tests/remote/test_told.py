@@ -12,17 +12,18 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from mcp_server.calls.settings import BEIJING
-from mcp_server.front import rendering
-from mcp_server.gateway.faults import Fault, Kind
-from mcp_server.platforms.fields import OTHERWISE, UNTOLD
+from mcp_server.front.mcp import rendering
+from mcp_server.language.metadata import Event, Names, Property, ValueCount
+from mcp_server.platforms.fields import UNTOLD
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.qp.metadata import Event, Names, Property, ValueCount
 from mcp_server.text import Language
+from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import Station, station
 from tests.operations.desk import STATIC, Desk, of_user, opened, times
 from tests.operations.test_exporting import COLUMNS, PEOPLE, PROPERTIES
 from tests.remote.comparing import differing, unlisted, unsaid
 from tests.remote.kit import RemoteDesk, from_afar
+from tools.platform_fields import OTHERWISE
 
 NOW = datetime(2026, 7, 4, 12, tzinfo=BEIJING)
 EVENTS = """CREATE TABLE events AS FROM (VALUES

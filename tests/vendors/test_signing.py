@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.platforms.taobao import signing as taobao
-from mcp_server.platforms.volcengine import signing as volcengine
+from mcp_server.platforms.taobao import wire as taobao
+from mcp_server.platforms.volcengine import wire as volcengine
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -29,15 +29,15 @@ def test_a_taobao_signature_is_the_vendors(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", vectors("volcengine-v4.json"))
 def test_a_volcengine_signature_is_the_vendors(vector: dict[str, Any]) -> None:
     given, expected = vector["inputs"], vector["expected"]
-    request = volcengine.Request(
+    request = volcengine.RequestToSign(
         given["method"],
         given["path"],
         tuple(given["query"].items()),
         given["signed_request_headers"],
         given["body"].encode(),
     )
-    keys = volcengine.Keys(given["access_key"], given["secret_key"], given["session_token"] or "")
-    scope = volcengine.Scope(given["region"], given["service"])
+    keys = volcengine.VolcengineCredentials(given["access_key"], given["secret_key"], given["session_token"] or "")
+    scope = volcengine.CredentialScope(given["region"], given["service"])
     names = expected["signed_headers"].split(";")
     assert volcengine.body_hash(request.body) == expected["payload_sha256"]
     assert volcengine.canonical_query(request.query) == expected["canonical_query"]
@@ -48,8 +48,10 @@ def test_a_volcengine_signature_is_the_vendors(vector: dict[str, Any]) -> None:
 
 def test_what_is_sent_is_signed_unless_said_otherwise() -> None:
     headers = {"Host": "h:443", "X-Date": "20260305T022030Z", "Accept": "*/*", "X-Security-Token": " t "}
-    request = volcengine.Request("POST", "/", (), headers, b"")
-    made = volcengine.authorization(request, volcengine.Keys("a", "s", "t"), volcengine.Scope("r", "vms"))
+    request = volcengine.RequestToSign("POST", "/", (), headers, b"")
+    made = volcengine.authorization(
+        request, volcengine.VolcengineCredentials("a", "s", "t"), volcengine.CredentialScope("r", "vms")
+    )
     assert "SignedHeaders=host;x-date;x-security-token," in made
     assert request.named["host"] == "h"
 

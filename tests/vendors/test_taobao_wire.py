@@ -9,15 +9,14 @@ import anyio
 import pytest
 
 from mcp_server.errors import FenqunError, OutcomeUnknown, VendorBusy, VendorDenied, VendorRejected
-from mcp_server.platforms.taobao import replies, wire
-from mcp_server.platforms.taobao.api import Api
-from mcp_server.platforms.taobao.replies import Outcome
-from mcp_server.platforms.taobao.signing import SIGN_METHODS, SignMethod, sign
-from mcp_server.platforms.vendor import Unreadable
+from mcp_server.platforms.taobao import client, wire
+from mcp_server.platforms.taobao.client import Outcome, TaobaoApi
+from mcp_server.platforms.taobao.wire import SIGN_METHODS, SignMethod, sign
+from mcp_server.platforms.vendor import UnreadableReply
 from tests.vendors.test_transport import hosted
 
 NOW = datetime(2026, 3, 5, 23, 30, tzinfo=UTC)
-KEYS = wire.Keys("12345678", "secret", "session-value")
+KEYS = wire.TaobaoCredentials("12345678", "secret", "session-value")
 TASK = {"crowd_id": 1000001, "task_id": None, "start_time": "2018-09-19 00:00:01", "end_time": "2018-09-19 00:00:01"}
 
 
@@ -48,7 +47,7 @@ def test_tb2_the_time_is_beijings() -> None:
 def test_tb3_what_has_no_value_is_not_sent() -> None:
     form = sent(operation="create", crowd_name="", page=None, blank="  ")
     assert not {"crowd_name", "page", "blank"} & set(form)
-    assert "session" not in wire.parameters(wire.CROWDS, {}, wire.Keys("1", "s", ""), NOW)
+    assert "session" not in wire.parameters(wire.CROWDS, {}, wire.TaobaoCredentials("1", "s", ""), NOW)
 
 
 def test_tb4_json_is_asked_for() -> None:
@@ -66,7 +65,7 @@ def test_tb5_a_struct_is_one_field_without_null_and_signed_as_sent() -> None:
 
 @pytest.mark.parametrize("method", SIGN_METHODS)
 def test_each_way_of_signing_says_which_it_is(method: SignMethod) -> None:
-    form = wire.parameters(wire.CROWDS, {"page": 1}, wire.Keys("1", "s", "t", method), NOW)
+    form = wire.parameters(wire.CROWDS, {"page": 1}, wire.TaobaoCredentials("1", "s", "t", method), NOW)
     assert form["sign_method"] == method
     assert form["sign"] == sign({k: v for k, v in form.items() if k != "sign"}, "s", method)
 
@@ -76,9 +75,9 @@ def test_each_way_of_signing_says_which_it_is(method: SignMethod) -> None:
 _TASK = '{"task_id":100001,"crowd_id":"1000001","start_time":"2018-09-19 00:00:01","end_time":"2018-09-19 00:00:01"}'
 
 
-def outcome(result: str) -> replies.Outcome:
+def outcome(result: str) -> client.Outcome:
     body = f'{{"opencrm_crowdanalysis_update_response":{{"result":{result},"request_id":"r1"}}}}'
-    return replies.outcome_of(body.encode(), wire.UPDATE)
+    return client.outcome_of(body.encode(), wire.UPDATE)
 
 
 def test_the_pages_answer_is_read_with_any_types() -> None:
@@ -92,19 +91,19 @@ def test_the_pages_answer_is_read_with_any_types() -> None:
 
 def test_a_simplified_answer_and_raw_line_breaks_are_read() -> None:
     body = b'{"result":{"success":true,"msg":"a\nb\tc","code":0},"request_id":"r2"}'
-    assert replies.outcome_of(body, wire.UPDATE).msg == "a b c"
+    assert client.outcome_of(body, wire.UPDATE).msg == "a b c"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"x":1}', b'{"result":[]}', b"\xff", b"[" * 100_000])
 def test_what_is_no_answer_is_unreadable(body: bytes) -> None:
-    with pytest.raises(Unreadable):
-        replies.outcome_of(body, wire.UPDATE)
+    with pytest.raises(UnreadableReply):
+        client.outcome_of(body, wire.UPDATE)
 
 
 def refused(code: int, **more: str) -> FenqunError:
     body = json.dumps({"error_response": {"code": code, "msg": "no", "request_id": "req-9", **more}})
     with pytest.raises(FenqunError) as caught:
-        replies.content_of(body.encode(), wire.UPDATE, ("session-value",))
+        client.content_of(body.encode(), wire.UPDATE, ("session-value",))
     return caught.value
 
 
@@ -143,20 +142,20 @@ def test_a_code_becomes_the_error_that_says_what_to_do(code: int, kind: type[Fen
 )
 def test_code_7_says_how_long_to_wait(sub_code: str, sub_msg: str, seconds: int | None, said: str) -> None:
     body = json.dumps({"error_response": {"code": 7, "msg": "limited", "sub_code": sub_code, "sub_msg": sub_msg}})
-    assert replies.wait_in(body.encode()) == seconds
+    assert client.wait_in(body.encode()) == seconds
     assert said in refused(7, sub_code=sub_code, sub_msg=sub_msg).next_step.en
 
 
 @pytest.mark.parametrize("body", [b"{}", b"no json", b'{"error_response":{"code":27}}'])
 def test_other_answers_ask_for_no_patience(body: bytes) -> None:
-    assert replies.wait_in(body) is None
+    assert client.wait_in(body) is None
 
 
 def test_a_failure_behind_the_platform_leaves_the_outcome_open() -> None:
     body = b'{"error_response":{"code":15,"sub_code":"isp.remote-service-timeout"}}'
-    assert replies.is_uncertain(body)
-    with pytest.raises(Unreadable):
-        replies.outcome_of(body, wire.UPDATE)
+    assert client.is_uncertain(body)
+    with pytest.raises(UnreadableReply):
+        client.outcome_of(body, wire.UPDATE)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_failure_behind_the_platform_leaves_the_outcome_open() -> None:
 )  # fmt: skip
 def test_a_failure_behind_the_platform_that_passes_is_asked_for_again(sub_code: str, passes: bool) -> None:
     body = json.dumps({"error_response": {"code": 50, "sub_code": sub_code}}).encode()
-    assert replies.wait_in(body) == (0 if passes else None)
+    assert client.wait_in(body) == (0 if passes else None)
 
 
 FAILED = {"error_response": {"code": 50, "msg": "Remote service error", "sub_code": "isp.remote-service-timeout"}}
@@ -190,12 +189,12 @@ REFUSED = {wire.UPDATE: {"result": {"success": False, "code": 9, "msg": "no"}}}
 def test_such_a_failure_of_a_change_is_tried_again_only_where_that_changes_nothing_more(
     operation: str, last: dict[str, Any], times: int, told: type
 ) -> None:
-    answers = (FAILED, FAILED, {replies.root_key(key) if "." in key else key: value for key, value in last.items()})
+    answers = (FAILED, FAILED, {client.root_key(key) if "." in key else key: value for key, value in last.items()})
 
     async def talk() -> tuple[object, int]:
         async with hosted(*map(spoken, answers)) as (host, transport):
             try:
-                return await Api(transport, KEYS, lambda: NOW).update(operation, TASK), len(host.seen)
+                return await TaobaoApi(transport, KEYS, lambda: NOW).update(operation, TASK), len(host.seen)
             except FenqunError as error:
                 return error, len(host.seen)
 
@@ -204,5 +203,5 @@ def test_such_a_failure_of_a_change_is_tried_again_only_where_that_changes_nothi
 
 
 def test_the_root_key_is_the_methods() -> None:
-    assert replies.root_key(wire.UPDATE) == "opencrm_crowdanalysis_update_response"
-    assert replies.root_key("tmall.item.get") == "tmall_item_get_response"
+    assert client.root_key(wire.UPDATE) == "opencrm_crowdanalysis_update_response"
+    assert client.root_key("tmall.item.get") == "tmall_item_get_response"

@@ -6,11 +6,10 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_server.platforms.thinkingdata.api import Api
-from mcp_server.platforms.thinkingdata.computing import Computations
-from mcp_server.platforms.thinkingdata.listing import Listing
-from mcp_server.platforms.thinkingdata.standing import standing
-from mcp_server.qp.foreign import Foreign
+from mcp_server.language.definitions import Foreign
+from mcp_server.platforms.thinkingdata.client import ThinkingDataApi
+from mcp_server.platforms.thinkingdata.listing import Listing, standing
+from mcp_server.platforms.thinkingdata.segments import Computations
 from mcp_server.text import NOTHING, Text
 from tests.vendors.test_transport import hosted
 
@@ -50,7 +49,7 @@ def waited(
 
     async def run() -> Any:
         async with hosted(*(one for some in answers for one in some)) as (host, transport):
-            api = Api(transport, "token")
+            api = ThinkingDataApi(transport, "token")
             work = Computations(api, Listing(api), sleep)
             if before is not None:
                 work.asked("1", "7", before)

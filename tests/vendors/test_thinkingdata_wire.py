@@ -7,12 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from mcp_server.errors import VendorBusy, VendorDenied, VendorRejected
-from mcp_server.platforms.thinkingdata import metadata, replies, wire
+from mcp_server.language.model import Qp, TagQp
+from mcp_server.language.schema import EXAMPLE, TAG_EXAMPLES
+from mcp_server.platforms.thinkingdata import client, metadata, wire
 from mcp_server.platforms.transport import Outgoing
-from mcp_server.platforms.vendor import Unreadable
-from mcp_server.qp.examples import EXAMPLE, TAG_EXAMPLES
-from mcp_server.qp.model import Qp
-from mcp_server.qp.tags import TagQp
+from mcp_server.platforms.vendor import UnreadableReply
 
 TOKEN = "bTOz+KiT/="
 
@@ -85,25 +84,25 @@ def envelope(data: object, code: object = 0, message: str = "success") -> bytes:
 
 
 def test_only_code_0_is_success_whatever_http_says() -> None:
-    assert replies.data_of(envelope(970)) == 970
-    assert replies.data_of(envelope(970, "0")) == 970
+    assert client.data_of(envelope(970)) == 970
+    assert client.data_of(envelope(970, "0")) == 970
     with pytest.raises(VendorDenied) as denied:
-        replies.data_of(envelope(None, -1008, "参数(token)为空"))
+        client.data_of(envelope(None, -1008, "参数(token)为空"))
     assert "参数(token)为空" in denied.value.message.en
     with pytest.raises(VendorBusy):
-        replies.data_of(envelope(None, -1005, "too frequent"))
+        client.data_of(envelope(None, -1005, "too frequent"))
     with pytest.raises(VendorRejected) as rejected:
-        replies.data_of(envelope(None, -1999, f"bad {TOKEN}\u202e\n" + "x" * 1000), (TOKEN,))
+        client.data_of(envelope(None, -1999, f"bad {TOKEN}\u202e\n" + "x" * 1000), (TOKEN,))
     assert TOKEN not in rejected.value.message.en
     assert len(rejected.value.message.en) < 400
-    assert replies.is_busy(envelope(None, "-1005"))
-    assert not replies.is_busy(b"<html>")
+    assert client.is_busy(envelope(None, "-1005"))
+    assert not client.is_busy(b"<html>")
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"{}", b'{"data":1}', b"\xff", b'"text"'])
 def test_what_is_no_envelope_is_unreadable(answer: bytes) -> None:
-    with pytest.raises(Unreadable):
-        replies.data_of(answer)
+    with pytest.raises(UnreadableReply):
+        client.data_of(answer)
 
 
 DETAIL: dict[str, Any] = {
@@ -122,7 +121,7 @@ DETAIL: dict[str, Any] = {
 
 
 def test_the_pages_detail_is_read() -> None:
-    found = replies.cluster_in(DETAIL)
+    found = client.cluster_in(DETAIL)
     assert (found.cluster_id, found.name, found.progress, found.users_num) == ("970", "recent_7_days_consume", 1, 0)
     assert found.definition == EXAMPLE
     assert found.catalog == "catalog_cluster"
@@ -130,53 +129,53 @@ def test_the_pages_detail_is_read() -> None:
 
 def test_a_detail_is_read_leniently() -> None:
     loose = {"id": "9223372036854775807", "clusterName": "t", "clusterType": "tag_by_static_condition", "progress": "-1", "usersNum": None, "userTagDef": json.dumps(TAG_EXAMPLES[0]), "more": [1]}  # fmt: skip
-    found = replies.cluster_in(loose)
+    found = client.cluster_in(loose)
     assert (found.cluster_id, found.catalog, found.progress, found.users_num) == ("9223372036854775807", "catalog_tag", -1, None)  # fmt: skip
     assert found.definition == TAG_EXAMPLES[0]
-    assert replies.cluster_in(DETAIL | {"userClusterDef": "{no json"}).definition == {}
+    assert client.cluster_in(DETAIL | {"userClusterDef": "{no json"}).definition == {}
     for broken in (None, [], {}, DETAIL | {"id": None}, DETAIL | {"clusterName": ""}):
-        with pytest.raises(Unreadable):
-            replies.cluster_in(broken)
+        with pytest.raises(UnreadableReply):
+            client.cluster_in(broken)
 
 
 def test_a_page_is_read_with_its_total() -> None:
-    page = replies.page_in({"pagerResult": {"totalNum": "12"}, "userClusters": [DETAIL]})
+    page = client.page_in({"pagerResult": {"totalNum": "12"}, "userClusters": [DETAIL]})
     assert (len(page.items), page.total) == (1, 12)
-    assert replies.page_in({"userClusters": None}).total == 0
+    assert client.page_in({"userClusters": None}).total == 0
     for broken in (None, [], {"userClusters": "x"}, {"userClusters": [{}]}):
-        with pytest.raises(Unreadable):
-            replies.page_in(broken)
+        with pytest.raises(UnreadableReply):
+            client.page_in(broken)
 
 
 def test_the_counters_of_an_import_may_be_missing() -> None:
-    counts = replies.counts_in({"clusterId": 1889, "tagValueNullNum": 0, "unmatchedNum": 1, "uploadNum": "5", "userNum": 4})  # fmt: skip
-    assert counts == replies.Counts("1889", 5, 4, 1, 0)
-    assert replies.counts_in("") is None
+    counts = client.counts_in({"clusterId": 1889, "tagValueNullNum": 0, "unmatchedNum": 1, "uploadNum": "5", "userNum": 4})  # fmt: skip
+    assert counts == client.ImportCounts("1889", 5, 4, 1, 0)
+    assert client.counts_in("") is None
 
 
 def test_ids_and_progress_are_numbers() -> None:
-    assert replies.new_id_in(970) == replies.new_id_in(" 970 ") == "970"
+    assert client.new_id_in(970) == client.new_id_in(" 970 ") == "970"
     for broken in (None, True, "x", -1, 1.5, {}):
-        with pytest.raises(Unreadable):
-            replies.new_id_in(broken)
-    assert replies.progress_in({"progress": "80"}) == 80
+        with pytest.raises(UnreadableReply):
+            client.new_id_in(broken)
+    assert client.progress_in({"progress": "80"}) == 80
     for nothing in (None, {}, 80):
-        with pytest.raises(Unreadable):
-            replies.progress_in(nothing)
+        with pytest.raises(UnreadableReply):
+            client.progress_in(nothing)
 
 
 def test_a_querys_answer_is_an_envelope_and_rows_whose_digits_stay() -> None:
     head = envelope({"headers": ["#user_id", "n"]})
-    headers, rows = replies.rows_in(head + b'\n[9223372036854775807, 0.10000000000000000001]\r\n\n["a", null]\n')
+    headers, rows = client.rows_in(head + b'\n[9223372036854775807, 0.10000000000000000001]\r\n\n["a", null]\n')
     assert headers == ("#user_id", "n")
     assert list(rows) == [[9223372036854775807, "0.10000000000000000001"], ["a", None]]
     for broken in (envelope({}), b"", envelope({"headers": "x"})):
-        with pytest.raises(Unreadable):
-            replies.rows_in(broken)
-    with pytest.raises(Unreadable):
-        list(replies.rows_in(head + b'\n{"a":1}')[1])
+        with pytest.raises(UnreadableReply):
+            client.rows_in(broken)
+    with pytest.raises(UnreadableReply):
+        list(client.rows_in(head + b'\n{"a":1}')[1])
     with pytest.raises(VendorRejected):
-        replies.rows_in(envelope(None, -1, "bad sql"))
+        client.rows_in(envelope(None, -1, "bad sql"))
 
 
 @pytest.mark.parametrize(

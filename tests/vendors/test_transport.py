@@ -11,8 +11,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from mcp_server.errors import ConfigurationError, VendorUnreachable, VendorUnreadable
 from mcp_server.platforms import transport as transports
-from mcp_server.platforms.addresses import checked_base
-from mcp_server.platforms.transport import AnswerLost, Outgoing, Policy, Repeat, Reply, Transport
+from mcp_server.platforms.transport import AnswerLost, Outgoing, Policy, Repeat, Reply, Transport, checked_base
 
 CANARY = "canary-9b2f"
 QUICK = Policy(connect=2, read=2, attempts=3, first_wait=0.0, per_second=10_000)

@@ -9,16 +9,14 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from mcp_server.consent.invoke import fit_for
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
-from mcp_server.front.http.access import Refused, identity_of
-from mcp_server.front.http.limits import Limits
-from mcp_server.front.resources import media_type
-from mcp_server.operations.calling import fit_for
-from mcp_server.operations.handing import Files
-from mcp_server.operations.operation import Deps
-from mcp_server.qp.problems import shorten
+from mcp_server.front.http.access import HttpLimits, Refused, identity_of
+from mcp_server.front.mcp.resources import media_type
+from mcp_server.language.problems import shorten
+from mcp_server.operations.operation import Deps, Files
 from mcp_server.text import Text
-from mcp_server.web.bodies import Stopped, TooLong, into_file
+from mcp_server.web import Stopped, TooLong, into_file
 
 _READ_ONLY = Text("This server is read-only and takes no files.", "本服务处于只读模式，不接收文件。")
 _MAY_NOT = Text("This access may only read, and takes no files in.", "当前的访问权限仅限读取，不能上传文件。")
@@ -37,7 +35,7 @@ _TAKEN = Text("Took {size} bytes. The file waits for a day.", "已接收 {size} 
 _IMPORT = Text("Call import_ids with this path.", "请用此 path 调用 import_ids。")
 
 
-class Upload(Protocol):
+class TakenFile(Protocol):
     """A file that was taken."""
 
     @property
@@ -46,12 +44,12 @@ class Upload(Protocol):
     def size_bytes(self) -> int: ...
 
 
-class Store(Protocol):
+class FileStore(Protocol):
     """Where handed files lie; the local platform's `HandedFiles`."""
 
     def room(self, project_id: str) -> int: ...
     def temp_path(self) -> Path: ...
-    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> Upload: ...
+    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> TakenFile: ...
     def uploaded(self, handle: str, project_id: str) -> Path: ...
     def offer(self, path: Path, project_id: str, by: str) -> str: ...
     def offered(self, name: str, may_use: Callable[[str], bool]) -> Path: ...
@@ -61,7 +59,7 @@ class Store(Protocol):
 class HttpFiles:
     """How files travel for one caller (`operations.handing.Files`)."""
 
-    store: Store
+    store: FileStore
     base_url: str
     by: str
 
@@ -79,7 +77,7 @@ class HttpFiles:
 class FileDesk:
     """The two routes, and the same files as operations see them."""
 
-    def __init__(self, store: Store, deps: Deps, limits: Limits, *, public_url: str) -> None:
+    def __init__(self, store: FileStore, deps: Deps, limits: HttpLimits, *, public_url: str) -> None:
         self._store = store
         self._deps = deps
         self._limits = limits

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_server.front.http.access import Caller, Refused, invalid_token
-from mcp_server.operations.identity import Identity
-from mcp_server.qp.problems import shorten
+from mcp_server.language.problems import shorten
+from mcp_server.operations.operation import Identity
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _NO_SCOPE = Text(
 _ASK = Text("Ask the authorization server for a token with it.", "请向授权服务器申请包含该权限范围的令牌。")
 
 
-class Keys:
+class KeySet:
     """The public keys of the authorization server, fetched when needed."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -95,7 +95,7 @@ class Keys:
 class JwtVerifier:
     """Tells what a token of the authorization server proves."""
 
-    def __init__(self, *, issuer: str, audience: str, keys: Keys) -> None:
+    def __init__(self, *, issuer: str, audience: str, keys: KeySet) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys

@@ -1,13 +1,15 @@
-"""The page where a person decides what waits: `GET /pending`, and one button per decision.
+"""The page on which a person decides what waits: `GET /pending`, one button per decision, no scripts."""
 
-An assistant that calls over HTTP holds a bearer token, so no bearer token opens the page: a person signs in with
-an approval token (`fenqun token add NAME --scope approve`), which no call takes. It is typed into a form and never
-stands in an address; what the browser holds after that is a session of its own, that only this site's own forms
-can use. Whatever is unclear is refused. No scripts.
-"""
-
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,17 +18,217 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from mcp_server.consent import approving
+from mcp_server.consent.approving import doubt
 from mcp_server.errors import FenqunError, InternalError
-from mcp_server.front.http import page_html
 from mcp_server.front.http.access import IDENTITY, MOST_TOKEN, Approvers, Caller
-from mcp_server.front.http.page_html import Html
-from mcp_server.front.http.sessions import SECONDS, Session, Sessions
-from mcp_server.operations import approving
 from mcp_server.operations.asking import Said
-from mcp_server.operations.handing import Files
-from mcp_server.operations.operation import Deps, Operation
+from mcp_server.operations.operation import Deps, Files, Operation
+from mcp_server.store.ledger import Consent
 from mcp_server.text import Language, Text
-from mcp_server.web.bodies import Stopped, TooLong, whole
+from mcp_server.web import Stopped, TooLong, whole
+
+# Visits of people who have shown an approval token: kept in this process, short, and bound to one browser's cookie.
+
+
+SECONDS: Final = 1800.0
+"""How long one visit lasts."""
+MOST: Final = 1000
+"""Visits at once; the oldest gives way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One visit."""
+
+    credential: str
+    """Of the token that was shown; whether it still lives is asked at each request."""
+    ends: float
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    """Stands in every form that this visit is shown, and in no cookie."""
+
+    def wrote(self, csrf: str) -> bool:
+        """Whether a form was shown to this visit."""
+        return hmac.compare_digest(self.csrf.encode(), csrf.encode("utf-8", "surrogatepass"))
+
+
+class Sessions:
+    """The visits of one server."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, most: int = MOST) -> None:
+        self._clock = clock
+        self._most = most
+        self._open: dict[str, Session] = {}
+
+    def begin(self, credential: str) -> str:
+        """A new visit; what its cookie holds."""
+        now = self._clock()
+        self._open = {name: visit for name, visit in self._open.items() if visit.ends > now}
+        while len(self._open) >= self._most:
+            del self._open[next(iter(self._open))]
+        name = secrets.token_urlsafe(32)
+        self._open[name] = Session(credential, now + SECONDS)
+        return name
+
+    def find(self, name: str) -> Session | None:
+        """The visit of a cookie; None for one that is over or never was. (256 random bits: nothing to time.)"""
+        found = self._open.get(name)
+        return found if found is not None and found.ends > self._clock() else None
+
+    def end(self, name: str) -> None:
+        self._open.pop(name, None)
+
+
+# How the page for people looks: HTML in which every value is escaped, in both languages, with no scripts.
+
+
+STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}"
+    "h1{font-size:1.4rem}article{border:1px solid #bbb;border-radius:6px;padding:.8rem 1rem;margin:1rem 0}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;padding:.6rem;font:inherit;margin:.6rem 0}"
+    ".head{color:#444;margin:0;overflow-wrap:anywhere}.said{border-left:4px solid #176f2c;padding:.4rem .8rem;white-space:pre-wrap}"
+    ".wrong{border-color:#b00020}.doubt{color:#b00020}form{display:inline}button{font:inherit;padding:.3rem .9rem;margin-right:.6rem}"
+    "input{font:inherit;width:100%;box-sizing:border-box;margin:.4rem 0}"
+)
+STYLE_HASH: Final = f"sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}"
+"""What the content security policy lets through: these styles and no others."""
+
+_WORD = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]{1,40})?\s*(?:;\s*q=([01](?:\.[0-9]{1,3})?)\s*)?")
+
+_TITLE = Text("Acts that wait for approval", "待批准的操作")
+_NONE = Text("Nothing waits for approval.", "没有待批准的操作。")
+_WHO = Text(
+    "{id}: {tool}, project {project}, asked for by {name} ({known}) at {at}, until {until}",
+    "{id}：{tool}，项目 {project}，由 {name}（{known}）于 {at} 发起，{until} 前有效",
+)
+_SIGNED_IN = Text("Signed in as {who}.", "已登录：{who}。")
+_APPROVE = Text("Approve and carry out", "批准并执行")
+_DECLINE = Text("Decline", "拒绝")
+_OUT = Text("Sign out", "退出登录")
+_IN = Text("Sign in", "登录")
+_TOKEN = Text("Approval token", "审批令牌")
+_WHERE_FROM = Text(
+    "Whoever runs the server makes one with: fenqun token add NAME --scope approve --project N. Keep it from assistants "
+    "and other programs.",
+    "由服务的运行者通过命令创建：fenqun token add NAME --scope approve --project N。请勿将其交给助手或其他程序。",
+)
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def html(template: str, **values: str) -> Html:
+    """A piece of markup. What is put in is escaped, for text and for attributes in quotes, unless it is markup itself."""
+    return Html(template.format(**{n: v if isinstance(v, Html) else escape(v, quote=True) for n, v in values.items()}))
+
+
+def language_of(accepted: str, default: Language) -> Language:
+    """The language of a reader: what his browser prefers (RFC 9110 section 12.5.4), else that of the server."""
+    best: tuple[float, Language] = (0.0, default)
+    for part in accepted[:200].split(","):
+        found = _WORD.fullmatch(part)
+        weight = float(found[2] or 1) if found else 0.0
+        word = found[1].lower() if found else ""
+        language: Language | None = "zh" if word == "zh" else "en" if word == "en" else None
+        if language and weight > best[0]:
+            best = (weight, language)
+    return best[1]
+
+
+def document(body: Html, language: Language) -> str:
+    """A whole page."""
+    return html(
+        '<!doctype html>\n<html lang="{lang}"><head><meta charset="utf-8"><title>fenqun · {title}</title>'
+        '<meta name="viewport" content="width=device-width"><style>{style}</style></head>'
+        "<body><h1>{title}</h1>\n{body}\n</body></html>\n",
+        lang=language,
+        title=_TITLE.say(language),
+        style=Html(STYLE),
+        body=body,
+    )
+
+
+def sign_in(language: Language, *, action: str, said: str) -> Html:
+    """The form that asks for the token."""
+    return html(
+        '{said}<form method="post" action="{action}"><label>{label}'
+        '<input type="password" name="token" autocomplete="off" required></label><button>{button}</button></form><p>{hint}</p>',
+        said=_said(said, wrong=False),
+        action=action,
+        label=_TOKEN.say(language),
+        button=_IN.say(language),
+        hint=_WHERE_FROM.say(language),
+    )
+
+
+def waiting(
+    found: Sequence[Consent], language: Language, *, action: str, csrf: str, who: str, said: str, wrong: bool
+) -> Html:
+    """What waits, each with its question and two buttons; above it what came of the last decision."""
+    acts = [_act(consent, language, action=action, csrf=csrf) for consent in found]
+    none = html("<p>{none}</p>", none=_NONE.say(language))
+    return html(
+        '{said}{acts}<div>{who} <form method="post" action="{action}/leave">{csrf}<button>{out}</button></form></div>',
+        said=_said(said, wrong=wrong),
+        acts=Html("\n".join(acts)) if acts else none,
+        who=_SIGNED_IN.format(who=who).say(language),
+        action=action,
+        csrf=_hidden(csrf),
+        out=_OUT.say(language),
+    )
+
+
+def _act(consent: Consent, language: Language, *, action: str, csrf: str) -> Html:
+    head = _WHO.format(
+        id=consent.id,
+        tool=consent.tool,
+        project=consent.project,
+        name=consent.name,
+        known=consent.known,
+        at=_local(consent.created_at),
+        until=_local(consent.expires_at),
+    )
+    known = doubt(consent).say(language)
+    yes = html('<button name="decision" value="approve">{approve}</button>', approve=_APPROVE.say(language))
+    return html(
+        '<article><p class="head">{head}</p>{known}<pre lang="{lang}">{question}</pre>'
+        '<form method="post" action="{action}/{id}">{csrf}<button name="decision" value="decline">{decline}</button>'
+        "{yes}</form></article>",
+        head=head.say(language),
+        known=html('<p class="head doubt">{known}</p>', known=known) if known else Html(""),
+        lang=consent.language,
+        question=consent.question,
+        action=action,
+        id=consent.id,
+        csrf=_hidden(csrf),
+        decline=_DECLINE.say(language),
+        yes=Html("") if consent.asker == "gone" else yes,
+    )
+
+
+def _hidden(csrf: str) -> Html:
+    return html('<input type="hidden" name="csrf" value="{csrf}">', csrf=csrf)
+
+
+def _said(said: str, *, wrong: bool) -> Html:
+    kind = "said wrong" if wrong else "said"
+    return html('<p class="{kind}" role="status">{said}</p>', kind=kind, said=said) if said else Html("")
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M %z")
+
+
+# The page where a person decides what waits: `GET /pending`, and one button per decision.
+#
+# An assistant that calls over HTTP holds a bearer token, so no bearer token opens the page: a person signs in with an
+# approval token (`fenqun token add NAME --scope approve`), which no call takes. It is typed into a form and never
+# stands in an address; what the browser holds after that is a session of its own, that only this site's own forms can
+# use. Whatever is unclear is refused. No scripts.
+
 
 PAGE: Final = "/pending"
 LEAVE: Final = f"{PAGE}/leave"
@@ -38,7 +240,7 @@ _FIELDS: Final = 8
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src '{page_html.STYLE_HASH}'; form-action 'self'; "
+    "Content-Security-Policy": f"default-src 'none'; style-src '{STYLE_HASH}'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
@@ -78,7 +280,7 @@ class _Visit:
     caller: Caller
 
 
-class Page:
+class ApprovalPage:
     """The routes of the page."""
 
     def __init__(
@@ -125,7 +327,7 @@ class Page:
 
     def _waiting(self, visit: _Visit, language: Language, said: str = "", *, wrong: bool = False) -> Html:
         found = approving.pending(self._own(visit))
-        return page_html.waiting(
+        return waiting(
             found,
             language,
             action=self._path,
@@ -136,7 +338,7 @@ class Page:
         )
 
     def _door(self, language: Language, said: Text | None = None) -> Html:
-        return page_html.sign_in(language, action=self._path, said=said.say(language) if said else "")
+        return sign_in(language, action=self._path, said=said.say(language) if said else "")
 
     # deciding
 
@@ -270,7 +472,7 @@ class Page:
     # answering
 
     def _language(self, request: Request) -> Language:
-        return page_html.language_of(request.headers.get("accept-language", ""), self._deps.language)
+        return language_of(request.headers.get("accept-language", ""), self._deps.language)
 
     def _shown(self, body: Html, language: Language, status: int = 200) -> HTMLResponse:
-        return HTMLResponse(page_html.document(body, language), status, _HEADERS | {"Content-Language": language})
+        return HTMLResponse(document(body, language), status, _HEADERS | {"Content-Language": language})

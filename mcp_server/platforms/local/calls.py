@@ -1,6 +1,6 @@
 """Call tasks on the local platform: it keeps them and works out their calendars, and never calls anybody.
 
-Of a list of callees it keeps the hashes (`engine/callees.py`), so that a callee on several lists is found; the
+Of a list of callees it keeps the hashes (`engines/duckdb/members.py`), so that a callee on several lists is found; the
 callees themselves stay in the user table, or are forgotten.
 """
 
@@ -13,29 +13,19 @@ from typing import Any
 import anyio.to_thread
 
 from mcp_server.calls.calendar import open_time
-from mcp_server.calls.often import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
+from mcp_server.calls.dialling import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
 from mcp_server.calls.settings import BEIJING, CallSettings
-from mcp_server.engine import callees as sql
-from mcp_server.engine.dialect import Tables
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.platforms.call_port import (
-    CallDraft,
-    CalleeCount,
-    Callees,
-    CallEntry,
-    CallPage,
-    CallTask,
-    Often,
-    Updated,
-)
-from mcp_server.platforms.local.call_store import CallStore
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.computing import data_file
-from mcp_server.platforms.local.control import Control
+from mcp_server.engines.dialect import Tables
+from mcp_server.engines.duckdb import members as sql
+from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.platforms.local.computing import Tasks, data_file
 from mcp_server.platforms.local.known import not_ready
-from mcp_server.platforms.local.records import VersionRecord
-from mcp_server.platforms.local.tasks import Tasks
-from mcp_server.platforms.ports import Cluster, OnProgress
+from mcp_server.platforms.local.task_store import CallStore
+from mcp_server.platforms.segments import Cluster, OnProgress
+from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.records import VersionRecord
+from mcp_server.store.runner import JobControl
 from mcp_server.text import Text
 
 _COUNTING = Text("Counting callees", "正在统计被叫")
@@ -107,7 +97,7 @@ class LocalCalls:
         )
         return self._store.create(project_id, draft.name, draft.settings, callees, file, counted.source)
 
-    def _kept(self, project_id: str, callees: Callees, control: Control) -> tuple[int, str]:
+    def _kept(self, project_id: str, callees: Callees, control: JobControl) -> tuple[int, str]:
         """Write the hashes of a list into the workspace: how many, and where; in a worker thread."""
         workspace = self._catalog.workspace
         temp, final = control.temp_path(".parquet"), workspace.result_path(workspace.members, "callees", ".parquet")
@@ -136,7 +126,7 @@ class LocalCalls:
             raise not_ready(cluster.cluster_name, cluster.failure)
         return found
 
-    def _row(self, project_id: str, query: Callable[[Tables], str], control: Control) -> tuple[Any, ...]:
+    def _row(self, project_id: str, query: Callable[[Tables], str], control: JobControl) -> tuple[Any, ...]:
         """The one row of a query; in a worker thread."""
         return self._engine.ask(
             self._data(project_id), lambda own, tables: own.execute(query(tables)).fetchone() or (), control

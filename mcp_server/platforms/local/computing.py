@@ -1,22 +1,90 @@
-"""What jobs run: the members of a cluster, from its definition, the data and the clusters it rests on."""
+"""Engine work of the local platform: jobs that compute clusters, tasks that belong to one call, exports."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, TypeVar
+from zoneinfo import ZoneInfo
 
-from mcp_server.engine.answering import AnyPlan, Written, compile_any, followed, write
-from mcp_server.engine.duck import DataFile, Engine
-from mcp_server.engine.sql_plan import look_at
-from mcp_server.errors import InvalidDefinition
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.jobs import Compute, Computed
+import anyio
+import anyio.to_thread
+
+from mcp_server.engines.duckdb.answering import AnyPlan, Written, compile_any, followed, write
+from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.duckdb.members import members_query
+from mcp_server.errors import FenqunError, InvalidDefinition
+from mcp_server.language.definitions import Definition, from_written, read_any, value_type_any
+from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.model import TAG
+from mcp_server.language.numbers import plain
+from mcp_server.language.window import local, show_time
 from mcp_server.platforms.local.known import KnownClusters, moves
-from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
-from mcp_server.platforms.local.workspace import Workspace
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import from_written, read_any, value_type_any
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.model import TAG
+from mcp_server.platforms.segments import Export, OnProgress
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
+from mcp_server.store.runner import Compute, Computed, JobControl
+from mcp_server.store.workspace import Workspace, explained
 from mcp_server.text import Text
+from mcp_server.user_sql.plan import look_at
+
+# Engine work that belongs to one call: run in a thread, with progress, stopped when the call is cancelled.
+#
+# (Computations that outlive a call, and that several calls share, are jobs: see `jobs.py`.)
+
+
+T = TypeVar("T")
+SHOW_SECONDS = 0.1
+AT_ONCE = 2
+"""Calls that may use the engine at the same time; more would only share the same cores (docs/decisions.md)."""
+
+
+class Tasks:
+    """Runs the engine's work of calls in worker threads."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._slots: anyio.CapacityLimiter | None = None
+
+    async def run(self, work: Callable[[JobControl], T], on_progress: OnProgress, message: Text) -> T:
+        """Run `work` in a thread; what it raises is raised here. Cancelling the call interrupts its query."""
+        self._slots = self._slots or anyio.CapacityLimiter(AT_ONCE)
+        control = JobControl(self._workspace)
+        outcome: list[T] = []
+        failure: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                outcome.append(work(control))
+            except Exception as error:  # noqa: BLE001 - carried over to the caller, outside the task group
+                failure.append(error)
+            finally:
+                control.clear()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._show, control, on_progress, message)
+            try:
+                await anyio.to_thread.run_sync(attempt, abandon_on_cancel=True, limiter=self._slots)
+            except anyio.get_cancelled_exc_class():
+                control.interrupt("unwanted")
+                raise
+            group.cancel_scope.cancel()
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    async def _show(self, control: JobControl, on_progress: OnProgress, message: Text) -> None:
+        shown = 0
+        while True:
+            await anyio.sleep(SHOW_SECONDS)
+            if control.percent > shown:
+                shown = control.percent
+                await on_progress(shown, message)
+
+
+# What jobs run: the members of a cluster, from its definition, the data and the clusters it rests on.
+
 
 MOST_COMPARED = 20
 """Clusters of one size that a new one is compared with; few projects have so many."""
@@ -30,7 +98,7 @@ _CHANGE_IT = Text("Change it with {update}.", "请用 {update} 修改。")
 def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute:
     """What a job runs: the members of a cluster or the values of a tag, as definition and data were when it was asked for."""
 
-    def compute(job: JobRecord, control: Control) -> Computed:
+    def compute(job: JobRecord, control: JobControl) -> Computed:
         cluster = catalog.cluster(job.cluster)
         project = cluster.project
         generation = catalog.generation_numbered(project, job.generation, job.local_day) or catalog.generation(project)
@@ -68,7 +136,7 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
             )
         return reading.must(), compile_any(reading.must(), metadata)
 
-    def brought_up_to_date(project: str, plan: AnyPlan, generation: GenerationRecord, control: Control) -> bool:
+    def brought_up_to_date(project: str, plan: AnyPlan, generation: GenerationRecord, control: JobControl) -> bool:
         """Compute first what the plan reads and what moved on since; whether there was any."""
         old = [r for r in parts_of(catalog, project, plan) if moves(r.cluster_type) and any(known.stale(r, generation))]
         for record in old:
@@ -105,7 +173,7 @@ def versions_of(catalog: Catalog, known: KnownClusters, project: str, plan: AnyP
 
 
 def same_users(
-    engine: Engine, workspace: Workspace, own: ClusterRecord, others: Sequence[ClusterRecord], control: Control
+    engine: Engine, workspace: Workspace, own: ClusterRecord, others: Sequence[ClusterRecord], control: JobControl
 ) -> tuple[str, ...]:
     """Those of some equally large clusters that hold the same users; looks at the first MOST_COMPARED of them."""
     found = []
@@ -121,3 +189,103 @@ def data_file(catalog: Catalog, generation: GenerationRecord, used: Sequence[Ver
     unknown = generation.facts.get("unknown_user_rows", 1)
     members = tuple(catalog.workspace.absolute(version.file) for version in used)
     return DataFile(catalog.workspace.absolute(generation.parts[0]), unknown == 0, members)
+
+
+# Writing the members of a cluster to a file, in the workspace's `exports/` folder.
+
+
+_OPTIONS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
+USER_ID = Property(table="user", name="#user_id", type="number", scale=0)
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK = 1 << 20
+
+
+def exported_columns(
+    metadata: Metadata, properties: Sequence[str], value: Property | None = None
+) -> tuple[Property, ...]:
+    """The columns of an export: `#user_id`, a tag's value, then the properties asked for (which the caller has checked).
+
+    The value is named like the tag, or `tag_value` where a property of that name is asked for too.
+    """
+    found = [metadata.property("user", name) for name in properties if name != USER_ID.name]
+    columns = dict.fromkeys(p for p in found if p is not None)
+    if value is None:
+        return (USER_ID, *columns)
+    if value.name.casefold() in {p.name.casefold() for p in columns}:
+        value = value.model_copy(update={"name": "tag_value"})
+    return (USER_ID, value, *columns)
+
+
+def export_members(
+    engine: Engine,
+    workspace: Workspace,
+    data: DataFile,
+    version: VersionRecord,
+    *,
+    name: str,
+    columns: Sequence[Property],
+    zone: str,
+    file_format: Literal["csv", "parquet"],
+    spreadsheet: bool,
+    control: JobControl,
+) -> Export:
+    """Write a version's members with some of their properties; the file appears whole or not at all.
+
+    CSV: UTF-8, header row, times in the project's local time, lists as JSON. For spreadsheets it begins with a
+    byte-order mark, and a text that a spreadsheet would run as a formula is written with a leading apostrophe.
+    """
+    members = workspace.absolute(version.file)
+    as_text = file_format == "csv"
+    temp = control.temp_path(f".{file_format}")
+    rows = engine.copy(
+        data,
+        lambda tables: members_query(tables, members, columns, zone, as_text=as_text, defused=spreadsheet and as_text),
+        temp,
+        _OPTIONS[file_format],
+        control,
+    )
+    if spreadsheet and as_text:
+        temp = _marked(temp, control.temp_path(".csv"))
+    with explained(workspace.root):
+        final = reserved(workspace.exports, name, file_format)
+    try:
+        workspace.publish(temp, final)
+    except FenqunError:
+        final.unlink(missing_ok=True)
+        raise
+    return Export(final, rows, final.stat().st_size, tuple(c.name for c in columns))
+
+
+def _marked(source: Path, target: Path) -> Path:
+    """A copy that begins with a byte-order mark, which spreadsheets need to read UTF-8."""
+    with source.open("rb") as old, target.open("wb") as new:
+        new.write(BYTE_ORDER_MARK)
+        while chunk := old.read(_CHUNK):
+            new.write(chunk)
+    return target
+
+
+def reserved(folder: Path, name: str, suffix: str) -> Path:
+    """A new, empty file whose name nobody else gets, in this process or another."""
+    path, count = folder / f"{name}.{suffix}", 1
+    while True:
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            count += 1
+            path = folder / f"{name}_{count}.{suffix}"
+        else:
+            return path
+
+
+def shown_value(value: object, zone: ZoneInfo) -> str:
+    """A value of a user as text: times in local time, lists as JSON, numbers as written."""
+    if isinstance(value, datetime):
+        return show_time(local(value, zone))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -1,40 +1,218 @@
-"""Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's versions.
+"""Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's versions."""
 
-The version stays for as long as a task names it (housekeeping.py), so the members of a task are fixed until it is
-reloaded, whatever becomes of the cluster. What is known of them is kept with the task and worked out again once the
-data, the day or the validity is another one.
-"""
-
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from mcp_server.calls.settings import BEIJING
-from mcp_server.engine.crowd import Stages, changes, look_at, told_properties
-from mcp_server.engine.duck import DataFile, Engine
+from mcp_server.engines.duckdb.crowd import (
+    FEWEST,
+    VALUES_EACH,
+    CrowdFindings,
+    Group,
+    Stages,
+    Stretches,
+    changes,
+    look_at,
+    told_properties,
+)
+from mcp_server.engines.duckdb.engine import DataFile, Engine
 from mcp_server.errors import InvalidArguments
-from mcp_server.platforms.crowd_port import (
+from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.model import TAG
+from mcp_server.language.problems import shorten
+from mcp_server.language.window import after, day_start, instant, local, show_time
+from mcp_server.platforms.local.computing import data_file, shown_value
+from mcp_server.platforms.local.known import moves, not_ready
+from mcp_server.platforms.local.segments import LocalSegments, not_up_to_date
+from mcp_server.platforms.local.task_store import CrowdStore, TaskRecord
+from mcp_server.platforms.segments import Cluster, OnProgress
+from mcp_server.platforms.tasks import (
+    ActivityPeriod,
     Crowd,
     CrowdAnalysis,
     CrowdTask,
     CrowdTaskPage,
     Drift,
+    Share,
     Validity,
     other_crowd,
 )
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.computing import data_file
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.crowd_days import calendar
-from mcp_server.platforms.local.crowd_facts import analysis, facts
-from mcp_server.platforms.local.crowd_store import CrowdStore, TaskRecord
-from mcp_server.platforms.local.freshness import not_up_to_date
-from mcp_server.platforms.local.known import moves, not_ready
-from mcp_server.platforms.local.records import Facts, GenerationRecord, VersionRecord
-from mcp_server.platforms.local.segments import LocalSegments
-from mcp_server.platforms.ports import Cluster, OnProgress
-from mcp_server.qp.model import TAG
-from mcp_server.qp.window import day_start, local, show_time
-from mcp_server.text import Text
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.records import Facts, GenerationRecord, VersionRecord
+from mcp_server.store.runner import JobControl
+from mcp_server.text import Text, same
+
+# The days or weeks of a validity in which activity is counted: as far as there is data, and not too many.
+
+
+MOST = 14
+"""Days that are told one by one, and weeks; of a longer time the last ones are told."""
+_WEEK = 7
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityDays:
+    """The stretches of a validity, as days of the project and as instants."""
+
+    unit: Literal["day", "week"]
+    days: tuple[date, ...]
+    """The first day of each."""
+    left_out: int
+    """Earlier ones, which count only for the whole."""
+    instants: Stretches
+
+
+def data_days(metadata: Metadata) -> tuple[date, date] | None:
+    """First and last day on which there are events; None where there are no events."""
+    firsts, lasts = [e.first[:10] for e in metadata.events if e.first], [e.last[:10] for e in metadata.events if e.last]
+    if not firsts or not lasts:
+        return None
+    return date.fromisoformat(min(firsts)), date.fromisoformat(max(lasts))
+
+
+def calendar(validity: Validity, metadata: Metadata) -> ActivityDays | None:
+    """Single days up to `MOST` of them, else weeks from the first day on; None where there is no data in the validity.
+
+    Days that have not come yet, or that the data does not reach, are no days without activity: they are left away.
+    """
+    data, zone = data_days(metadata), metadata.tz
+    if data is None:
+        return None
+    start, end = instant(validity.start, BEIJING), instant(validity.end, BEIJING)
+    first = max(local(start, zone).date(), data[0])
+    last = min(local(end, zone).date(), data[1], metadata.today)
+    if first > last:
+        return None
+    count = (last - first).days + 1
+    unit: Literal["day", "week"] = "day" if count <= MOST else "week"
+    length = 1 if unit == "day" else _WEEK
+    begins = tuple(first + timedelta(days=n) for n in range(0, count, length))
+    shown = begins[-MOST:]
+    close = after(last, zone)
+    stop = end + _SECOND if close is None else min(end + _SECOND, close)
+    stretches = Stretches(start, tuple(day_start(day, zone) for day in shown), stop)
+    return ActivityDays(unit, shown, len(begins) - len(shown), stretches)
+
+
+# What was found out about a crowd, chosen and put into words, and as plain JSON for the catalogue.
+
+
+MOST_SHARES = 20
+"""Values that one analysis tells, of all properties."""
+MOST_CHARACTERS = 40
+"""Characters of a value that are told."""
+
+_NO_VALUE = Text("(no value)", "（无值）")
+_NUMBERS = (
+    Text("up to {up_to}", "不超过 {up_to}"),
+    Text("over {above}, up to {up_to}", "大于 {above}，不超过 {up_to}"),
+    Text("over {above}", "大于 {above}"),
+)
+_TIMES = (
+    Text("until {up_to}", "不晚于 {up_to}"),
+    Text("after {above}, until {up_to}", "晚于 {above}，不晚于 {up_to}"),
+    Text("after {above}", "晚于 {above}"),
+)
+
+
+def facts(findings: CrowdFindings, calendar: ActivityDays | None, metadata: Metadata) -> Facts:
+    """The findings as they are kept, with the data and the day on which they rest."""
+    told = _most_unlike(findings)
+    data = data_days(metadata)
+    return {
+        "users": findings.users,
+        "all_users": findings.all_users,
+        "shares": [
+            [found.name, *_words(found, group, metadata), group.users, group.all_users]
+            for found, groups in told
+            for group in groups
+        ],
+        "properties_left_out": len(findings.groups) - len(told),
+        "unit": calendar.unit if calendar else "day",
+        "activity": [[str(day), *findings.activity.get(n, (0, 0))] for n, day in enumerate(calendar.days)]
+        if calendar
+        else [],
+        "stretches_left_out": calendar.left_out if calendar else 0,
+        "whole": list(findings.activity.get(-2, (0, 0))),
+        "data": [str(day) for day in data] if data else ["", ""],
+    }
+
+
+def analysis(kept: Any, zone: str, reload: Drift | None, since: Drift | None) -> CrowdAnalysis:
+    """What is kept, as the platform tells it."""
+    return CrowdAnalysis(
+        users=kept["users"],
+        all_users=kept["all_users"],
+        shares=tuple(Share(name, Text(en, zh), users, everybody) for name, en, zh, users, everybody in kept["shares"]),
+        properties_left_out=kept["properties_left_out"],
+        unit=kept["unit"],
+        activity=tuple(ActivityPeriod(*row) for row in kept["activity"]),
+        stretches_left_out=kept["stretches_left_out"],
+        events=kept["whole"][0],
+        active_users=kept["whole"][1],
+        data_from=kept["data"][0],
+        data_to=kept["data"][1],
+        zone=zone,
+        fewest=FEWEST,
+        most_values=VALUES_EACH,
+        last_reload=reload,
+        since=since,
+    )
+
+
+def _most_unlike(findings: CrowdFindings) -> list[tuple[Property, Sequence[Group]]]:
+    """The properties in which the crowd differs most from everybody, as many as have room."""
+
+    def distance(entry: tuple[Property, Sequence[Group]]) -> float:
+        return max(abs(g.users / findings.users - g.all_users / findings.all_users) for g in entry[1])
+
+    found = sorted((entry for entry in findings.groups if entry[1]), key=distance, reverse=True)
+    return list(_fitting(found))
+
+
+def _fitting(found: Sequence[tuple[Property, Sequence[Group]]]) -> Iterator[tuple[Property, Sequence[Group]]]:
+    room = MOST_SHARES
+    for entry in found:
+        room -= len(entry[1])
+        if room < 0:
+            return
+        yield entry
+
+
+def _words(found: Property, group: Group, metadata: Metadata) -> Text:
+    if group.value is not None:
+        return same(_value(group.value, metadata))
+    if group.above is None and group.up_to is None:
+        return _NO_VALUE
+    ends = {
+        "above": "" if group.above is None else _value(group.above, metadata),
+        "up_to": "" if group.up_to is None else _value(group.up_to, metadata),
+    }
+    first, middle, last = _TIMES if found.type == "time" else _NUMBERS
+    words = first if group.above is None else last if group.up_to is None else middle
+    return words.format(**ends)
+
+
+def _value(value: object, metadata: Metadata) -> str:
+    """A value as text; in quotes where nothing, or something blank, would be seen."""
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    text = shown_value(value, metadata.tz)
+    if isinstance(value, datetime) and text.endswith(" 00:00:00"):
+        return text[:10]
+    return shorten(text, MOST_CHARACTERS) if text == text.strip() and text else f'"{shorten(text, MOST_CHARACTERS)}"'
+
+
+# Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's
+# versions.
+#
+# The version stays for as long as a task names it (housekeeping.py), so the members of a task are fixed until it is
+# reloaded, whatever becomes of the cluster. What is known of them is kept with the task and worked out again once the
+# data, the day or the validity is another one.
+
 
 ANALYSING = Text("Analysing the crowd", "正在分析人群")
 COMPARING = Text("Comparing the members", "正在比较成员")
@@ -172,7 +350,7 @@ class LocalCrowds:
         days = calendar(validity, metadata)
         properties = told_properties(metadata.properties)
 
-        def work(control: Control) -> Facts:
+        def work(control: JobControl) -> Facts:
             stages = Stages(control, len(properties) + 2)
             instants = days.instants if days else None
             found = self._engine.ask(

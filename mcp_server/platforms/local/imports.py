@@ -1,41 +1,91 @@
-"""Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit.
-
-Nothing is saved before the users are known, so what is cancelled, fails or is killed leaves nothing but temporary files,
-which the next sweep removes.
-"""
+"""Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit."""
 
 import csv
 import io
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mcp_server.engine.duck import Engine
-from mcp_server.engine.id_files import IdFile, private_copy
-from mcp_server.engine.id_matching import IdCounts, Share, Wanted, match_ids
-from mcp_server.engine.report import refuse_ids
-from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken
-from mcp_server.platforms.local import records
-from mcp_server.platforms.local.allowed_files import AllowedFiles, Opened
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.computing import data_file
-from mcp_server.platforms.local.control import Control
-from mcp_server.platforms.local.import_findings import import_findings
-from mcp_server.platforms.local.job_store import Published, add_version
-from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord
-from mcp_server.platforms.local.workspace import explained
-from mcp_server.platforms.ports import Cluster, IdChanges, IdDraft, IdSource, Imported
-from mcp_server.qp.either import written
-from mcp_server.qp.metadata import Property
-from mcp_server.qp.model import TAG
-from mcp_server.qp.problems import finding, shorten
-from mcp_server.qp.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
-from mcp_server.text import Text
+from mcp_server.engines.duckdb.engine import Engine
+from mcp_server.errors import ChangedMeanwhile, FenqunError, InvalidArguments, NameTaken, Problem
+from mcp_server.language.definitions import written
+from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.model import TAG
+from mcp_server.language.problems import finding, shorten
+from mcp_server.language.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
+from mcp_server.platforms.local.computing import data_file, reserved
+from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported, Source
+from mcp_server.sources.ids import (
+    PATH,
+    IdCounts,
+    IdFile,
+    IdTarget,
+    StageControl,
+    about_the_file,
+    about_the_header,
+    match_ids,
+    private_copy,
+)
+from mcp_server.sources.staging import refuse_ids
+from mcp_server.store import records
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.files import AllowedFiles, OpenedFile
+from mcp_server.store.jobs import Published, add_version
+from mcp_server.store.records import ClusterRecord, GenerationRecord
+from mcp_server.store.runner import JobControl
+from mcp_server.store.workspace import Workspace, explained
+from mcp_server.text import NOTHING, Text
+
+# What is worth a second look in a file of ids: read otherwise than meant, or matching nobody.
+
+
+_COLUMN = "/main_column_name"
+_ELSEWHERE = Text(" They are values of {other}.", "这些值属于 {other}。")
+_SHOWN = {"tab": Text("a tab", "制表符")}
+
+
+def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metadata: Metadata) -> Iterator[Problem]:
+    """The warnings about what was read, then those about whom it matched."""
+    tag = definition.catalog == TAG
+    yield from about_the_file(
+        file.encoding, counts.swallowed, counts.more_columns, tag=tag, valueless=tag and counts.no_value == counts.rows
+    )
+    if counts.conflicts:
+        yield finding("ids_values_differ", PATH, n=f"{counts.conflicts:,}")
+    yield from about_the_header(counts.first, definition.main_column, metadata)
+    for mark, n in counts.delimiters:
+        yield finding(
+            "ids_delimiter", PATH, got=mark, n=f"{n:,}", mark=_SHOWN.get(mark, Text(f'"{mark}"', f"“{mark}”"))
+        )
+    example, shortened = counts.rounded
+    if shortened:
+        yield finding("ids_rounded", PATH, got=example, n=f"{shortened:,}")
+    if counts.zero_bytes:
+        yield finding("ids_zero_bytes", PATH, n=f"{counts.zero_bytes:,}")
+    yield from _about_the_users(counts, definition)
+
+
+def _about_the_users(counts: IdCounts, definition: Uploaded) -> Iterator[Problem]:
+    column = definition.main_column
+    matched_ids = counts.distinct - counts.unmatched_ids
+    if not counts.matched_users:
+        hint = _ELSEWHERE.format(other=counts.elsewhere) if counts.elsewhere else NOTHING
+        yield finding("ids_no_match", _COLUMN, got=column, suggestion=counts.elsewhere, column=column, hint=hint)
+    elif counts.matched_users > matched_ids:
+        users = f"{counts.matched_users:,}"
+        yield finding("ids_shared", _COLUMN, got=column, n=f"{matched_ids:,}", users=users)
+
+
+# Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit.
+#
+# Nothing is saved before the users are known, so what is cancelled, fails or is killed leaves nothing but temporary
+# files, which the next sweep removes.
+
 
 COPIED: Final = 10
 """Percent that a file is worth whose copy is there."""
@@ -91,7 +141,7 @@ class LocalImports:
         *,
         dry_run: bool,
         seen: Callable[[ClusterRecord], Cluster],
-        control: Control,
+        control: JobControl,
     ) -> Imported:
         """Make a cluster or tag of ids (`ports.SegmentPlatform.import_ids`); `seen` tells how a cluster stands."""
         matched = self._matched(project_id, draft.source, draft.main_column, draft.catalog, control)
@@ -110,7 +160,7 @@ class LocalImports:
         *,
         dry_run: bool,
         seen: Callable[[ClusterRecord], Cluster],
-        control: Control,
+        control: JobControl,
     ) -> Imported:
         """Put other ids in place of those of a cluster or tag (`ports.SegmentPlatform.replace_ids`)."""
         old = uploaded(cluster)
@@ -124,13 +174,13 @@ class LocalImports:
 
     # reading and matching
 
-    def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: Control) -> _Matched:
+    def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: JobControl) -> _Matched:
         began = time.perf_counter()
         generation = self._catalog.generation(project_id)
         opened = self.files.open(source.path) if source.path else inline(source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
-            file = private_copy(opened.file, opened.size, control.temp_path, Share(control, 0, COPIED))
-        wanted = Wanted(_property(generation, column), tag=catalog == TAG)
+            file = private_copy(opened.file, opened.size, control.temp_path, StageControl(control, 0, COPIED))
+        wanted = IdTarget(_property(generation, column), tag=catalog == TAG)
         counts, members = match_ids(
             self._engine,
             data_file(self._catalog, generation),
@@ -138,7 +188,7 @@ class LocalImports:
             wanted,
             others=_others(generation, wanted.column),
             temp=control.temp_path,
-            control=Share(control, COPIED, 99),
+            control=StageControl(control, COPIED, 99),
         )
         definition = Uploaded(
             catalog,
@@ -192,7 +242,7 @@ class LocalImports:
                 made = self._catalog.insert_cluster(
                     db,
                     project_id,
-                    records.ClusterDraft(
+                    records.NewCluster(
                         name=draft.cluster_name or self._free_name(project_id, matched),
                         display_name=draft.display_name,
                         cluster_type=import_type(draft.catalog),
@@ -292,7 +342,7 @@ def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
     )
 
 
-def inline(ids: Sequence[str], *, tag: bool) -> Opened:
+def inline(ids: Sequence[str], *, tag: bool) -> OpenedFile:
     """The ids of a call as a file: one to a line, of a tag up to the first comma."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -300,7 +350,7 @@ def inline(ids: Sequence[str], *, tag: bool) -> Opened:
         key, comma, value = one.partition(",") if tag else (one, "", "")
         writer.writerow([key.strip(), value] if comma else [key.strip()])
     content = text.getvalue().encode()
-    return Opened(io.BytesIO(content), "", len(content))
+    return OpenedFile(io.BytesIO(content), "", len(content))
 
 
 def _property(generation: GenerationRecord, name: str) -> Property:
@@ -320,3 +370,40 @@ def _others(generation: GenerationRecord, column: Property) -> tuple[Property, .
         p for p in metadata.properties_of("user") if p.type in MAIN_TYPES and p.name not in (column.name, "#user_id")
     ]
     return tuple(sorted(found, key=lambda p: -p.distinct)[:MOST_PROBED])
+
+
+# This machine, as a remote platform uses it (`platforms.here_port.Here`): the workspace's folders and the engine's
+# patterns.
+
+
+class LocalHere:
+    """The workspace, its engine (which starts with the first pattern), and the folders that files may come from."""
+
+    def __init__(self, workspace: Workspace, engine: Engine, files: AllowedFiles) -> None:
+        self._workspace = workspace
+        self._engine = engine
+        self._files = files
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return self._files.folders
+
+    def open_ids(self, source: IdSource, *, tag: bool) -> Source:
+        opened = self._files.open(source.path) if source.path else inline(source.ids, tag=tag)
+        return Source(opened.file, opened.name, opened.size)
+
+    def temp_path(self, suffix: str) -> Path:
+        return self._workspace.temp_path(suffix)
+
+    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
+        with explained(self._workspace.root):
+            final = reserved(self._workspace.exports, stem, suffix)
+        try:
+            self._workspace.publish(temp, final)
+        except FenqunError:
+            final.unlink(missing_ok=True)
+            raise
+        return final
+
+    def regex_fault(self, pattern: str) -> str:
+        return self._engine.regex_fault(pattern)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mcp_server.errors import NotComputed
-from mcp_server.platforms.local import rows
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, VersionRecord
-from mcp_server.qp.either import from_written, value_type_any
-from mcp_server.qp.metadata import Metadata, Names, Property
-from mcp_server.qp.model import CLUSTER, TAG
-from mcp_server.qp.references import named_clusters, reached
+from mcp_server.language.definitions import from_written, value_type_any
+from mcp_server.language.metadata import Metadata, Names, Property
+from mcp_server.language.model import CLUSTER, TAG
+from mcp_server.language.names import named_clusters, reached
+from mcp_server.store import records
+from mcp_server.store.catalog import Catalog
+from mcp_server.store.records import ClusterRecord, GenerationRecord, VersionRecord
 from mcp_server.text import NOTHING, Text
 
 _NEW_DEFINITION = Text("the definition changed after the last computation", "上次计算之后定义有改动")
@@ -127,8 +127,8 @@ class KnownClusters:
         )
 
     def _clusters(self, project_id: str) -> tuple[ClusterRecord, ...]:
-        found = self._catalog.database.rows(f"{rows.CLUSTER} AND c.project = ? ORDER BY c.id", (project_id,))
-        return tuple(map(rows.cluster, found))
+        found = self._catalog.database.rows(f"{records.CLUSTER} AND c.project = ? ORDER BY c.id", (project_id,))
+        return tuple(map(records.cluster, found))
 
     def _kept_days(self, project_id: str) -> dict[int, tuple[str, ...]]:
         """The local days of which versions are kept that can be read like the current one, by cluster, oldest first."""
@@ -148,7 +148,7 @@ class KnownClusters:
             f"SELECT v.* FROM {_ALIKE} WHERE c.id = ? AND v.local_day = ? ORDER BY v.number DESC LIMIT 1",
             (cluster_id, day),
         )
-        return rows.version(found) if found else None
+        return records.version(found) if found else None
 
 
 def _spelt(names: frozenset[str], known: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,25 +7,28 @@ from pathlib import Path as FilePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from mcp_server.engine.answering import AnyPlan, compile_any
-from mcp_server.engine.duck import Engine
+from mcp_server.engines.duckdb.answering import AnyPlan, compile_any
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ChangedMeanwhile, ClusterInUse, NotRefreshable, Problem
-from mcp_server.platforms.local import records
-from mcp_server.platforms.local.allowed_files import AllowedFiles
-from mcp_server.platforms.local.catalog import Catalog
-from mcp_server.platforms.local.computing import data_file, parts_of, same_users, versions_of
-from mcp_server.platforms.local.crowd_store import CrowdStore
-from mcp_server.platforms.local.export import export_members, exported_columns
-from mcp_server.platforms.local.freshness import not_up_to_date
+from mcp_server.language.definitions import Definition, from_written, hash_any, value_type_any, written
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.reading.check import SqlSeen
+from mcp_server.language.sql import Sql
+from mcp_server.language.vocabulary import Path
+from mcp_server.platforms.local.computing import (
+    Tasks,
+    data_file,
+    export_members,
+    exported_columns,
+    parts_of,
+    same_users,
+    versions_of,
+)
 from mcp_server.platforms.local.imports import LocalImports
-from mcp_server.platforms.local.jobs import JobRunner
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
-from mcp_server.platforms.local.previewing import Look, Previewer
-from mcp_server.platforms.local.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
-from mcp_server.platforms.local.sql_looking import SqlLooker
-from mcp_server.platforms.local.tasks import Tasks
-from mcp_server.platforms.local.undoing import CHANGED, check_name, last_change, undo_change
-from mcp_server.platforms.ports import (
+from mcp_server.platforms.local.queries import Look, Previewer
+from mcp_server.platforms.local.task_store import CrowdStore
+from mcp_server.platforms.segments import (
     Cluster,
     ClusterChanges,
     ClusterDraft,
@@ -38,10 +41,86 @@ from mcp_server.platforms.ports import (
     Preview,
     Undo,
 )
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import from_written, hash_any, value_type_any, written
-from mcp_server.qp.metadata import Metadata
+from mcp_server.store import records
+from mcp_server.store.catalog import CHANGED, Catalog, check_name, last_change, undo_change
+from mcp_server.store.files import AllowedFiles
+from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
+from mcp_server.store.runner import JobControl, JobRunner
 from mcp_server.text import NOTHING, Text, listed
+from mcp_server.user_sql.guard import CheckedSql
+from mcp_server.user_sql.plan import look_at
+
+# What is said of a cluster whose members are not what a computation would find now.
+
+
+_FOLLOWS = Text(
+    "{name} is out of date ({why}) and is being brought up to date.", "{name} 已过期（{why}），正在自动更新。"
+)
+_STALE = Text(
+    "{name} is out of date ({why}); refresh_cluster computes it again.",
+    "{name} 已过期（{why}）；可用 refresh_cluster 重新计算。",
+)
+_FAILED = Text(
+    "The last computation of {name} failed; its last good members are used. {why}",
+    "{name} 上次计算失败，使用的是上一个可用版本的成员。{why}",
+)
+
+
+def not_up_to_date(cluster: Cluster, *, read_only: bool) -> Text:
+    """Why the members are not up to date, and what becomes of that; NOTHING where they are."""
+    if cluster.progress < 0:
+        return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
+    if cluster.fresh:
+        return NOTHING
+    words = _FOLLOWS if moves(cluster.cluster_type) and not read_only else _STALE
+    return words.format(name=cluster.cluster_name, why=cluster.stale_because)
+
+
+# The look at SQL on this machine: the check, and the engine that binds it to the project's data.
+
+
+MOST_KEPT = 64
+
+
+class SqlLooker:
+    """Looks at SQL (`sql_reading.SqlLook`); remembers what was found good, for a definition is usually sent several times."""
+
+    def __init__(self, catalog: Catalog, engine: Engine) -> None:
+        self._catalog = catalog
+        self._engine = engine
+        self._good: dict[tuple[object, ...], None] = {}
+
+    def __call__(self, definition: Sql, metadata: Metadata, at: Path) -> SqlSeen:
+        return look_at(definition, metadata, at, lambda checked: self._bound(checked, metadata))
+
+    def _bound(self, checked: CheckedSql, metadata: Metadata) -> Sequence[Problem]:
+        """What the engine finds; in a process of its own, which takes about a quarter of a second."""
+        from mcp_server.engines.duckdb.sandbox.run import bind_sql
+
+        generation = self._catalog.generation(metadata.project_id)
+        key = (metadata.project_id, generation.number, checked.columns, checked.text(metadata.today))
+        if key in self._good:
+            return ()
+        found = bind_sql(
+            checked,
+            data_file(self._catalog, generation),
+            zone=metadata.zone,
+            today=metadata.today,
+            limits=self._engine.sql_limits,
+            control=JobControl(self._catalog.workspace),
+        )
+        if not found:
+            self._remember(key)
+        return found
+
+    def _remember(self, key: tuple[object, ...]) -> None:
+        for old in list(self._good)[: max(0, len(self._good) + 1 - MOST_KEPT)]:
+            self._good.pop(old, None)  # worker threads may do so at the same time
+        self._good[key] = None
+
+
+# Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers.
+
 
 COMPARING = Text("Comparing with other clusters", "正在与其他分群比较")
 COUNTING = Text("Counting users", "正在统计用户")
@@ -166,7 +245,7 @@ class LocalSegments:
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
         made = self._catalog.create_cluster(
             project_id,
-            records.ClusterDraft(
+            records.NewCluster(
                 name=draft.cluster_name,
                 display_name=draft.display_name,
                 cluster_type=draft.cluster_type,

@@ -10,23 +10,13 @@ from typing import Any
 
 from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, NotFound, VendorDenied, VendorRejected, VendorUnreadable
-from mcp_server.platforms.crowd_port import (
-    Crowd,
-    CrowdAnalysis,
-    CrowdTask,
-    CrowdTaskPage,
-    Drift,
-    Raw,
-    Validity,
-    other_crowd,
-)
-from mcp_server.platforms.ports import OnProgress
-from mcp_server.platforms.taobao import codes
-from mcp_server.platforms.taobao.api import Api
-from mcp_server.platforms.taobao.replies import Outcome, is_number
+from mcp_server.language.problems import finding, shorten
+from mcp_server.language.window import show_time
+from mcp_server.platforms.segments import OnProgress
+from mcp_server.platforms.taobao import client
+from mcp_server.platforms.taobao.client import Outcome, TaobaoApi, is_number
+from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, CrowdTaskPage, Drift, Raw, Validity, other_crowd
 from mcp_server.platforms.vendor import handed_on, quoted, words
-from mcp_server.qp.problems import finding, shorten
-from mcp_server.qp.window import show_time
 from mcp_server.text import Text, listed
 
 CROWDS = 100
@@ -58,7 +48,7 @@ class TaobaoCrowds:
 
     name = "taobao"
 
-    def __init__(self, api: Api, account: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, api: TaobaoApi, account: str, clock: Callable[[], datetime]) -> None:
         self._api = api
         self._clock = clock
         self.account = account
@@ -166,7 +156,7 @@ class TaobaoCrowds:
     async def _change(self, operation: str, dto: Mapping[str, object]) -> Outcome:
         outcome = await self._api.update(operation, dto)
         if not outcome.success:
-            raise codes.refused(outcome.code, outcome.msg, outcome.request_id)
+            raise client.refused(outcome.code, outcome.msg, outcome.request_id)
         return outcome
 
     def _after(self, task: CrowdTask, validity: Validity | None, outcome: Outcome) -> CrowdTask:

@@ -1,24 +1,54 @@
-"""What goes out to the Taobao Open Platform: one form, signed, everything in the body.
+"""What goes out to the Taobao Open Platform: one form, signed (document 101617; vendors.md A3), everything in the body."""
 
-Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
-
-* TB1 every parameter stands in the body, so that session and signature never get into an access log (vendors.md A2).
-* TB2 `timestamp` is `yyyy-MM-dd HH:mm:ss` in GMT+8, at most ten minutes away from the server's clock.
-* TB3 a parameter without a value is not sent at all: the vendor's own SDKs disagree on how to sign one.
-* TB4 `format` is sent, since the default is XML; `simplify` is not.
-* TB5 a struct is JSON in one field, snake_case, without null; it is serialised once, as the text is signed.
-"""
-
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
 from mcp_server.calls.settings import BEIJING
-from mcp_server.platforms.taobao.signing import SignMethod, sign
 from mcp_server.platforms.transport import Outgoing
+
+# The signature of the Taobao Open Platform (document 101617; exact rules in vendors.md A3).
+#
+# Every parameter except `sign` takes part, as the raw text before any encoding, sorted by the bytes of its name.
+
+
+SignMethod = Literal["md5", "hmac", "hmac-sha256"]
+SIGN_METHODS: tuple[SignMethod, ...] = get_args(SignMethod)
+
+
+def canonical(parameters: Mapping[str, str]) -> str:
+    """What is signed: names and values in a row. A parameter whose name or value is blank takes no part.
+
+    (One vendor SDK drops those, another signs the bare name; who sends none is right with both.)
+    """
+    taken = [name for name, value in parameters.items() if name != "sign" and name.strip() and value.strip()]
+    return "".join(name + parameters[name] for name in sorted(taken, key=lambda name: name.encode()))
+
+
+def sign(parameters: Mapping[str, str], secret: str, method: SignMethod) -> str:
+    """The value of `sign`: 32 or 64 hexadecimal digits in upper case."""
+    text, key = canonical(parameters).encode(), secret.encode()
+    if method == "md5":
+        # The vendor's algorithm, still the only one that some apps accept; it protects no secret of ours.
+        return hashlib.md5(key + text + key, usedforsecurity=False).hexdigest().upper()
+    return hmac.new(key, text, hashlib.md5 if method == "hmac" else hashlib.sha256).hexdigest().upper()
+
+
+# What goes out to the Taobao Open Platform: one form, signed, everything in the body.
+#
+# Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
+#
+# * TB1 every parameter stands in the body, so that session and signature never get into an access log (vendors.md
+# A2). * TB2 `timestamp` is `yyyy-MM-dd HH:mm:ss` in GMT+8, at most ten minutes away from the server's clock. * TB3 a
+# parameter without a value is not sent at all: the vendor's own SDKs disagree on how to sign one. * TB4 `format` is
+# sent, since the default is XML; `simplify` is not. * TB5 a struct is JSON in one field, snake_case, without null; it
+# is serialised once, as the text is signed.
+
 
 PATH = "/router/rest"
 FORM = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8", "Accept": "application/json"}
@@ -30,7 +60,7 @@ CROWDS = "taobao.opencrm.crowds.query"
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class TaobaoCredentials:
     """Credentials of an app and of the merchant that authorised it."""
 
     app_key: str
@@ -39,7 +69,7 @@ class Keys:
     sign_method: SignMethod = "hmac-sha256"
 
 
-def parameters(method: str, business: Mapping[str, Any], keys: Keys, now: datetime) -> dict[str, str]:
+def parameters(method: str, business: Mapping[str, Any], keys: TaobaoCredentials, now: datetime) -> dict[str, str]:
     """All parameters of a call with their signature."""
     common: dict[str, Any] = {
         "method": method,
@@ -54,7 +84,7 @@ def parameters(method: str, business: Mapping[str, Any], keys: Keys, now: dateti
     return every | {"sign": sign(every, keys.app_secret, keys.sign_method)}
 
 
-def post(method: str, business: Mapping[str, Any], keys: Keys, now: datetime) -> Outgoing:
+def post(method: str, business: Mapping[str, Any], keys: TaobaoCredentials, now: datetime) -> Outgoing:
     """A call, ready to be sent."""
     return Outgoing("POST", PATH, FORM, urlencode(parameters(method, business, keys, now)).encode())
 

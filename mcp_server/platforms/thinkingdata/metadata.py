@@ -14,15 +14,13 @@ from zoneinfo import ZoneInfo
 
 import anyio
 
-from mcp_server.engine import vendor_sql
 from mcp_server.errors import VendorError, VendorRejected
-from mcp_server.platforms.thinkingdata import codes
-from mcp_server.platforms.thinkingdata.api import Api
+from mcp_server.language.metadata import Event, Metadata, Names, Property, Table, ValueCount, ValueType
+from mcp_server.language.model import TAG
+from mcp_server.platforms.thinkingdata import client, queries
+from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi
 from mcp_server.platforms.thinkingdata.listing import Listing
-from mcp_server.platforms.thinkingdata.replies import RemoteCluster
 from mcp_server.platforms.vendor import unreadable, words
-from mcp_server.qp.metadata import Event, Metadata, Names, Property, Table, ValueCount, ValueType
-from mcp_server.qp.model import TAG
 
 MINUTES = 5.0
 """How long events, properties and values are kept."""
@@ -73,7 +71,7 @@ class _Known:
 class MetadataReader:
     """The metadata of one deployment's projects."""
 
-    def __init__(self, api: Api, listing: Listing, *, zone: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, api: ThinkingDataApi, listing: Listing, *, zone: str, clock: Callable[[], datetime]) -> None:
         self._api = api
         self._listing = listing
         self._zone = zone
@@ -121,9 +119,9 @@ class MetadataReader:
 
     async def _value_rows(self, project_id: str, asked: Sequence[Property], today: date) -> list[list[Any]]:
         try:
-            return await self._api.rows(vendor_sql.value_counts(project_id, asked, today))
+            return await self._api.rows(queries.value_counts(project_id, asked, today))
         except VendorRejected:  # perhaps of one property that stands in no table
-            return await self._api.rows(vendor_sql.value_counts(project_id, (), today))
+            return await self._api.rows(queries.value_counts(project_id, (), today))
 
 
 class _Values(dict[tuple[str, str], list[ValueCount]]):
@@ -143,7 +141,7 @@ def _counted(properties: Sequence[Property], table: str) -> list[Property]:
 def _with_values(found: Property, values: _Values) -> Property:
     """With the most frequent values. Of events only some days were looked at, so there may always be others."""
     counts = values.get((found.table, found.name), [])
-    top = tuple(counts[: vendor_sql.MOST_VALUES])
+    top = tuple(counts[: queries.MOST_VALUES])
     more = found.table == "event" or len(counts) > len(top)
     return found.model_copy(update={"top": top, "distinct": len(top) + more}) if top else found
 
@@ -154,7 +152,7 @@ def _rows(data: object) -> list[Mapping[str, Any]]:
         lists = [part for part in data.values() if isinstance(part, Sequence) and not isinstance(part, str)]
         data = lists[0] if lists else None
     if not isinstance(data, Sequence) or isinstance(data, str):
-        raise unreadable(codes.NAME)
+        raise unreadable(client.NAME)
     return [row for row in data if isinstance(row, Mapping)]
 
 

@@ -3,17 +3,12 @@
 from typing import Literal
 
 from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, OutcomeUnknown, Problem, VendorRejected
-from mcp_server.platforms.ports import Cluster, ClusterChanges, ClusterDraft
+from mcp_server.language.definitions import Definition, form_of, hash_any
+from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.platforms.thinkingdata.api import Api, Which
-from mcp_server.platforms.thinkingdata.listing import Listing
-from mcp_server.platforms.thinkingdata.lost_answers import made_once, settling
+from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, made_once, settling
+from mcp_server.platforms.thinkingdata.listing import Listing, standing
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
-from mcp_server.platforms.thinkingdata.replies import RemoteCluster
-from mcp_server.platforms.thinkingdata.standing import standing
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import hash_any
-from mcp_server.qp.forms import form_of
 from mcp_server.text import Text
 
 Words = Literal["warn", "refuse"]
@@ -43,7 +38,7 @@ _LEAVE_OUT = Text("Leave it out.", "请勿填写。")
 class RemoteSaving:
     """Writes definitions to one deployment."""
 
-    def __init__(self, api: Api, listing: Listing, metadata: MetadataReader, words: Words) -> None:
+    def __init__(self, api: ThinkingDataApi, listing: Listing, metadata: MetadataReader, words: Words) -> None:
         self._api = api
         self._listing = listing
         self._metadata = metadata

@@ -1,7 +1,7 @@
-"""Clusters and tags on ThinkingData (`platforms.ports.SegmentPlatform`), put together from its parts."""
+"""Clusters and tags on ThinkingData (`platforms.segments.SegmentPlatform`), put together from its parts."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import anyio
 
 from mcp_server.credentials import Credentials
-from mcp_server.engine import vendor_sql
 from mcp_server.errors import (
     ConfigurationError,
     InvalidArguments,
@@ -19,8 +18,13 @@ from mcp_server.errors import (
     OutcomeUnknown,
     Problem,
 )
-from mcp_server.platforms.here_port import Here
-from mcp_server.platforms.ports import (
+from mcp_server.language.definitions import Definition, hash_any, unverified
+from mcp_server.language.metadata import Metadata
+from mcp_server.language.problems import finding, pointer, shorten
+from mcp_server.language.reading.check import SqlSeen
+from mcp_server.language.sql import Sql
+from mcp_server.language.vocabulary import Path as At
+from mcp_server.platforms.segments import (
     Cluster,
     ClusterChanges,
     ClusterDraft,
@@ -28,33 +32,103 @@ from mcp_server.platforms.ports import (
     IdChanges,
     IdDraft,
     Imported,
+    LocalFiles,
     OnProgress,
     Page,
     Preview,
     Undo,
     as_it_stands,
 )
-from mcp_server.platforms.thinkingdata.api import Api, Which
-from mcp_server.platforms.thinkingdata.computing import Computations, Sleep
-from mcp_server.platforms.thinkingdata.exporting import RemoteExport
-from mcp_server.platforms.thinkingdata.importing import RemoteImports
-from mcp_server.platforms.thinkingdata.listing import Listing
-from mcp_server.platforms.thinkingdata.lost_answers import settling
+from mcp_server.platforms.thinkingdata import queries
+from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, settling
+from mcp_server.platforms.thinkingdata.listing import Listing, standing
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
-from mcp_server.platforms.thinkingdata.previewing import RemotePreview
-from mcp_server.platforms.thinkingdata.replies import RemoteCluster
+from mcp_server.platforms.thinkingdata.queries import RemoteExport, RemotePreview
 from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
-from mcp_server.platforms.thinkingdata.standing import standing
+from mcp_server.platforms.thinkingdata.uploads import RemoteImports
 from mcp_server.platforms.transport import Transport
-from mcp_server.qp.check import Path as At
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.either import hash_any
-from mcp_server.qp.metadata import Metadata
-from mcp_server.qp.problems import finding, pointer, shorten
-from mcp_server.qp.sql import Sql
-from mcp_server.qp.sql_reading import SqlSeen
-from mcp_server.qp.unverified import unverified
 from mcp_server.text import Text
+
+# Waiting for computations on ThinkingData, by asking with growing pauses.
+#
+# A computation is done where progress is 100 and the time of the last refresh has moved since it was asked for, or
+# where it was seen running (te-api.md section 10). Where neither happens for a while, what stands is taken as it is,
+# and not called fresh.
+
+
+COMPUTING = Text("ThinkingData is computing", "数数平台正在计算")
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+"""Seconds between two questions; each pause is half as long again as the one before."""
+START_SECONDS = 10.0
+"""How long a computation may take to begin."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A computation that was asked for."""
+
+    before: str
+    """The time of the last refresh, then."""
+    ran: bool = False
+
+
+class Computations:
+    """What this process knows of the computations that it has asked for."""
+
+    def __init__(self, api: ThinkingDataApi, listing: Listing, sleep: Sleep) -> None:
+        self._api = api
+        self._listing = listing
+        self._sleep = sleep
+        self._asked: dict[tuple[str, str], _Asked] = {}
+
+    def asked(self, project_id: str, cluster_id: str, before: str) -> None:
+        """One was asked for; `before` is the time of the last refresh."""
+        self._asked[project_id, cluster_id] = _Asked(before)
+
+    def pending(self, project_id: str, found: RemoteCluster) -> bool:
+        """Whether one that was asked for has not been seen to end."""
+        asked = self._asked.get((project_id, found.cluster_id))
+        if asked is None:
+            return False
+        if 0 <= found.progress < 100:
+            asked.ran = True
+            return True
+        if found.progress < 0 or asked.ran or found.refresh_time != asked.before:
+            del self._asked[project_id, found.cluster_id]
+            return False
+        return True
+
+    async def wait(
+        self, project_id: str, cluster_id: str, seconds: float | None, on_progress: OnProgress
+    ) -> RemoteCluster:
+        """The cluster once its computation has ended, or the time is over."""
+        waited, pause = 0.0, FIRST_PAUSE
+        while True:
+            found = await self._listing.detail(project_id, cluster_id)
+            pending = self.pending(project_id, found)
+            if not pending and not 0 <= found.progress < 100:
+                return found
+            await on_progress(max(0, found.progress) if found.progress < 100 else 0, COMPUTING)
+            asked = self._asked.get((project_id, cluster_id))
+            begun = asked is None or asked.ran or found.progress < 100
+            patience = seconds if begun else min(START_SECONDS, START_SECONDS if seconds is None else seconds)
+            if patience is not None and waited + pause > patience:
+                return found
+            await self._until(Which(project_id, cluster_id, found.name), pause)
+            waited, pause = waited + pause, min(pause * 1.5, LONGEST_PAUSE)
+
+    async def _until(self, which: Which, pause: float) -> None:
+        """Pause, and note where it is then: a short computation must not be overlooked between two long looks."""
+        await self._sleep(pause)
+        asked = self._asked.get((which.project_id, which.cluster_id))
+        if asked is not None and not asked.ran:
+            asked.ran = 0 <= await self._api.progress(which) < 100
+
+
+# Clusters and tags on ThinkingData (`platforms.ports.SegmentPlatform`), put together from its parts.
+
 
 ZONE = "Asia/Shanghai"
 """The zone of the projects, unless the deployment says otherwise: no documented call tells it."""
@@ -94,7 +168,7 @@ class ThinkingDataSegments:
         self,
         transport: Transport,
         token: str,
-        here: Here,
+        here: LocalFiles,
         *,
         words: Words = "warn",
         by_id: bool = False,
@@ -102,7 +176,7 @@ class ThinkingDataSegments:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Sleep = anyio.sleep,
     ) -> None:
-        api = Api(transport, token, by_id=by_id)
+        api = ThinkingDataApi(transport, token, by_id=by_id)
         self.transport = transport
         self.sql_look = _no_sql
         self._api = api
@@ -133,7 +207,7 @@ class ThinkingDataSegments:
 
     async def query(self, project_id: str) -> None:
         """Run the smallest query over a project. Raises what running SQL raises there."""
-        await self._api.rows(vendor_sql.least(_project(project_id)))
+        await self._api.rows(queries.least(_project(project_id)))
 
     # data
 
@@ -314,7 +388,7 @@ def _project(project_id: str) -> str:
 
 
 def thinkingdata_segments(
-    credentials: Credentials, transport: Transport, here: Here, clock: Callable[[], datetime]
+    credentials: Credentials, transport: Transport, here: LocalFiles, clock: Callable[[], datetime]
 ) -> ThinkingDataSegments:
     """The platform for these credentials; nothing is sent yet. ConfigurationError where a setting is none."""
     for key in ("allow_http", "by_id"):

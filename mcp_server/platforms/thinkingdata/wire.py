@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from mcp_server.language.bodies import body_of
+from mcp_server.language.definitions import Definition, form_of
 from mcp_server.platforms.transport import Outgoing
-from mcp_server.qp.bodies import body_of
-from mcp_server.qp.definition import Definition
-from mcp_server.qp.forms import form_of
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 CSV = {"Content-Type": "text/csv", "Accept": "application/json"}

@@ -8,23 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from mcp_server.calls.settings import BEIJING, CallSettings
-from mcp_server.calls.wire import update_body
+from mcp_server.calls.settings import BEIJING, CallSettings, update_body
 from mcp_server.errors import InvalidArguments, NotOnPlatform
-from mcp_server.platforms.call_port import (
-    CallDraft,
-    CalleeCount,
-    Callees,
-    CallEntry,
-    CallPage,
-    CallTask,
-    Often,
-    Updated,
-)
-from mcp_server.platforms.ports import OnProgress
+from mcp_server.platforms.segments import OnProgress
+from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
 from mcp_server.platforms.vendor import quoted, unreadable, whole, words
-from mcp_server.platforms.volcengine import codes
-from mcp_server.platforms.volcengine.api import Api
+from mcp_server.platforms.volcengine import client
+from mcp_server.platforms.volcengine.client import VolcengineApi
 from mcp_server.text import Text, listed
 
 PAGE = 100
@@ -51,7 +41,7 @@ class VolcengineCalls:
     reads = False
     creates = False
 
-    def __init__(self, api: Api, account: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, api: VolcengineApi, account: str, clock: Callable[[], datetime]) -> None:
         self._api = api
         self._clock = clock
         self.account = account
@@ -74,7 +64,7 @@ class VolcengineCalls:
         result = await self._api.tasks(words, limit, offset)
         records = result.get("Records")
         if records is not None and not isinstance(records, list):
-            raise unreadable(codes.NAME)
+            raise unreadable(client.NAME)
         items = tuple(_entries(records or []))
         return CallPage(items, max(whole(result.get("Total")), offset + len(items) if items else 0))
 
@@ -130,7 +120,7 @@ def _meant(entries: Sequence[CallEntry], ref: str) -> list[CallEntry]:
 
 
 def _not_here() -> NoReturn:
-    raise NotOnPlatform(_NOT_HERE.format(platform=codes.NAME), next_step=_GO_THERE)
+    raise NotOnPlatform(_NOT_HERE.format(platform=client.NAME), next_step=_GO_THERE)
 
 
 def _entries(records: list[Any]) -> Iterator[CallEntry]:

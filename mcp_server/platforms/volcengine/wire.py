@@ -1,20 +1,125 @@
-"""What goes out to Volcengine's voice service: JSON, signed, action and version in the query.
+"""What goes out to Volcengine's voice service: JSON, with signature V4 (document 6358/166389; vendors.md B2)."""
 
-Quirks, each with a test of its own (tests/vendors/test_volcengine_wire.py):
-
-* VE1 Action and Version stand in the query, never in the body (vendors.md B1).
-* VE2 the bytes that are hashed are the bytes that are sent, and the query that is signed is the query that is sent.
-* VE3 weekdays are 1 = Sunday to 7 = Saturday (B6); our names become numbers in calls/wire.py, which makes the body.
-* VE4 `Recall` is sent with the redial settings, and false without them: left out it may switch redialling off (B6).
-"""
-
+import hashlib
+import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from mcp_server.platforms.transport import Outgoing
-from mcp_server.platforms.volcengine.signing import Keys, Request, Scope, authorization, body_hash, canonical_query
+
+# Signature V4 of Volcengine (document 6358/166389; exact rules in vendors.md B2).
+#
+# A request is signed over its method, path, query, some headers and the hash of its body. The query that is signed is
+# the query that has to be sent: build the address from `canonical_query`.
+
+
+ALGORITHM = "HMAC-SHA256"
+SIGNED = ("content-type", "host", "x-content-sha256", "x-date", "x-security-token")
+"""Headers that are signed where they are sent; host and x-date always are."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolcengineCredentials:
+    """Credentials of an account."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestToSign:
+    """What is to be signed. Header names in any case."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Headers by lower-case name, values trimmed, the host without a default port."""
+        found = {name.lower(): value.strip() for name, value in self.headers.items()}
+        if "host" in found:
+            found["host"] = found["host"].removesuffix(":443").removesuffix(":80")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialScope:
+    """Where and when a signature holds."""
+
+    region: str
+    service: str
+
+    def text(self, x_date: str) -> str:
+        """The scope of a moment `YYYYMMDDTHHMMSSZ` (its UTC date)."""
+        return f"{x_date[:8]}/{self.region}/{self.service}/request"
+
+
+def body_hash(body: bytes) -> str:
+    """The value of X-Content-Sha256."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def canonical_query(query: Iterable[tuple[str, str]]) -> str:
+    """Pairs sorted by name, equal names in their order; everything but letters, digits and `-_.~` percent-encoded."""
+    coded = [(quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query]
+    return "&".join(f"{name}={value}" for name, value in sorted(coded, key=lambda pair: pair[0]))
+
+
+def canonical_request(request: RequestToSign, signed: Iterable[str]) -> str:
+    """The request as the signature sees it. `signed` are lower-case header names, sorted."""
+    headers = request.named
+    names = list(signed)
+    return "\n".join(
+        [
+            request.method,
+            request.path,
+            canonical_query(request.query),
+            *(f"{name}:{headers[name]}" for name in names),
+            "",
+            ";".join(names),
+            body_hash(request.body),
+        ]
+    )
+
+
+def signature(request: RequestToSign, signed: Iterable[str], secret_key: str, scope: CredentialScope) -> str:
+    """The signature in lower-case hexadecimal digits; `x-date` has to be among the headers."""
+    x_date = request.named["x-date"]
+    hashed = hashlib.sha256(canonical_request(request, signed).encode()).hexdigest()
+    text = "\n".join([ALGORITHM, x_date, scope.text(x_date), hashed])
+    key = secret_key.encode()
+    for part in scope.text(x_date).split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def authorization(
+    request: RequestToSign, keys: VolcengineCredentials, scope: CredentialScope, signed: Iterable[str] = ()
+) -> str:
+    """The value of the Authorization header. What is signed by default: `SIGNED`, as far as it is sent."""
+    names = sorted(signed) or [name for name in SIGNED if name in request.named]
+    made = signature(request, names, keys.secret_key, scope)
+    credential = f"{keys.access_key}/{scope.text(request.named['x-date'])}"
+    return f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={made}"
+
+
+# What goes out to Volcengine's voice service: JSON, signed, action and version in the query.
+#
+# Quirks, each with a test of its own (tests/vendors/test_volcengine_wire.py):
+#
+# * VE1 Action and Version stand in the query, never in the body (vendors.md B1). * VE2 the bytes that are hashed are
+# the bytes that are sent, and the query that is signed is the query that is sent. * VE3 weekdays are 1 = Sunday to 7
+# = Saturday (B6); our names become numbers in calls/settings.py, which makes the body. * VE4 `Recall` is sent with the
+# redial settings, and false without them: left out it may switch redialling off (B6).
+
 
 SERVICE = "vms"
 VERSION = "2022-01-01"
@@ -22,7 +127,9 @@ UPDATE = "UpdateTask"
 LIST = "QueryTaskList"
 
 
-def post(action: str, body: Mapping[str, Any], host: str, keys: Keys, region: str, now: datetime) -> Outgoing:
+def post(
+    action: str, body: Mapping[str, Any], host: str, keys: VolcengineCredentials, region: str, now: datetime
+) -> Outgoing:
     """A call, ready to be sent (VE1, VE2)."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     query = (("Action", action), ("Version", VERSION))
@@ -34,6 +141,6 @@ def post(action: str, body: Mapping[str, Any], host: str, keys: Keys, region: st
     }
     if keys.session_token:
         headers["X-Security-Token"] = keys.session_token
-    request = Request("POST", "/", query, headers, content)
-    headers["Authorization"] = authorization(request, keys, Scope(region, SERVICE))
+    request = RequestToSign("POST", "/", query, headers, content)
+    headers["Authorization"] = authorization(request, keys, CredentialScope(region, SERVICE))
     return Outgoing("POST", f"/?{canonical_query(query)}", headers, content)

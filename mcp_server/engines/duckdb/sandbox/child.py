@@ -1,0 +1,338 @@
+"""The process that runs one SQL of a user: `python -m mcp_server.engines.duckdb.sandbox.child`, started by `process.py` only."""
+
+import json
+import math
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from mcp_server.engines.duckdb.sandbox.pipe import Outlet, SqlRequest
+from mcp_server.engines.duckdb.sandbox.result import Finding, Shape, chunks, collect, kept_type, reduce, shape_of
+from mcp_server.engines.duckdb.sandbox.views import open_project
+from mcp_server.user_sql.words import ENGINE_EXPRESSIONS, ENGINE_FUNCTIONS, ENGINE_NODES, PREFIXES, table_names
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+# The engine's own reading of a statement, held against the same lists.
+#
+# A parser that is not the engine's can be wrong about what the engine will do with a text. So before anything runs,
+# DuckDB parses the text itself (`json_serialize_sql`) and its tree is walked: only SELECTs, only tables of the
+# project or names given by WITH, only listed functions and kinds of expressions. What passed `sql_guard.py` and fails
+# here is a difference between the two parsers; it is refused all the same.
+
+
+Refusal = tuple[str, str]
+"""Code of a problem, and what it is about."""
+
+
+def refusals(connection: "DuckDBPyConnection", sql: str, tables: frozenset[str]) -> list[Refusal]:
+    """Everything in the engine's tree that is not allowed; nothing is run. duckdb.Error: the text is no SQL to the engine."""
+    import duckdb
+
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        return [("sql_several", "")]
+    try:
+        kind = statements[0].type
+    except ValueError:  # a kind that the Python client has no name for
+        return [("sql_not_select", "?")]
+    if kind != duckdb.StatementType.SELECT:
+        return [("sql_not_select", kind.name)]
+    row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+    try:
+        tree = json.loads(row[0] if row else "{}")
+    except RecursionError:
+        return [("sql_too_deep", "")]
+    if tree.get("error") is not False:
+        return [("sql_not_select", str(tree.get("error_message", "?")))]
+    return list(dict.fromkeys(_walk(tree["statements"], tables)))
+
+
+def _walk(root: object, tables: frozenset[str]) -> Iterator[Refusal]:
+    """Every node, with the names given by WITH that it can see. No recursion: a long chain of OR is a deep tree."""
+    waiting: list[tuple[object, frozenset[str]]] = [(root, frozenset())]
+    while waiting:
+        node, given = waiting.pop()
+        if isinstance(node, list):
+            waiting += [(item, given) for item in node]
+        elif isinstance(node, dict):
+            yield from _of_node(node, given, tables)
+            waiting += _parts(node, given)
+
+
+def _parts(node: dict[str, object], given: frozenset[str]) -> Iterator[tuple[object, frozenset[str]]]:
+    """The parts of a node. A name counts after its own definition: in the definitions that follow and in the query.
+
+    Constants and types of DuckDB 1.5 are values, not nodes.
+    """
+    if node.get("class") == "CONSTANT":
+        return
+    definitions = node.get("cte_map")
+    entries = definitions.get("map", []) if isinstance(definitions, dict) else []
+    for entry in entries if isinstance(entries, list) else []:
+        yield entry["value"], given
+        given |= {str(entry["key"]).lower()}
+    if node.get("type") == "CTE_NODE":
+        yield node.get("query"), given
+        given |= {str(node.get("cte_name")).lower()}
+    done = {"cte_map", "cast_type", *(("query",) if node.get("type") == "CTE_NODE" else ())}
+    yield from ((part, given) for key, part in node.items() if key not in done)
+
+
+def _of_node(node: dict[str, object], given: frozenset[str], tables: frozenset[str]) -> Iterator[Refusal]:
+    kind, expression = node.get("type"), node.get("class")
+    if isinstance(expression, str):
+        if expression not in ENGINE_EXPRESSIONS:
+            yield "sql_construct_refused", expression
+    elif isinstance(kind, str) and kind not in ENGINE_NODES:
+        yield "sql_construct_refused", kind
+    function = node.get("function_name")
+    if isinstance(function, str) and function.lower() not in ENGINE_FUNCTIONS:
+        yield "sql_function_refused", function
+    if kind == "BASE_TABLE":
+        yield from _of_table(node, given, tables)
+    elif kind == "TABLE_FUNCTION":
+        called = node.get("function")
+        name = called.get("function_name") if isinstance(called, dict) else None
+        if name != "unnest":
+            yield "sql_table_function", str(name)
+
+
+def _of_table(node: dict[str, object], given: frozenset[str], tables: frozenset[str]) -> Iterator[Refusal]:
+    catalog, schema, name = (str(node.get(k) or "").lower() for k in ("catalog_name", "schema_name", "table_name"))
+    known = (catalog, schema) in PREFIXES and name in tables
+    if not (known or (not catalog and not schema and name in given)):
+        yield "sql_table_unknown", ".".join(part for part in (catalog, schema, name) if part)
+
+
+# Rows of a query as lines of JSON, with every digit of a number as the engine has it.
+
+
+_ROWS = 2_000
+"""Rows of one chunk."""
+
+
+def json_lines(connection: "DuckDBPyConnection", sql: str) -> Iterator[tuple[int, bytes]]:
+    """The rows of a statement, so many at a time: their number, and one JSON array a line."""
+    cursor = connection.execute(sql)
+    while found := cursor.fetchmany(_ROWS):
+        yield len(found), "".join(f"[{','.join(map(_cell, row))}]\n" for row in found).encode("utf-8", "replace")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else json.dumps(str(value))
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return json.dumps(value.isoformat(sep=" ", timespec="milliseconds"))
+    if isinstance(value, date):
+        return json.dumps(value.isoformat())
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_cell, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{json.dumps(str(k))}:{_cell(v)}' for k, v in value.items())}}}"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+# The process that runs one SQL of a user: `python -m mcp_server.engines.duckdb.sandbox.child`, started by `sql_run.py` only.
+#
+# It confines itself before it reads anything: address space, processor time, and a file size of nothing, where the
+# system has such limits (POSIX; macOS does not hold the first one, Windows has none of them: there the engine's own
+# memory limit and the parent's timer remain). It ends when its standard input closes, so it never outlives the
+# server. Standard output carries frames (`sql_pipe.py`) and nothing else.
+
+
+OWN_SPACE = 1024**3
+"""Address space beyond the engine's memory: Python, the engine's code, stacks, what allocators reserve and never touch."""
+_SPARE_SECONDS = 10
+_LOOK_EVERY = 0.1
+
+
+def main() -> None:
+    """Answer one request, and end at once: nothing is worth an orderly exit."""
+    outlet = _outlet()
+    with suppress(OSError, ValueError):  # ValueError: the request broke off
+        request = SqlRequest.read(sys.stdin.buffer.readline())
+        _confine(request)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        _guarded(outlet, lambda: _answer(request, outlet))
+    os._exit(0)
+
+
+def _outlet() -> Outlet:
+    """Keep the pipe for frames; what anything prints goes nowhere."""
+    pipe = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return Outlet(pipe)
+
+
+def _confine(request: SqlRequest) -> None:
+    """Take the limits of the request, as far as the system has them."""
+    try:
+        import resource
+    except ImportError:
+        return
+    processor = math.ceil(request.seconds * request.threads) + _SPARE_SECONDS
+    limits = {
+        resource.RLIMIT_AS: request.memory + OWN_SPACE,
+        resource.RLIMIT_CPU: processor,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for limit, most in limits.items():
+        with suppress(ValueError, OSError):
+            resource.setrlimit(limit, (most, most))
+
+
+def _end_with_parent() -> None:
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(0)
+
+
+def _guarded(outlet: Outlet, work: Callable[[], None]) -> None:
+    """Tell what broke the work off; only the first line of the engine's own words."""
+    import duckdb
+
+    try:
+        work()
+    except (MemoryError, duckdb.OutOfMemoryException):
+        outlet.tell("failed", {"kind": "memory"})
+    except duckdb.Error as error:
+        outlet.tell("failed", {"kind": "engine", "detail": str(error).splitlines()[0][:300]})
+
+
+def _answer(request: SqlRequest, outlet: Outlet) -> None:
+    connection = open_project(request)
+    findings = _read(connection, request, outlet)
+    if findings or request.only_bind:
+        outlet.tell("findings", findings)
+
+
+def _read(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet) -> list[Finding]:
+    """Check, bind and, unless only that was asked, run; what is wrong with the SQL, or nothing."""
+    with _Explained(lines_above=0) as explained:
+        refused = refusals(connection, request.sql, table_names(request.project_id))
+        explained.findings += [{"code": code, "got": got} for code, got in refused]
+    if explained.findings:
+        return explained.findings
+    with _Explained(lines_above=1) as explained:
+        shape = shape_of(connection, request.sql)
+        explained.findings += shape.findings(request.columns)
+        if not explained.findings and not request.only_bind:
+            with _Progress(connection, outlet):
+                if not request.columns:
+                    _send_all(connection, request, outlet, shape)
+                else:
+                    collect(connection, request, shape)
+    if explained.findings or request.only_bind or not request.columns:
+        return explained.findings
+    counts, findings = reduce(connection, request, shape)
+    if counts["rows"] > request.rows:
+        outlet.tell("failed", {"kind": "rows"})
+    elif not findings:
+        _send(connection, request, outlet, counts)
+    return findings
+
+
+def _send(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet, counts: dict[str, int]) -> None:
+    for chunk in chunks(connection, request.columns):
+        outlet.send("rows", chunk)
+    kind = kept_type(connection) if request.columns > 1 else ""
+    outlet.tell("done", {**counts, "type": kind})
+
+
+def _send_all(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet, shape: Shape) -> None:
+    """The rows of a query as they come."""
+    total = 0
+    for count, chunk in json_lines(connection, request.sql):
+        total += count
+        if total > request.rows:
+            outlet.tell("failed", {"kind": "rows"})
+            return
+        outlet.send("rows", chunk)
+    outlet.tell("done", {"rows": total, "type": "", "names": list(shape.names)})
+
+
+class _Explained:
+    """Turns what the engine says against a statement into a finding. Lack of memory and broken files are no findings."""
+
+    def __init__(self, *, lines_above: int) -> None:
+        self.findings: list[Finding] = []
+        self._lines_above = lines_above
+
+    def __enter__(self) -> "_Explained":
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        import duckdb
+
+        ours = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.InternalException)
+        if not isinstance(error, duckdb.Error) or isinstance(error, ours):
+            return False
+        self.findings.append(_finding(str(error), self._lines_above))
+        return True
+
+
+def _finding(text: str, lines_above: int) -> Finding:
+    """An unknown column with its candidates, or the engine's own first line with the line of the SQL."""
+    column = re.search(r'Referenced column "(.+?)" (?:was )?not found', text)
+    if column:
+        candidates = re.search(r"Candidate bindings: (.+)", text)
+        names = re.findall(r'"((?:[^"]|"")+)"', candidates[1]) if candidates else []
+        return {"code": "sql_column_unknown", "got": column[1], "candidates": names}
+    if "Max expression depth" in text:
+        return {"code": "sql_too_deep"}
+    first = text.splitlines()[0]
+    line = re.search(r"^LINE (\d+): ", text, re.MULTILINE)
+    return {
+        "code": "sql_failed",
+        "detail": (first.partition(": ")[2] or first)[:300],
+        "line": max(int(line[1]) - lines_above, 1) if line else 0,
+    }
+
+
+class _Progress:
+    """Tells the engine's own progress while a statement runs."""
+
+    def __init__(self, connection: "DuckDBPyConnection", outlet: Outlet) -> None:
+        self._connection = connection
+        self._outlet = outlet
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_EVERY):
+            percent = self._connection.query_progress()
+            if percent > 0:
+                with suppress(OSError):
+                    self._outlet.tell("progress", min(percent, 100.0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Volcengine's voice service, version 2022-01-01 (vendors.md part B)."""

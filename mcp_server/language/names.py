@@ -1,0 +1,117 @@
+"""Names: of clusters and tags (qp.md section 6), and the names that a definition uses."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_server.errors import Problem
+from mcp_server.language.metadata import Property
+from mcp_server.language.model import Qp, TagQp
+from mcp_server.language.problems import finding
+
+# Names of clusters and tags (qp.md section 6).
+
+
+_NOT_ON_A_LINE = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of control characters, halves of characters, line and paragraph breaks."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class NameLimits:
+    """Longest names, in Unicode code points. The vendor page says 24 and 50; newer deployments allow 80."""
+
+    cluster_name: int = 24
+    display_name: int = 50
+
+
+def name_findings(name: str, limits: NameLimits, path: str = "/cluster_name") -> Iterator[Problem]:
+    """What is wrong with a cluster name; the suggestion is a legal name near it, if there is one."""
+    if not _NAME.fullmatch(name) or len(name) > limits.cluster_name:
+        yield finding(
+            "name_invalid", path, got=name, suggestion=_legal(name, limits.cluster_name), most=limits.cluster_name
+        )
+
+
+def display_name_findings(name: str, limits: NameLimits, path: str = "/display_name") -> Iterator[Problem]:
+    """What is wrong with a display name: its length in code points, nothing but blanks, or line breaks and the like."""
+    one_line = not any(unicodedata.category(c) in _NOT_ON_A_LINE for c in name)
+    if not name.strip() or len(name) > limits.display_name or not one_line:
+        suggestion = name[: limits.display_name].strip() if one_line else ""
+        yield finding("display_name_invalid", path, got=name, suggestion=suggestion, most=limits.display_name)
+
+
+def _legal(name: str, most: int) -> str:
+    parts = re.findall(r"[A-Za-z0-9]+", name)
+    cut = "_".join(parts)[:most].strip("_")
+    return cut if _NAME.fullmatch(cut) else ""
+
+
+# The names of events and properties that a definition by conditions uses.
+
+
+_KEYS = ("eventName", "columnName", "quota")
+
+
+def names_used(definition: Qp | TagQp) -> Iterator[str]:
+    """Every name, as often as it stands there."""
+    return _names(definition.wire())
+
+
+def _names(part: Any) -> Iterator[str]:
+    if isinstance(part, list):
+        for one in part:
+            yield from _names(one)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in _KEYS and isinstance(value, str) and value:
+                yield value
+            else:
+                yield from _names(value)
+
+
+# Which clusters and tags a definition names, and which it reaches through them.
+
+
+def named_clusters(definition: object) -> frozenset[str]:
+    """The clusters and tags that a definition as it is kept names, without case.
+
+    Of SQL: those that its check found; of SQL that may read any of them, none.
+    """
+    return frozenset(_named(definition))
+
+
+def _named(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if node.get("tableType") == "cluster" and isinstance(node.get("columnName"), str):
+            yield node["columnName"].casefold()
+        for part in node.values():
+            yield from _named(part)
+        reads = node.get("reads")
+        if isinstance(reads, Mapping):
+            yield from map(str.casefold, reads.get("clusters", ()))
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _named(part)
+
+
+def rests_on(found: Property, own: str, at: str) -> Iterator[Problem]:
+    """Why the cluster `own` cannot read this one: it rests on `own` itself, or has no members yet."""
+    if own.casefold() in (found.name.casefold(), *(name.casefold() for name in found.uses)):
+        yield finding("cluster_cycle", at, got=found.name, name=found.name, own=own)
+    elif not found.ready:
+        yield finding("cluster_not_ready", at, got=found.name, name=found.name)
+
+
+def reached(name: str, uses: Mapping[str, Set[str]]) -> frozenset[str]:
+    """Everything that `name` uses, directly or through others; itself among it where there is a cycle."""
+    seen: set[str] = set()
+    waiting = list(uses.get(name, ()))
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting += uses.get(one, ())
+    return frozenset(seen)

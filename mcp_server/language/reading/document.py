@@ -1,0 +1,227 @@
+"""A definition as it arrived: JSON with the place of every part, within limits of size."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from mcp_server.errors import Problem, Repair
+from mcp_server.language import vocabulary as words
+from mcp_server.language.model import MAX_VALUES
+from mcp_server.language.problems import finding, pointer, shorten
+from mcp_server.language.vocabulary import VALUES, Keys, Path
+from mcp_server.text import Text, listed
+
+# A definition as it was sent: JSON, where each part stood, and what was changed while reading it.
+
+
+ABSENT = object()
+"""Stands for "nothing there" before or after a change."""
+
+MAX_NESTING = 64
+"""Deeper input is not walked at all; no definition comes near."""
+
+
+class Place(NamedTuple):
+    """Where a part stands: in the rewritten definition, and in what was sent."""
+
+    now: tuple[str | int, ...]
+    sent: tuple[str | int, ...]
+
+    def to(self, key: str | int, sent: str | int | None = None) -> "Place":
+        return Place((*self.now, key), (*self.sent, key if sent is None else sent))
+
+    def within(self, key: str | int) -> "Place":
+        """A part that did not exist apart in what was sent: a lone value that became a list."""
+        return Place((*self.now, key), self.sent)
+
+
+@dataclass
+class Repaired:
+    """The rewritten definition, what was changed, and where each part stood."""
+
+    value: Any = None
+    repairs: list[Repair] = field(default_factory=list)
+    moved: dict[tuple[str | int, ...], tuple[str | int, ...]] = field(default_factory=dict)
+
+    def as_sent(self, path: tuple[str | int, ...]) -> str:
+        """The JSON Pointer, in the arguments as they were sent, of a part of the rewritten definition."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.moved:
+                return pointer((*self.moved[path[:length]], *path[length:]))
+        return pointer(path)
+
+    def note(self, place: Place, before: object, after: object, reason: Text) -> None:
+        """Remember a change; one that goes on from the change before it is told as one."""
+        step = Repair(pointer(place.sent), _shown(before), _shown(after), reason)
+        last = self.repairs[-1] if self.repairs else None
+        if last and last.path == step.path and last.after == step.before:
+            both = Text(f"{last.reason.en}; {reason.en}", f"{last.reason.zh}；{reason.zh}")
+            self.repairs[-1] = Repair(step.path, last.before, step.after, both)
+        else:
+            self.repairs.append(step)
+        if place.now != place.sent:
+            self.moved[place.now] = place.sent
+
+
+def too_deep(raw: object) -> bool:
+    """True where nesting goes beyond anything that could be a definition. Does not recurse."""
+    level = [raw]
+    for _ in range(MAX_NESTING):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: object) -> Iterable[object]:
+    if isinstance(node, Mapping):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def from_json(text: str) -> object:
+    """JSON text as a value, numbers with a fraction exact. Raises ValueError."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _shown(value: object) -> str:
+    """A value as JSON, cut short; nothing for what is not there."""
+    return "" if value is ABSENT else shorten(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def as_wire_text(value: object) -> str | None:
+    """A number or bool as the text that the wire wants; None for anything else."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return None
+
+
+# Definitions that are refused unread because of their size.
+#
+# Reading takes up to 0.3 ms for each object, so that a hundred thousand of them would hold a worker for half a
+# minute. Counting stops at the first limit that is passed, long before that. The limits are in `vocabulary.py`; what
+# is only a little too large is read, so that all its problems come at once.
+
+
+MAX_KEYS = 100
+"""Most keys in one object; the largest legal one has 9."""
+MAX_UNREAD_TEXT = 10 * words.MAX_TEXT
+"""Longest text that is looked at, unless it may be JSON."""
+
+_LISTS = {
+    "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
+    "filts": Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS),
+    VALUES: Text("{n} values of a tag", "{n} 个标签值").format(n=MAX_VALUES),
+}
+_ENTRIES = Text("{n} values", "{n} 个值").format(n=words.MANY)
+_KEYS = Text("{n} keys in one object", "每个对象 {n} 个键").format(n=MAX_KEYS)
+_OBJECTS = Text("{n} conditions and groups in all", "共 {n} 个条件和嵌套组")
+_TEXT = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
+_CHARACTERS = Text("{n} characters in all", "共 {n} 个字符").format(n=f"{words.MAX_CHARACTERS:,}")
+
+
+def oversized(raw: object, root: Path, *, most_objects: int) -> Problem | None:
+    """The first limit that a definition passes by far; None where it can be read. Does not recurse."""
+    waiting: list[tuple[object, Path]] = [(raw, root)]
+    objects = characters = 0
+    while waiting:
+        node, at = waiting.pop()
+        objects += isinstance(node, Mapping)
+        characters += len(node) if isinstance(node, str) else 0
+        limit = _by_itself(node, at)
+        if limit:
+            return _too_large(at, limit)
+        if objects > most_objects:
+            return _too_large(root, _OBJECTS.format(n=f"{most_objects:,}"))
+        if characters > words.MAX_CHARACTERS:
+            return _too_large(root, _CHARACTERS)
+        waiting += ((child, (*at, key)) for key, child in _keyed_children(node))
+    return None
+
+
+def _by_itself(node: object, at: Path) -> Text | None:
+    """The limit that one text, list or object passes without what is in it."""
+    if isinstance(node, str):
+        return _TEXT if len(node) > MAX_UNREAD_TEXT and node.lstrip()[:1] not in ("{", "[") else None
+    if isinstance(node, list):
+        return _LISTS.get(str(at[-1]), _ENTRIES) if len(node) > words.MANY else None
+    if not isinstance(node, Mapping):
+        return None
+    if len(node) > MAX_KEYS:
+        return _KEYS
+    return _TEXT if any(len(str(key)) > words.MAX_TEXT for key in node) else None
+
+
+def _keyed_children(node: object) -> Iterable[tuple[str | int, object]]:
+    if isinstance(node, Mapping):
+        return ((str(key), value) for key, value in node.items())
+    return enumerate(node) if isinstance(node, list) else ()
+
+
+def _too_large(at: Path, limit: Text) -> Problem:
+    return finding("definition_too_large", pointer(at), limit=limit)
+
+
+# A definition in the wrong place: of the other kind, with another object around it, or without the one it needs.
+
+
+WRAPPERS = ("qp", "tagQp", "tag_qp", "userClusterDef", "userTagDef", "definition")
+"""Keys that people put around a definition once more."""
+MOST_SUGGESTED = 500
+"""Characters; a longer definition is not repeated as a suggestion."""
+
+
+def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, code: str) -> Problem | None:
+    """Why an object without any of `keys` is no definition: it is of the `other` kind (`code`), or stands too deep.
+
+    None where it is neither; the keys that are unknown are then told one by one.
+    """
+    if has_any(raw, other):
+        return finding(code, pointer(root), got=listed(raw), expected=" / ".join(keys))
+    for key in WRAPPERS:
+        inner = _object(raw.get(key))
+        if has_any(inner, other) and not has_any(inner, keys):
+            return elsewhere(inner, (*root, key), keys, other, code)
+        if has_any(inner, keys):
+            text = json.dumps(inner, ensure_ascii=False, default=str)
+            suggestion = text if len(text) <= MOST_SUGGESTED else ""
+            return finding("definition_wrapped", pointer(root), got=listed(raw), suggestion=suggestion, key=key)
+    return _bare(raw, root, keys)
+
+
+def _bare(raw: Mapping[Any, object], root: Path, keys: Keys) -> Problem | None:
+    """One condition by itself, without the list that it belongs into."""
+    for holder, key in (("events", "eventName"), ("filts", "columnName")):
+        if holder in keys and key in raw:
+            text = json.dumps({holder: [raw]}, ensure_ascii=False, default=str)
+            suggestion = text if len(text) <= MOST_SUGGESTED else ""
+            return finding("condition_bare", pointer(root), got=listed(raw), suggestion=suggestion, key=holder)
+    return None
+
+
+def has_any(raw: Mapping[Any, object], keys: Keys) -> bool:
+    """Whether one of these keys was sent, in any spelling that is read."""
+    return bool({str(key).strip().casefold() for key in raw} & {key.casefold() for key in keys})
+
+
+def _object(value: object) -> Mapping[Any, object]:
+    """An object, also as JSON text; an empty one for anything else."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            value = from_json(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, Mapping) else {}

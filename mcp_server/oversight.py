@@ -1,0 +1,242 @@
+"""The commands of an operator: what waits for approval, approving it, the log, what is kept for undo."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_server.consent import approving
+from mcp_server.effect import Effect
+from mcp_server.errors import InvalidArguments, ReadOnlyMode
+from mcp_server.front.mcp import rendering
+from mcp_server.operations.asking import NOBODY, Answer, Ask, Question, Said
+from mcp_server.store.ledger import Consent, Entry, Subject, Way
+from mcp_server.terminal import Bar
+from mcp_server.text import Language, Text
+
+if TYPE_CHECKING:
+    from mcp_server.app import App
+
+
+_YES: Final = {"yes", "y", "是", "好", "确认"}
+_ASKED: Final = Text("Carry it out? Type yes: ", "是否执行？请输入 yes：")
+_NO_TERMINAL: Final = Text(
+    "Approving needs a terminal: a person has to read the question and answer it.",
+    "批准操作需要终端：须由人阅读询问并作答。",
+)
+_RUN_IN_TERMINAL: Final = Text("Run this command yourself in a terminal.", "请在终端中亲自运行此命令。")
+_NONE_PENDING: Final = Text("Nothing waits for approval.", "没有待批准的操作。")
+_APPROVE: Final = Text("Approve with: fenqun approve ID", "批准：fenqun approve 编号")
+_WHO: Final = Text("{id}: {tool}, asked for by {name} ({known}) at {at}, until {until}",
+                   "{id}：{tool}，由 {name}（{known}）于 {at} 发起，{until} 前有效")  # fmt: skip
+_WOULD_PURGE: Final = Text(
+    "Changes and deletions made so far could not be undone any more; the members of deleted clusters are removed.",
+    "此前的修改和删除将无法撤销，已删除分群的成员数据会被清除。",
+)
+_READ_ONLY: Final = Text(
+    "This is read-only (FENQUN_READ_ONLY); nothing was removed.", "当前为只读模式（FENQUN_READ_ONLY），未清除任何数据。"
+)
+_NOT_PURGED: Final = Text("Nothing was removed. (Without a terminal: --yes)", "未清除任何数据。（无终端时请用 --yes）")
+_PURGED: Final = Text("Done; files removed: {n}.", "已完成；清除的文件数：{n}。")
+_NONE_LOGGED: Final = Text("Nothing is logged.", "没有日志记录。")
+_SINCE: Final = Text(
+    "--since is a date or a time: 2026-07-01 or 2026-07-01T08:00.",
+    "--since 为日期或时间：2026-07-01 或 2026-07-01T08:00。",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Asks on this terminal; only a yes that was typed is one (`operations.asking.Ask`)."""
+
+    language: Language
+    way: Way = "asked"
+    earlier: str = ""
+    by: str = ""
+
+    @property
+    def possible(self) -> bool:
+        return at_terminal()
+
+    async def __call__(self, question: Question, /) -> Answer:
+        import anyio.to_thread
+
+        sys.stderr.write(f"{question.words}\n{_ASKED.say(self.language)}")
+        sys.stderr.flush()
+        said = await anyio.to_thread.run_sync(sys.stdin.readline)
+        if not said:
+            return Answer.CLOSED
+        return Answer.YES if said.strip().casefold() in _YES else Answer.NO
+
+
+def at_terminal() -> bool:
+    """Whether a person reads what is asked and types the answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def asker(language: Language, *, yes: bool) -> Ask:
+    """Who is asked on the command line: `--yes` is the word of whoever typed it."""
+    if yes:
+        return Said()
+    return Terminal(language) if at_terminal() else NOBODY
+
+
+def pending_lines(app: "App") -> list[str]:
+    """What `fenqun pending` shows."""
+    language, found = app.settings.language, approving.pending(app.deps)
+    if not found:
+        return [_NONE_PENDING.say(language)]
+    lines = []
+    for consent in found:
+        lines += [*_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
+    return [*lines, _APPROVE.say(language)]
+
+
+def _headed(consent: Consent, language: Language) -> list[str]:
+    """Who asked for what, and what there is to know about him."""
+    said = _WHO.format(
+        id=consent.id,
+        tool=consent.tool,
+        name=consent.name,
+        known=consent.known,
+        at=_local(consent.created_at),
+        until=_local(consent.expires_at),
+    )
+    return [words.say(language) for words in (said, approving.doubt(consent)) if any(words)]
+
+
+def approve(app: "App", consent_id: str) -> list[str]:
+    """`fenqun approve ID`: show the question, ask, carry it out; what came of it."""
+    import anyio
+
+    if not at_terminal():
+        raise InvalidArguments(_NO_TERMINAL, next_step=_RUN_IN_TERMINAL)
+    return [anyio.run(_approved, app, consent_id)]
+
+
+async def _approved(app: "App", consent_id: str) -> str:
+    """What came of it, in the language of whoever asked for it: that is how it was kept."""
+    from mcp_server.front.http.files import HttpFiles
+    from mcp_server.operations.registry import OPERATIONS
+
+    language, consent = app.settings.language, approving.waiting(consent_id, app.deps)
+    sys.stderr.write("\n".join([*_headed(consent, language), ""]))
+    with Bar(language) as bar:
+        files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
+        deps = replace(app.deps, report=bar.report, files=files)
+        try:
+            result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
+            await app.finish(bar.report)
+        finally:
+            await deps.disconnect()
+    return rendering.text(rendering.structured(result), "zh" if consent.language == "zh" else "en")
+
+
+def purge(app: "App", *, yes: bool) -> list[str]:
+    """`fenqun purge`: ask, then give up what was kept to undo changes and deletions; it stands in the log like any act."""
+    import anyio
+
+    if app.settings.read_only:
+        raise ReadOnlyMode(_READ_ONLY)
+    language, project = app.settings.language, _pinned(app)
+    question = Question("", _WOULD_PURGE.say(language), 0)
+    if anyio.run(asker(language, yes=yes), question) is not Answer.YES:
+        return [_NOT_PURGED.say(language)]
+    who = app.deps.who
+    subject = Subject(
+        tool="purge",
+        effect=Effect.DELETE.value,
+        arguments="{}",
+        digest="",
+        name=who.name,
+        known=who.known,
+        client="",
+        platform="local",
+        account="",
+        project=project,
+    )
+    books = app.deps.books()
+    entry = books.begin(subject, before=_WOULD_PURGE.say(language), consent=None, way="asked", by="")
+    try:
+        said = _PURGED.format(n=len(app.purge(project))).say(language)
+    except BaseException as error:
+        books.end(entry, "failed", type(error).__name__)
+        raise
+    books.end(entry, "done", said)
+    return [said]
+
+
+def _pinned(app: "App") -> str:
+    """The project that this process keeps to; "" for none."""
+    return app.settings.project_id if app.settings.pin_project else ""
+
+
+def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
+    """What `fenqun log` shows, newest first."""
+    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=_pinned(app))
+    if as_json:
+        return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in found]
+    return _lines(found) or [_NONE_LOGGED.say(app.settings.language)]
+
+
+def _moment(since: str) -> datetime | None:
+    """A date or time in this machine's zone; one with an offset as it says."""
+    if not since:
+        return None
+    try:
+        return datetime.fromisoformat(since).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArguments(_SINCE) from None
+
+
+def _lines(found: Sequence[Entry]) -> list[str]:
+    lines = []
+    for entry in found:
+        subject = entry.subject
+        who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
+        where = " ".join(filter(None, (subject.platform, subject.account)))
+        head = [
+            _local(entry.began_at),
+            entry.outcome,
+            subject.tool,
+            who,
+            where,
+            *([f"project {subject.project}"] if subject.project else []),
+            *([entry.way] if entry.way else []),
+        ]
+        told = (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "")
+        lines += [_harmless(" | ".join(head)), *(f"  {_harmless(part)}" for part in told if part)]
+    return lines
+
+
+def _harmless(words: str) -> str:
+    """One line that moves no cursor and changes no colour: what callers sent stands in it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+
+
+def _as_data(entry: Entry) -> dict[str, Any]:
+    subject = entry.subject
+    return {
+        "id": entry.id,
+        "began_at": entry.began_at.isoformat(),
+        "ended_at": entry.ended_at.isoformat() if entry.ended_at else "",
+        "outcome": entry.outcome,
+        "tool": subject.tool,
+        "effect": subject.effect,
+        "name": subject.name,
+        "known": subject.known,
+        "client": subject.client,
+        "platform": subject.platform,
+        "account": subject.account,
+        "project": subject.project,
+        "consent": entry.way,
+        "arguments": json.loads(subject.arguments),
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

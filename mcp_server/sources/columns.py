@@ -1,0 +1,499 @@
+"""From columns as they were written to properties with a type."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mcp_server.engines.dialect import literal
+from mcp_server.engines.duckdb.connection import one
+from mcp_server.errors import LoadRefused
+from mcp_server.language.metadata import ValueType
+from mcp_server.sources.staging import INSTANT, JSON, Staged, refuse
+from mcp_server.text import Text, listed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+# What a text of a file means: the tests that decide a column's type, and the SQL that reads its values.
+#
+# Numbers are written as in JSON: `007`, `+5`, `1,000` and `0x1F` are texts, so that codes keep their shape.
+
+
+Meaning = Literal["bool", "whole", "double", "time", "list", "text"]
+ORDER: tuple[Meaning, ...] = ("bool", "whole", "double", "time", "list")
+"""The order in which a column's type is decided: the first that all of its values pass."""
+
+_WHOLE = r"-?(0|[1-9][0-9]*)"
+_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+_NOT_A_NUMBER = r"(?i)[+-]?(nan|inf|infinity)"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
+_EAST = r"Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?"
+_YEAR = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_TIME = rf"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}([ T]{_CLOCK}( ?({_EAST}))?)?"
+
+_EXACT = 2**53
+"""Whole numbers below this are exact as doubles."""
+_EXACT_LENGTH = 16
+_DATE_LENGTH = 10
+_MICROSECONDS_LENGTH = 26
+"""Length of `yyyy-MM-dd HH:mm:ss.ffffff`; finer digits are cut off."""
+
+
+def is_not_a_number(x: str) -> str:
+    """SQL condition: the text is a word for NaN or an infinity."""
+    return f"regexp_full_match({x}, {literal(_NOT_A_NUMBER)})"
+
+
+def passes(meaning: Meaning, x: str) -> str:
+    """SQL condition: the text reads as this. A missing one is neither true nor false."""
+    if meaning == "bool":
+        return f"lower({x}) IN ('true', 'false')"
+    if meaning == "whole":
+        return f"(({_matches(x, _WHOLE)} AND TRY_CAST({x} AS BIGINT) IS NOT NULL) OR {is_not_a_number(x)})"
+    if meaning == "double":
+        exact = (
+            f"(length({x}) < {_EXACT_LENGTH} OR NOT {_matches(x, _WHOLE)} OR abs(TRY_CAST({x} AS DOUBLE)) < {_EXACT})"
+        )
+        return f"(({_matches(x, _NUMBER)} AND isfinite(TRY_CAST({x} AS DOUBLE)) AND {exact}) OR {is_not_a_number(x)})"
+    if meaning == "time":
+        return f"({_matches(x, _TIME)} AND TRY_CAST(left({x}, {_DATE_LENGTH}) AS DATE) IS NOT NULL)"
+    if meaning == "list":
+        return f"CASE WHEN {x}[1] = '[' AND json_valid({x}) THEN {only_texts(x)} ELSE FALSE END"
+    return "TRUE"
+
+
+def read(meaning: Meaning, x: str, *, offsets: bool = False) -> str:
+    """SQL: the value of a text that passes; a time as the clock reading that was written. `offsets`: some times have one."""
+    if meaning == "bool":
+        return f"lower({x}) = 'true'"
+    if meaning == "whole":
+        return f"TRY_CAST({x} AS BIGINT)"
+    if meaning == "double":
+        return f"CASE WHEN isfinite(TRY_CAST({x} AS DOUBLE)) THEN TRY_CAST({x} AS DOUBLE) END"
+    if meaning == "time":
+        clock = f"left({x}, length({x}) - length({_written_east(x)}))" if offsets else x
+        return f"TRY_CAST(left({clock}, {_MICROSECONDS_LENGTH}) AS TIMESTAMP)"
+    if meaning == "list":
+        return f"CAST(json_extract_string({x}, '$[*]') AS VARCHAR[])"
+    return x
+
+
+def read_strictly(meaning: Meaning, x: str, *, offsets: bool = False) -> str:
+    """SQL: the value of a text, NULL where it does not pass."""
+    pattern = {"whole": _WHOLE, "time": _TIME}.get(meaning)
+    value = read(meaning, x, offsets=offsets)
+    return f"CASE WHEN {_matches(x, pattern)} THEN {value} END" if pattern else value
+
+
+def only_texts(x: str) -> str:
+    """SQL condition: a JSON list holds nothing but strings and nulls."""
+    return f"len(list_filter(json_extract({x}, '$[*]'), lambda item: json_type(item) NOT IN ('VARCHAR', 'NULL'))) = 0"
+
+
+def _matches(x: str, pattern: str) -> str:
+    return f"regexp_full_match({x}, {literal(pattern)})"
+
+
+def _written_east(x: str) -> str:
+    # Only behind the date: the end of a bare date looks like an offset.
+    return f"regexp_extract(substr({x}, {_DATE_LENGTH + 1}), {literal(f'({_EAST})$')})"
+
+
+def has_offset(x: str) -> str:
+    """SQL condition: a time is written with an offset."""
+    return f"(length({x}) > {_DATE_LENGTH} AND regexp_matches({x}, {literal(f'({_EAST})$')}))"
+
+
+def east(x: str) -> str:
+    """SQL: the offset that a time was written with, in minutes east of UTC; NULL where it has none."""
+    written = _written_east(x)
+    return (
+        f"CASE WHEN {written} = '' THEN NULL WHEN {written} = 'Z' THEN 0 ELSE CAST({written}[1] || '1' AS INTEGER) * "
+        f"(CAST({written}[2:3] AS INTEGER) * 60 + CASE WHEN length({written}) > 3 THEN CAST(right({written}, 2) AS INTEGER) ELSE 0 END) END"
+    )
+
+
+# The type of a column of texts, from all of its values.
+
+
+_SAMPLE = 20_000
+_WORDS: Mapping[Meaning, Text] = {
+    "bool": Text("true or false", "布尔值"),
+    "whole": Text("whole numbers of 64 bits", " 64 位整数"),
+    "double": Text("numbers that a double holds exactly enough", "双精度数可表示的数值"),
+    "time": Text("times", "时间"),
+    "list": Text("JSON lists of strings", "字符串列表（JSON）"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one column of texts is."""
+
+    meaning: Meaning
+    offsets: bool = False
+    """Times: some are written with an offset."""
+    words: bool = False
+    """Numbers: some only say NaN or infinity."""
+    note: Text | None = None
+    """Where it became text although most values look like something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    """How one meaning fits one column."""
+
+    meaning: Meaning
+    values: int
+    misses: int
+    example: str | None
+    words: int
+    """Values that only say NaN or infinity."""
+    offsets: int
+
+    @property
+    def fits(self) -> bool:
+        return self.misses == 0 and self.values > self.words
+
+    @property
+    def likely(self) -> bool:
+        return self.misses * 2 <= self.values
+
+
+def decide(
+    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
+) -> dict[str, Decision]:
+    """The meaning of each column of `relation` that `wanted` names, among the meanings it lists, else text.
+
+    A sample only rules out what is hopeless; what is chosen holds for every value.
+    """
+    sample = f"(SELECT * FROM {relation} LIMIT {_SAMPLE})"
+    open_: dict[str, list[Meaning]] = {
+        column: [score.meaning for score in scores if score.likely]
+        for column, scores in _scores(connection, sample, {c: list(m) for c, m in wanted.items()}).items()
+    }
+    decisions = {column: Decision("text") for column in wanted}
+    nearest: dict[str, _Score] = {}
+    while open_ := {column: meanings for column, meanings in open_.items() if meanings}:
+        for column, scores in _scores(connection, relation, {c: [m.pop(0)] for c, m in open_.items()}).items():
+            score = scores[0]
+            if score.fits:
+                decisions[column] = Decision(score.meaning, offsets=score.offsets > 0, words=score.words > 0)
+                open_[column] = []
+            elif score.misses > 0 and score.likely and (column not in nearest or score.misses < nearest[column].misses):
+                nearest[column] = score
+    for column, score in nearest.items():
+        if decisions[column].meaning == "text":
+            decisions[column] = Decision("text", note=_almost(score))
+    return decisions
+
+
+def _scores(
+    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
+) -> dict[str, list[_Score]]:
+    """One scan that tries the listed meanings on all columns at once."""
+    asked = [(column, meaning) for column, meanings in wanted.items() for meaning in meanings]
+    if not asked:
+        return {}
+    sql: list[str] = []
+    for column, meaning in asked:
+        misses = f"FILTER ({column} IS NOT NULL AND NOT {passes(meaning, column)})"
+        words = f"count(*) FILTER ({is_not_a_number(column)})" if meaning in ("whole", "double") else "0"
+        offsets = f"count(*) FILTER ({has_offset(column)})" if meaning == "time" else "0"
+        sql += [
+            f"count({column})",
+            f"count(*) {misses}",
+            f"min({column}) {misses}",
+            words,
+            offsets,
+        ]
+    row = one(connection, f"SELECT {', '.join(sql)} FROM {relation}")
+    found: dict[str, list[_Score]] = {column: [] for column in wanted}
+    for i, (column, meaning) in enumerate(asked):
+        found[column].append(_Score(meaning, *row[5 * i : 5 * i + 5]))
+    return found
+
+
+def _almost(score: _Score) -> Text:
+    """Why a column whose values are mostly of one kind is text."""
+    words = _WORDS[score.meaning]
+    example = (score.example or "")[:40]
+    return Text(
+        f"read as text: {score.misses:,} of {score.values:,} values are not {words.en}, for example {example!r}",
+        f"按文本读取：{score.values:,} 个值中有 {score.misses:,} 个不是{words.zh}，例如 {example!r}",
+    )
+
+
+# How one property is read from the relation of its source.
+
+
+TYPES: "Mapping[Meaning, tuple[ValueType, int | None]]" = {
+    "bool": ("bool", None),
+    "whole": ("number", 0),
+    "double": ("number", None),
+    "time": ("time", None),
+    "list": ("list", None),
+    "text": ("string", None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """All SQL speaks of the columns of the relation that the property is read from."""
+
+    name: str
+    type: ValueType
+    value: str
+    """SQL of the value; of a time, the clock reading as a TIMESTAMP, not yet an instant."""
+    scale: int | None = None
+    east: str | None = None
+    """Times: SQL of the offset that was written, in minutes, NULL meaning local; None where all are local."""
+    written: str = ""
+    """System columns: SQL of what stands there, as text. Where it is something and the value is not, it cannot be read."""
+    not_a_number: str = ""
+    """SQL condition: NaN or an infinity, loaded as missing; empty where there can be none."""
+
+
+def of_text(x: str, name: str, decision: "Decision") -> ColumnReading:
+    """A column of texts that all pass as what was decided."""
+    kind, scale = TYPES[decision.meaning]
+    return ColumnReading(
+        name,
+        kind,
+        read(decision.meaning, x, offsets=decision.offsets),
+        scale,
+        east=east(x) if decision.offsets else None,
+        not_a_number=is_not_a_number(x) if decision.words else "",
+    )
+
+
+def of_system_text(
+    connection: "DuckDBPyConnection", relation: str, x: str, name: str, meaning: Meaning
+) -> ColumnReading:
+    """A system column of texts: its meaning is given, and what does not read as that is a bad row."""
+    kind, scale = TYPES[meaning]
+    if meaning == "text":
+        return ColumnReading(name, kind, x)
+    offsets = meaning == "time" and _any(connection, relation, has_offset(x))
+    value = read_strictly(meaning, x, offsets=offsets)
+    return ColumnReading(name, kind, value, scale, east=east(x) if offsets else None, written=x)
+
+
+def _any(connection: "DuckDBPyConnection", relation: str, condition: str) -> bool:
+    return bool(one(connection, f"SELECT count(*) FROM (SELECT 1 FROM {relation} WHERE {condition} LIMIT 1)")[0])
+
+
+# Columns of JSON values: which kinds of value they hold, and as which texts they are read.
+
+
+# The first character tells the kind of a JSON text; NaN, Infinity and -1 are numbers.
+_KINDS: Mapping[str, tuple[str, Text]] = {
+    "string": ("{x}[1] = '\"'", Text("strings", "字符串")),
+    "bool": ("{x}[1] IN ('t', 'f')", Text("true and false", "布尔值")),
+    "object": ("{x}[1] = '{{'", Text("objects", "对象")),
+    "list": ("{x}[1] = '['", Text("lists", "列表")),
+    "number": ("{x}[1] NOT IN ('\"', 't', 'f', '{{', '[')", Text("numbers", "数值")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """How one column of JSON values is turned into texts, and what those may mean."""
+
+    text: str
+    """SQL over the staged column."""
+    meanings: Sequence[Meaning]
+    note: Text | None = None
+    sure: bool = False
+    """True where the kind of the values leaves nothing to decide."""
+
+
+def forms(connection: "DuckDBPyConnection", staged: Staged, fixed: frozenset[str], source: str) -> dict[int, JsonForm]:
+    """The form of each JSON column of a source, by position. JSON strings are never numbers, but may all be times."""
+    positions = [i for i, column in enumerate(staged.columns) if column.kind == JSON]
+    if not positions:
+        return {}
+    found = _kinds(connection, staged.relation, positions)
+    result: dict[int, JsonForm] = {}
+    for i in positions:
+        name, x = staged.columns[i].name, f"CAST(c{i} AS VARCHAR)"
+        text = f"c{i} ->> '$'"
+        kinds = found[i]
+        if "object" in kinds:
+            raise _nested(name, source)
+        if name in fixed or kinds == {"string"}:
+            result[i] = JsonForm(text, ("time",))
+        elif kinds == {"number"}:
+            result[i] = JsonForm(x, ("whole", "double"))
+        elif kinds == {"bool"}:
+            result[i] = JsonForm(x, ("bool",), sure=True)
+        elif kinds == {"list"}:
+            result[i] = _list(connection, staged.relation, i, name, source)
+        else:
+            result[i] = JsonForm(text, (), _mixed(kinds) if kinds else None)
+    return result
+
+
+def _kinds(connection: "DuckDBPyConnection", relation: str, positions: list[int]) -> dict[int, set[str]]:
+    """The kinds of value that each column holds; one scan."""
+    sql = [
+        f"coalesce(bool_or({test.format(x=f'CAST(c{i} AS VARCHAR)')}), FALSE)"
+        for i in positions
+        for test, _ in _KINDS.values()
+    ]
+    row = iter(one(connection, f"SELECT {', '.join(sql)} FROM {relation}"))
+    return {i: {kind for kind in _KINDS if next(row)} for i in positions}
+
+
+def _list(connection: "DuckDBPyConnection", relation: str, i: int, name: str, source: str) -> JsonForm:
+    """A column of lists: of strings as they are, of numbers and bools as their texts; lists of lists are refused."""
+    nested, others = one(
+        connection,
+        "SELECT count(*) FILTER (json_type(item) IN ('OBJECT', 'ARRAY')), count(*) FILTER (json_type(item) NOT IN ('VARCHAR', 'NULL')) "
+        f"FROM (SELECT unnest(json_extract(c{i}, '$[*]')) AS item FROM {relation})",
+    )
+    if nested:
+        raise _nested(name, source)
+    note = (
+        Text(f"{others:,} items that are no strings are read as their text", f"{others:,} 个非字符串元素按文本读取")
+        if others
+        else None
+    )
+    return JsonForm(f"CAST(c{i} AS VARCHAR)", ("list",), note, sure=True)
+
+
+def _mixed(kinds: set[str]) -> Text:
+    words = listed([_KINDS[kind][1] for kind in _KINDS if kind in kinds])
+    return Text(f"read as text: it holds {words.en}", f"按文本读取：其中混有{words.zh}")
+
+
+def _nested(name: str, source: str) -> LoadRefused:
+    return refuse(
+        Text(
+            f"Property {name!r} of {source} holds objects or nested lists; a property is a string, number, bool, time or list of strings.",
+            f"{source} 的属性 {name!r} 中有对象或嵌套列表；属性只能是字符串、数值、布尔、时间或字符串列表。",
+        ),
+        Text("Flatten it into properties of its own, such as parent.child.", "请拆成单独的属性，例如 parent.child。"),
+    )
+
+
+# Columns that have a type of the engine already: Parquet's own.
+
+
+_SMALL = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+_HUGE = frozenset({"UBIGINT", "HUGEINT", "UHUGEINT"})
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
+_TIMES: Mapping[str, tuple[str, bool]] = {
+    # Clock reading, and whether it is an instant. A date outside the calendar would overflow as a time.
+    "TIMESTAMP": ("{x}", False),
+    "TIMESTAMP_S": ("CAST({x} AS TIMESTAMP)", False),
+    "TIMESTAMP_MS": ("CAST({x} AS TIMESTAMP)", False),
+    # Cut off below the microsecond; a cast rounds in one version of the engine and cuts in another.
+    "TIMESTAMP_NS": ("make_timestamp((epoch_ns({x}) - ((epoch_ns({x}) % 1000) + 1000) % 1000) // 1000)", False),
+    "TIMESTAMP WITH TIME ZONE": ("{x} AT TIME ZONE 'UTC'", True),
+    "DATE": (
+        "CASE WHEN {x} > DATE '9999-12-31' THEN TIMESTAMP 'infinity' WHEN {x} < DATE '0001-01-01' THEN TIMESTAMP '-infinity' "
+        "ELSE CAST({x} AS TIMESTAMP) END",
+        False,
+    ),
+    INSTANT: ("{x}", True),
+}
+
+
+def of_type(
+    connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, source: str
+) -> ColumnReading:
+    """A property of one of the engine's types; LoadRefused, by name, for a type that properties cannot have."""
+    if kind in _SMALL:
+        return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
+    if kind in _HUGE:
+        _check_fits(connection, relation, x, name, source)
+        return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
+    if kind in ("DOUBLE", "FLOAT"):
+        number = f"CAST({x} AS DOUBLE)"
+        return ColumnReading(
+            name,
+            "number",
+            f"CASE WHEN isfinite({number}) THEN {number} END",
+            None,
+            not_a_number=f"NOT isfinite({number})",
+        )
+    if decimal := _DECIMAL.fullmatch(kind):
+        return ColumnReading(name, "number", x, int(decimal[2]))
+    if kind == "BOOLEAN":
+        return ColumnReading(name, "bool", x)
+    if kind in _TIMES:
+        clock, absolute = _TIMES[kind]
+        return ColumnReading(name, "time", clock.format(x=x), east="0" if absolute else None)
+    if kind == "VARCHAR[]":
+        return ColumnReading(name, "list", x)
+    if kind in ("VARCHAR", "JSON", '"NULL"', "NULL") or kind.startswith("ENUM("):
+        return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
+    raise _refused(name, kind, source)
+
+
+def of_system_type(
+    connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, meaning: Meaning, source: str
+) -> ColumnReading:
+    """A system column of one of the engine's types."""
+    whole = kind in _SMALL or kind in _HUGE or kind.endswith(",0)")
+    if kind == "VARCHAR" or kind.startswith("ENUM(") or kind in ('"NULL"', "NULL"):
+        return of_system_text(connection, relation, f"CAST({x} AS VARCHAR)", name, meaning)
+    if meaning == "whole" and whole:
+        value = f"TRY_CAST({x} AS BIGINT)"
+        return ColumnReading(name, "number", value, 0, written=f"CAST({x} AS VARCHAR)")
+    if meaning == "text" and (whole or kind == "UUID"):
+        return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
+    if meaning == "time" and kind in _TIMES:
+        return of_type(connection, relation, x, name, kind, source)
+    raise _wrong(name, kind, meaning, source)
+
+
+def _check_fits(connection: "DuckDBPyConnection", relation: str, x: str, name: str, source: str) -> None:
+    low, high = one(connection, f"SELECT min({x}), max({x}) FROM {relation}")
+    if low is None or (low >= _LOWEST and high <= _HIGHEST):
+        return
+    raise refuse(
+        Text(
+            f"Column {name!r} of {source} holds {high if high > _HIGHEST else low}, which does not fit 64 bits.",
+            f"{source} 的列 {name!r} 中有 {high if high > _HIGHEST else low}，超出 64 位整数范围。",
+        ),
+        Text("Write such ids as text.", "这类编号请按文本写出。"),
+    )
+
+
+def _refused(name: str, kind: str, source: str) -> LoadRefused:
+    return refuse(
+        Text(
+            f"Column {name!r} of {source} has the type {kind}; a property is a string, number, bool, time or list of strings.",
+            f"{source} 的列 {name!r} 类型为 {kind}；属性只能是字符串、数值、布尔、时间或字符串列表。",
+        ),
+        Text("Write it as text, or leave the column out.", "请改写为文本，或去掉该列。"),
+    )
+
+
+_EXPECTED: Mapping[Meaning, Text] = {
+    "whole": Text("64-bit integers", "64 位整数"),
+    "text": Text("text", "文本"),
+    "time": Text("times", "时间"),
+}
+
+
+def _wrong(name: str, kind: str, meaning: Meaning, source: str) -> LoadRefused:
+    words = _EXPECTED[meaning]
+    message = Text(
+        f"{name} of {source} has the type {kind}, but holds {words.en}.",
+        f"{source} 的 {name} 类型为 {kind}，应为{words.zh}。",
+    )
+    if kind in ("DOUBLE", "FLOAT"):
+        hint = Text(
+            "Floating-point numbers lose digits of long ids; write the column as integers (in pandas: Int64).",
+            "浮点数会丢失长编号的末位；请按整数写出该列（pandas 中用 Int64）。",
+        )
+    else:
+        hint = Text("Write the column with that type.", "请按该类型写出此列。")
+    return refuse(message, hint)

@@ -1,0 +1,537 @@
+"""A file of ids: read into a private copy in plain UTF-8, and matched with the users of a project (qp.md section 7)."""
+
+import codecs
+import csv
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from mcp_server.engines.dialect import Tables, identifier, literal
+from mcp_server.engines.duckdb.connection import Control, one, rows
+from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.errors import Interrupted, Problem
+from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.problems import finding
+from mcp_server.sources.staging import refuse_ids
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+# From an opened file of ids to a private copy that is plain UTF-8, and what stands in it (qp.md section 7).
+#
+# Nothing is guessed twice: a byte-order mark says the encoding; without one, zero bytes in every other place say
+# UTF-16, strict UTF-8 says UTF-8, and the rest is GB18030 (which holds GBK) or refused.
+
+
+CHUNK: Final = 1 << 20
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_BINARY: Final = {
+    b"PK\x03\x04": Text("an Excel workbook or a ZIP archive", "Excel 工作簿或 ZIP 压缩包"),
+    b"\xd0\xcf\x11\xe0": Text("an old Excel workbook", "旧版 Excel 工作簿"),
+    b"PAR1": Text("a Parquet file", "Parquet 文件"),
+    b"\x1f\x8b": Text("a gzip archive", "gzip 压缩文件"),
+    b"%PDF": Text("a PDF document", "PDF 文档"),
+}
+"""How files begin that people take for CSV."""
+_ODD = (b"\t", b"\r\r")
+
+
+class Steering(Protocol):
+    """The part of a control that a copy needs."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+    def report(self, percent: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IdFile:
+    """The private copy, and what its bytes tell."""
+
+    path: Path
+    encoding: str
+    """`utf-8`, `utf-8-bom`, `utf-16-le`, `utf-16-be` or `gbk`."""
+    content_hash: str
+    """Of the text as UTF-8 without a byte-order mark: the same in every encoding."""
+    quoted: bool
+    """A quotation mark stands in it."""
+    odd_blanks: bool
+    """It may hold blanks other than the space, which cost more to strip."""
+
+
+def private_copy(source: IO[bytes], size: int, temp: Callable[[str], Path], control: Steering) -> IdFile:
+    """Copy an opened file of ids as UTF-8. `temp` gives paths for the copy; progress counts to 100.
+
+    Raises InvalidArguments for what is no text, Interrupted, and OSError where the disk is full.
+    """
+    start = source.read(CHUNK)
+    _refuse_binary(start)
+    encoding = _marked(start)
+    if not encoding:
+        try:
+            return _written(_as_utf8(_chunks(source, size, control)), "utf-8", temp(".csv"))
+        except UnicodeDecodeError:
+            encoding = "gbk"
+    codec = "gb18030" if encoding == "gbk" else encoding.removesuffix("-bom")
+    skip = len(_UTF8_MARK) if encoding == "utf-8-bom" else 2 if _has_utf16_mark(start) else 0
+    return _written(_decoded(_chunks(source, size, control, skip), codec), encoding, temp(".csv"))
+
+
+def _refuse_binary(start: bytes) -> None:
+    for mark, what in _BINARY.items():
+        if start.startswith(mark):
+            raise refuse_ids([finding("ids_not_text", "/path", expected=what)])
+
+
+def _marked(start: bytes) -> str:
+    """The encoding that the first bytes show for sure; "" where they do not."""
+    if start.startswith(_UTF8_MARK):
+        return "utf-8-bom"
+    if _has_utf16_mark(start):
+        return "utf-16-le" if start.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    pairs = len(start) // 2
+    odd, even = start[1 : 2 * pairs : 2].count(0), start[0 : 2 * pairs : 2].count(0)
+    if pairs and max(odd, even) > 0.4 * pairs and not min(odd, even):
+        return "utf-16-le" if odd else "utf-16-be"
+    return ""
+
+
+def _has_utf16_mark(start: bytes) -> bool:
+    return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def _chunks(source: IO[bytes], size: int, control: Steering, skip: int = 0) -> Iterator[bytes]:
+    """The file from `skip` on, with progress."""
+    source.seek(skip)
+    done = skip
+    while chunk := source.read(CHUNK):
+        if control.interrupted:
+            raise Interrupted(_STOPPED)
+        yield chunk
+        done += len(chunk)
+        control.report(100 * min(1.0, done / max(size, 1)))
+
+
+_STOPPED = Text("The import was stopped; nothing was saved.", "导入已中止；未保存任何内容。")
+
+
+def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes as they are; UnicodeDecodeError once they are not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for chunk in chunks:
+        decoder.decode(chunk)
+        yield chunk
+    decoder.decode(b"", final=True)
+
+
+def _decoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
+    """The text as UTF-8. InvalidArguments with the line where it is not in this encoding."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    lines = 1
+    last = b""
+    try:
+        for chunk in chunks:
+            last = chunk
+            text = decoder.decode(chunk)
+            lines += text.count("\n")
+            yield text.encode()
+        last = b""
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeDecodeError as error:
+        lines += last[: max(error.start, 0)].count(b"\n") if codec in ("gb18030", "utf-8") else 0
+        raise refuse_ids([finding("ids_encoding", "/path", line=lines)]) from None
+
+
+def _written(chunks: Iterator[bytes], encoding: str, path: Path) -> IdFile:
+    digest = hashlib.sha256()
+    quoted = odd = False
+    with path.open("wb") as copy:
+        for chunk in chunks:
+            copy.write(chunk)
+            digest.update(chunk)
+            quoted = quoted or b'"' in chunk
+            odd = odd or not chunk.isascii() or any(mark in chunk for mark in _ODD)
+    return IdFile(path, encoding, digest.hexdigest()[:32], quoted, odd)
+
+
+# The careful reading of a file of ids that holds quotation marks: slower than the engine's, exact about lines.
+#
+# The engine splits such a file as long as every quote is closed and no value goes over several lines. Where that is
+# not so, this reading says in which line it goes wrong, and how many lines a value has swallowed.
+
+
+COLUMNS: Final = 3
+"""Id, value, and whatever comes after them, which is only counted."""
+_LOOK_EVERY: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Swallowed:
+    """Values that go over several lines: where the first begins, and how many lines all of them take in."""
+
+    first: int = 0
+    lines: int = 0
+
+
+def rewritten(path: Path, out: Path, control: Steering) -> Swallowed:
+    """Write the rows again with every value between quotes, three to a line. InvalidArguments at a quote that does not fit."""
+    found = Swallowed()
+    with path.open(encoding="utf-8", newline="") as source, out.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        for number, (begins, ends, row) in enumerate(records(source)):
+            if number % _LOOK_EVERY == 0 and control.interrupted:
+                raise Interrupted(Text("The import was stopped; nothing was saved.", "导入已中止；未保存任何内容。"))
+            if any(row):
+                writer.writerow((row + [""] * COLUMNS)[:COLUMNS])
+            if any("\n" in value or "\r" in value for value in row):
+                found = Swallowed(found.first or begins, found.lines + ends - begins + 1)
+    return found
+
+
+def records(source: Iterator[str]) -> Iterator[tuple[int, int, list[str]]]:
+    """First line, last line and values of every record."""
+    reader = csv.reader(source, strict=True)
+    begins = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            raise refuse_ids([finding("ids_quote", "/path", line=begins)]) from None
+        yield begins, reader.line_num, row
+        begins = reader.line_num + 1
+
+
+# What a file of ids itself shows: read otherwise than meant, wherever the ids are matched.
+
+
+PATH = "/path"
+_ONE = Text("one", "一")
+_TWO = Text("two", "两")
+_HEADERS = frozenset(
+    ("id", "ids", "uid", "userid", "user", "account", "accountid", "distinctid", "openid", "编号", "用户", "用户id", "账号", "账号id")
+)  # fmt: skip
+"""What first lines are called that are no ids, without case and marks."""
+
+
+def about_the_file(
+    encoding: str, swallowed: Swallowed, more_columns: int, *, tag: bool, valueless: bool
+) -> Iterator[Problem]:
+    """`more_columns`: rows with something after the columns that are read; `valueless`: a tag's file without any value."""
+    if encoding == "gbk":
+        yield finding("ids_encoding_gbk", PATH)
+    if swallowed.lines:
+        yield finding("ids_swallowed", PATH, line=swallowed.first, lines=f"{swallowed.lines:,}")
+    if more_columns:
+        yield finding("ids_more_columns", PATH, expected=_TWO if tag else _ONE, n=f"{more_columns:,}")
+    if valueless:
+        yield finding("ids_value_missing", PATH)
+
+
+def about_the_header(first: str, column: str, metadata: Metadata) -> Iterator[Problem]:
+    """Whether the first id is called like a property or like people call ids."""
+    plain, found = _plain(first), metadata.property("user", column)
+    names = {p.name for p in metadata.properties_of("user")} | ({found.names.en, found.names.zh} if found else set())
+    if plain and (plain in _HEADERS or plain in {_plain(name) for name in names}):
+        yield finding("ids_header", PATH, got=first)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+# Uploaded ids against the user table: read, matched and counted in the engine (qp.md section 7).
+#
+# The rows are grouped by id while they are read, and the groups joined with the users once; everything that is
+# counted comes from these two tables. Only the users go to a file; at most a few ids that match nobody leave the
+# engine as text.
+
+
+SHOWN_IDS: Final = 5
+"""Ids that match nobody and are shown; a list of people must not be spread."""
+_PROBED: Final = 1000
+"""Ids that are looked for in other properties when none matches."""
+_LONGEST_LINE: Final = 2 << 20
+_BUFFER: Final = 8 << 20
+"""The engine splits a file into pieces of this size, one to a thread at a time."""
+BLANKS: Final = " \t\r\n\v\f\x00\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000\ufeff"
+_PARQUET: Final = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
+DELIMITERS: Final = {";": ";", "\t": "tab", "|": "|", "\uff0c": "\uff0c"}
+"""What people write instead of a comma, and how it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdTarget:
+    """What the ids are values of, and whether they come with values of a tag."""
+
+    column: Property
+    tag: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdCounts:
+    """What a file of ids holds and whom it selects."""
+
+    rows: int
+    """Rows that are not blank."""
+    distinct: int
+    """Different ids."""
+    users: int
+    """Users selected; of a tag, users who get a value."""
+    unmatched: int
+    """Rows whose id no user has."""
+    unmatched_ids: int
+    no_value: int
+    """Rows of a tag without a value."""
+    more_columns: int
+    conflicts: int
+    """Ids that stand there with different values."""
+    matched_users: int
+    """Users who have one of the ids, with or without a value."""
+    examples: tuple[str, ...] = ()
+    first: str = ""
+    """The first id, where no user has it."""
+    delimiters: tuple[tuple[str, int], ...] = ()
+    """Other delimiters that stand in unmatched ids, with how many."""
+    rounded: tuple[str, int] = ("", 0)
+    """Unmatched ids that a spreadsheet has shortened: one of them, and how many."""
+    zero_bytes: int = 0
+    elsewhere: str = ""
+    """Where no id matches: the user property that has most of them."""
+    swallowed: Swallowed = field(default_factory=Swallowed)
+
+
+class StageControl:
+    """A control whose reports count within one stage of the work, from one percentage of the whole to another."""
+
+    def __init__(self, control: Control, low: float = 0.0, high: float = 100.0) -> None:
+        self._control = control
+        self._low, self._high = low, high
+
+    def stage(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self.report(0)
+
+    @property
+    def interrupted(self) -> bool:
+        return self._control.interrupted
+
+    def report(self, percent: float) -> None:
+        self._control.report(self._low + (self._high - self._low) * percent / 100)
+
+    def on_interrupt(self, callback: Callable[[], None]) -> None:
+        self._control.on_interrupt(callback)
+
+
+def match_ids(
+    engine: Engine,
+    data: DataFile,
+    file: IdFile,
+    wanted: IdTarget,
+    *,
+    others: tuple[Property, ...],
+    temp: Callable[[str], Path],
+    control: Control,
+) -> tuple[IdCounts, Path]:
+    """Count, and write the selected users to a Parquet file (`user_id`, of a tag also `value`).
+
+    `others` are the properties in which ids are looked for that match nobody. InvalidArguments where the file cannot
+    be split into rows or holds no id.
+    """
+    stages = StageControl(control)
+    out = temp(".parquet")
+
+    def work(own: "DuckDBPyConnection", tables: Tables) -> IdCounts:
+        swallowed = _read(own, file, wanted, temp, stages)
+        stages.stage(60, 90)
+        own.execute(_found_sql(tables, wanted))
+        counts = _counted(own, tables, wanted, others, swallowed)
+        stages.stage(90, 99)
+        chosen = "value IS NOT NULL" if wanted.tag else "TRUE"
+        columns = "user_id, value" if wanted.tag else "user_id"
+        own.execute(
+            f"COPY (SELECT {columns} FROM found WHERE user_id IS NOT NULL AND {chosen}) TO {literal(str(out))} ({_PARQUET})"
+        )
+        return counts
+
+    return engine.ask(data, work, stages), out
+
+
+# reading
+
+
+def _read(
+    own: "DuckDBPyConnection", file: IdFile, wanted: IdTarget, temp: Callable[[str], Path], stages: StageControl
+) -> Swallowed:
+    """Read the rows into the table `ids`, one row for each different id, and the first id into `first_id`."""
+    import duckdb
+
+    stages.stage(0, 60)
+    try:
+        _group(own, _id_matching_plain(file.path, quote='"' if file.quoted else ""), wanted, file)
+        if not file.quoted or not one(own, f"SELECT count(*) FROM ids WHERE over_lines OR {_BREAK.format('id')}")[0]:
+            return Swallowed()
+    except duckdb.Error as error:
+        if "CSV Error" not in str(error):  # what it says of the file has no class of its own
+            raise
+        if not file.quoted:
+            raise refuse_ids([finding("ids_line", "/path", most=_LONGEST_LINE >> 20)]) from error
+    careful = temp(".csv")
+    swallowed = rewritten(file.path, careful, stages)
+    _group(own, _rewritten(careful), wanted, replace(file, odd_blanks=True))  # a value may be nothing but a line break
+    return swallowed
+
+
+def _group(own: "DuckDBPyConnection", source: str, wanted: IdTarget, file: IdFile) -> None:
+    text = f"coalesce(trim(c1{f', {literal(BLANKS)}' if file.odd_blanks else ''}), '')"
+    key = _key(text, wanted.column)
+    own.execute(
+        f"CREATE OR REPLACE TEMP TABLE ids AS {_ids_sql(source, text, key, tag=wanted.tag, quoted=file.quoted)}"
+    )
+    own.execute(f"CREATE OR REPLACE TEMP TABLE first_id AS SELECT {key} AS id FROM {source} WHERE {text} <> '' LIMIT 1")
+
+
+_SPLIT = (
+    "header = false, auto_detect = false, columns = {'c1': 'VARCHAR', 'c2': 'VARCHAR', 'c3': 'VARCHAR'}, delim = ','"
+)
+
+
+def _id_matching_plain(path: Path, *, quote: str) -> str:
+    """A file as it came. Without quotes nothing can go wrong but the length of a line."""
+    mark = literal(quote)
+    return (
+        f"read_csv({literal(str(path))}, {_SPLIT}, quote = {mark}, escape = {mark}, null_padding = true,"
+        f" strict_mode = {'true' if quote else 'false'}, max_line_size = {_LONGEST_LINE}, buffer_size = {_BUFFER})"
+    )
+
+
+def _rewritten(path: Path) -> str:
+    return f"read_csv({literal(str(path))}, {_SPLIT}, quote = '\"', escape = '\"', max_line_size = {_LONGEST_LINE}, buffer_size = {_BUFFER})"
+
+
+_VALUE: Final = "nullif(c2, '')"
+_BREAK: Final = "contains({0}, chr(10)) OR contains({0}, chr(13))"
+
+
+def _ids_sql(source: str, text: str, key: str, *, tag: bool, quoted: bool) -> str:
+    """The rows that are not blank, by id; of a tag with the last value that stands there."""
+    columns = ["count(*) AS rows", f"count({'c3' if tag else 'c2'}) AS more"]
+    if tag:
+        source = f"(SELECT *, row_number() OVER () AS n FROM {source})"
+        columns += [
+            f"arg_max({_VALUE}, n) AS value",
+            f"count({_VALUE}) AS valued",
+            f"coalesce(min({_VALUE}) <> max({_VALUE}), FALSE) AS conflict",
+        ]
+    else:
+        columns += ["NULL AS value", "0 AS valued", "FALSE AS conflict"]
+    if quoted:
+        columns.append(f"coalesce(bool_or({_BREAK.format('c2')}), FALSE) AS over_lines")
+    where = f"{text} <> '' OR {_VALUE} IS NOT NULL"
+    return f"SELECT {key} AS id, {', '.join(columns)} FROM {source} WHERE {where} GROUP BY 1"
+
+
+def _key(text: str, column: Property) -> str:
+    """The id in the one way in which a value of the column is written; what is no such number stays as it is."""
+    if column.type != "number":
+        return text
+    if column.scale is None:
+        number, kind = r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", "DOUBLE"
+    else:
+        places = f"[0-9]{{0,{column.scale}}}" if column.scale else ""
+        number, kind = rf"[+-]?[0-9]+(\.{places}0*)?", f"DECIMAL(38, {column.scale})"
+    written = f"CAST(TRY_CAST({text} AS {kind}) AS VARCHAR)"
+    return f"CASE WHEN regexp_full_match({text}, {literal(number)}) THEN coalesce({written}, {text}) ELSE {text} END"
+
+
+def _of_user(column: Property) -> str:
+    name = f"u.{identifier(column.name)}"
+    if column.type != "number":
+        return name
+    return f"CAST(CAST({name} AS {'DOUBLE' if column.scale is None else f'DECIMAL(38, {column.scale})'}) AS VARCHAR)"
+
+
+# matching
+
+
+def _found_sql(tables: Tables, wanted: IdTarget) -> str:
+    """The table `found`: a row for each user who has one of the ids, and one for each id that nobody has."""
+    user = f"u.{identifier('#user_id')}"
+    return (
+        f"CREATE TEMP TABLE found AS SELECT {user} AS user_id, i.value,"
+        f" CASE WHEN {user} IS NULL THEN i.rows END AS rows, CASE WHEN {user} IS NULL THEN i.id END AS id"
+        f" FROM ids AS i LEFT JOIN {tables.users} AS u ON {_of_user(wanted.column)} = i.id"
+    )
+
+
+def _counted(
+    own: "DuckDBPyConnection",
+    tables: Tables,
+    wanted: IdTarget,
+    others: tuple[Property, ...],
+    swallowed: Swallowed,
+) -> IdCounts:
+    in_all, distinct, valued, more, conflicts = one(
+        own,
+        "SELECT coalesce(sum(rows), 0)::BIGINT, count(*), coalesce(sum(valued), 0)::BIGINT,"
+        " coalesce(sum(more), 0)::BIGINT, count(*) FILTER (conflict) FROM ids",
+    )
+    if not in_all:
+        raise refuse_ids([finding("ids_empty", "/path")])
+    matched, with_value, unmatched, unmatched_ids = one(
+        own,
+        "SELECT count(user_id), count(value) FILTER (user_id IS NOT NULL), coalesce(sum(rows), 0)::BIGINT, count(id)"
+        " FROM found",
+    )
+    return IdCounts(
+        rows=in_all,
+        distinct=distinct,
+        users=with_value if wanted.tag else matched,
+        unmatched=unmatched,
+        unmatched_ids=unmatched_ids,
+        no_value=in_all - valued if wanted.tag else 0,
+        more_columns=more,
+        conflicts=conflicts,
+        matched_users=matched,
+        examples=tuple(r[0] for r in rows(own, f"SELECT id FROM found WHERE id <> '' ORDER BY id LIMIT {SHOWN_IDS}")),
+        elsewhere="" if matched else _elsewhere(own, tables, others),
+        swallowed=swallowed,
+        **(_looked_at(own) if unmatched else {}),
+    )
+
+
+def _looked_at(own: "DuckDBPyConnection") -> dict[str, Any]:
+    """What the ids look like that nobody has."""
+    marks = ", ".join(f"count(*) FILTER (contains(id, {literal(mark)}))" for mark in DELIMITERS)
+    found = one(
+        own,
+        f"SELECT count(*) FILTER (contains(id, chr(0))), count(*) FILTER ({_ROUNDED}), min(id) FILTER ({_ROUNDED}), {marks}"
+        " FROM found WHERE id IS NOT NULL",
+    )
+    first = own.execute("SELECT f.id FROM found AS f WHERE f.id = (SELECT id FROM first_id)").fetchone()
+    return {
+        "first": first[0] if first else "",
+        "zero_bytes": found[0],
+        "rounded": (found[2] or "", found[1]),
+        "delimiters": tuple((shown, n) for shown, n in zip(DELIMITERS.values(), found[3:], strict=True) if n),
+    }
+
+
+_ROUNDED: Final = "contains(id, 'E+') AND regexp_full_match(id, '[0-9][.][0-9]+E[+][0-9]+')"
+
+
+def _elsewhere(own: "DuckDBPyConnection", tables: Tables, others: tuple[Property, ...]) -> str:
+    """The property that has most of the first ids; "" where none has any."""
+    sample = f"(SELECT id FROM ids WHERE id <> '' LIMIT {_PROBED})"
+    hits = {
+        column.name: one(own, f"SELECT count(*) FROM {tables.users} AS u WHERE {_of_user(column)} IN {sample}")[0]
+        for column in others
+    }
+    best = max(hits, key=lambda name: hits[name], default="")
+    return best if best and hits[best] else ""

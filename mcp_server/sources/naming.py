@@ -1,0 +1,255 @@
+"""Names of columns: which one is which system column (`--map`), and display names from a metadata file."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mcp_server.errors import LoadRefused
+from mcp_server.language.metadata import Event, Frozen, Names, Property, Table
+from mcp_server.language.suggest import nearest
+from mcp_server.sources.columns import Meaning
+from mcp_server.sources.staging import Staged, refuse
+from mcp_server.text import NOTHING, Text, listed
+
+# Which column of a file is which system column: by its own name, or as the caller maps it (`--map`).
+
+
+SYSTEM: Mapping[Table, Mapping[str, Meaning]] = {
+    "event": {
+        "#user_id": "whole",
+        "#event_name": "text",
+        "#event_time": "time",
+        "#account_id": "text",
+        "#distinct_id": "text",
+    },
+    "user": {"#user_id": "whole", "#account_id": "text", "#distinct_id": "text"},
+}
+"""System columns and what they hold, whatever a file's values look like."""
+REQUIRED: Mapping[Table, tuple[str, ...]] = {"event": ("#user_id", "#event_name", "#event_time"), "user": ("#user_id",)}
+ROW = "$row"
+"""Load number of an event, in file order; settles which of two events at the same time was first."""
+
+
+def system_names(columns: Mapping[str, str]) -> dict[str, str]:
+    """The caller's mapping with system names as keys (`user_id` and `#user_id` are the same); LoadRefused for other keys."""
+    known = tuple(SYSTEM["event"])
+    legal = listed(known)
+    result: dict[str, str] = {}
+    for key, name in columns.items():
+        system = "#" + key.strip().removeprefix("#")
+        if system not in known:
+            close = nearest(key, known)
+            raise refuse(
+                Text(f"{key!r} is no system column that can be mapped.", f"{key!r} 不是可映射的系统列。"),
+                Text(f"Use one of {legal.en}.", f"可用：{legal.zh}。").then(
+                    Text(f"Did you mean {close}?", f"是否指 {close}？") if close else Text("", "")
+                ),
+            )
+        result[system] = name.strip()
+    return result
+
+
+def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], source: str) -> tuple[Staged, set[str]]:
+    """The source with its system columns under their own names, and the keys of `mapping` that it used.
+
+    LoadRefused where a required column is missing, or one column would be two, or two would be one.
+    """
+    names = {column.name.casefold(): i for i, column in enumerate(staged.columns)}
+    columns = list(staged.columns)
+    used: dict[int, str] = {}
+    for system in SYSTEM[table]:
+        own = names.get(system.casefold())
+        mapped = names.get(mapping[system].casefold()) if system in mapping else None
+        position = own if mapped is None else mapped
+        if mapped is not None and own is not None and mapped != own:
+            raise _two_for_one(system, mapping[system], source)
+        if position is None:
+            if system in REQUIRED[table]:
+                raise _missing(system, mapping.get(system), [column.name for column in staged.columns], source)
+            continue
+        if position in used:
+            raise _one_for_two(used[position], system, columns[position].name, source)
+        used[position] = system
+    for position, system in used.items():
+        columns[position] = replace(columns[position], name=system)
+    if table == "event" and ROW in names:
+        raise refuse(
+            Text(
+                f"A column of {source} is called {ROW}; that name is taken.",
+                f"{source} 有一列名为 {ROW}，该名称已被占用。",
+            ),
+            Text("Rename it.", "请重命名该列。"),
+        )
+    taken = {s for s in used.values() if s in mapping and mapping[s].casefold() in names}
+    return replace(staged, columns=tuple(columns)), taken
+
+
+def check_all_used(mapping: Mapping[str, str], used: set[str], sources: Iterable[str]) -> None:
+    """LoadRefused for a mapped name that no file has: a slip of the pen must not pass in silence."""
+    files = listed(sources)
+    for system, name in mapping.items():
+        if system not in used:
+            raise refuse(
+                Text(
+                    f"No file has the column {name!r} that {system} is mapped to.",
+                    f"{system} 映射到的列 {name!r} 在文件中不存在。",
+                ),
+                Text(f"Check --map; the files are {files.en}.", f"请检查 --map；文件为 {files.zh}。"),
+            )
+
+
+def _missing(system: str, mapped: str | None, names: list[str], source: str) -> LoadRefused:
+    shown = listed([*(name[:60] for name in names[:30]), *(["…"] if len(names) > 30 else [])])
+    if mapped is not None:
+        close = nearest(mapped, names)
+        message = Text(
+            f"{source} has no column {mapped!r}, which {system} is mapped to.",
+            f"{source} 没有列 {mapped!r}（{system} 的映射）。",
+        )
+    else:
+        others = [name for name in names if name.casefold() not in SYSTEM["event"]]
+        close = nearest(system, others) or next((n for n in others if nearest(n, _ALIASES[system])), "")
+        message = Text(f"{source} has no column {system}.", f"{source} 缺少列 {system}。")
+    key = system.removeprefix("#")
+    name = close or "NAME"
+    return refuse(
+        message,
+        Text(
+            f"If it is called otherwise there, say so: --map {key}={name}. The columns are: {shown.en}.",
+            f"若该列另有其名，请用 --map {key}={name} 指明。现有列：{shown.zh}。",
+        ),
+    )
+
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "#user_id": ("uid", "user", "customer_id", "member_id", "player_id", "id"),
+    "#event_name": ("event", "event_type", "type", "action"),
+    "#event_time": ("time", "timestamp", "ts", "created_at", "date", "datetime"),
+}
+"""What these columns are often called elsewhere; for suggestions only."""
+
+
+def _two_for_one(system: str, mapped: str, source: str) -> LoadRefused:
+    return refuse(
+        Text(
+            f"{source} has both {system} and {mapped!r}, which is mapped to it.",
+            f"{source} 既有 {system}，又有映射到它的列 {mapped!r}。",
+        ),
+        Text("Leave out the mapping, or rename one of the columns.", "请去掉该映射，或重命名其中一列。"),
+    )
+
+
+def _one_for_two(first: str, second: str, name: str, source: str) -> LoadRefused:
+    return refuse(
+        Text(
+            f"Column {name!r} of {source} cannot be both {first} and {second}.",
+            f"{source} 的列 {name!r} 不能同时是 {first} 和 {second}。",
+        ),
+        Text("Map each system column to a column of its own.", "请为每个系统列指定不同的列。"),
+    )
+
+
+# Display names and remarks in both languages, from a metadata file (`--metadata`).
+#
+# The file is one JSON object with up to three parts (`events`, `event_properties`, `user_properties`); each maps names
+# of the data to an object of `en`, `zh`, `remark_en` and `remark_zh`.
+#
+# Event names are exact, property names ignore case. Names that the data does not have are reported, not refused, so
+# that one file can serve several data sets; other keys are refused.
+
+
+BUILT_IN: Mapping[str, Names] = {
+    "#user_id": Names(
+        en="User ID",
+        zh="用户 ID",
+        remark_en="The system's number of the user.",
+        remark_zh="系统为每位用户分配的唯一编号。",
+    ),
+    "#account_id": Names(
+        en="Account ID", zh="账号 ID", remark_en="What the user logs in with.", remark_zh="用户登录使用的账号。"
+    ),
+    "#distinct_id": Names(
+        en="Visitor ID",
+        zh="访客 ID",
+        remark_en="The device or visitor before login.",
+        remark_zh="用户登录前的设备或访客标识。",
+    ),
+    "#event_name": Names(en="Event name", zh="事件名"),
+    "#event_time": Names(en="Event time", zh="事件时间"),
+}
+"""Names of the system properties, where the file gives no others."""
+
+
+class DisplayNames(Frozen):
+    """The content of a metadata file."""
+
+    events: dict[str, Names] = {}  # noqa: RUF012 - pydantic copies it
+    event_properties: dict[str, Names] = {}  # noqa: RUF012 - the same
+    user_properties: dict[str, Names] = {}  # noqa: RUF012 - the same
+
+    def apply(
+        self, events: tuple[Event, ...], properties: tuple[Property, ...]
+    ) -> tuple[tuple[Event, ...], tuple[Property, ...]]:
+        """The same events and properties with their names."""
+        own = {
+            "event": {name.casefold(): names for name, names in self.event_properties.items()},
+            "user": {name.casefold(): names for name, names in self.user_properties.items()},
+        }
+        return (
+            tuple(event.model_copy(update={"names": self.events.get(event.name, event.names)}) for event in events),
+            tuple(
+                p.model_copy(update={"names": own[p.table].get(p.name.casefold()) or BUILT_IN.get(p.name, p.names)})
+                for p in properties
+            ),
+        )
+
+    def unknown(self, events: tuple[Event, ...], properties: tuple[Property, ...]) -> tuple[str, ...]:
+        """What the file names and the data does not have."""
+        known = {event.name for event in events}
+        found = [f"events.{name}" for name in self.events if name not in known]
+        for table, named in (("event", self.event_properties), ("user", self.user_properties)):
+            have = {p.name.casefold() for p in properties if p.table == table}
+            found += [f"{table}_properties.{name}" for name in named if name.casefold() not in have]
+        return tuple(found)
+
+
+def read_display_names(path: Path | None) -> DisplayNames:
+    """The content of a metadata file; LoadRefused where it is missing, no JSON, or has other keys."""
+    if path is None:
+        return DisplayNames()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise refuse(
+            Text(f"The metadata file {path} cannot be read: {reason}.", f"无法读取元数据文件 {path}：{reason}。")
+        ) from None
+    except UnicodeDecodeError:
+        raise refuse(
+            Text(f"The metadata file {path} is not UTF-8.", f"元数据文件 {path} 不是 UTF-8 编码。"), _SHAPE
+        ) from None
+    try:
+        return DisplayNames.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        close = nearest(str(first["loc"][-1]), _KEYS) if first["type"] == "extra_forbidden" else ""
+        hint = Text(f"Did you mean {close!r}?", f"是否指 {close!r}？") if close else NOTHING
+        raise refuse(
+            Text(
+                f"The metadata file {path} is not as expected: {where}: {first['msg']}.",
+                f"元数据文件 {path} 格式有误：{where}：{first['msg']}。",
+            ),
+            hint.then(_SHAPE),
+        ) from None
+
+
+_KEYS = (*DisplayNames.model_fields, *Names.model_fields)
+_SHAPE = Text(
+    'It is one JSON object: {"events": {"name": {"en": "…", "zh": "…", "remark_en": "…", "remark_zh": "…"}}, '
+    '"event_properties": {…}, "user_properties": {…}}.',
+    '应为一个 JSON 对象：{"events": {"名称": {"en": "…", "zh": "…", "remark_en": "…", "remark_zh": "…"}}, '
+    '"event_properties": {…}, "user_properties": {…}}。',
+)

@@ -1,0 +1,392 @@
+"""The rows of a source: each cell read once as a value, rows that cannot be loaded, the rest in physical order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from mcp_server.engines.dialect import identifier, literal
+from mcp_server.engines.duckdb.connection import one, rows
+from mcp_server.engines.zones import FIRST, LAST, Clock, clock
+from mcp_server.language.metadata import Table
+from mcp_server.sources.columns import (
+    ORDER,
+    ColumnReading,
+    Decision,
+    JsonForm,
+    Meaning,
+    decide,
+    forms,
+    of_system_text,
+    of_system_type,
+    of_text,
+    of_type,
+)
+from mcp_server.sources.naming import REQUIRED, ROW
+from mcp_server.sources.staging import FIRST_ROWS, JSON, REASONS, TEXT, BadRow, BadRows, SourceColumn, Staged
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+# The rows of a source as values: each cell read once, times still as the clock readings that were written.
+
+
+_MOST_YEARS = 300
+"""Years between first and last time up to which every year between them is looked up; beyond, only those that occur."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceValues:
+    """A source that has been read. Of reading number i the relation has
+
+    * `v{i}`: the value; a time within the calendar, so that no arithmetic on it can overflow;
+    * `o{i}`: of a time, the offset it was written with in minutes, NULL meaning local;
+    * `x{i}`: true where a time lies beyond the calendar, or a number is NaN or infinite;
+    * `w{i}`: of a system column, what stands there where it cannot be read.
+    """
+
+    relation: str
+    """Has `"$n"` and `"$lost"` as well."""
+    readings: tuple[ColumnReading, ...]
+    notes: tuple[tuple[str, Text], ...] = ()
+    """What is worth knowing of columns: name and text."""
+
+    def position(self, name: str) -> int:
+        """Number of a system column that is known to be there."""
+        return next(i for i, reading in enumerate(self.readings) if reading.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Oddities:
+    """Values that were not taken as they stand, counted."""
+
+    not_a_number: dict[str, int] = field(default_factory=dict)
+    """Property to number of NaN and infinite values."""
+    repeated: int = 0
+    skipped: int = 0
+    beyond: int = 0
+
+    def of(self, table: Table) -> "Oddities":
+        """The same with the table before each property's name."""
+        return replace(self, not_a_number={f"{table}.{name}": n for name, n in self.not_a_number.items()})
+
+    def __add__(self, other: "Oddities") -> "Oddities":
+        return Oddities(
+            self.not_a_number | other.not_a_number,
+            self.repeated + other.repeated,
+            self.skipped + other.skipped,
+            self.beyond + other.beyond,
+        )
+
+
+def read_values(
+    connection: "DuckDBPyConnection",
+    relation: str,
+    readings: Sequence[ColumnReading],
+    name: str,
+    *,
+    copy: bool,
+    keep: Sequence[str] = (),
+    notes: Sequence[tuple[str, Text]] = (),
+) -> SourceValues:
+    """Read every cell of a relation into the table `name`, or, without `copy`, into a view of that name.
+
+    A copy pays where reading a cell is work (texts). Columns named in `keep` are passed through.
+    """
+    cells: list[str] = ['"$n"', '"$lost"', *keep]
+    replaced: list[str] = []
+    added: list[str] = []
+    for i, reading in enumerate(readings):
+        cells.append(f"{reading.value} AS v{i}")
+        if reading.type == "time":
+            inside = f"CASE WHEN v{i} < {literal(FIRST)} THEN {literal(FIRST)} WHEN v{i} > {literal(LAST)} THEN {literal(LAST)} ELSE v{i} END"
+            cells.append(f"CAST({reading.east or 'NULL'} AS BIGINT) AS o{i}")
+            replaced.append(f"{inside} AS v{i}")
+            added.append(f"v{i} <> {inside} AS x{i}")
+        if reading.not_a_number:
+            cells.append(f"{reading.not_a_number} AS x{i}")
+        if reading.written:
+            cells.append(f"{reading.written} AS w{i}")
+            replaced.append(f"CASE WHEN v{i} IS NULL THEN w{i} END AS w{i}")
+    selected = ", ".join([f"* REPLACE ({', '.join(replaced)})" if replaced else "*", *added])
+    connection.execute(
+        f"CREATE TEMP {'TABLE' if copy else 'VIEW'} {name} AS SELECT {selected} FROM (SELECT {', '.join(cells)} FROM {relation})"
+    )
+    return SourceValues(name, tuple(readings), tuple(notes))
+
+
+def set_clock(
+    connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], zone: ZoneInfo
+) -> tuple[Clock, Oddities]:
+    """The clock for the times of good rows (a relation as `Values` describes), and what was odd among their values."""
+    asked = clock(zone, _years(connection, relation, readings))
+    return asked, _count_oddities(connection, relation, readings, asked)
+
+
+def instant_of(i: int, reading: ColumnReading, asked: Clock) -> str:
+    """SQL over `Values`: value number i as it is kept, a time as an instant."""
+    return asked.to_instant(f"v{i}", f"o{i}") if reading.type == "time" else f"v{i}"
+
+
+def _years(connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading]) -> set[int]:
+    """The local years in which a source has times without an offset."""
+    wanted = [i for i, reading in enumerate(readings) if reading.type == "time" and reading.east != "0"]
+    if not wanted:
+        return set()
+    ends = ", ".join(f"min(v{i}) FILTER (o{i} IS NULL), max(v{i}) FILTER (o{i} IS NULL)" for i in wanted)
+    found = one(connection, f"SELECT {ends} FROM {relation}")
+    years: set[int] = set()
+    for position, i in enumerate(wanted):
+        low, high = found[2 * position : 2 * position + 2]
+        if low is None:
+            continue
+        if high.year - low.year < _MOST_YEARS:
+            years.update(range(low.year, high.year + 1))
+        else:
+            years.update(
+                row[0]
+                for row in rows(
+                    connection, f"SELECT DISTINCT year(v{i}) FROM {relation} WHERE v{i} IS NOT NULL AND o{i} IS NULL"
+                )
+            )
+    return years
+
+
+def _count_oddities(
+    connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], asked: Clock
+) -> Oddities:
+    """One scan over the columns where something odd can stand."""
+    numbers = [i for i, reading in enumerate(readings) if reading.not_a_number]
+    times = [i for i, reading in enumerate(readings) if reading.type == "time"]
+    conditions = [f"x{i}" for i in numbers]
+    for i in times:
+        conditions += [
+            f"o{i} IS NULL AND {asked.repeated(f'v{i}')}",
+            f"o{i} IS NULL AND {asked.skipped(f'v{i}')}",
+            f"x{i} OR {asked.beyond(f'v{i}', f'o{i}')}",
+        ]
+    if not conditions:
+        return Oddities()
+    counts = [
+        int(n)
+        for n in one(connection, f"SELECT {', '.join(f'count(*) FILTER ({c})' for c in conditions)} FROM {relation}")
+    ]
+    of_times = counts[len(numbers) :]
+    return Oddities(
+        {readings[i].name: n for i, n in zip(numbers, counts, strict=False) if n},
+        repeated=sum(of_times[0::3]),
+        skipped=sum(of_times[1::3]),
+        beyond=sum(of_times[2::3]),
+    )
+
+
+# From columns as they were written to properties with a type.
+
+
+def understand(
+    connection: "DuckDBPyConnection", staged: Staged, fixed: Mapping[str, Meaning], source: str, name: str
+) -> SourceValues:
+    """Decide how every column is read, and read it.
+
+    `fixed` gives system columns their meaning, whatever their values look like. `source` names the files in errors;
+    `name` is the relation that is made.
+    """
+    view = f"{name}_written"
+    json = forms(connection, staged, frozenset(fixed), source)
+    columns = "".join(f", {json[i].text if i in json else f'c{i}'} AS c{i}" for i in range(len(staged.columns)))
+    connection.execute(f'CREATE TEMP VIEW {view} AS SELECT "$n", "$lost"{columns} FROM {staged.relation}')
+    decisions = decide(connection, view, _votes(staged.columns, json, fixed))
+    decisions |= {f"c{i}": Decision(form.meanings[0]) for i, form in json.items() if form.sure}
+    readings = [
+        _reading(connection, view, f"c{i}", column, fixed.get(column.name), decisions, source)
+        for i, column in enumerate(staged.columns)
+    ]
+    notes = [*staged.notes]
+    for i, column in enumerate(staged.columns):
+        told = (json[i].note if i in json else None, decisions[f"c{i}"].note if f"c{i}" in decisions else None)
+        notes += [(column.name, note) for note in told if note is not None and column.name not in fixed]
+    # Texts are read once and then dropped; a Parquet file with proper types is only looked at.
+    copy = any(column.kind in (TEXT, JSON) for column in staged.columns) or any(
+        r.written and r.type == "time" for r in readings
+    )
+    values = read_values(connection, view, readings, name, copy=copy, notes=notes)
+    if copy:
+        connection.execute(f"DROP VIEW {view}")
+        if staged.table:
+            connection.execute(f"DROP TABLE {staged.table}")
+    return values
+
+
+def _votes(
+    columns: Sequence[SourceColumn], json: Mapping[int, JsonForm], fixed: Mapping[str, Meaning]
+) -> dict[str, Sequence[Meaning]]:
+    """The columns of texts whose type their values decide, with what they may be."""
+    return {
+        f"c{i}": json[i].meanings if column.kind == JSON else ORDER
+        for i, column in enumerate(columns)
+        if column.kind in (TEXT, JSON) and column.name not in fixed and not (i in json and json[i].sure)
+    }
+
+
+def _reading(
+    connection: "DuckDBPyConnection",
+    view: str,
+    x: str,
+    column: SourceColumn,
+    meaning: Meaning | None,
+    decisions: Mapping[str, Decision],
+    source: str,
+) -> ColumnReading:
+    if meaning is None:
+        return (
+            of_text(x, column.name, decisions[x])
+            if x in decisions
+            else of_type(connection, view, x, column.name, column.kind, source)
+        )
+    if column.kind in (TEXT, JSON):
+        return of_system_text(connection, view, x, column.name, meaning)
+    return of_system_type(connection, view, x, column.name, column.kind, meaning, source)
+
+
+# Rows that cannot be loaded: found, counted by reason, and told one by one for the first few.
+
+
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One reason against a row."""
+
+    reason: str
+    condition: str
+    shown: str = "NULL"
+    """SQL of what to show of the row."""
+
+
+def find_bad_rows(connection: "DuckDBPyConnection", staged: Staged, values: SourceValues, table: Table) -> BadRows:
+    """Fill the temporary table `bad_event` or `bad_user` (`"$n"`, `reason`, `shown`) and tell what is in it."""
+    no_bad_rows(connection, table)
+    add_bad_rows(connection, table, first_that_holds(_checks(values, table), values.relation))
+    if table == "user":
+        _add_duplicates(connection, values)
+    return account(connection, staged, table, values.relation)
+
+
+def first_that_holds(checks: Sequence[Check], relation: str) -> str:
+    """A SELECT of `"$n"`, the first reason against each row or NULL, and what to show of it."""
+    reason = " ".join(f"WHEN {check.condition} THEN '{check.reason}'" for check in checks)
+    shown = " ".join(f"WHEN {check.condition} THEN {check.shown}" for check in checks)
+    return f'SELECT "$n", CASE {reason} END, CASE {shown} END FROM {relation}'
+
+
+def no_bad_rows(connection: "DuckDBPyConnection", table: Table) -> None:
+    """An empty table for the bad rows of one source."""
+    connection.execute(f'CREATE TEMP TABLE bad_{table} ("$n" BIGINT, reason VARCHAR, shown VARCHAR)')
+
+
+def add_bad_rows(connection: "DuckDBPyConnection", table: Table, select: str) -> None:
+    """Note the rows of a SELECT (`"$n"`, `reason`, `shown`) whose reason is not NULL."""
+    connection.execute(
+        f"INSERT INTO bad_{table} SELECT n, reason, left(shown, {_SHOWN}) FROM ({select}) AS found(n, reason, shown) WHERE reason IS NOT NULL"
+    )
+
+
+def good_rows(connection: "DuckDBPyConnection", relation: str, table: Table) -> str:
+    """A relation without the rows that are noted as bad."""
+    if not one(connection, f"SELECT count(*) FROM bad_{table}")[0]:
+        return relation
+    return f'(SELECT * FROM {relation} WHERE "$n" NOT IN (SELECT "$n" FROM bad_{table}))'
+
+
+def account(connection: "DuckDBPyConnection", staged: Staged, table: Table, relation: str) -> BadRows:
+    """What the table of bad rows holds, together with the rows that the reader itself had to leave out.
+
+    `relation` has all rows that the reader did not leave out.
+    """
+    bad = f"bad_{table}"
+    counts = {reason: int(n) for reason, n in rows(connection, f"SELECT reason, count(*) FROM {bad} GROUP BY reason")}
+    if staged.unread:
+        counts["unreadable_row"] = counts.get("unreadable_row", 0) + staged.unread
+    first = [
+        BadRow(file=file, row=row, reason=reason, value=shown or "")
+        for n, reason, shown in rows(
+            connection, f'SELECT "$n", reason, shown FROM {bad} ORDER BY "$n" LIMIT {FIRST_ROWS}'
+        )
+        for file, row in [staged.place(n)]
+    ]
+    order = {part.file: i for i, part in enumerate(staged.parts)}
+    first = sorted([*first, *staged.first_unread], key=lambda bad_row: (order[bad_row.file], bad_row.row))[:FIRST_ROWS]
+    total = int(one(connection, f"SELECT count(*) FROM {relation}")[0]) + staged.unread
+    return BadRows(table=table, rows=total, counts={r: counts[r] for r in REASONS if r in counts}, first=tuple(first))
+
+
+def _checks(values: SourceValues, table: Table) -> list[Check]:
+    user = values.position("#user_id")
+    checks = [
+        Check("unreadable_row", '"$lost"'),
+        Check("unreadable_user_id", f"w{user} IS NOT NULL", f"w{user}"),
+        Check("missing_user_id", f"v{user} IS NULL"),
+    ]
+    if table == "event":
+        name, time = values.position("#event_name"), values.position("#event_time")
+        checks.append(Check("missing_event_name", f"coalesce(v{name}, '') = ''"))
+        if values.readings[time].written:
+            checks.append(Check("unreadable_event_time", f"w{time} IS NOT NULL", f"w{time}"))
+        checks.append(Check("missing_event_time", f"v{time} IS NULL"))
+    return checks
+
+
+def _add_duplicates(connection: "DuckDBPyConnection", values: SourceValues) -> None:
+    """Of the rows with one `#user_id` the first is kept, the others are bad."""
+    user = values.position("#user_id")
+    good = f'(SELECT "$n" AS n, v{user} AS user_id FROM {good_rows(connection, values.relation, "user")})'
+    total, distinct = one(connection, f"SELECT count(*), count(DISTINCT user_id) FROM {good}")
+    if total == distinct:
+        return
+    turns = f"SELECT n, user_id, row_number() OVER (PARTITION BY user_id ORDER BY n) AS turn FROM {good}"
+    add_bad_rows(
+        connection, "user", f"SELECT n, 'duplicate_user', CAST(user_id AS VARCHAR) FROM ({turns}) WHERE turn > 1"
+    )
+
+
+# The tables of one generation, with their rows in physical order.
+
+
+OUT = "generation"
+"""Name under which the file that is being built is attached."""
+
+
+def in_order(values: SourceValues, table: Table) -> list[int]:
+    """The positions of the columns as the table has them: the required ones first, the others as in the files."""
+    first = [values.position(name) for name in REQUIRED[table]]
+    return [*first, *(i for i in range(len(values.readings)) if i not in first)]
+
+
+def write(connection: "DuckDBPyConnection", values: SourceValues, table: Table, zone: ZoneInfo) -> Oddities:
+    """Make the table `events` or `users` of the generation from the good rows of a source."""
+    good = good_rows(connection, values.relation, table)
+    asked, oddities = set_clock(connection, good, values.readings, zone)
+    columns = [
+        f"{instant_of(i, values.readings[i], asked)} AS {identifier(values.readings[i].name)}"
+        for i in in_order(values, table)
+    ]
+    if table == "event":
+        columns.append(f'"$n" AS {identifier(ROW)}')
+    order = '"#event_name", "#event_time", "$row"' if table == "event" else '"#user_id"'
+    connection.execute(f"CREATE TABLE {OUT}.{table}s AS SELECT {', '.join(columns)} FROM {good} ORDER BY {order}")
+    return oddities
+
+
+def write_no_events(connection: "DuckDBPyConnection") -> None:
+    """An empty table of events, where only users are loaded."""
+    connection.execute(
+        f'CREATE TABLE {OUT}.events ("#user_id" BIGINT, "#event_name" VARCHAR, "#event_time" TIMESTAMP, {identifier(ROW)} BIGINT)'
+    )
+
+
+def write_users_of_events(connection: "DuckDBPyConnection") -> None:
+    """Users without properties: the ids that the events have."""
+    connection.execute(f'CREATE TABLE {OUT}.users AS SELECT DISTINCT "#user_id" FROM {OUT}.events ORDER BY "#user_id"')

@@ -1,0 +1,272 @@
+"""The generated files of this repository: `tool_schemas/`, the table of tools in the README, three pages of `docs/`.
+
+    python -m tools.generate --write     bring them into step
+    python -m tools.generate --check     list what is out of step, sorted by what it means for callers
+
+A server over stdio lists its tools from `tool_schemas/`; the operations themselves never read them.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from mcp_server.calls.problems import CALL_CODES
+from mcp_server.effect import Effect
+from mcp_server.errors import FenqunError
+from mcp_server.front.mcp.listing import FOLDER, INDEX
+from mcp_server.front.mcp.tools import tool_document, unwrapped
+from mcp_server.language.problems import CODES, Code
+from mcp_server.operations.registry import OPERATIONS
+from tools import platform_fields
+from tools.language_schema import complete, complete_sql, complete_tag
+from tools.schema_changes import SchemaChange, schema_changes, tool_changes
+
+START: Final = "<!-- tools:start -->"
+END: Final = "<!-- tools:end -->"
+README: Final = "README.md"
+ERRORS: Final = "docs/errors.md"
+PROBLEMS: Final = "docs/problems.md"
+FIELDS: Final = "docs/platform-fields.md"
+LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag, "sql": complete_sql}
+"""The complete schemas of definitions, each in a file of its own."""
+
+_EFFECTS: Final = {
+    Effect.READ: "reads",
+    Effect.CREATE: "creates",
+    Effect.REPLACE: "changes",
+    Effect.DELETE: "deletes",
+    Effect.TRIGGER: "computes",
+}
+
+
+_ERRORS_HEAD: Final = """\
+# Errors
+
+Generated from `mcp_server/errors.py` by `python -m tools.generate --write`. Every error has a stable code, a message
+and a next step in both languages; problems inside it have codes of their own, listed in
+[problems.md](problems.md).
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A source checkout."""
+
+    root: Path
+
+    def write(self) -> list[str]:
+        """Bring all files into step; the names of those that changed."""
+        changed = []
+        for name, content in self._wanted().items():
+            if self._read(name) != content:
+                (self.root / name).write_text(content, encoding="utf-8", newline="\n")
+                changed.append(name)
+        for name in self._orphans():
+            (self.root / name).unlink()
+            changed.append(name)
+        return changed
+
+    def check(self) -> list[SchemaChange]:
+        """What is out of step, nothing if all is well."""
+        found: list[SchemaChange] = []
+        for name, content in self._wanted().items():
+            before = self._read(name)
+            if before != content:
+                found += _changes(name, before, content)
+        return found + [SchemaChange("breaking", name, "no such tool any more") for name in self._orphans()]
+
+    def _wanted(self) -> dict[str, str]:
+        files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
+        return files | {
+            README: _with_table(self._read(README)),
+            ERRORS: errors_page(),
+            PROBLEMS: problems_page(self.root),
+            FIELDS: platform_fields.page(),
+        }
+
+    def _read(self, name: str) -> str:
+        path = self.root / name
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def _orphans(self) -> list[str]:
+        wanted = documents()
+        return sorted(f"{FOLDER}/{p.name}" for p in (self.root / FOLDER).iterdir() if p.name not in wanted)
+
+
+def documents() -> dict[str, str]:
+    """Every file of `tool_schemas/`: one for each tool, as clients see it, the languages, and a list of all tools."""
+    files = {f"{o.name}.json": _json(tool_document(o)) for o in OPERATIONS}
+    index = [
+        {"name": o.name, "title": o.title._asdict(), "effect": o.effect.value, "idempotent": o.idempotent}
+        for o in OPERATIONS
+    ]
+    languages = {f"{name}.json": _json(schema()) for name, schema in LANGUAGES.items()}
+    return files | languages | {INDEX: _json({"tools": index})}
+
+
+def table() -> str:
+    """The tools as a Markdown table: name, both titles, the first sentence of the description, effect."""
+    rows = ["| Tool | 工具 | What it does | Effect |", "| --- | --- | --- | --- |"]
+    for o in OPERATIONS:
+        sentence = unwrapped(o.description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
+        rows.append(f"| `{o.name}` | {o.title.zh} | {sentence.replace('|', chr(92) + '|')} | {_EFFECTS[o.effect]} |")
+    return "\n".join(rows)
+
+
+def error_classes() -> list[type[FenqunError]]:
+    """Every error that can be raised: the classes that have a code, in the order of their definition."""
+    found: list[type[FenqunError]] = []
+    groups: list[type[FenqunError]] = [FenqunError]
+    while groups:
+        for kind in [k for k in groups.pop(0).__subclasses__() if k.__module__ == FenqunError.__module__]:
+            groups.append(kind)
+            if kind.code:
+                found.append(kind)
+    return found
+
+
+def errors_page() -> str:
+    """All error codes as a Markdown page, sorted by what whoever reads them can do next."""
+    rows = ["| code | what happened | kind | try again unchanged |", "| --- | --- | --- | --- |"]
+    for kind in error_classes():
+        group = kind.__mro__[1]
+        who = " ".join((group.__doc__ or "").split()) if group is not FenqunError else "Whoever runs the server."
+        what = " ".join((kind.__doc__ or "").split())
+        rows.append(f"| `{kind.code}` | {what} | {who} | {'yes' if kind.retryable else 'no'} |")
+    return _ERRORS_HEAD + "\n".join(rows) + "\n"
+
+
+def _with_table(readme: str) -> str:
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"{README} lacks the markers {START} and {END}: put both where the table of tools belongs")
+    return f"{before}{START}\n{table()}\n{END}{after}"
+
+
+def _changes(name: str, before: str, after: str) -> Iterator[SchemaChange]:
+    if not before:
+        yield SchemaChange("added", name, "new file")
+        return
+    file = Path(name)
+    try:
+        was: Any = json.loads(before) if file.suffix == ".json" else {}
+    except ValueError:
+        yield SchemaChange("breaking", name, "the committed file is not JSON")
+        return
+    found: list[SchemaChange] = []
+    if file.stem in LANGUAGES:
+        found += schema_changes(file.stem, was, json.loads(after), "input")
+    elif file.parent.name == FOLDER and file.name != "index.json":
+        found += tool_changes(file.stem, was, json.loads(after))
+    yield from found or [SchemaChange("compatible", name, "text or order changed")]
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+# docs/problems.md: every problem and warning, with an example from tests/bad_cases.
+
+BAD_CASES: Final = "tests/bad_cases"
+
+_PROBLEMS_HEAD: Final = """\
+# Problems and warnings
+
+Generated from `mcp_server/language/problems.py`, `mcp_server/calls/problems.py` and `tests/bad_cases/` by `python -m tools.generate --write`. A *problem* blocks: nothing is
+created or changed until it is mended. A *warning* never does. All findings of a call come at once, each with its path in the
+arguments as they were sent, and with a replacement for what stands there where there is a likely one. Words in
+braces are filled in. An example shows the path, what stood there, and the replacement; it links to the definition.
+
+"""
+
+
+class Example(NamedTuple):
+    """A finding of a bad case."""
+
+    case: str
+    path: str
+    got: str
+    suggestion: str
+
+    @property
+    def shown(self) -> str:
+        after = f" → {_code(self.suggestion)}" if self.suggestion else ""
+        got = f": {_code(self.got)}" if self.got else ":" if after else ""
+        return f"{_code(self.path)}{got}{after} ([{self.case}](../{BAD_CASES}/{self.case}/definition.json))"
+
+
+def problems_page(root: Path) -> str:
+    """The page as Markdown: problems first, then warnings, each in the order of the table."""
+    found = _examples(root / BAD_CASES)
+    sections = [
+        f"## {title}\n\n" + "\n".join(_rows(blocks, found)) + "\n"
+        for title, blocks in (("Problems", True), ("Warnings", False))
+    ]
+    return _PROBLEMS_HEAD + "\n".join(sections)
+
+
+def _rows(blocks: bool, found: dict[str, Example]) -> Iterator[str]:
+    yield "| code | English | 中文 | example |"
+    yield "| --- | --- | --- | --- |"
+    for code, row in {**CODES, **CALL_CODES}.items():
+        if row.blocks == blocks:
+            yield _row(code, row, found.get(code))
+
+
+def _row(code: str, row: Code, example: Example | None) -> str:
+    return f"| `{code}` | {_plain(row.text.en)} | {_plain(row.text.zh)} | {example.shown if example else '–'} |"
+
+
+def _examples(folder: Path) -> dict[str, Example]:
+    """For each code the case with the fewest findings; of those, the one that shows most; of those, the first by name."""
+    best: dict[str, tuple[tuple[int, int], Example]] = {}
+    for path in sorted(folder.glob("*/problems.json")):
+        findings = json.loads(path.read_text(encoding="utf-8"))
+        for one in findings:
+            example = Example(path.parent.name, one["path"], one["got"], one["suggestion"])
+            rank = len(findings), -bool(one["got"]) - bool(one["suggestion"])
+            if one["code"] not in best or rank < best[one["code"]][0]:
+                best[one["code"]] = (rank, example)
+    return {code: example for code, (_, example) in best.items()}
+
+
+_MOST: Final = 60
+
+
+def _code(text: str) -> str:
+    """A text as code in a cell of a table, cut short."""
+    cut = text if len(text) <= _MOST else text[:_MOST] + "…"
+    fence = "``" if "`" in cut else "`"
+    return f"{fence}{cut}{fence}".replace("|", r"\|")
+
+
+def _plain(text: str) -> str:
+    """A sentence in a cell of a table."""
+    return text.replace("|", r"\|").replace("<", r"\<")
+
+
+def main() -> int:
+    """Write the files, or compare them; 1 where they are out of step."""
+    parser = argparse.ArgumentParser(prog="python -m tools.generate")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", action="store_true", help="write what is out of step")
+    mode.add_argument("--check", action="store_true", help="list what is out of step")
+    checkout = Checkout(Path(__file__).resolve().parents[1])
+    if parser.parse_args().write:
+        print("\n".join(checkout.write()) or "in step")
+        return 0
+    changes = checkout.check()
+    for change in sorted(changes, key=lambda c: ("added", "compatible", "breaking").index(c.kind)):
+        print(f"{change.kind}: {change.where}: {change.what}")
+    print("out of step; run: python -m tools.generate --write" if changes else "in step")
+    return int(bool(changes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
