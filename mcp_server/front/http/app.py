@@ -1,7 +1,7 @@
 """The ASGI application: the gate that every request passes, the protocol at `/mcp`, files, the health check."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -264,15 +264,6 @@ def application(
         max_sessions=door.limits.sessions,
     )
 
-    async def health(_: Request) -> Response:
-        try:
-            if not gate.stopping:
-                await anyio.to_thread.run_sync(alive)
-                return JSONResponse({"status": "ok"})
-        except FenqunError as error:
-            return JSONResponse({"status": error.code}, 503)
-        return JSONResponse({"status": "stopping"}, 503)
-
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with manager.run():
@@ -282,7 +273,7 @@ def application(
     facts, metadata_url = _facts(door.resource)
     routes = [
         Route(MCP, StreamableHTTPASGIApp(manager)),
-        Route(HEALTH, health),
+        Route(HEALTH, _health(alive, lambda: gate.stopping)),
         Route("/imports", desk.take, methods=["POST"]),
         Route("/exports/{id}", desk.give, methods=["GET"]),
         *(page.routes() if page else ()),
@@ -299,6 +290,21 @@ def application(
         metadata_url=metadata_url,
     )
     return gate
+
+
+def _health(alive: Callable[[], object], stopping: Callable[[], bool]) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of the health check: 200 while the workspace can be used and the server is not about to end."""
+
+    async def health(_: Request) -> Response:
+        try:
+            if not stopping():
+                await anyio.to_thread.run_sync(alive)
+                return JSONResponse({"status": "ok"})
+        except FenqunError as error:
+            return JSONResponse({"status": error.code}, 503)
+        return JSONResponse({"status": "stopping"}, 503)
+
+    return health
 
 
 def _security(names: Sequence[str]) -> TransportSecuritySettings:
