@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.sources.loading import LoadOptions, Sources
-from tests.engine.loads import Loaded, load
+from tests.sources.loads import Loaded, load
 from tools.build_cdnow import CUSTOMERS, PURCHASES, TOTAL, read
 
 DATA = Path(__file__).parents[2] / "mcp_server" / "data"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.sources.loading import LoadOptions, Sources
-from tests.engine.loads import Loaded, load, refused
+from tests.sources.loads import Loaded, load, refused
 
 FOLDER = Path(__file__).parent / "nycflights13"
 NEW_YORK = LoadOptions("1", "America/New_York")

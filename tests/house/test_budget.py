@@ -14,7 +14,7 @@ from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 
 BASELINE = Path(__file__).with_name("budget.json")
-HARD_LIMIT = 6500
+HARD_LIMIT = 9500
 GROWTH = 1.05
 MOST_CHARACTERS = 16_000
 """Of one tool's input schema."""

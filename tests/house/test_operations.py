@@ -17,7 +17,7 @@ from mcp_server.operations.registry import OPERATIONS
 from tests.house.source import ROOT, modules
 from tools.generate import Checkout
 
-MOST_TOOLS = 26
+MOST_TOOLS = 38
 MOST_DESCRIPTION = 1024
 MOST_NAME = 40
 NAMES = [o.name for o in OPERATIONS]

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from mcp_server.errors import ClusterInUse, InvalidArguments, InvalidDefinition
-from tests.engine.sql_attacks import ATTACKS, GUARDED
 from tests.operations.desk import DYNAMIC, EVENTS_WITHOUT_END, PATIENCE, USERS, Desk, check_chinese, of_user, until
+from tests.user_sql.sql_attacks import ATTACKS, GUARDED
 
 STATIC_SQL, DYNAMIC_SQL, TAG_SQL = "cluster_by_static_sql", "cluster_by_dynamic_sql", "tag_by_static_sql"
 LEVEL_3 = {"sql": 'SELECT "#user_id" FROM v_user_1 WHERE level = 3'}
