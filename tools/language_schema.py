@@ -4,7 +4,7 @@ The content of `tool_schemas/qp.json`, `tag_qp.json` and `sql.json`, made from `
 test holds it to the models.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.model import DAY, MAX_VALUES, PLAIN_MEASURE, RECENT_DAY, TIME
@@ -254,9 +254,9 @@ def exact(pattern: str, description: str = "") -> Schema:
     return string(description) | {"pattern": f"^(?:{pattern})$", "not": {"pattern": "\\n"}}
 
 
-def when(key: str, values: list[str], then: Schema, otherwise: Schema | None = None) -> Schema:
+def when(key: str, values: Sequence[str], then: Schema, otherwise: Schema | None = None) -> Schema:
     """What holds besides where a key has one of these values, and what otherwise."""
-    rule = {"if": {"required": [key], "properties": {key: {"enum": values}}}, "then": then}
+    rule = {"if": {"required": [key], "properties": {key: {"enum": list(values)}}}, "then": then}
     return rule | ({"else": otherwise} if otherwise else {})
 
 

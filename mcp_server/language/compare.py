@@ -200,16 +200,16 @@ def _or_every(words_said: Text) -> Text:
     return words_said if words_said.en else EVERY_EVENT
 
 
-def _effective(relation: str, conditions: Sequence[_Condition]) -> str:
-    """A relation, or "" where it joins fewer than two."""
-    return relation if len(conditions) > 1 else ""
+def _effective(relation: words.Relation, conditions: Sequence[_Condition]) -> words.Relation | None:
+    """A relation, or None where it joins fewer than two."""
+    return relation if len(conditions) > 1 else None
 
 
-def _outer(definition: Qp) -> str:
-    return definition.event_user_relation if definition.events and definition.filts else ""
+def _outer(definition: Qp) -> words.Relation | None:
+    return definition.event_user_relation if definition.events and definition.filts else None
 
 
-def _rejoined(what: Text, old: str, new: str) -> Iterator[Text]:
+def _rejoined(what: Text, old: words.Relation | None, new: words.Relation | None) -> Iterator[Text]:
     """Say how conditions are joined where that is new; where nothing is left to join, there is nothing to say."""
     if not new or new == old:
         return

@@ -48,7 +48,7 @@ _EXACT = Context(prec=60)
 
 _SUMMARY = Text("As of {today}, {zone}: users who {said}.", "以 {today}（{zone}）为准，{said}。")
 _MEET_ONE = Text("meet this condition: {parts}", "满足以下条件的用户：{parts}")
-_MEET = {
+_MEET: Mapping[words.Relation, Text] = {
     "and": Text("meet all of: {parts}", "同时满足以下条件的用户：{parts}"),
     "or": Text("meet any of: {parts}", "满足以下任一条件的用户：{parts}"),
 }
@@ -150,7 +150,7 @@ def number(parts: Sequence[Text]) -> list[Text]:
     return [_NUMBERED.format(n=i, part=part) for i, part in enumerate(parts, 1)]
 
 
-def _sides(definition: Qp, items: Sequence[Text]) -> tuple[str, Sequence[Text]]:
+def _sides(definition: Qp, items: Sequence[Text]) -> tuple[words.Relation, Sequence[Text]]:
     """The outermost relation, and what it joins; a side that is joined in another way stands in brackets."""
     events, users = items[: len(definition.events)], items[len(definition.events) :]
     if not (events and users):

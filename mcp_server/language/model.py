@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -48,13 +49,17 @@ def fault(code: str, at: str = "") -> PydanticCustomError:
     return PydanticCustomError(code, "see mcp_server/language/problems.py", {"at": at})
 
 
-def word_of(table: Container[str], code: str) -> AfterValidator:
-    def check(value: str) -> str:
+def word_of(table: Container[str], code: str) -> BeforeValidator:
+    """Refuse a text that is no word of the table with one of our codes."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "Input should be a valid string")
         if value not in table:
             raise fault(code)
         return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
 def _shaped(pattern: re.Pattern[str], code: str) -> AfterValidator:
@@ -66,7 +71,7 @@ def _shaped(pattern: re.Pattern[str], code: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Relation = Annotated[StrictStr, word_of(words.RELATIONS, "relation_unknown")]
+Relation = Annotated[words.Relation, word_of(words.RELATIONS, "relation_unknown")]
 Name = Annotated[StrictStr, StringConstraints(min_length=1, max_length=words.MAX_TEXT)]
 Value = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
 RecentDay = Annotated[StrictStr, _shaped(_RECENT_DAY, "window_invalid")]
@@ -92,7 +97,7 @@ class StrictModel(BaseModel):
 class Measure(StrictModel):
     """`taPropQuota`: what is computed over one user's matching rows (qp.md section 3)."""
 
-    analysis: Annotated[StrictStr, word_of(words.MEASURES, "analysis_unknown")]
+    analysis: Annotated[words.MeasureWord, word_of(words.MEASURES, "analysis_unknown")]
     quota: Name = ""
 
     @model_validator(mode="after")
@@ -106,13 +111,17 @@ class Filter(StrictModel):
     """One condition on a property, or a group of them (qp.md section 4)."""
 
     tables: ClassVar[tuple[str, ...]] = ()
-    filter_type: Annotated[StrictStr, word_of((words.GROUP,), "filter_type_unknown")] = Field("", alias="filterType")
+    filter_type: Annotated[Literal["COMPOUND", ""], word_of((words.GROUP,), "filter_type_unknown")] = Field(
+        "", alias="filterType"
+    )
     relation: Relation = "and"
     table_type: StrictStr = Field("", alias="tableType")
     column_name: Name = Field("", alias="columnName")
-    comparator: Annotated[StrictStr, word_of(words.COMPARATORS, "comparator_unknown")] = ""
+    comparator: Annotated[words.ComparatorWord | Literal[""], word_of(words.COMPARATORS, "comparator_unknown")] = ""
     ftv: Annotated[tuple[Value, ...], Field(max_length=words.MANY)] = ()
-    time_unit: Annotated[StrictStr, word_of(words.TIME_UNITS, "time_unit_unknown")] = Field("", alias="timeUnit")
+    time_unit: Annotated[words.TimeUnit | Literal[""], word_of(words.TIME_UNITS, "time_unit_unknown")] = Field(
+        "", alias="timeUnit"
+    )
     cluster_date: Annotated[StrictStr, _shaped(_DAY, "cluster_date_invalid")] = Field("", alias="specifiedClusterDate")
 
     @property
@@ -181,7 +190,7 @@ class EventCondition(StrictModel):
     """One entry of `events`: a measure of one user's matching rows compared with `num` (qp.md section 3)."""
 
     event_name: Name = Field(alias="eventName")
-    comparator: Annotated[StrictStr, word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
+    comparator: Annotated[words.NumberComparatorWord, word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
     num: Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT), _shaped(_NUM, "num_invalid")]
     measure: Measure = Field(alias="taPropQuota")
     recent_day: RecentDay = Field("", alias="recentDay")
@@ -316,7 +325,7 @@ def _filter_meaning(part: Filter) -> Any:
 TagKind = Literal["tag_condition_default", "tag_condition_by_firstlast_event", "tag_condition_by_quotation"]
 MAX_VALUES = 100
 """Most values of one tag."""
-PLAIN_MEASURE = "normal"
+PLAIN_MEASURE: Literal["normal"] = "normal"
 """As `type` of a metric: a measure of the rows as they are; the vendor documents no other."""
 
 TagText = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
@@ -351,7 +360,9 @@ class TakenProperty(StrictModel):
     """`calcPropVo.property`: whose value becomes the tag's value."""
 
     column_name: Name = Field(alias="columnName")
-    table_type: Annotated[StrictStr, word_of(words.TABLES_IN_EVENT, "table_unknown")] = Field(alias="tableType")
+    table_type: Annotated[Literal["event", "user"], word_of(words.TABLES_IN_EVENT, "table_unknown")] = Field(
+        alias="tableType"
+    )
 
 
 class CalcProp(StrictModel):
@@ -383,8 +394,8 @@ class FirstLast(StrictModel):
 class QuotaEvent(EventSelection):
     """The measure of every user with at least one matching row."""
 
-    type: Annotated[StrictStr, word_of((PLAIN_MEASURE,), "tag_type_unknown")] = PLAIN_MEASURE
-    analysis: Annotated[StrictStr, word_of(words.MEASURES, "analysis_unknown")]
+    type: Annotated[Literal["normal"], word_of((PLAIN_MEASURE,), "tag_type_unknown")] = PLAIN_MEASURE
+    analysis: Annotated[words.MeasureWord, word_of(words.MEASURES, "analysis_unknown")]
     quota: Name = ""
 
     @property

@@ -19,6 +19,20 @@ from mcp_server.text import Text
 
 Mark = Literal["D", "U", "P"]
 
+ComparatorWord = Literal[
+    "equal", "notEqual", "greater", "less", "range",
+    "include", "notInclude", "regexMatch", "notRegexMatch",
+    "isTrue", "isFalse", "isNull", "notNull",
+    "arrayIncludeItem", "arrayNotIncludeItem", "arrayItemPos", "arrayIsNull", "arrayNotNull",
+    "relativeCurrentBetween", "relativeCurrentBefore",
+    "relativeEventBefore", "relativeEventAfter", "relativeEventAbsolute",
+    "belongToCluster", "notBelongToCluster",
+]  # fmt: skip
+NumberComparatorWord = Literal["greater", "less", "equal", "notEqual", "range"]
+MeasureWord = Literal["TIMES", "SUM", "AVG", "MAX", "MIN", "MEDIAN", "DISTINCT"]
+Relation = Literal["and", "or"]
+TimeUnit = Literal["minute", "hour", "day"]
+
 
 class Test(Enum):
     """What a comparator asks of one value. A missing value passes only `MISSING` and `EMPTY` (qp.md section 4)."""
@@ -42,6 +56,9 @@ class Test(Enum):
     MEMBER = "the user is a member of the cluster"
 
 
+NumberTest = Literal[Test.ONE_OF, Test.ABOVE, Test.BELOW, Test.BETWEEN]
+"""What a comparator asks of a measure."""
+
 ANY_TYPE: frozenset[ValueType] = frozenset({"string", "number", "bool", "time", "list"})
 MANY = 1000
 """Most values in one `ftv` (qp.md section 1)."""
@@ -51,7 +68,7 @@ MANY = 1000
 class Comparator:
     """A word of a filter."""
 
-    word: str
+    word: ComparatorWord
     types: frozenset[ValueType]
     values: tuple[int, int]
     """Fewest and most `ftv` values."""
@@ -145,10 +162,10 @@ COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in _COMPARATORS}
 class NumberComparator:
     """A word that compares a measure with `num`."""
 
-    word: str
+    word: NumberComparatorWord
     values: int
     """How many numbers `num` holds; two are written "low,high"."""
-    test: Test
+    test: NumberTest
     mark: Mark
     text: Text
     """What is said of a measure; `{a}` and `{b}` are the numbers, with their unit where they have one."""
@@ -194,10 +211,10 @@ OPEN_RANGES: Mapping[str, tuple[Text, Text]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureWord:
+class MeasureKind:
     """A word of `taPropQuota.analysis`: what is computed over one user's matching rows."""
 
-    word: str
+    word: MeasureWord
     quota_types: frozenset[ValueType]
     """Types of property it takes; empty where it takes none."""
     mark: Mark
@@ -211,24 +228,24 @@ class MeasureWord:
 
 
 _MEASURES = (
-    MeasureWord("TIMES", frozenset(), "D", Text("number of times", "次数"), counts=True, without_rows="zero",
+    MeasureKind("TIMES", frozenset(), "D", Text("number of times", "次数"), counts=True, without_rows="zero",
             synonyms=("TOTAL_TIMES", "COUNT")),
-    MeasureWord("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota}的总和")),
-    MeasureWord("AVG", _types("number"), "U", Text("the average of {quota}", "{quota}的平均值")),
-    MeasureWord("MAX", _types("number"), "U", Text("the largest {quota}", "{quota}的最大值")),
-    MeasureWord("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota}的最小值")),
-    MeasureWord("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota}的中位数")),
-    MeasureWord("DISTINCT", _types("string", "number", "bool", "time"), "D",
+    MeasureKind("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota}的总和")),
+    MeasureKind("AVG", _types("number"), "U", Text("the average of {quota}", "{quota}的平均值")),
+    MeasureKind("MAX", _types("number"), "U", Text("the largest {quota}", "{quota}的最大值")),
+    MeasureKind("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota}的最小值")),
+    MeasureKind("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota}的中位数")),
+    MeasureKind("DISTINCT", _types("string", "number", "bool", "time"), "D",
             Text("the number of different values of {quota}", "{quota}的去重数"), counts=True),
 )
 
-MEASURES: Mapping[str, MeasureWord] = {row.word: row for row in _MEASURES}
+MEASURES: Mapping[str, MeasureKind] = {row.word: row for row in _MEASURES}
 
 POPULATION_MEASURES = ("TRIG_USER_NUM", "PER_CAPITA_TIMES", "PER_CAPITA_NUM")
 """They measure a whole population and mean nothing for one user: `analysis_not_per_user`."""
 
-RELATIONS: Mapping[str, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
-JOINS: Mapping[str, Text] = {"and": Text("all of", "同时满足"), "or": Text("any of", "满足任一")}
+RELATIONS: Mapping[Relation, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
+JOINS: Mapping[Relation, Text] = {"and": Text("all of", "同时满足"), "or": Text("any of", "满足任一")}
 """How a relation is said in front of what it joins."""
 TABLES: Mapping[str, Text] = {
     "event": Text("event property", "事件属性"),
@@ -299,7 +316,7 @@ def _among(word: object, spellings: tuple[str, ...]) -> bool:
 
 
 def synonyms_of(
-    rows: Iterable[Comparator] | Iterable[NumberComparator] | Iterable[MeasureWord],
+    rows: Iterable[Comparator] | Iterable[NumberComparator] | Iterable[MeasureKind],
 ) -> dict[str, str]:
     """Every synonym in a table with the word that it stands for."""
     return {synonym: row.word for row in rows for synonym in row.synonyms}

@@ -125,7 +125,7 @@ def apart(parts: Sequence[Text]) -> Text:
     return clauses(parts)
 
 
-def joined(parts: Sequence[Text], relation: str) -> Text:
+def joined(parts: Sequence[Text], relation: words.Relation) -> Text:
     """Conditions as one: in brackets behind their relation, one alone as it is."""
     if len(parts) == 1:
         return parts[0]

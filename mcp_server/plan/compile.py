@@ -38,7 +38,6 @@ from mcp_server.plan.plan import (
     Matches,
     Measured,
     MeasureTag,
-    MeasureWord,
     Missing,
     NearEvent,
     Never,
@@ -135,7 +134,7 @@ class Compiler:
         row, numbers = words.NUMBER_COMPARATORS[event.comparator], parse_numbers(event.num)
         if numbers is None:
             raise ValueError(f"not a number: {event.num!r}")
-        word = cast("MeasureWord", event.measure.analysis)
+        word = event.measure.analysis
         if words.MEASURES[word].counts:
             column = Column("event", event.measure.quota) if event.measure.quota else None
             return Measured(word, column, 0, _numbers(row.test, numbers, 0), row.negated)
@@ -291,7 +290,7 @@ def _taken(event: FirstLastEvent, scope: Compiler) -> TakenTag:
 
 
 def _measured(event: QuotaEvent, scope: Compiler) -> MeasureTag:
-    word = cast("MeasureWord", event.analysis)
+    word = event.analysis
     found = scope.property("event", event.quota) if event.quota else None
     scale = 0 if words.MEASURES[word].counts or found is None else found.scale
     return MeasureTag(scope.rows(event), word, Column("event", found.name) if found else None, scale)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Literal
 
 from mcp_server.language.metadata import Table
+from mcp_server.language.vocabulary import MeasureWord
 from mcp_server.language.window import Span
 
 Number = int | Decimal | float
@@ -145,8 +146,6 @@ class Joined:
 
 
 Predicate = Within | Contains | Matches | IsTrue | Missing | Holds | ItemAt | Empty | NearEvent | Never | Joined
-
-MeasureWord = Literal["TIMES", "SUM", "AVG", "MAX", "MIN", "MEDIAN", "DISTINCT"]
 
 
 @dataclass(frozen=True, slots=True)
