@@ -3,27 +3,24 @@
 import argparse
 import json
 import os
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mcp_server import __version__
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.settings import (
-    GATEWAY_VARIABLES,
-    HTTP_VARIABLES,
-    KEY_VARIABLES,
+    GATEWAY,
+    GATEWAY_KEYS,
+    HTTP,
+    PROCESS,
     GatewaySettings,
-    Given,
-    GivenGateway,
-    GivenHttp,
     HttpSettings,
+    Setting,
     Settings,
-    known_variables,
     language_of,
     read_gateway_settings,
     read_http_settings,
@@ -31,12 +28,11 @@ from mcp_server.settings import (
     unknown_variables,
 )
 from mcp_server.terminal import Bar
-from mcp_server.text import NOTHING, Language, Text, listed
+from mcp_server.text import Language, Text, joined_by, listed
 
 if TYPE_CHECKING:
     from mcp_server.app import App
     from mcp_server.operations.asking import Ask
-    from mcp_server.store.tokens import Scope, TokenRecord
 
 
 # What the command line takes: each command and option once, in both languages.
@@ -65,41 +61,38 @@ def _flag(name: str, en: str, zh: str) -> Option:
     return Option(name, Text(en, zh), {"action": "store_true"})
 
 
-# fmt: off
-COMMON = (
-    _value("--workspace", "DIR", "folder of the workspace", "工作区文件夹"),
-    _value("--project", "ID", "project id, 1 by default", "项目编号，默认为 1"),
-    _value("--language", "en|zh", "language of results", "结果的语言"),
-)
-_READ_ONLY = _flag("--read-only", "refuse every change", "拒绝一切改动")
-_ALLOW_DIR = _value("--allow-dir", "DIR", "a further folder that files of ids may be read from; may be repeated",
-                    "另外允许读取 ID 文件的文件夹，可重复给出", action="append", default=[])
-_CONSENT = _value("--consent", "ask|token|never", "who agrees to what overwrites or removes; ask by default",
-                  "由谁同意覆盖和删除，默认为 ask")
+def _setting(setting: Setting) -> Option:
+    """The option of a setting."""
+    if not setting.metavar:
+        return Option(setting.option, setting.help, {"action": "store_true", "dest": setting.key})
+    text = setting.help
+    more: dict[str, Any] = {"metavar": setting.metavar, "dest": setting.key, "default": ""}
+    if setting.separator:
+        text = joined_by("", "", [text, Text("; may be repeated", "；可重复给出")])
+        more |= {"action": "append", "default": []}
+    if any(setting.shown_default):
+        text = _WITH_DEFAULT.format(text=text, default=setting.shown_default)
+    return Option(setting.option, text, more)
 
+
+_WITH_DEFAULT = Text("{text}; by default {default}", "{text}；默认为 {default}")
+_OPTIONS = {s.key: _setting(s) for s in PROCESS if s.option}
+COMMON = tuple(_OPTIONS[key] for key in ("workspace", "project_id", "language"))
+_READ_ONLY, _ALLOW_DIR, _CONSENT = (_OPTIONS[key] for key in ("read_only", "allow_dirs", "consent"))
+
+# fmt: off
 COMMANDS: Mapping[str, Command] = {
     "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
         _READ_ONLY,
         _ALLOW_DIR,
         _CONSENT,
         _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
-        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
-        _value("--port", "PORT", "8000 by default", "默认为 8000"),
-        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
-               action="append", default=[]),
-        _value("--public-url", "URL", "its address as clients see it, behind a proxy", "经代理时客户端看到的地址"),
-        _value("--auth", "none|token|oauth", "how callers prove who they are", "调用方的认证方式"),
+        *(_setting(s) for s in HTTP if s.option),
         _flag("--legacy-stdio", "for clients that discover and then initialize", "用于先 discover 再 initialize 的客户端"),
     )),
     "gateway": Command(Text("Serve the local platforms in the vendors' own wire formats.", "以各厂商的接口格式提供本地平台服务。"), (
         _READ_ONLY,
-        _value("--host", "ADDRESS", "address to listen on, 127.0.0.1 by default", "监听的地址，默认为 127.0.0.1"),
-        _value("--port", "PORT", "8992 by default", "默认为 8992"),
-        _value("--allow-host", "NAME", "a name that clients may call it by; may be repeated", "允许客户端使用的主机名，可重复",
-               action="append", default=[]),
-        _value("--tls-cert", "FILE", "certificate (PEM)", "证书文件（PEM）"),
-        _value("--tls-key", "FILE", "its key (PEM)", "证书的私钥文件（PEM）"),
-        _flag("--open-to-network", "let other machines in; needs the certificate", "允许其他机器访问，须配置证书"),
+        *(_setting(s) for s in GATEWAY),
     )),
     "token": Command(Text("Access tokens for HTTP.", "HTTP 访问令牌。"), (
         Option("action", Text("add, list or revoke", "add（创建）、list（列出）或 revoke（吊销）"),
@@ -182,10 +175,6 @@ def language_in(words: Sequence[str]) -> str:
 
 Say = Callable[[str], None]
 
-_SCOPES: Final[Mapping[str, "Scope"]] = {"read": "read", "write": "write", "approve": "approve"}
-_PROJECT = re.compile(r"[1-9][0-9]{0,17}")
-_DAYS = re.compile(r"[1-9][0-9]{0,4}")
-
 _SERVING_HTTP = Text(
     "Serving MCP over HTTP: {url}/mcp. Ctrl-C ends it.", "正通过 HTTP 提供 MCP 服务：{url}/mcp。按 Ctrl-C 结束。"
 )
@@ -205,53 +194,22 @@ _SAY_AUTH = Text(
     "Start with --auth token, or with --auth none to let every program on this machine in.",
     "请使用 --auth token 启动；如允许本机所有程序访问，请使用 --auth none。",
 )
-_NEEDS_NAME = Text("token {action} needs a NAME.", "token {action} 需要 NAME。")
-_NEEDS_SCOPE = Text(
-    "token add needs --scope read, write or approve.", "token add 需要 --scope read、write 或 approve。"
-)
-_NEEDS_PROJECT = Text(
-    "token add needs --project ID, as often as there are projects, or --project all.",
-    "token add 需要 --project ID（可重复），或 --project all。",
-)
-_BAD_PROJECT = Text(
-    "--project {got} is neither a project id nor all, or all stands beside others.",
-    "--project {got} 既不是项目编号也不是 all，或 all 与其他项目同时出现。",
-)
 _ONLY_HTTP = Text("{names} goes with --http.", "{names} 需与 --http 一起使用。")
 _ONLY_STDIO = Text(
     "--legacy-stdio is for stdio, and does not go with --http.", "--legacy-stdio 仅用于 stdio，不能与 --http 一起使用。"
 )
-_BAD_DAYS = Text("--days is a whole number from 1.", "--days 应为从 1 开始的整数。")
-_MADE = Text(
-    "The token of {name} ({reach}) is shown this once; only its hash is kept:",
-    "{name} 的令牌（{reach}）仅显示这一次，系统只保存其哈希值：",
-)
-_REVOKED = Text("The token of {name} no longer opens anything.", "{name} 的令牌已失效。")
-_NONE = Text("There are no tokens.", "没有令牌。")
-_REACH = Text("{scope}, project {projects}", "{scope}，项目 {projects}")
-_UNTIL = Text("until {day}", "有效至 {day}")
-_SINCE = Text("revoked {day}", "{day} 吊销")
-_ALL = Text("all", "全部")
 
 
 def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings | None:
     """What the command line and the environment say; None for stdio. ConfigurationError where they don't fit together."""
-    options = {
-        "--host": arguments.host,
-        "--port": arguments.port,
-        "--allow-host": arguments.allow_host,
-        "--public-url": arguments.public_url,
-        "--auth": arguments.auth,
-    }
-    stray = [name for name, said in options.items() if said]
+    stray = [setting.option for setting in HTTP if setting.option and getattr(arguments, setting.key)]
     if not arguments.http and stray:
-        _configuration_error(_ONLY_HTTP.format(names=listed(stray)))
+        raise ConfigurationError(_ONLY_HTTP.format(names=listed(stray)))
     if not arguments.http:
         return None
     if arguments.legacy_stdio:
-        _configuration_error(_ONLY_STDIO)
-    given = GivenHttp(arguments.host, arguments.port, tuple(arguments.allow_host), arguments.public_url, arguments.auth)
-    return read_http_settings(environment, given)
+        raise ConfigurationError(_ONLY_STDIO)
+    return read_http_settings(environment, vars(arguments))
 
 
 def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
@@ -261,7 +219,7 @@ def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
 
     made = [token for token in app.tokens.all() if token.scope != "approve"]  # those open the page in any case
     living = [token for token in made if token.revoked_at is None]
-    if made and not settings.auth_is_said:
+    if made and not settings.auth_given:
         raise ConfigurationError(_UNCLEAR, next_step=_SAY_AUTH)
     limits, language = LIMITS, app.settings.language
     gate = app.http(settings, limits)
@@ -275,65 +233,6 @@ def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
             say(_NOBODY_YET.say(language))
 
     serve(gate, listening, limits.connections, ready)
-
-
-def token(app: "App", arguments: Namespace, say: Say) -> None:
-    """Make, list or revoke tokens. The token itself goes to stdout alone, so that it can be piped on."""
-    language = app.settings.language
-    if arguments.action == "list":
-        found = app.tokens.all()
-        for line in map(_line, found) if found else [_NONE]:
-            say(line.say(language))
-        return
-    if not arguments.name:
-        _configuration_error(_NEEDS_NAME.format(action=arguments.action))
-    if arguments.action == "revoke":
-        app.tokens.revoke(arguments.name)
-        say(_REVOKED.format(name=arguments.name).say(language))
-        return
-    scope, projects, days = _wish(arguments)
-    made = app.tokens.add(arguments.name, scope, projects, days=days)
-    reach = _reach(scope, frozenset(projects) if projects is not None else None)
-    sys.stderr.write(_MADE.format(name=arguments.name, reach=reach).say(language) + "\n")
-    say(made)
-
-
-def _wish(arguments: Namespace) -> "tuple[Scope, tuple[str, ...] | None, int | None]":
-    if arguments.scope not in _SCOPES:
-        _configuration_error(_NEEDS_SCOPE)
-    named = tuple(arguments.project)
-    if not named:
-        _configuration_error(_NEEDS_PROJECT)
-    wrong = [p for p in named if not _PROJECT.fullmatch(p)]
-    if wrong and named != ("all",):
-        _configuration_error(_BAD_PROJECT.format(got=wrong[0]))
-    if arguments.days and not _DAYS.fullmatch(arguments.days):
-        _configuration_error(_BAD_DAYS)
-    days = int(arguments.days) if arguments.days else None
-    return _SCOPES[arguments.scope], None if wrong else named, days
-
-
-def _configuration_error(message: Text) -> NoReturn:
-    raise ConfigurationError(message)
-
-
-def _reach(scope: str, projects: frozenset[str] | None) -> Text:
-    if projects is None:
-        return _REACH.format(scope=scope, projects=_ALL)
-    in_order = sorted(projects, key=lambda p: (len(p), p))
-    return _REACH.format(scope=scope, projects=listed(in_order))
-
-
-def _line(token: "TokenRecord") -> Text:
-    """A token as `token list` shows it."""
-    end = NOTHING
-    if token.revoked_at is not None:
-        end = _SINCE.format(day=token.revoked_at.date())
-    elif token.expires_at is not None:
-        end = _UNTIL.format(day=token.expires_at.date())
-    reach = _reach(token.scope, token.projects)
-    line = Text(f"{token.name}: {reach.en}", f"{token.name}：{reach.zh}")
-    return Text(f"{line.en}, {end.en}", f"{line.zh}，{end.zh}") if any(end) else line
 
 
 # The command `gateway`.
@@ -352,15 +251,7 @@ _PEM = Text("Give certificate and key as files in PEM form.", "请以 PEM 文件
 
 def gateway_settings(environment: Mapping[str, str], arguments: Namespace) -> GatewaySettings:
     """What the command line and the environment say. ConfigurationError where they don't fit together."""
-    given = GivenGateway(
-        arguments.host,
-        arguments.port,
-        tuple(arguments.allow_host),
-        arguments.tls_cert,
-        arguments.tls_key,
-        arguments.open_to_network,
-    )
-    settings = read_gateway_settings(environment, given)
+    settings = read_gateway_settings(environment, vars(arguments))
     for file in settings.tls or ():
         if not Path(file).is_file():
             raise ConfigurationError(_NO_FILE.format(file=file), next_step=_PEM)
@@ -375,7 +266,7 @@ def serve_gateway(app: "App", settings: GatewaySettings, say: Callable[[str], No
     keys = keys_of(os.environ, app.settings.workspace)
     gate = app.gateway(settings, keys)
     listening = bound(settings.host, settings.port)
-    given = any(os.environ.get(name, "").strip() for name in KEY_VARIABLES)
+    given = any(os.environ.get(name, "").strip() for name in GATEWAY_KEYS)
     where = _ENVIRONMENT if given else app.settings.workspace / FILE
     url = address_of(listening, "https" if settings.tls else "http")
     said = _SERVING_GATEWAY.format(url=url, keys=where).say(app.settings.language)
@@ -447,13 +338,9 @@ def _survive_odd_terminals() -> None:
 
 
 def _settings(arguments: Arguments) -> Settings:
-    read_only, consent = getattr(arguments, "read_only", False), getattr(arguments, "consent", "")  # of serve and call
-    project = arguments.project if isinstance(arguments.project, str) else ""  # token takes several
-    allowed = tuple(getattr(arguments, "allow_dir", ()))
-    given = Given(arguments.workspace, project, arguments.language, read_only, allowed, consent)
-    settings = read_settings(os.environ, given)
+    settings = read_settings(os.environ, vars(arguments))
     os.umask(0o077)  # what this process writes, also through libraries, is its user's own
-    for warning in unknown_variables(os.environ, {**known_variables(), **HTTP_VARIABLES, **GATEWAY_VARIABLES}):
+    for warning in unknown_variables(os.environ):
         _complain(warning.say(settings.language))
     return settings
 
@@ -501,6 +388,7 @@ def _gateway(arguments: Arguments) -> int:
 
 def _token(arguments: Arguments) -> int:
     from mcp_server.app import build
+    from mcp_server.oversight import token
 
     with closing(build(_settings(arguments))) as app:
         token(app, arguments, print)

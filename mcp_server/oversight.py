@@ -1,23 +1,26 @@
 """The commands of an operator: what waits for approval, approving it, the log, what is kept for undo."""
 
 import json
+import re
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_server.consent import approving
 from mcp_server.effect import Effect
-from mcp_server.errors import InvalidArguments, ReadOnlyMode
+from mcp_server.errors import ConfigurationError, InvalidArguments, ReadOnlyMode
 from mcp_server.front.mcp import rendering
 from mcp_server.operations.asking import NOBODY, Answer, Ask, Question, Said
 from mcp_server.store.ledger import Consent, Entry, Subject, Way
 from mcp_server.terminal import Bar
-from mcp_server.text import Language, Text
+from mcp_server.text import NOTHING, Language, Text, listed
 
 if TYPE_CHECKING:
     from mcp_server.app import App
+    from mcp_server.store.tokens import Scope, TokenRecord
 
 
 _YES: Final = {"yes", "y", "是", "好", "确认"}
@@ -41,7 +44,7 @@ _READ_ONLY: Final = Text(
 _NOT_PURGED: Final = Text("Nothing was removed. (Without a terminal: --yes)", "未清除任何数据。（无终端时请用 --yes）")
 _PURGED: Final = Text("Done; files removed: {n}.", "已完成；清除的文件数：{n}。")
 _NONE_LOGGED: Final = Text("Nothing is logged.", "没有日志记录。")
-_SINCE: Final = Text(
+_WRONG_SINCE: Final = Text(
     "--since is a date or a time: 2026-07-01 or 2026-07-01T08:00.",
     "--since 为日期或时间：2026-07-01 或 2026-07-01T08:00。",
 )
@@ -188,7 +191,7 @@ def _moment(since: str) -> datetime | None:
     try:
         return datetime.fromisoformat(since).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidArguments(_SINCE) from None
+        raise InvalidArguments(_WRONG_SINCE) from None
 
 
 def _lines(found: Sequence[Entry]) -> list[str]:
@@ -240,3 +243,89 @@ def _as_data(entry: Entry) -> dict[str, Any]:
 
 def _local(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+# Access tokens for HTTP.
+
+_SCOPES: Final[Mapping[str, "Scope"]] = {"read": "read", "write": "write", "approve": "approve"}
+_PROJECT_ID = re.compile(r"[1-9][0-9]{0,17}")
+_DAYS = re.compile(r"[1-9][0-9]{0,4}")
+
+_NEEDS_NAME = Text("token {action} needs a NAME.", "token {action} 需要 NAME。")
+_NEEDS_SCOPE = Text(
+    "token add needs --scope read, write or approve.", "token add 需要 --scope read、write 或 approve。"
+)
+_NEEDS_PROJECT = Text(
+    "token add needs --project ID, as often as there are projects, or --project all.",
+    "token add 需要 --project ID（可重复），或 --project all。",
+)
+_BAD_PROJECT = Text(
+    "--project {got} is neither a project id nor all, or all stands beside others.",
+    "--project {got} 既不是项目编号也不是 all，或 all 与其他项目同时出现。",
+)
+_BAD_DAYS = Text("--days is a whole number from 1.", "--days 应为从 1 开始的整数。")
+_MADE = Text(
+    "The token of {name} ({reach}) is shown this once; only its hash is kept:",
+    "{name} 的令牌（{reach}）仅显示这一次，系统只保存其哈希值：",
+)
+_REVOKED = Text("The token of {name} no longer opens anything.", "{name} 的令牌已失效。")
+_NONE = Text("There are no tokens.", "没有令牌。")
+_REACH = Text("{scope}, project {projects}", "{scope}，项目 {projects}")
+_UNTIL = Text("until {day}", "有效至 {day}")
+_SINCE = Text("revoked {day}", "{day} 吊销")
+_ALL = Text("all", "全部")
+
+
+def token(app: "App", arguments: Namespace, say: Callable[[str], None]) -> None:
+    """Make, list or revoke tokens. The token itself goes to stdout alone, so that it can be piped on."""
+    language = app.settings.language
+    if arguments.action == "list":
+        found = app.tokens.all()
+        for line in map(_line, found) if found else [_NONE]:
+            say(line.say(language))
+        return
+    if not arguments.name:
+        raise ConfigurationError(_NEEDS_NAME.format(action=arguments.action))
+    if arguments.action == "revoke":
+        app.tokens.revoke(arguments.name)
+        say(_REVOKED.format(name=arguments.name).say(language))
+        return
+    scope, projects, days = _requested(arguments)
+    made = app.tokens.add(arguments.name, scope, projects, days=days)
+    reach = _reach(scope, frozenset(projects) if projects is not None else None)
+    sys.stderr.write(_MADE.format(name=arguments.name, reach=reach).say(language) + "\n")
+    say(made)
+
+
+def _requested(arguments: Namespace) -> "tuple[Scope, tuple[str, ...] | None, int | None]":
+    if arguments.scope not in _SCOPES:
+        raise ConfigurationError(_NEEDS_SCOPE)
+    named = tuple(arguments.project)
+    if not named:
+        raise ConfigurationError(_NEEDS_PROJECT)
+    wrong = [p for p in named if not _PROJECT_ID.fullmatch(p)]
+    if wrong and named != ("all",):
+        raise ConfigurationError(_BAD_PROJECT.format(got=wrong[0]))
+    if arguments.days and not _DAYS.fullmatch(arguments.days):
+        raise ConfigurationError(_BAD_DAYS)
+    days = int(arguments.days) if arguments.days else None
+    return _SCOPES[arguments.scope], None if wrong else named, days
+
+
+def _reach(scope: str, projects: frozenset[str] | None) -> Text:
+    if projects is None:
+        return _REACH.format(scope=scope, projects=_ALL)
+    in_order = sorted(projects, key=lambda p: (len(p), p))
+    return _REACH.format(scope=scope, projects=listed(in_order))
+
+
+def _line(token: "TokenRecord") -> Text:
+    """A token as `token list` shows it."""
+    end = NOTHING
+    if token.revoked_at is not None:
+        end = _SINCE.format(day=token.revoked_at.date())
+    elif token.expires_at is not None:
+        end = _UNTIL.format(day=token.expires_at.date())
+    reach = _reach(token.scope, token.projects)
+    line = Text(f"{token.name}: {reach.en}", f"{token.name}：{reach.zh}")
+    return Text(f"{line.en}, {end.en}", f"{line.zh}，{end.zh}") if any(end) else line

@@ -95,7 +95,7 @@ def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_door_to_the_world_stays_shut(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--http", "--host", "0.0.0.0"]) == 2  # noqa: S104
-    assert "nobody has to prove who he is" in capsys.readouterr().err
+    assert "callers need not prove who they are" in capsys.readouterr().err
 
 
 def test_the_real_command_serves_and_ends_gracefully(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 import pytest
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.settings import HTTP_VARIABLES, GivenHttp, HttpSettings, OAuthSettings, is_loopback, read_http_settings
+from mcp_server.settings import HTTP, Given, HttpSettings, OAuthSettings, is_loopback, read_http_settings
 from tests.operations.desk import check_error
 
-NOTHING_GIVEN = GivenHttp()
 OAUTH = {
     "FENQUN_AUTH": "oauth",
     "FENQUN_OAUTH_ISSUER": "https://login.example.com/tenant/",
@@ -15,7 +14,7 @@ OAUTH = {
 }
 
 
-def refused(environment: dict[str, str], given: GivenHttp = NOTHING_GIVEN) -> ConfigurationError:
+def refused(environment: dict[str, str], given: Given | None = None) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
         read_http_settings(environment, given)
     check_error(caught.value)
@@ -36,7 +35,7 @@ def test_every_variable_is_read() -> None:
         "FENQUN_ALLOW_HOSTS": "a.example.com, B.example.com",
         "FENQUN_OAUTH_AUDIENCE": "api://fenqun",
     }
-    assert set(environment) == set(HTTP_VARIABLES)
+    assert set(environment) == {setting.variable for setting in HTTP}
     settings = read_http_settings(environment)
     oauth = OAuthSettings(OAUTH["FENQUN_OAUTH_ISSUER"], OAUTH["FENQUN_OAUTH_JWKS"], "api://fenqun")
     hosts = ("a.example.com", "B.example.com")
@@ -45,10 +44,10 @@ def test_every_variable_is_read() -> None:
 
 
 def test_the_command_line_wins() -> None:
-    given = GivenHttp("::1", "0", ("x.example.com",), "", "token")
+    given = {"host": "::1", "port": "0", "allow_hosts": ["x.example.com"], "public_url": "", "auth": "token"}
     environment = {"FENQUN_HTTP_HOST": "0.0.0.0", "FENQUN_HTTP_PORT": "x", "FENQUN_AUTH": "none"}  # noqa: S104
     settings = read_http_settings(environment, given)
-    assert (settings.host, settings.port, settings.auth, settings.auth_is_said) == ("::1", 0, "token", True)
+    assert (settings.host, settings.port, settings.auth, settings.auth_given) == ("::1", 0, "token", True)
 
 
 def test_the_audience_follows_from_the_public_address() -> None:
@@ -60,18 +59,18 @@ def test_the_audience_follows_from_the_public_address() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "no-such-name.invalid", "a b", "ü" * 70], ids=ascii)  # noqa: S104
 def test_nobody_listens_beyond_this_machine_without_proof(host: str) -> None:
-    error = refused({}, GivenHttp(host=host))
+    error = refused({}, {"host": host})
     assert "--auth token" in error.next_step.en
-    refused({}, GivenHttp(host=host, auth="none"))
+    refused({}, {"host": host, "auth": "none"})
 
 
 def test_a_server_for_every_address_says_its_name() -> None:
-    error = refused({}, GivenHttp(host="0.0.0.0", auth="token"))  # noqa: S104
+    error = refused({}, {"host": "0.0.0.0", "auth": "token"})  # noqa: S104
     assert "--allow-host" in error.next_step.en
-    named = read_http_settings({}, GivenHttp(host="0.0.0.0", auth="token", allow_hosts=("x.example.com",)))  # noqa: S104
+    named = read_http_settings({}, {"host": "0.0.0.0", "auth": "token", "allow_hosts": ("x.example.com",)})  # noqa: S104
     assert "x.example.com" in named.names
     assert "0.0.0.0" not in named.names  # noqa: S104
-    assert "192.0.2.7" in read_http_settings({}, GivenHttp(host="192.0.2.7", auth="token")).names
+    assert "192.0.2.7" in read_http_settings({}, {"host": "192.0.2.7", "auth": "token"}).names
 
 
 @pytest.mark.parametrize("missing", ["FENQUN_OAUTH_ISSUER", "FENQUN_OAUTH_JWKS", "FENQUN_PUBLIC_URL"])

@@ -21,12 +21,11 @@ from mcp_server.front.mcp.listing import FOLDER, INDEX
 from mcp_server.front.mcp.tools import tool_document, unwrapped
 from mcp_server.language.problems import CODES, Code
 from mcp_server.operations.registry import OPERATIONS
+from mcp_server.settings import PROCESS
 from tools import platform_fields
 from tools.language_schema import complete, complete_sql, complete_tag
 from tools.schema_changes import SchemaChange, schema_changes, tool_changes
 
-START: Final = "<!-- tools:start -->"
-END: Final = "<!-- tools:end -->"
 README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
 PROBLEMS: Final = "docs/problems.md"
@@ -83,7 +82,7 @@ class Checkout:
     def _wanted(self) -> dict[str, str]:
         files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
         return files | {
-            README: _with_table(self._read(README)),
+            README: _with_tables(self._read(README)),
             ERRORS: errors_page(),
             PROBLEMS: problems_page(self.root),
             FIELDS: platform_fields.page(),
@@ -141,12 +140,28 @@ def errors_page() -> str:
     return _ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
-def _with_table(readme: str) -> str:
-    before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise ValueError(f"{README} lacks the markers {START} and {END}: put both where the table of tools belongs")
-    return f"{before}{START}\n{table()}\n{END}{after}"
+def settings_table() -> str:
+    """The settings of every command as a Markdown table."""
+    rows = ["| Variable | Option | What it sets | Default |", "| --- | --- | --- | --- |"]
+    for s in PROCESS:
+        option = f"`{s.option}`" if s.option else ""
+        default = s.shown_default.en if any(s.default_text) or s.default is False else f"`{s.shown_default.en}`"
+        rows.append(f"| `{s.variable}` | {option} | {s.help.en} | {default} |")
+    return "\n".join(rows)
+
+
+def _with_tables(readme: str) -> str:
+    for name, content in (("tools", table()), ("settings", settings_table())):
+        readme = _between(readme, f"<!-- {name}:start -->", f"<!-- {name}:end -->", content)
+    return readme
+
+
+def _between(page: str, start: str, end: str, content: str) -> str:
+    before, found_start, rest = page.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not (found_start and found_end):
+        raise ValueError(f"{README} lacks the markers {start} and {end}: put both where the table belongs")
+    return f"{before}{start}\n{content}\n{end}{after}"
 
 
 def _changes(name: str, before: str, after: str) -> Iterator[SchemaChange]:

@@ -16,7 +16,7 @@ from mcp_server.effect import Effect
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.operations.asking import Consenting
 from mcp_server.operations.operation import Deps, Identity, Operation, Params, Result
-from mcp_server.settings import PREFIX
+from mcp_server.settings import GATEWAY_PREFIX
 from mcp_server.text import Text, listed
 
 # JSON as a strict server takes it: objects without repeated keys, numbers that are numbers.
@@ -104,7 +104,7 @@ def keys_of(environment: Mapping[str, str], workspace: Path) -> GatewayKeys:
 
     ConfigurationError: only some are set, one is too short, the file is open to others or unreadable.
     """
-    given = {name: environment.get(f"{PREFIX}{name.upper()}", "").strip() for name in _NAMES}
+    given = {name: environment.get(f"{GATEWAY_PREFIX}{name.upper()}", "").strip() for name in _NAMES}
     if any(given.values()):
         return _checked(given)
     path = workspace / FILE
@@ -115,12 +115,12 @@ def keys_of(environment: Mapping[str, str], workspace: Path) -> GatewayKeys:
 
 
 def _checked(given: Mapping[str, str]) -> GatewayKeys:
-    missing = [f"{PREFIX}{name.upper()}" for name in _NAMES if not given[name]]
+    missing = [f"{GATEWAY_PREFIX}{name.upper()}" for name in _NAMES if not given[name]]
     if missing:
         raise _incomplete(missing)
     for name in _NAMES:
         if len(given[name]) < _SHORT:
-            raise ConfigurationError(_WEAK.format(name=f"{PREFIX}{name.upper()}", n=_SHORT), next_step=_LONGER)
+            raise ConfigurationError(_WEAK.format(name=f"{GATEWAY_PREFIX}{name.upper()}", n=_SHORT), next_step=_LONGER)
     return GatewayKeys(**given)
 
 

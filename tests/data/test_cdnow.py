@@ -10,7 +10,7 @@ from mcp_server.sources.loading import LoadOptions, Sources
 from tests.sources.loads import Loaded, load
 from tools.build_cdnow import CUSTOMERS, PURCHASES, TOTAL, read
 
-DATA = Path(__file__).parents[2] / "mcp_server" / "data"
+DATA = Path(__file__).parents[2] / "mcp_server" / "demo"
 
 
 @pytest.fixture(scope="module")

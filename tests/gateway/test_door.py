@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from mcp_server.errors import ConfigurationError
 from mcp_server.gateway import thinkingdata
 from mcp_server.gateway.base import FILE, GatewayKeys, keys_of
-from mcp_server.settings import KEY_VARIABLES, GatewaySettings, GivenGateway, read_gateway_settings
+from mcp_server.settings import GATEWAY_KEYS, GatewaySettings, read_gateway_settings
 from tests.gateway.kit import KEYS, Station, page, station
 from tests.gateway.test_taobao import create, refusal, signed
 from tests.gateway.test_taobao import send as to_taobao
@@ -63,7 +63,7 @@ def test_a_broken_file_stops_the_start(tmp_path: Path, text: str) -> None:
 
 def test_the_environment_gives_all_or_none(tmp_path: Path) -> None:
     given = {f"FENQUN_GATEWAY_{name.upper()}": f"{name}-value" for name in NAMES}
-    assert set(given) == set(KEY_VARIABLES)
+    assert set(given) == set(GATEWAY_KEYS)
     assert keys_of(given, tmp_path) == GatewayKeys(*(f"{name}-value" for name in NAMES))
     assert list(tmp_path.iterdir()) == []
     for name in given:
@@ -76,26 +76,26 @@ def test_the_environment_gives_all_or_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])  # noqa: S104 - refused
 def test_other_machines_need_a_certificate_and_a_word(host: str) -> None:
     for given in (
-        GivenGateway(host),
-        GivenGateway(host, open_to_network=True),
-        GivenGateway(host, tls_cert="c", tls_key="k"),
-        GivenGateway(host, tls_cert="c", open_to_network=True),
+        {"host": host},
+        {"host": host, "open_to_network": True},
+        {"host": host, "tls_cert": "c", "tls_key": "k"},
+        {"host": host, "tls_cert": "c", "open_to_network": True},
     ):
         with pytest.raises(ConfigurationError):
             read_gateway_settings({}, given)
-    opened = read_gateway_settings({}, GivenGateway(host, tls_cert="c", tls_key="k", open_to_network=True))
+    opened = read_gateway_settings({}, {"host": host, "tls_cert": "c", "tls_key": "k", "open_to_network": True})
     assert (opened.host, opened.tls) == (host, ("c", "k"))
 
 
 def test_settings_have_the_vendors_port_and_names() -> None:
     assert read_gateway_settings({}) == GatewaySettings()
-    found = read_gateway_settings({"FENQUN_GATEWAY_PORT": "9000"}, GivenGateway(allow_hosts=("TA2",)))
+    found = read_gateway_settings({"FENQUN_GATEWAY_PORT": "9000"}, {"allow_hosts": ("TA2",)})
     assert (found.port, found.names) == (9000, ("127.0.0.1", "localhost", "[::1]", "ta2"))
     for wrong in ({"FENQUN_GATEWAY_PORT": "x"}, {"FENQUN_GATEWAY_PORT": "65536"}):
         with pytest.raises(ConfigurationError):
             read_gateway_settings(wrong)
     with pytest.raises(ConfigurationError):
-        read_gateway_settings({}, GivenGateway(allow_hosts=("a/b",)))
+        read_gateway_settings({}, {"allow_hosts": ("a/b",)})
 
 
 def test_a_request_for_another_host_is_refused(shared: Station) -> None:

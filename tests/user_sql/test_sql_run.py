@@ -337,8 +337,8 @@ def test_the_process_confines_itself(tmp_path: Path, project: Project) -> None:
     asked = request(project, check_sql('SELECT "#user_id" FROM v_user_1', "1", columns=1))
     script = (
         "import sys, resource; from mcp_server.engines.duckdb.sandbox.child import _confine, OWN_SPACE\n"
-        "from mcp_server.engines.duckdb.sandbox.pipe import Request\n"
-        f"_confine(Request.read({asked.line()!r}))\n"
+        "from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest\n"
+        f"_confine(SqlRequest.read({asked.line()!r}))\n"
         "assert resource.getrlimit(resource.RLIMIT_AS)[1] == OWN_SPACE + 512 * 1024**2\n"
         "assert resource.getrlimit(resource.RLIMIT_CPU) == (30, 30)\n"
         f"open({str(tmp_path / 'x')!r}, 'wb', 0).write(b'x')\n"

@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
-from tools.generate import END, START, Checkout, documents, table
+from tools.generate import Checkout, documents, settings_table, table
 from tools.schema_changes import schema_changes, tool_changes
 
+README = """# 分群
+<!-- tools:start -->
+{tools}
+<!-- tools:end -->
+between
+<!-- settings:start -->
+{settings}
+<!-- settings:end -->
+rest
+"""
 BEFORE: dict[str, Any] = {
     "type": "object",
     "required": ["a"],
@@ -87,7 +97,7 @@ def test_a_changed_effect_breaks_and_a_changed_description_does_not() -> None:
 def checkout(tmp_path: Path) -> Checkout:
     (tmp_path / "tool_schemas").mkdir()
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.md").write_text(f"# 分群\n{START}\nold\n{END}\nrest\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text(README.format(tools="old", settings="old"), encoding="utf-8")
     return Checkout(tmp_path)
 
 
@@ -99,7 +109,7 @@ def test_writing_brings_everything_into_step(checkout: Checkout) -> None:
     assert checkout.check() == []
     assert checkout.write() == []
     readme = (checkout.root / "README.md").read_text(encoding="utf-8")
-    assert readme == f"# 分群\n{START}\n{table()}\n{END}\nrest\n"
+    assert readme == README.format(tools=table(), settings=settings_table())
 
 
 def test_an_orphan_file_is_found_and_removed(checkout: Checkout) -> None:
