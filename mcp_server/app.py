@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from mcp_server.store.tokens import TokenRecord, Tokens
 
 
-# The remote platforms of a process, made of what it was given: one talk (`transport.py`) with each host.
-
+# Remote platforms: one transport to each host.
 
 Clock = Callable[[], datetime]
 
@@ -133,29 +132,26 @@ def _partly(key: str) -> str:
     return f"{key[:_SHOWN]}…{key[-_SHOWN:]}" if len(key) > 3 * _SHOWN else "…"
 
 
-# The composition root: the one place that knows every part and puts them together.
-#
-# `build` opens the workspace and its catalogue and puts everything over them; the engine starts with the first query,
-# the protocol with `serve`. A server over stdio is quicker (`opening.py`): it is there before most of this is loaded.
-
+# The parts of one process. The engine starts with the first query; a server over stdio opens only the workspace first
+# (`opening.py`).
 
 _NOW = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What one process works with. Close it at the end."""
+    """The parts of one process. Close it at the end."""
 
     settings: Settings
     deps: Deps
     finish: Callable[[OnProgress], Awaitable[int]]
-    """Waits for the computations that this process has started and that still run; how many there were."""
+    """Waits for the computations of this process that still run; returns their number."""
     tidy: Callable[[], None]
-    """Removes what dead processes left in the workspace, and what was kept for a time that is over."""
+    """Removes what dead processes left in the workspace, and what has expired."""
     purge: Callable[[str], tuple[str, ...]]
-    """Gives up what was kept to undo changes and deletions, of a project or ("") of all; the files removed."""
+    """Removes what is kept to undo changes and deletions, of a project or ("") of all; returns the files removed."""
     tokens: "Tokens"
-    """Who may come over HTTP."""
+    """Access tokens for HTTP."""
     handed: "HandedFiles"
     """Files that come and go over HTTP."""
     queries: "LocalQueries"
@@ -166,20 +162,20 @@ class App:
     """Stops what runs and lets go of the workspace."""
 
     def server(self) -> "FenqunServer":
-        """The MCP server over these parts."""
+        """Return the MCP server over these parts."""
         from mcp_server.front.mcp.server import serving
 
         return serving(self.work())
 
     def work(self) -> "Handler":
-        """What the MCP server does over these parts."""
+        """Return the handler of requests over these parts."""
         from mcp_server.front.mcp.handler import Handler
         from mcp_server.operations.registry import OPERATIONS
 
         return Handler(OPERATIONS, self.deps)
 
     def http(self, settings: "HttpSettings", limits: "HttpLimits") -> "Gate":
-        """The same server as an ASGI application, with files beside it and the gate around it."""
+        """Return the same server as an ASGI application, with files beside it and the gate around it."""
         from mcp_server.front.http.app import Door, Resource, application
         from mcp_server.operations.registry import OPERATIONS
 
@@ -202,7 +198,7 @@ class App:
         clock: Callable[[], datetime] = _NOW,
         limits: "GatewayLimits | None" = None,
     ) -> "Gateway":
-        """The local platforms in the vendors' wire formats, as an ASGI application."""
+        """Return the local platforms in the vendors' wire formats, as an ASGI application."""
         from mcp_server.gateway.app import Gateway
         from mcp_server.gateway.base import GatewayLimits, GatewayParts, query_over
 
@@ -267,14 +263,14 @@ def _lacks(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[t
 
 
 def _static(tokens: "Tokens") -> "Verify":
-    """What a token of this workspace proves to whoever serves programs."""
+    """Return the check of this workspace's tokens; one that only approves opens nothing else."""
     from mcp_server.front.http.access import only_approves
 
     async def verify(token: str) -> "Caller | None":
-        found = tokens.find(token)
-        if found is not None and found.scope == "approve":
+        record = tokens.find(token)
+        if record is not None and record.scope == "approve":
             raise only_approves()
-        return _holder(found) if found is not None else None
+        return _holder(record) if record is not None else None
 
     return verify
 
@@ -299,8 +295,8 @@ class _Approvers:
     def still(self, credential: str) -> "Caller | None":
         return self._approver(self.tokens.living(int(credential.removeprefix("token:"))))
 
-    def _approver(self, found: "TokenRecord | None") -> "Caller | None":
-        return _holder(found) if found is not None and found.scope == "approve" else None
+    def _approver(self, record: "TokenRecord | None") -> "Caller | None":
+        return _holder(record) if record is not None and record.scope == "approve" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +319,7 @@ class _Local:
 
 
 async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
-    """Wait for what runs; how many there were."""
+    """Wait for running computations; return their number."""
     from mcp_server.platforms.local.segments import COMPUTING
 
     running = jobs.active
@@ -333,7 +329,7 @@ async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
 
 
 def _open_local(settings: Settings, workspace: Workspace) -> _Local:
-    """Workspace, catalogue, engine, jobs and the segments over them; closed in the opposite order."""
+    """Open workspace, catalogue, engine and jobs, closed in the opposite order, with the platforms over them."""
     from mcp_server.engines.duckdb.engine import Engine, EngineLimits
     from mcp_server.platforms.local.calls import LocalCalls
     from mcp_server.platforms.local.computing import computing
@@ -348,19 +344,19 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     from mcp_server.store.runner import JobRunner, purge, sweep
     from mcp_server.store.tokens import Tokens
 
-    with ExitStack() as opened:
-        opened.callback(workspace.close)
+    with ExitStack() as stack:
+        stack.callback(workspace.close)
         catalog = Catalog(workspace)
-        opened.callback(catalog.close)
+        stack.callback(catalog.close)
         engine = Engine(
             workspace.temp_path(".spill"),
             EngineLimits(settings.threads, settings.memory_limit, settings.sql_seconds, settings.sql_memory),
         )
-        opened.callback(engine.close)
+        stack.callback(engine.close)
         known = KnownClusters(catalog)
         jobs = JobRunner(catalog, computing(catalog, engine, known))
-        opened.callback(jobs.close)
-        close = opened.pop_all().close
+        stack.callback(jobs.close)
+        close = stack.pop_all().close
     ledger = LocalLedger(catalog, log_days=settings.log_days)
     handed = HandedFiles(catalog)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcp_server.operations.asking import Ask
 
 
-# What the command line takes: each command and option once, in both languages.
+# Commands and options, each once, in both languages.
 
 
 class Option(NamedTuple):
@@ -170,8 +170,7 @@ def language_in(words: Sequence[str]) -> str:
     return ""
 
 
-# The commands of the HTTP server: `serve --http`, and `token` for those who may come.
-
+# `serve --http` and `gateway`.
 
 Say = Callable[[str], None]
 
@@ -201,7 +200,7 @@ _ONLY_STDIO = Text(
 
 
 def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings | None:
-    """What the command line and the environment say; None for stdio. ConfigurationError where they don't fit together."""
+    """Read the settings of `serve --http`; None for stdio. ConfigurationError where options don't fit together."""
     stray = [setting.option for setting in HTTP if setting.option and getattr(arguments, setting.key)]
     if not arguments.http and stray:
         raise ConfigurationError(_ONLY_HTTP.format(names=listed(stray)))
@@ -235,9 +234,6 @@ def serve_http(app: "App", settings: HttpSettings, say: Say) -> None:
     serve(gate, listening, limits.connections, ready)
 
 
-# The command `gateway`.
-
-
 CONNECTIONS = 256
 
 _SERVING_GATEWAY = Text(
@@ -250,7 +246,7 @@ _PEM = Text("Give certificate and key as files in PEM form.", "请以 PEM 文件
 
 
 def gateway_settings(environment: Mapping[str, str], arguments: Namespace) -> GatewaySettings:
-    """What the command line and the environment say. ConfigurationError where they don't fit together."""
+    """Read the settings of `gateway`. ConfigurationError where they don't fit together."""
     settings = read_gateway_settings(environment, vars(arguments))
     for file in settings.tls or ():
         if not Path(file).is_file():
@@ -269,14 +265,11 @@ def serve_gateway(app: "App", settings: GatewaySettings, say: Callable[[str], No
     given = any(os.environ.get(name, "").strip() for name in GATEWAY_KEYS)
     where = _ENVIRONMENT if given else app.settings.workspace / FILE
     url = address_of(listening, "https" if settings.tls else "http")
-    said = _SERVING_GATEWAY.format(url=url, keys=where).say(app.settings.language)
-    serve(gate, listening, CONNECTIONS, lambda: say(said), tls=Tls(*settings.tls) if settings.tls else None)
+    serving = _SERVING_GATEWAY.format(url=url, keys=where).say(app.settings.language)
+    serve(gate, listening, CONNECTIONS, lambda: say(serving), tls=Tls(*settings.tls) if settings.tls else None)
 
 
-# The command line: the server, the same operations without MCP, loading data, the demo, the generated files.
-#
-# Exit status: 0 all is well, 1 an error that the text explains, 2 wrong usage or settings, 130 interrupted.
-
+# Running a command. Exit status: 0 done, 1 an error that the text explains, 2 wrong usage or settings, 130 interrupted.
 
 Arguments = argparse.Namespace
 
@@ -292,7 +285,7 @@ _COMPUTED = Text("The computation that this call started has ended.", "本次调
 
 
 class UsageError(Exception):
-    """The command line does not fit. Not an error of the house: argparse speaks of it too, with status 2."""
+    """The command line does not fit: status 2, as argparse has it."""
 
     def __init__(self, message: Text) -> None:
         super().__init__(message.en)
@@ -318,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain(_INTERRUPTED.say(language))
         return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -334,7 +327,7 @@ def _survive_odd_terminals() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-# --- commands ---
+# The commands.
 
 
 def _settings(arguments: Arguments) -> Settings:
@@ -377,7 +370,7 @@ def _gateway(arguments: Arguments) -> int:
     from mcp_server.app import build
     from mcp_server.front.mcp.stdio import log_to_stderr
 
-    settings = replace(_settings(arguments), remote={})  # it serves what is here, whatever accounts are set
+    settings = replace(_settings(arguments), remote={})  # it serves the local platforms only
     where = gateway_settings(os.environ, arguments)
     log_to_stderr(access=True)
     with closing(build(settings)) as app:
@@ -416,7 +409,7 @@ def _call(arguments: Arguments) -> int:
 
 
 async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask") -> tuple[dict[str, Any], bool]:
-    """The structured answer, and whether it is an error. Computations that the call started are waited for."""
+    """Return the structured result, and whether it is an error. Waits for computations that the call started."""
     from dataclasses import replace
 
     from mcp_server.consent.invoke import call, find
@@ -471,7 +464,7 @@ def _purge(arguments: Arguments) -> int:
 
 
 def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
-    """Do something with a workspace, print what came of it, and let go of it."""
+    """Open a workspace, print the lines that `use` returns, and close it."""
     from mcp_server.app import build
 
     with closing(build(_settings(arguments))) as app:
@@ -480,24 +473,24 @@ def _with_app(arguments: Arguments, use: "Callable[[App], list[str]]") -> int:
     return 0
 
 
-def _number(said: str, name: str) -> int:
-    if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= MOST_SHOWN):
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MOST_SHOWN):
         _usage_error(
             Text("{name} is a whole number, 1 to {most}.", "{name} 应为 1 至 {most} 的整数。").format(
                 name=name, most=MOST_SHOWN
             )
         )
-    return int(said)
+    return int(text)
 
 
-def _arguments_of_call(said: str) -> dict[str, object]:
+def _arguments_of_call(text: str) -> dict[str, object]:
     """The arguments of a call: JSON text, `@file` or `-`."""
     try:
-        if said == "-":
-            said = sys.stdin.read()
-        elif said.startswith("@"):
-            said = Path(said[1:]).read_text(encoding="utf-8-sig")
-        values = json.loads(said)
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
+        values = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         _usage_error(Text("The arguments cannot be read: {why}", "无法读取参数：{why}").format(why=error))
     if not isinstance(values, dict):
@@ -536,9 +529,9 @@ def _load(arguments: Arguments) -> int:
     return 0
 
 
-def _columns(said: str) -> dict[str, str]:
+def _columns(text: str) -> dict[str, str]:
     """`user_id=customer_id,event_name=type` as a table of our name to the file's column."""
-    pairs = [pair.partition("=") for pair in said.split(",") if pair.strip()]
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if any(not (name.strip() and column.strip()) for name, _, column in pairs):
         _usage_error(
             Text("--map is a list such as {example}.", "--map 形如 {example}。").format(

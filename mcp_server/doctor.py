@@ -1,4 +1,4 @@
-"""`fenqun doctor`: where each system is, whether it can be reached and read, and what to do. It changes nothing."""
+"""`fenqun doctor`: where each system is, whether it can be reached and read, and what to do. Changes nothing."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from mcp_server.text import NOTHING, Language, Text, listed, same
 Level = Literal["ok", "warning", "wrong"]
 
 POLICY: Final = Policy(connect=5, read=15, attempts=1)
-"""A look, not a stubborn one: somebody waits for the answer."""
+"""One short attempt: a person waits for the answer."""
 SKEWS: Final[Mapping[str, int]] = {"taobao": 600, "volcengine": 900}
 """Seconds that a clock may be off before the platform refuses every call (vendors.md A2, B2)."""
 _MARKS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "! ", "wrong": "x "}
@@ -29,7 +29,7 @@ _TITLES: Final[Mapping[str, Text]] = {
 }
 _WORKS: Final = Text("The workspace {path} can be used.", "工作区 {path} 可用。")
 _NO_SEGMENTS: Final = Text(
-    "It refuses everything: on this machine it needs segments on this machine, and those are remote.",
+    "It refuses every call: tasks on this machine need segments on this machine, and those are remote.",
     "所有操作都会被拒绝：本机任务依赖本机分群，而分群在远程平台上。",
 )
 _SET: Final = Text(
@@ -54,7 +54,7 @@ _ASK_FOR_SQL: Final = Text(
 )
 _ANSWERS: Final = Text("It answers.", "可以连接。")
 _PLAIN: Final = Text(
-    "The address is plain http: whoever listens on the way reads the credentials.",
+    "The address is plain http: credentials can be read on the way.",
     "地址使用未加密的 http：凭证可能在传输途中被他人读取。",
 )
 _TLS: Final = Text("Use https if the platform offers it.", "如平台支持，请改用 https。")
@@ -65,7 +65,7 @@ _SYNC: Final = Text(
     "Synchronise the clock: from {limit} s on every call is refused.",
     "请校准时钟：偏差达到 {limit} 秒后所有请求都会被拒绝。",
 )
-_BUSY: Final = Text("The platform is busy, so nothing more can be said.", "平台繁忙，暂时无法进一步检查。")
+_BUSY: Final = Text("The platform is busy, so nothing more is known.", "平台繁忙，暂时无法进一步检查。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """What was found of one system."""
+    """The state of one system."""
 
     system: str
     platform: str
     where: Text
     reachable: bool | None = None
-    """None where it was not asked, or on this machine."""
+    """None where it was not tried, or on this machine."""
     reads: bool | None = None
     queries: bool | None = None
-    """Whether SQL may be run; None where that was not asked."""
+    """Whether SQL may be run; None where that was not tried."""
     clock_skew: int | None = None
     """Seconds that the platform's clock is ahead of this machine's."""
     findings: tuple[Finding, ...] = ()
@@ -99,20 +99,20 @@ class Checkup:
 
 
 def run(settings: Settings, say: Callable[[str], None], *, as_json: bool) -> int:
-    """Look, and say what was found; the exit status."""
+    """Examine all systems and print the result; return the exit status."""
     import anyio
 
-    found = anyio.run(examine, settings, lambda: _opened(settings))
+    checkups = anyio.run(examine, settings, lambda: _opened(settings))
     if as_json:
-        say(json.dumps(as_data(found, settings.language), ensure_ascii=False))
+        say(json.dumps(as_data(checkups, settings.language), ensure_ascii=False))
     else:
-        for line in as_lines(found, settings.language):
+        for line in as_lines(checkups, settings.language):
             say(line)
-    return int(any(checkup.wrong for checkup in found))
+    return int(any(checkup.wrong for checkup in checkups))
 
 
 def _opened(settings: Settings) -> None:
-    """Raises where the workspace cannot be used."""
+    """Open and close the workspace. FenqunError where it cannot be used."""
     from mcp_server.app import build
 
     app = build(replace(settings, remote={}))
@@ -123,15 +123,15 @@ def _opened(settings: Settings) -> None:
 
 
 async def examine(settings: Settings, works: Callable[[], object], policy: Policy = POLICY) -> list[Checkup]:
-    """Look at each system. `works` raises FenqunError where the workspace cannot be used."""
-    found = []
+    """Examine each system. `works` raises FenqunError where the workspace cannot be used."""
+    checkups = []
     for system in SYSTEMS:
         given = settings.remote.get(system.name)
         if given is None:
-            found.append(_local(system, settings, works))
+            checkups.append(_local(system, settings, works))
         else:
-            found.append(await _remote(system, given, settings, policy))
-    return found
+            checkups.append(await _remote(system, given, settings, policy))
+    return checkups
 
 
 def _local(system: System, settings: Settings, works: Callable[[], object]) -> Checkup:
@@ -156,20 +156,20 @@ async def _remote(system: System, given: Credentials, settings: Settings, policy
         return replace(checkup, findings=(Finding("wrong", error.message, error.next_step),))
     transport = remote.transports[system.name]
     try:
-        looked = await _asked(_READS[system.name](remote, settings.project_id))
-        if looked.reads and remote.segments:
-            looked = await _queried(looked, remote.segments.query(settings.project_id))
+        result = await _asked(_READS[system.name](remote, settings.project_id))
+        if result.reads and remote.segments:
+            result = await _queried(result, remote.segments.query(settings.project_id))
     finally:
         await remote.close()
     account = next((p.account for p in (remote.segments, remote.crowds, remote.calls) if p), "")
     skew = None if transport.skew is None else round(transport.skew)
-    findings = (*_plainness(transport), *looked.findings, *_clock(system.name, skew))
+    findings = (*_plainness(transport), *result.findings, *_clock(system.name, skew))
     return replace(
         checkup,
         where=_at(system, same(account)),
-        reachable=looked.reachable,
-        reads=looked.reads,
-        queries=looked.queries,
+        reachable=result.reachable,
+        reads=result.reads,
+        queries=result.queries,
         clock_skew=skew,
         findings=findings,
     )
@@ -200,16 +200,16 @@ _READS: Final[Mapping[str, Callable[[Remote, str], Awaitable[object]]]] = {
         remote.calls.search(project, words="", offset=0, limit=1) if remote.calls else _none()
     ),
 }
-"""A small question to each platform."""
+"""A small request to each platform."""
 
 
 async def _none() -> None:
-    """Nothing to ask."""
+    """Stand in for a request to a platform that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What a question has shown."""
+    """What a request has shown."""
 
     reachable: bool
     reads: bool | None
@@ -221,9 +221,7 @@ async def _asked(question: Awaitable[object]) -> _Looked:
     try:
         await question
     except (VendorUnreachable, VendorUnreadable) as error:
-        return _Looked(
-            isinstance(error, VendorUnreadable), None, (Finding("wrong", error.message, _without_us(error)),)
-        )
+        return _Looked(isinstance(error, VendorUnreadable), None, (Finding("wrong", error.message, _ADDRESS),))
     except VendorBusy as error:
         return _Looked(True, None, (Finding("warning", _BUSY.then(error.message), error.next_step),))
     except FenqunError as error:
@@ -232,25 +230,21 @@ async def _asked(question: Awaitable[object]) -> _Looked:
     return _Looked(True, True, (Finding("ok", _REACHED), Finding("ok", _MAY_READ)))
 
 
-async def _queried(looked: _Looked, question: Awaitable[object]) -> _Looked:
-    """With what a query has shown."""
+async def _queried(result: _Looked, question: Awaitable[object]) -> _Looked:
+    """Add what a query has shown."""
     try:
         await question
     except FenqunError as error:
         finding = Finding("warning", _MAY_NOT_QUERY.then(error.message), _ASK_FOR_SQL)
-        return replace(looked, findings=(*looked.findings, finding), queries=False)
-    return replace(looked, findings=(*looked.findings, Finding("ok", _MAY_QUERY)), queries=True)
+        return replace(result, findings=(*result.findings, finding), queries=False)
+    return replace(result, findings=(*result.findings, Finding("ok", _MAY_QUERY)), queries=True)
 
 
+# In place of the step of these errors, which sends people to `fenqun doctor`.
 _ADDRESS: Final = Text(
     "Check the address, this machine's network, proxy (HTTPS_PROXY) and certificates.",
     "请检查地址、本机网络、代理（HTTPS_PROXY）与证书。",
 )
-
-
-def _without_us(_: FenqunError) -> Text:
-    """What to do; the error itself would send people here."""
-    return _ADDRESS
 
 
 def _plainness(transport: Transport) -> Iterator[Finding]:
@@ -259,20 +253,20 @@ def _plainness(transport: Transport) -> Iterator[Finding]:
 
 
 def _clock(system: str, skew: int | None) -> Iterator[Finding]:
-    """Nothing where the platform takes no times, or told none."""
+    """Compare the clocks, where the platform checks times and has reported its own."""
     limit = SKEWS.get(system)
     if limit is None or skew is None:
         return
     if abs(skew) < limit // 2:
         yield Finding("ok", _CLOCK_FITS.format(n=abs(skew)))
         return
-    said = _CLOCK.format(n=abs(skew), side=_BEHIND if skew > 0 else _AHEAD)
-    yield Finding("wrong" if abs(skew) >= limit else "warning", said, _SYNC.format(limit=limit))
+    message = _CLOCK.format(n=abs(skew), side=_BEHIND if skew > 0 else _AHEAD)
+    yield Finding("wrong" if abs(skew) >= limit else "warning", message, _SYNC.format(limit=limit))
 
 
-def as_lines(found: list[Checkup], language: Language) -> Iterator[str]:
-    """For a terminal."""
-    for checkup in found:
+def as_lines(checkups: list[Checkup], language: Language) -> Iterator[str]:
+    """Yield lines for a terminal."""
+    for checkup in checkups:
         head = Text("{title}: {where}", "{title}：{where}").format(title=_TITLES[checkup.system], where=checkup.where)
         yield head.say(language)
         for finding in checkup.findings:
@@ -281,10 +275,10 @@ def as_lines(found: list[Checkup], language: Language) -> Iterator[str]:
                 yield f"     → {finding.next_step.say(language)}"
 
 
-def as_data(found: list[Checkup], language: Language) -> dict[str, Any]:
-    """For programs."""
+def as_data(checkups: list[Checkup], language: Language) -> dict[str, Any]:
+    """Return the result for programs."""
     return {
-        "ok": not any(checkup.wrong for checkup in found),
+        "ok": not any(checkup.wrong for checkup in checkups),
         "systems": [
             {
                 "system": checkup.system,
@@ -299,6 +293,6 @@ def as_data(found: list[Checkup], language: Language) -> dict[str, Any]:
                     for f in checkup.findings
                 ],
             }
-            for checkup in found
+            for checkup in checkups
         ],
     }

@@ -1,6 +1,6 @@
-"""The errors of the house, sorted by what whoever reads them can do next.
+"""The errors of the project, sorted by what the reader can do next.
 
-* `InputError`: mend the arguments and call again.
+* `InputError`: fix the arguments and call again.
 * `RefusedError`: a person has to decide.
 * `VendorError`: a remote platform did not do it, or may have done it; the text says which.
 * `EngineError`: the local engine could not finish; the text says whether trying again helps.
@@ -28,7 +28,7 @@ class Problem:
     got: str = ""
     expected: Text = NOTHING
     suggestion: str = ""
-    """A replacement for what stands at `path`; empty where there is no good one."""
+    """A replacement for the value at `path`; empty where there is no good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class FenqunError(Exception):
 
 
 class InputError(FenqunError):
-    """The caller can mend it."""
+    """The caller can fix it."""
 
 
 class InvalidArguments(InputError):
@@ -149,7 +149,7 @@ class ReadOnlyMode(RefusedError):
 
 
 class NotOnPlatform(RefusedError):
-    """The platform does not do this; a person does it there."""
+    """The platform has no call for this; a person does it there."""
 
     code = "not_on_platform"
 

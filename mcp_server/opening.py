@@ -1,7 +1,7 @@
-"""A server over stdio, there at once: only the workspace is opened, the rest is put together for the first call.
+"""A server over stdio that starts at once: only the workspace is opened, the rest is built for the first call.
 
-The client's first question is which tools there are. That stands in `tool_schemas/`; the operations, the platforms and
-the engine are loaded while it reads the answer.
+A client first asks for the list of tools, which is in `tool_schemas/`. The operations, the platforms and the engine are
+loaded while it reads the answer.
 """
 
 from contextlib import closing
@@ -22,21 +22,21 @@ class Opening:
     """One server over one workspace. Close it at the end."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens the workspace. ConfigurationError where it, or an account, cannot be used."""
+        """Open the workspace. ConfigurationError where it, or an account, cannot be used."""
         self._settings = settings
         self._workspace: Workspace | None = Workspace.open(settings.workspace)
         self._lock = Lock()
         self._app: App | None = None
 
     def server(self) -> "FenqunServer":
-        """The server.
+        """Return the server.
 
-        With accounts, or with an operator who takes tokens, all of it is made at once: addresses are checked at the
-        start, and the tools have an argument more than they are published with.
+        With remote accounts, or with `--consent token`, everything is built now: addresses are checked at the start,
+        and tools have one argument more than the published ones.
         """
         workspace = self._workspace
         if self._settings.remote or self._settings.consent == "token" or workspace is None:
-            return self._whole().server()
+            return self._built_app().server()
         from mcp_server.front.mcp.listing import published
         from mcp_server.front.mcp.server import STATE_KEY, FenqunServer, Manifest
 
@@ -53,9 +53,9 @@ class Opening:
                 self._workspace.close()
 
     def _work(self) -> "Handler":
-        return self._whole().work()
+        return self._built_app().work()
 
-    def _whole(self) -> "App":
+    def _built_app(self) -> "App":
         from mcp_server.app import build
 
         with self._lock:

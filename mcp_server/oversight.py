@@ -68,10 +68,10 @@ class Terminal:
 
         sys.stderr.write(f"{question.words}\n{_ASKED.say(self.language)}")
         sys.stderr.flush()
-        said = await anyio.to_thread.run_sync(sys.stdin.readline)
-        if not said:
+        answer = await anyio.to_thread.run_sync(sys.stdin.readline)
+        if not answer:
             return Answer.CLOSED
-        return Answer.YES if said.strip().casefold() in _YES else Answer.NO
+        return Answer.YES if answer.strip().casefold() in _YES else Answer.NO
 
 
 def at_terminal() -> bool:
@@ -80,26 +80,26 @@ def at_terminal() -> bool:
 
 
 def asker(language: Language, *, yes: bool) -> Ask:
-    """Who is asked on the command line: `--yes` is the word of whoever typed it."""
+    """Return who answers questions on the command line: with `--yes` the caller has answered already."""
     if yes:
         return Said()
     return Terminal(language) if at_terminal() else NOBODY
 
 
 def pending_lines(app: "App") -> list[str]:
-    """What `fenqun pending` shows."""
-    language, found = app.settings.language, approving.pending(app.deps)
-    if not found:
+    """Return the lines of `fenqun pending`."""
+    language, consents = app.settings.language, approving.pending(app.deps)
+    if not consents:
         return [_NONE_PENDING.say(language)]
     lines = []
-    for consent in found:
+    for consent in consents:
         lines += [*_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
     return [*lines, _APPROVE.say(language)]
 
 
 def _headed(consent: Consent, language: Language) -> list[str]:
-    """Who asked for what, and what there is to know about him."""
-    said = _WHO.format(
+    """Return who asked for what, and what there is to know about that caller."""
+    head = _WHO.format(
         id=consent.id,
         tool=consent.tool,
         name=consent.name,
@@ -107,11 +107,11 @@ def _headed(consent: Consent, language: Language) -> list[str]:
         at=_local(consent.created_at),
         until=_local(consent.expires_at),
     )
-    return [words.say(language) for words in (said, approving.doubt(consent)) if any(words)]
+    return [words.say(language) for words in (head, approving.doubt(consent)) if any(words)]
 
 
 def approve(app: "App", consent_id: str) -> list[str]:
-    """`fenqun approve ID`: show the question, ask, carry it out; what came of it."""
+    """Show the question of a waiting act, ask, carry it out; return its result (`fenqun approve ID`)."""
     import anyio
 
     if not at_terminal():
@@ -120,7 +120,7 @@ def approve(app: "App", consent_id: str) -> list[str]:
 
 
 async def _approved(app: "App", consent_id: str) -> str:
-    """What came of it, in the language of whoever asked for it: that is how it was kept."""
+    """Return the result in the language of the call that asked for it."""
     from mcp_server.front.http.files import HttpFiles
     from mcp_server.operations.registry import OPERATIONS
 
@@ -138,7 +138,7 @@ async def _approved(app: "App", consent_id: str) -> str:
 
 
 def purge(app: "App", *, yes: bool) -> list[str]:
-    """`fenqun purge`: ask, then give up what was kept to undo changes and deletions; it stands in the log like any act."""
+    """Ask, then remove what is kept to undo changes and deletions; logged like any act (`fenqun purge`)."""
     import anyio
 
     if app.settings.read_only:
@@ -163,29 +163,29 @@ def purge(app: "App", *, yes: bool) -> list[str]:
     books = app.deps.books()
     entry = books.begin(subject, before=_WOULD_PURGE.say(language), consent=None, way="asked", by="")
     try:
-        said = _PURGED.format(n=len(app.purge(project))).say(language)
+        done = _PURGED.format(n=len(app.purge(project))).say(language)
     except BaseException as error:
         books.end(entry, "failed", type(error).__name__)
         raise
-    books.end(entry, "done", said)
-    return [said]
+    books.end(entry, "done", done)
+    return [done]
 
 
 def _pinned(app: "App") -> str:
-    """The project that this process keeps to; "" for none."""
+    """Return the project that this process is pinned to; "" for none."""
     return app.settings.project_id if app.settings.pin_project else ""
 
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
-    """What `fenqun log` shows, newest first."""
-    found = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=_pinned(app))
+    """Return the lines of `fenqun log`, newest first."""
+    entries = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=_pinned(app))
     if as_json:
-        return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in found]
-    return _lines(found) or [_NONE_LOGGED.say(app.settings.language)]
+        return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in entries]
+    return _lines(entries) or [_NONE_LOGGED.say(app.settings.language)]
 
 
 def _moment(since: str) -> datetime | None:
-    """A date or time in this machine's zone; one with an offset as it says."""
+    """Read a date or time in this machine's zone, or one with an offset."""
     if not since:
         return None
     try:
@@ -194,9 +194,9 @@ def _moment(since: str) -> datetime | None:
         raise InvalidArguments(_WRONG_SINCE) from None
 
 
-def _lines(found: Sequence[Entry]) -> list[str]:
+def _lines(entries: Sequence[Entry]) -> list[str]:
     lines = []
-    for entry in found:
+    for entry in entries:
         subject = entry.subject
         who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
         where = " ".join(filter(None, (subject.platform, subject.account)))
@@ -209,13 +209,13 @@ def _lines(found: Sequence[Entry]) -> list[str]:
             *([f"project {subject.project}"] if subject.project else []),
             *([entry.way] if entry.way else []),
         ]
-        told = (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "")
-        lines += [_harmless(" | ".join(head)), *(f"  {_harmless(part)}" for part in told if part)]
+        details = (subject.arguments, entry.before, f"→ {entry.after}" if entry.after else "")
+        lines += [_harmless(" | ".join(head)), *(f"  {_harmless(part)}" for part in details if part)]
     return lines
 
 
 def _harmless(words: str) -> str:
-    """One line that moves no cursor and changes no colour: what callers sent stands in it."""
+    """Replace characters that would move the cursor or change colours: the words come from callers."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
 
 
@@ -260,7 +260,7 @@ _NEEDS_PROJECT = Text(
     "token add 需要 --project ID（可重复），或 --project all。",
 )
 _BAD_PROJECT = Text(
-    "--project {got} is neither a project id nor all, or all stands beside others.",
+    "--project {got} is neither a project id nor all, or all is given beside others.",
     "--project {got} 既不是项目编号也不是 all，或 all 与其他项目同时出现。",
 )
 _BAD_DAYS = Text("--days is a whole number from 1.", "--days 应为从 1 开始的整数。")
@@ -268,7 +268,7 @@ _MADE = Text(
     "The token of {name} ({reach}) is shown this once; only its hash is kept:",
     "{name} 的令牌（{reach}）仅显示这一次，系统只保存其哈希值：",
 )
-_REVOKED = Text("The token of {name} no longer opens anything.", "{name} 的令牌已失效。")
+_REVOKED = Text("The token of {name} is no longer valid.", "{name} 的令牌已失效。")
 _NONE = Text("There are no tokens.", "没有令牌。")
 _REACH = Text("{scope}, project {projects}", "{scope}，项目 {projects}")
 _UNTIL = Text("until {day}", "有效至 {day}")
@@ -277,11 +277,11 @@ _ALL = Text("all", "全部")
 
 
 def token(app: "App", arguments: Namespace, say: Callable[[str], None]) -> None:
-    """Make, list or revoke tokens. The token itself goes to stdout alone, so that it can be piped on."""
+    """Make, list or revoke tokens. Only the token itself goes to stdout, so that it can be piped on."""
     language = app.settings.language
     if arguments.action == "list":
-        found = app.tokens.all()
-        for line in map(_line, found) if found else [_NONE]:
+        tokens = app.tokens.all()
+        for line in map(_line, tokens) if tokens else [_NONE]:
             say(line.say(language))
         return
     if not arguments.name:
@@ -320,7 +320,7 @@ def _reach(scope: str, projects: frozenset[str] | None) -> Text:
 
 
 def _line(token: "TokenRecord") -> Text:
-    """A token as `token list` shows it."""
+    """Return a token as `token list` shows it."""
     end = NOTHING
     if token.revoked_at is not None:
         end = _SINCE.format(day=token.revoked_at.date())

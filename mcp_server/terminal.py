@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-# Progress on a terminal: a bar on stderr while something runs, nothing where stderr is no terminal.
-
-
 class Bar:
     """A progress bar that appears with the first report and is gone at the end."""
 
@@ -52,9 +49,8 @@ class Bar:
         return self._shown
 
 
-# The look of the demo: at most 80 columns, Chinese aligned, colour only on a terminal.
-#
-# Into a file or a pipe goes plain text without control characters. What the output cannot encode is drawn in ASCII.
+# The layout of the demo: at most 80 columns, Chinese aligned, colour only on a terminal. Files and pipes get plain text
+# without control characters; what the output cannot encode is drawn in ASCII.
 
 
 WIDTH = 80
@@ -76,18 +72,18 @@ _YOU = Text("You", "你")
 
 
 class Screen:
-    """Prints the parts of the story."""
+    """Prints the parts of the demo."""
 
     def __init__(self, language: Language) -> None:
         from rich.console import Console
 
         terminal = sys.stdout.isatty()
-        # Said outright: variables such as FORCE_COLOR would put control characters into a file.
+        # Given explicitly: variables such as FORCE_COLOR would put control characters into a file.
         self._console = Console(highlight=False, force_terminal=terminal, force_interactive=terminal)
         self._language = language
         self._width = min(WIDTH, self._console.width)
 
-    # -- parts -----------------------------------------------------------------------------------------------
+    # parts
 
     def title(self, words: Text) -> None:
         self._line(words.say(self._language), "bold")
@@ -98,40 +94,40 @@ class Screen:
         self._line(f"{number}  {heading.say(self._language)}", "bold")
 
     def person(self, words: Text) -> None:
-        """What the person says to the assistant."""
+        """Print what the person says to the assistant."""
         you = _YOU.say(self._language)
         colon = Text(": ", "：").say(self._language)
         self._wrapped(f"{words.say(self._language)}”", "cyan", before=f"{you}{colon}“")
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> None:
-        """A tool that is called, with its arguments on the same line as far as they fit."""
+        """Print a tool and its arguments on one line, as far as they fit."""
         brief = {name: value if name not in _LONG else _ABBREVIATED for name, value in arguments.items()}
-        said = json.dumps(brief, ensure_ascii=False, separators=(",", ":")) if brief else ""
-        line = f"→ {tool} {said.replace(json.dumps(_ABBREVIATED), '{…}')}".rstrip()
+        shown = json.dumps(brief, ensure_ascii=False, separators=(",", ":")) if brief else ""
+        line = f"→ {tool} {shown.replace(json.dumps(_ABBREVIATED), '{…}')}".rstrip()
         self._line(MARGIN + cut(line, self._width - len(MARGIN)), "green")
 
     def say(self, words: Text, indent: int = 0) -> None:
-        """A paragraph."""
+        """Print a paragraph."""
         self._wrapped(words.say(self._language), before=" " * indent)
 
     def item(self, words: Text, mark: str = "· ") -> None:
-        """One entry of a list."""
+        """Print one entry of a list."""
         self._wrapped(words.say(self._language), before=mark)
 
     def exactly(self, line: str) -> None:
-        """A line to be copied: never wrapped."""
+        """Print a line to be copied: never wrapped."""
         self._line(MARGIN + line)
 
     def fact(self, name: Text, value: Text) -> None:
-        """A name and what it stands for; the value is never wrapped."""
+        """Print a name and its value; the value is never wrapped."""
         self._line(f"{MARGIN}{padded(name.say(self._language), _NAME)}{value.say(self._language)}")
 
     def bar(self, percent: float, words: Text) -> None:
-        """A bar that is drawn once."""
+        """Print a bar that is drawn once."""
         self._line(f"{MARGIN}{blocks(percent / 100, track='░')} {percent:3.0f}%  {words.say(self._language)}")
 
     def table(self, head: Sequence[Text], rows: Sequence[Sequence[str]], *, wide: int = 0) -> None:
-        """Cells in columns; the column `wide` takes the room that is left and is wrapped. Numbers stand right."""
+        """Print cells in columns; the column `wide` takes the room that is left and is wrapped. Numbers are on the right."""
         lines = [[h.say(self._language) for h in head], *map(list, rows)]
         widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
         room = self._width - len(MARGIN) - sum(widths) - 2 * (len(widths) - 1) + widths[wide]
@@ -150,7 +146,7 @@ class Screen:
     def blank(self) -> None:
         self._line()
 
-    # -- lines -----------------------------------------------------------------------------------------------
+    # lines
 
     def _wrapped(self, words: str, style: str = "", before: str = "") -> None:
         """Lines that begin with `before`: all of them where it is a bar at the side, else the first."""
@@ -168,7 +164,7 @@ class Screen:
             clean = clean.translate(_ASCII)
         with self._console.capture() as drawn:
             self._console.print(Styled(clean, style=style), soft_wrap=True)
-        # Written by ourselves: rich ends the process where nobody reads any more; the command line has its own way.
+        # Not printed by rich, which ends the process on a broken pipe; cli.main handles that.
         sys.stdout.write(drawn.get())
         sys.stdout.flush()
 
@@ -214,8 +210,8 @@ def wrap(words: str, width: int) -> list[str]:
     that is longer than a line stays whole.
     """
     lines, line = [], ""
-    for found in _PIECE.finditer(words):
-        piece = found[0]
+    for match in _PIECE.finditer(words):
+        piece = match[0]
         if line and cells(line) + cells(piece.rstrip()) > width:
             lines.append(line.rstrip())
             line = ""

@@ -1,8 +1,7 @@
 """A sentence in both languages.
 
-Everything a user reads exists in English and in Chinese, side by side in one place, so that neither
-can fall behind. Code below the fronts passes `Text` around and never asks which language is wanted;
-the fronts choose when they render.
+Everything a user reads is in English and in Chinese, side by side in one place, so that neither
+can fall behind. Code below `front` passes `Text` around; the language is chosen where it is rendered.
 """
 
 from collections.abc import Iterable
@@ -41,7 +40,7 @@ def same(words: object) -> Text:
 def joined_by(en: str, zh: str, items: Iterable[object]) -> Text:
     """Items with these signs between them; one that is no `Text` reads the same in both languages.
 
-    Lists are joined here and nowhere else (a house test): a sign typed at its place is the sign of one language.
+    Lists are joined here and nowhere else (tests/house): a sign typed elsewhere belongs to one language.
     """
     texts = [item if isinstance(item, Text) else same(item) for item in items]
     return Text(en.join(t.en for t in texts), zh.join(t.zh for t in texts))

@@ -17,7 +17,7 @@ from mcp_types import CallToolResult
 from mcp_server import demo
 from mcp_server.app import build
 from mcp_server.demo import script
-from mcp_server.demo.script import Talk, asked_in_sight
+from mcp_server.demo.script import Conversation, asked_in_sight
 from mcp_server.platforms.local.loading import load
 from mcp_server.settings import Settings
 from mcp_server.terminal import Screen
@@ -55,7 +55,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str,
 
     async def told() -> list[tuple[str, dict[str, Any], CallToolResult]]:
         async with Listening(app.server(), elicitation_callback=partial(asked_in_sight, screen)) as client:
-            await script.tell(Talk(client, settings, screen))
+            await script.play(Conversation(client, settings, screen))
             return list(client.__dict__["heard"])
 
     try:

@@ -1,7 +1,7 @@
 """The demo: the whole job on the bundled data, by a real MCP client that talks to a server in a process of its own.
 
-It lives in a workspace of its own below the given one. Running it again loads the data anew and makes its own
-cluster and tag anew; what somebody else made there stays, and so do exported files.
+Its workspace is a folder below the given one. Another run loads the data again and replaces its own cluster and tag;
+anything else in that workspace is kept, exported files too.
 """
 
 import os
@@ -17,7 +17,7 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
 from mcp_server.demo import script
-from mcp_server.demo.script import Halted, Talk, asked_in_sight
+from mcp_server.demo.script import Conversation, Halted, asked_in_sight
 from mcp_server.settings import Settings
 from mcp_server.store.workspace import explained
 from mcp_server.terminal import Bar, Screen
@@ -27,7 +27,7 @@ PATIENCE = 60.0
 """Seconds that the client waits for an answer. Answers take milliseconds here."""
 DATA = Path(__file__).parent
 MARK = "made-by-fenqun-demo.txt"
-"""The file by which the demo knows its own folder again."""
+"""The file that marks the demo's own folder."""
 
 _MARK_TEXT = Text(
     "This workspace belongs to `fenqun demo`: each run loads its data anew and makes {made} anew.",
@@ -38,7 +38,7 @@ _NO_ANSWER = Text("The server did not answer: {why}.", "服务没有应答：{wh
 
 
 def run(settings: Settings) -> int:
-    """Tell the story; 0 when all of it went well, else 1. Raises FenqunError where the data cannot be loaded."""
+    """Run the script; return 0 where all of it succeeded, else 1. FenqunError where the data cannot be loaded."""
     settings = replace(settings, workspace=_home(settings.workspace))
     screen = Screen(settings.language)
     screen.title(script.TITLE)
@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
     screen.blank()
     try:
         _load(settings, screen)
-        anyio.run(_talk, settings, screen)
+        anyio.run(_converse, settings, screen)
     except (Halted, BaseExceptionGroup) as error:
         return _failed(_alone(error), settings)
     return 0
@@ -60,7 +60,7 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def _failed(error: BaseException, settings: Settings) -> int:
-    """Say on stderr why the story ended early. What is not about the server goes on up."""
+    """Print on stderr why the demo ended early. Raise what is not about the server."""
     if isinstance(error, MCPError):
         error = Halted(_NO_ANSWER.format(why=error.message))
     if not isinstance(error, Halted):
@@ -80,8 +80,8 @@ def _home(workspace: Path) -> Path:
             if (folder / MARK).is_file() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
         )
         home.mkdir(mode=0o700, exist_ok=True)
-        said = _MARK_TEXT.format(made=listed(script.MADE))
-        (home / MARK).write_text(f"{said.en}\n{said.zh}\n", encoding="utf-8")
+        mark = _MARK_TEXT.format(made=listed(script.MADE))
+        (home / MARK).write_text(f"{mark.en}\n{mark.zh}\n", encoding="utf-8")
     return home
 
 
@@ -107,7 +107,7 @@ def _load(settings: Settings, screen: Screen) -> None:
     screen.bar(100, _LOADED.format(rows=f"{report.rows:,}", users=f"{report.users:,}", seconds=seconds))
 
 
-async def _talk(settings: Settings, screen: Screen) -> None:
+async def _converse(settings: Settings, screen: Screen) -> None:
     options = ["--workspace", str(settings.workspace), "--project", settings.project_id]
     options += ["--language", settings.language]
     # The workspace is the demo's own: there is nothing in it that FENQUN_READ_ONLY would protect.
@@ -115,7 +115,7 @@ async def _talk(settings: Settings, screen: Screen) -> None:
     server = StdioServerParameters(
         command=sys.executable, args=["-m", "mcp_server", "serve", *options], env=environment
     )
-    # The server asks before it removes what the last run left; the person in the story says yes.
+    # The server asks before it removes what the last run left; the person of the demo says yes.
     asked = partial(asked_in_sight, screen)
     async with Client(server, read_timeout_seconds=PATIENCE, elicitation_callback=asked) as client:
-        await script.tell(Talk(client, settings, screen))
+        await script.play(Conversation(client, settings, screen))

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from mcp_types import ElicitRequestParams, ElicitResult
 
 
-# What the demo tells: the person's words, and what an assistant makes of them. Every number but those in the person's
-# own sentences comes from the tools.
-
+# The words of the demo. Every number but those in the person's own sentences comes from the tools.
 
 Data = dict[str, Any]
 
 CLUSTER, TAG, ANSWERED, SILENT = "lapsed_regulars", "spending_tier", "answered", "still_silent"
 MADE = (SILENT, ANSWERED, TAG, CLUSTER)
-"""What the demo makes; what the last run made of it is removed first, in this order."""
+"""What the demo creates; what the last run created is removed first, in this order."""
 CALL_TASK = "win_back"
 """Name of the call task; a number is added where it is taken."""
 DISPLAY_NAME = Text("Lapsed regulars of 1997", "1997 年的流失老客")
@@ -41,7 +39,7 @@ AS_OF = "1998-07-01"
 
 TITLE = Text("fenqun · 分群: from a sentence to a live cluster", "fenqun · 分群：从一句话到实时分群")
 ABOUT = Text(
-    "A shop wants to win back good customers who have gone quiet. What follows is a person's talk with an assistant: each "
+    "A shop wants to win back good customers who have gone quiet. What follows is a person's conversation with an assistant: each "
     "line that begins with → is a real call to an MCP server, over stdio, on real data.",
     "一家商店想挽回久未光顾的优质客户。下面是运营人员与 AI 助手的一段对话：以 → 开头的每一行，都是经由 stdio 对 MCP 服务的真实调用；数据也是真实的。",
 )
@@ -171,7 +169,7 @@ CALL_TIMES = ["mon-sat 10:00-12:00"]
 FEWER_TIMES = ["mon-tue 10:00-12:00", "thu-sat 10:00-12:00"]
 DAYS_OF_CALLS = 14
 
-# What is said between the answers.
+# Sentences between the results.
 CONNECTED = Text(
     "Connected to {server} (MCP {protocol}). It has {n} tools:", "已连接 {server}（MCP {protocol}），共有 {n} 个工具："
 )
@@ -215,7 +213,7 @@ SIZE_AT_END = Text(
     "{users} customers are in the cluster {name} (id {id}).", "分群 {name}（id {id}）中现有 {users} 名客户。"
 )
 DESKTOP = Text(
-    "To talk to this data in Claude Desktop, put this into claude_desktop_config.json and restart it:",
+    "To conversation to this data in Claude Desktop, put this into claude_desktop_config.json and restart it:",
     "要在 Claude Desktop 中使用这份数据，请将以下内容写入 claude_desktop_config.json，再重启：",
 )
 TRY = Text(
@@ -283,7 +281,7 @@ def by_condition(explanation: str) -> list[str]:
     return [part for part in re.split(r"\s*(?=\([0-9]+\) |（[0-9]+）)", explanation) if part]
 
 
-# The talk of the demo: an assistant's end of the connection, and how what it does is shown.
+# The conversation of the demo: an assistant's end of the connection, and how what it does is shown.
 
 
 _FAILED = Text("{tool} failed:", "{tool} 调用失败：")
@@ -309,8 +307,8 @@ async def asked_in_sight(screen: Screen, _: object, question: "ElicitRequestPara
     return ElicitResult(action="accept", content={"answer": "yes"})
 
 
-class Talk:
-    """One connection, and what the steps over it leave for later ones. Halted where a tool answers with an error."""
+class Conversation:
+    """The connection of the demo, with what steps leave for later ones. Halted where a tool returns an error."""
 
     def __init__(self, client: "Client", settings: Settings, screen: Screen) -> None:
         self.client = client
@@ -327,21 +325,21 @@ class Talk:
         self._steps = 0
 
     def begin(self, scene: Scene) -> None:
-        """The heading of the next step, and what the person says, if anything."""
+        """Print the heading of the next step, and what the person says, if anything."""
         self._steps += 1
         self.screen.step(self._steps, scene.heading)
         if scene.person.en:
             self.screen.person(scene.person)
 
-    # -- calling ---------------------------------------------------------------------------------------------
+    # invoking tools
 
     async def ask(self, tool: str, arguments: Mapping[str, Any]) -> Data:
-        """Call a tool in sight of the reader; its structured content."""
+        """Invoke a tool, show that, and return its structured content."""
         self.screen.call(tool, arguments)
         return await self.quietly(tool, arguments)
 
     async def quietly(self, tool: str, arguments: Mapping[str, Any]) -> Data:
-        """The same without showing the call."""
+        """Invoke a tool without showing it."""
         self.notified = []
         with Bar(self.settings.language) as bar:
 
@@ -356,18 +354,13 @@ class Talk:
             raise Halted(Text("\n".join(t.en for t in said), "\n".join(t.zh for t in said)))
         return result.structured_content or {}
 
-    # -- saying ----------------------------------------------------------------------------------------------
-
     def answer(self, answer: Data) -> None:
-        """The sentence in which a tool says what happened, in the language that the server speaks."""
+        """Print the message of a result."""
         self.screen.say(same(answer["message"]))
 
 
-# The steps of the demo, one row each in STEPS: what the person says, and what the assistant does about it.
-#
-# A step is a function over the talk; what a later step needs (the definition, the exported file) it leaves there.
-# Adding a step is writing its scene in `story.py`, its function here, and its row.
-
+# The steps, one row each in STEPS: a scene (what the person says) and a function over the conversation (what the assistant
+# does). A step leaves what later ones need in the conversation.
 
 ROWS_SHOWN = 3
 ROWS_OF_PROFILE = 6
@@ -375,199 +368,203 @@ MOST_BARS = 6
 """Progress notifications that are drawn; the last one always is."""
 
 
-async def connect(talk: Talk) -> None:
+async def connect(conversation: Conversation) -> None:
     """List the tools, and remove what the last run of the demo left."""
-    talk.screen.call("tools/list", {})
-    tools = (await talk.client.list_tools()).tools
-    server = talk.client.server_info
+    conversation.screen.call("tools/list", {})
+    tools = (await conversation.client.list_tools()).tools
+    server = conversation.client.server_info
     name = f"{server.name} {server.version}" if server else "–"
-    talk.screen.say(CONNECTED.format(server=name, protocol=talk.client.protocol_version, n=len(tools)))
-    talk.screen.say(listed(tool.name for tool in tools))
-    left = [name for name in MADE if await _exists(name, talk)]
+    conversation.screen.say(CONNECTED.format(server=name, protocol=conversation.client.protocol_version, n=len(tools)))
+    conversation.screen.say(listed(tool.name for tool in tools))
+    left = [name for name in MADE if await _exists(name, conversation)]
     if left:
-        talk.screen.say(AGAIN)
+        conversation.screen.say(AGAIN)
     for name in left:
-        await _release(name, talk)
-        talk.answer(await talk.ask("delete_cluster", {"cluster": name}))
+        await _release(name, conversation)
+        conversation.answer(await conversation.ask("delete_cluster", {"cluster": name}))
 
 
-async def _release(name: str, talk: Talk) -> None:
+async def _release(name: str, conversation: Conversation) -> None:
     """Remove the crowd analyses that hold a cluster."""
-    tasks = await talk.quietly("list_crowd_analyses", {"crowd_id": name})
+    tasks = await conversation.quietly("list_crowd_analyses", {"crowd_id": name})
     for task in tasks.get("tasks", ()):
-        talk.answer(await talk.ask("delete_crowd_analysis", {"task_id": task["task_id"]}))
+        conversation.answer(await conversation.ask("delete_crowd_analysis", {"task_id": task["task_id"]}))
 
 
-async def look(talk: Talk) -> None:
+async def look(conversation: Conversation) -> None:
     """Search the data with words of both languages."""
-    mine, other = (words.say(talk.settings.language) for words in WORDS)
-    found = await talk.ask("describe_data", {"search": mine, "limit": MOST_FOUND})
-    talk.answer(found)
-    rows = [_event_row(row) for row in found.get("events", ())]
-    rows += [_property_row(row, talk.settings.language) for row in found.get("properties", ())]
-    talk.screen.table(FOUND_HEAD, rows, wide=2)
-    talk.screen.say(OTHER_LANGUAGE)
-    again = await talk.ask("describe_data", {"search": other, "limit": MOST_FOUND})
+    mine, other = (words.say(conversation.settings.language) for words in WORDS)
+    result = await conversation.ask("describe_data", {"search": mine, "limit": MOST_FOUND})
+    conversation.answer(result)
+    rows = [_event_row(row) for row in result.get("events", ())]
+    rows += [_property_row(row, conversation.settings.language) for row in result.get("properties", ())]
+    conversation.screen.table(FOUND_HEAD, rows, wide=2)
+    conversation.screen.say(OTHER_LANGUAGE)
+    again = await conversation.ask("describe_data", {"search": other, "limit": MOST_FOUND})
     names = [r["event"] for r in again.get("events", ())] + [r["property"] for r in again.get("properties", ())]
-    talk.screen.say(same(again["message"]).then(listed(names)))
+    conversation.screen.say(same(again["message"]).then(listed(names)))
 
 
-async def write(talk: Talk) -> None:
-    """Check a draft, mend it by the suggestions, check again; the normalised definition is kept."""
-    talk.screen.say(DRAFTED)
+async def write(conversation: Conversation) -> None:
+    """Check a draft, fix it by the suggestions, check again; keep the normalised definition."""
+    conversation.screen.say(DRAFTED)
     for event in DRAFT["events"]:
-        talk.screen.item(same(json.dumps(event)))
+        conversation.screen.item(same(json.dumps(event)))
     arguments: Data = {"qp": DRAFT}
-    answer = await talk.ask("validate_definition", arguments)
-    talk.answer(answer)
+    answer = await conversation.ask("validate_definition", arguments)
+    conversation.answer(answer)
     for problem in answer.get("problems", ()):
-        talk.screen.item(same(f"{problem['path']}: {problem.get('got', '')} → {problem.get('suggestion', '')}"))
-        talk.screen.say(same(problem["message"]), indent=2)
-    talk.screen.say(MENDED)
-    answer = await talk.ask("validate_definition", mended(arguments, answer.get("problems", [])))
-    talk.answer(answer)
+        conversation.screen.item(same(f"{problem['path']}: {problem.get('got', '')} → {problem.get('suggestion', '')}"))
+        conversation.screen.say(same(problem["message"]), indent=2)
+    conversation.screen.say(MENDED)
+    answer = await conversation.ask("validate_definition", mended(arguments, answer.get("problems", [])))
+    conversation.answer(answer)
     if not answer["valid"]:
         raise Halted(same(answer["message"]))
     for repair in answer.get("repairs", ()):
         change = f"{repair['path']}: {repair['before']} → {repair['after']}"
-        talk.screen.item(Text("{change} ({why})", "{change}（{why}）").format(change=change, why=repair["reason"]))
-    for language in sorted(answer["explanation"], key=lambda spoken: spoken != talk.settings.language):
+        conversation.screen.item(
+            Text("{change} ({why})", "{change}（{why}）").format(change=change, why=repair["reason"])
+        )
+    for language in sorted(answer["explanation"], key=lambda spoken: spoken != conversation.settings.language):
         for line in by_condition(answer["explanation"][language]):
-            talk.screen.item(same(line), mark="│ ")
-    talk.definition = answer["definition"]
+            conversation.screen.item(same(line), mark="│ ")
+    conversation.definition = answer["definition"]
 
 
-async def size(talk: Talk) -> None:
+async def size(conversation: Conversation) -> None:
     """The size, the funnel, and a few of the users."""
-    asked = {"sample": ROWS_SHOWN, "properties": PROPERTIES, "qp": talk.definition}
-    seen = await talk.ask("preview_definition", asked)
-    talk.answer(seen)
+    asked = {"sample": ROWS_SHOWN, "properties": PROPERTIES, "qp": conversation.definition}
+    seen = await conversation.ask("preview_definition", asked)
+    conversation.answer(seen)
     everybody, funnel = seen["all_users"], seen["funnel"]
-    rows = [[EVERYBODY.say(talk.settings.language), "", f"{everybody:,}", blocks(1)]]
+    rows = [[EVERYBODY.say(conversation.settings.language), "", f"{everybody:,}", blocks(1)]]
     for row in funnel:
         drawn = blocks(row["left"] / max(everybody, 1))
         rows.append([row["condition"], f"{row['alone']:,}", f"{row['left']:,}", drawn])
-    talk.screen.table(FUNNEL_HEAD, rows)
+    conversation.screen.table(FUNNEL_HEAD, rows)
     good, quiet = (row["left"] for row in funnel[-2:])
     share = f"{quiet / max(good, 1):.0%}"
-    talk.screen.say(QUIET.format(good=f"{good:,}", quiet=f"{quiet:,}", share=share))
+    conversation.screen.say(QUIET.format(good=f"{good:,}", quiet=f"{quiet:,}", share=share))
     sample = seen.get("sample", ())
     if sample:
-        talk.screen.say(SOME)
+        conversation.screen.say(SOME)
         columns = list(dict.fromkeys(column for row in sample for column in row))
-        talk.screen.table([same(c) for c in columns], [[row.get(c, "") for c in columns] for row in sample])
+        conversation.screen.table([same(c) for c in columns], [[row.get(c, "") for c in columns] for row in sample])
 
 
-async def create(talk: Talk) -> None:
+async def create(conversation: Conversation) -> None:
     """Create the cluster; and once more, which makes nothing twice."""
     arguments = {
         "cluster_type": CLUSTER_TYPE,
         "cluster_name": CLUSTER,
-        "display_name": DISPLAY_NAME.say(talk.settings.language),
-        "qp": talk.definition,
+        "display_name": DISPLAY_NAME.say(conversation.settings.language),
+        "qp": conversation.definition,
     }
-    talk.answer(await talk.ask("create_cluster", arguments))
-    talk.screen.say(RETRIED)
-    talk.answer(await talk.ask("create_cluster", arguments))
+    conversation.answer(await conversation.ask("create_cluster", arguments))
+    conversation.screen.say(RETRIED)
+    conversation.answer(await conversation.ask("create_cluster", arguments))
 
 
-async def refresh(talk: Talk) -> None:
+async def refresh(conversation: Conversation) -> None:
     """Compute it again; every progress notification becomes a bar."""
-    answer = await talk.ask("refresh_cluster", {"cluster": CLUSTER})
-    for percent, words in [*talk.notified[:-1][: MOST_BARS - 1], *talk.notified[-1:]]:
-        talk.screen.bar(percent, same(words))
-    talk.answer(answer)
+    answer = await conversation.ask("refresh_cluster", {"cluster": CLUSTER})
+    for percent, words in [*conversation.notified[:-1][: MOST_BARS - 1], *conversation.notified[-1:]]:
+        conversation.screen.bar(percent, same(words))
+    conversation.answer(answer)
 
 
-async def tag(talk: Talk) -> None:
+async def tag(conversation: Conversation) -> None:
     """A value for every customer: counted, created, and used as a condition beside the cluster."""
-    language = talk.settings.language
+    language = conversation.settings.language
     tag_qp = tiers(language)
-    seen = await talk.ask("preview_definition", {"tag_qp": tag_qp})
-    talk.answer(seen)
+    seen = await conversation.ask("preview_definition", {"tag_qp": tag_qp})
+    conversation.answer(seen)
     rows = [[row["value"], f"{row['users']:,}", blocks(row["users"] / seen["all_users"])] for row in seen["values"]]
-    talk.screen.table(VALUES_HEAD, rows)
+    conversation.screen.table(VALUES_HEAD, rows)
     arguments = {
         "cluster_type": TAG_TYPE,
         "cluster_name": TAG,
         "display_name": TAG_DISPLAY_NAME.say(language),
         "tag_qp": tag_qp,
     }
-    talk.answer(await talk.ask("create_tag", arguments))
+    conversation.answer(await conversation.ask("create_tag", arguments))
     best = TIERS[0].value
-    talk.screen.say(AS_A_CONDITION.format(value=best))
-    talk.answer(await talk.ask("preview_definition", {"qp": members_with(best.say(language))}))
+    conversation.screen.say(AS_A_CONDITION.format(value=best))
+    conversation.answer(await conversation.ask("preview_definition", {"qp": members_with(best.say(language))}))
 
 
-async def change(talk: Talk) -> None:
-    """What another definition would change; and that nothing has changed."""
-    longer = with_longer_silence(talk.definition)
-    answer = await talk.ask("update_cluster", {"cluster": CLUSTER, "dry_run": True, "qp": longer})
+async def change(conversation: Conversation) -> None:
+    """Show what another definition would change, and that nothing has changed."""
+    longer = with_longer_silence(conversation.definition)
+    answer = await conversation.ask("update_cluster", {"cluster": CLUSTER, "dry_run": True, "qp": longer})
     for change in answer.get("changes", ()):
-        talk.screen.item(same(change))
-    talk.answer(answer)
-    talk.screen.say(ONLY_TRIED)
-    found = await talk.ask("list_clusters", {"search": CLUSTER})
+        conversation.screen.item(same(change))
+    conversation.answer(answer)
+    conversation.screen.say(ONLY_TRIED)
+    result = await conversation.ask("list_clusters", {"search": CLUSTER})
     columns = ("cluster_id", "cluster_name", "display_name", "users_num", "progress", "fresh")
-    rows = [[_said(cluster.get(name, "")) for name in columns] for cluster in found.get("clusters", ())]
-    talk.screen.table([same(name) for name in columns], rows, wide=2)
+    rows = [[_cell(cluster.get(name, "")) for name in columns] for cluster in result.get("clusters", ())]
+    conversation.screen.table([same(name) for name in columns], rows, wide=2)
 
 
-async def hand_on(talk: Talk) -> None:
+async def hand_on(conversation: Conversation) -> None:
     """Export the users; the answer holds a path, and the first lines of that file are shown."""
-    answer = await talk.ask("export_users", {"cluster": CLUSTER, "properties": PROPERTIES})
-    talk.screen.say(EXPORTED.format(rows=f"{answer['rows']:,}", size=f"{answer['size_bytes']:,}"))
-    talk.screen.exactly(answer["path"])
+    answer = await conversation.ask("export_users", {"cluster": CLUSTER, "properties": PROPERTIES})
+    conversation.screen.say(EXPORTED.format(rows=f"{answer['rows']:,}", size=f"{answer['size_bytes']:,}"))
+    conversation.screen.exactly(answer["path"])
     for line in _first_lines(Path(answer["path"])):
-        talk.screen.item(same(line), mark="│ ")
-    talk.exported = answer
+        conversation.screen.item(same(line), mark="│ ")
+    conversation.exported = answer
 
 
-async def answers(talk: Talk) -> None:
+async def answers(conversation: Conversation) -> None:
     """A list of ids as a cluster, and the members of the first one who are not on it."""
-    language = talk.settings.language
-    ids = [*_answered(Path(talk.exported["path"])), MISTYPED]
+    language = conversation.settings.language
+    ids = [*_answered(Path(conversation.exported["path"])), MISTYPED]
     arguments = {
         "display_name": ANSWERED_NAME.say(language),
         "cluster_name": ANSWERED,
         "main_column_name": CALLEE,
         "ids": ids,
     }
-    answer = await talk.ask("import_ids", arguments)
-    talk.answer(answer)
-    talk.screen.say(NOT_AMONG_THEM.format(ids=listed(answer["unmatched"])))
-    talk.screen.say(SET_APART)
+    answer = await conversation.ask("import_ids", arguments)
+    conversation.answer(answer)
+    conversation.screen.say(NOT_AMONG_THEM.format(ids=listed(answer["unmatched"])))
+    conversation.screen.say(SET_APART)
     silent = {
         "cluster_type": "cluster_by_result",
         "cluster_name": SILENT,
         "display_name": SILENT_NAME.say(language),
         "qp": without_answer(),
     }
-    talk.answer(await talk.ask("create_cluster", silent))
+    conversation.answer(await conversation.ask("create_cluster", silent))
 
 
-async def analyse(talk: Talk) -> None:
+async def analyse(conversation: Conversation) -> None:
     """A crowd analysis task over the cluster, and what sets the crowd apart."""
     start, end_time = VALIDITY
-    made = await talk.ask("create_crowd_analysis", {"crowd_id": CLUSTER, "start_time": start, "end_time": end_time})
-    talk.answer(made)
-    found = await talk.ask("get_crowd_analysis", {"task_id": made["result"]["task_id"]})
-    talk.answer(found)
+    made = await conversation.ask(
+        "create_crowd_analysis", {"crowd_id": CLUSTER, "start_time": start, "end_time": end_time}
+    )
+    conversation.answer(made)
+    result = await conversation.ask("get_crowd_analysis", {"task_id": made["result"]["task_id"]})
+    conversation.answer(result)
     rows = [
         [row["property"], row["value"], f"{row['share']:.0%}", f"{row['all_share']:.0%}", blocks(row["share"])]
-        for row in found["profile"][:ROWS_OF_PROFILE]
+        for row in result["profile"][:ROWS_OF_PROFILE]
     ]
-    talk.screen.table(PROFILE_HEAD, rows, wide=1)
+    conversation.screen.table(PROFILE_HEAD, rows, wide=1)
 
 
-async def call_them(talk: Talk) -> None:
+async def call_them(conversation: Conversation) -> None:
     """A call task with the calendar of its calls."""
-    talk.screen.say(STAND_IN.format(property=CALLEE))
+    conversation.screen.say(STAND_IN.format(property=CALLEE))
     monday = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     monday += timedelta(days=7 - monday.weekday())
     last = monday + timedelta(days=DAYS_OF_CALLS - 1)
     arguments = {
-        "task_name": await _free_name(talk),
+        "task_name": await _free_name(conversation),
         "cluster": SILENT,
         "callee_property": CALLEE,
         "start_time": f"{monday} 00:00:00",
@@ -577,29 +574,29 @@ async def call_them(talk: Talk) -> None:
         "ring_again_times": 1,
         "ring_again_interval": 15,
     }
-    answer = await talk.ask("create_call_task", arguments)
-    talk.answer(answer)
+    answer = await conversation.ask("create_call_task", arguments)
+    conversation.answer(answer)
     for line in answer["chart"].splitlines():
-        talk.screen.exactly(line)
+        conversation.screen.exactly(line)
     for warning in answer.get("warnings", ()):
-        talk.screen.item(same(warning["message"]))
-    talk.call_task = answer["task"]["task_open_id"]
+        conversation.screen.item(same(warning["message"]))
+    conversation.call_task = answer["task"]["task_open_id"]
 
 
-async def change_calls(talk: Talk) -> None:
+async def change_calls(conversation: Conversation) -> None:
     """Another number of lines and other days: tried first, then done."""
-    arguments = {"task_open_id": talk.call_task, "concurrency": 1, "call_times": FEWER_TIMES}
-    talk.screen.say(TRIED_FIRST)
-    tried = await talk.ask("update_call_task", arguments | {"dry_run": True})
+    arguments = {"task_open_id": conversation.call_task, "concurrency": 1, "call_times": FEWER_TIMES}
+    conversation.screen.say(TRIED_FIRST)
+    tried = await conversation.ask("update_call_task", arguments | {"dry_run": True})
     for changed in tried.get("changes", ()):
-        talk.screen.item(same(changed))
-    talk.answer(await talk.ask("update_call_task", arguments))
+        conversation.screen.item(same(changed))
+    conversation.answer(await conversation.ask("update_call_task", arguments))
 
 
-async def _free_name(talk: Talk) -> str:
+async def _free_name(conversation: Conversation) -> str:
     """The first of win_back, win_back_2, … that no call task has."""
-    found = await talk.quietly("list_call_tasks", {"search": CALL_TASK, "limit": 100})
-    taken = {task["name"] for task in found.get("tasks", ())}
+    result = await conversation.quietly("list_call_tasks", {"search": CALL_TASK, "limit": 100})
+    taken = {task["name"] for task in result.get("tasks", ())}
     names = (f"{CALL_TASK}_{n}" if n > 1 else CALL_TASK for n in count(1))
     return next(name for name in names if name not in taken)
 
@@ -611,32 +608,32 @@ def _answered(path: Path) -> list[str]:
     return every[:: max(1, len(every) // ANSWERS_SHOWN)][:ANSWERS_SHOWN]
 
 
-async def end(talk: Talk) -> None:
+async def end(conversation: Conversation) -> None:
     """The size of the cluster, where everything is, and what to do next."""
-    cluster = (await talk.ask("get_cluster", {"cluster": CLUSTER}))["cluster"]
-    talk.screen.say(
+    cluster = (await conversation.ask("get_cluster", {"cluster": CLUSTER}))["cluster"]
+    conversation.screen.say(
         SIZE_AT_END.format(users=f"{cluster['users_num']:,}", name=cluster["cluster_name"], id=cluster["cluster_id"])
     )
-    talk.screen.fact(Text("Workspace", "工作区"), same(talk.settings.workspace))
-    talk.screen.fact(Text("List", "名单"), same(talk.exported["path"]))
-    talk.screen.blank()
-    talk.screen.say(DESKTOP)
-    command, *options = _server_command(talk.settings)
+    conversation.screen.fact(Text("Workspace", "工作区"), same(conversation.settings.workspace))
+    conversation.screen.fact(Text("List", "名单"), same(conversation.exported["path"]))
+    conversation.screen.blank()
+    conversation.screen.say(DESKTOP)
+    command, *options = _server_command(conversation.settings)
     for line in _desktop(command, options):
-        talk.screen.exactly(line)
-    talk.screen.say(TRY)
-    talk.screen.blank()
-    talk.screen.say(OWN_DATA)
+        conversation.screen.exactly(line)
+    conversation.screen.say(TRY)
+    conversation.screen.blank()
+    conversation.screen.say(OWN_DATA)
     program = shlex.join(_program())
-    talk.screen.exactly(f"{program} load --events FILE --users FILE")
-    talk.screen.exactly(f"{program} call describe_data")
+    conversation.screen.exactly(f"{program} load --events FILE --users FILE")
+    conversation.screen.exactly(f"{program} call describe_data")
 
 
 class StoryStep(NamedTuple):
-    """A row of the story."""
+    """A step of the demo."""
 
     scene: Scene
-    act: Callable[[Talk], Awaitable[None]]
+    act: Callable[[Conversation], Awaitable[None]]
 
 
 STEPS = (
@@ -657,16 +654,16 @@ STEPS = (
 )
 
 
-async def tell(talk: Talk) -> None:
-    """The whole story."""
+async def play(conversation: Conversation) -> None:
+    """Run all steps."""
     for step in STEPS:
-        talk.begin(step.scene)
-        await step.act(talk)
+        conversation.begin(step.scene)
+        await step.act(conversation)
 
 
-async def _exists(name: str, talk: Talk) -> bool:
-    found = await talk.quietly("list_clusters", {"search": name})
-    return any(cluster["cluster_name"] == name for cluster in found.get("clusters", ()))
+async def _exists(name: str, conversation: Conversation) -> bool:
+    result = await conversation.quietly("list_clusters", {"search": name})
+    return any(cluster["cluster_name"] == name for cluster in result.get("clusters", ()))
 
 
 def _event_row(row: Data) -> list[str]:
@@ -687,7 +684,7 @@ def _first_lines(path: Path) -> list[str]:
         return [line.rstrip() for line in islice(file, 1 + ROWS_SHOWN)]
 
 
-def _said(value: object) -> str:
+def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
