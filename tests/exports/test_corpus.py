@@ -268,10 +268,14 @@ def test_counts_and_sums(export: Path) -> None:
         assert sum((Decimal(str(value)) for value in values if value is not None), Decimal(0)) == Decimal(check["sum"])
 
 
+DEFINITION = json.loads((plain.HERE.parents[1] / "tool_schemas" / "qp.json").read_text(encoding="utf-8"))
+
+
 @each_export
 def test_clusters(export: Path) -> None:
     found = reading(export)
     for check in found.expected["checks"].get("clusters", []):
+        jsonschema.validate(json.loads(check["qp"]), DEFINITION)
         assert plain.size(found, json.loads(check["qp"])) == check["size"], check["says"]
 
 
