@@ -22,21 +22,21 @@ from mcp_server.errors import ConfigurationError
 from mcp_server.language.problems import shorten
 from mcp_server.text import Text
 
-# The way back to the client, and the line that the access log gets.
+# Answers and the access log
 
 
 _log = logging.getLogger("fenqun.access")
 
 
-def log_access(who: str, scope: Scope, status: int, began: float) -> None:
-    """One line: who asked, method, path, status and time. Never the query: one vendor's token stands in it."""
+def log_access(caller: str, scope: Scope, status: int, began: float) -> None:
+    """Write one line: caller, method, path, status and time. Never the query: one vendor's token is in it."""
     path = quote(scope["path"], safe="/:@-._~")  # with no way to break the line
     spent = (time.perf_counter() - began) * 1000
-    _log.info("%s %s %s %s %.0f ms", quote(who, safe="@.-_ ") or "-", scope["method"], path, status, spent)
+    _log.info("%s %s %s %s %.0f ms", quote(caller, safe="@.-_ ") or "-", scope["method"], path, status, spent)
 
 
 class TrackedSend:
-    """The way back to the client, which remembers how far the answer is."""
+    """Sends an answer to the client, and remembers how far it is."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -56,20 +56,20 @@ class TrackedSend:
             await response(request.scope, request.receive, self)
 
     async def finish(self) -> None:
-        """End an answer that was broken off."""
+        """End an answer that was interrupted."""
         if self.status and not self._complete:
             await self({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-# Bodies of requests, read under a limit.
+# Bodies of requests, read under a limit
 
 
 PAUSE: Final = 60.0
-"""Seconds between two pieces of a body."""
+"""Most seconds between two pieces of a body."""
 
 
 class TooLong(Exception):
-    """The body has more bytes than are taken."""
+    """The body has more bytes than are accepted."""
 
 
 class Stopped(Exception):
@@ -77,7 +77,7 @@ class Stopped(Exception):
 
 
 async def pieces(request: Request, most: int, pause: float = PAUSE) -> AsyncIterator[bytes]:
-    """The body piece by piece. TooLong as soon as that is known, Stopped where nothing more comes."""
+    """Yield the body piece by piece. TooLong as soon as that is known, Stopped where nothing more arrives."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > most:
         raise TooLong
@@ -98,36 +98,37 @@ async def pieces(request: Request, most: int, pause: float = PAUSE) -> AsyncIter
 
 
 async def whole(request: Request, most: int, pause: float = PAUSE) -> bytes:
-    """The body in memory."""
+    """Return the body, in memory."""
     return b"".join([piece async for piece in pieces(request, most, pause)])
 
 
 async def into_file(request: Request, path: Path, most: int, pause: float = PAUSE) -> int:
-    """Write the body to a new file that only its owner can read; its size."""
+    """Write the body to a new file that only its owner can read; return its size."""
     size = 0
-    async with await anyio.open_file(path, "wb", opener=_private) as file:
+    async with await anyio.open_file(path, "wb", opener=private) as file:
         async for piece in pieces(request, most, pause):
             size += len(piece)
             await file.write(piece)
     return size
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner can read (the `opener` of `open`)."""
     return os.open(path, flags, 0o600)
 
 
-# Serving an application with uvicorn, from a bound socket to a graceful end.
+# Serving with uvicorn, from a bound socket to a graceful end
 
 
 GRACE: Final = 10
-"""Seconds that calls under way are given to finish when the server is told to end."""
+"""Seconds that requests under way get to finish when the server ends."""
 
 _CANNOT = Text("{host}:{port} can't be listened on ({reason}).", "无法监听 {host}:{port}（{reason}）。")
 _OTHER_PORT = Text("Choose another one with --host and --port.", "请用 --host 和 --port 指定其他地址或端口。")
 
 
 class Served(Protocol):
-    """An ASGI application that is told when the server is about to end."""
+    """An ASGI application that learns when the server is about to end."""
 
     def stop(self) -> None:
         """Let nothing new in."""
@@ -145,7 +146,7 @@ class Tls:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves signals to us and ends streams that would never end by themselves."""
+    """uvicorn's server, which leaves signals to us and ends streams that do not end by themselves."""
 
     gate: Served
 
@@ -159,12 +160,12 @@ class _Server(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens there. ConfigurationError where that is not possible."""
+    """Return a socket that listens there. ConfigurationError where that is not possible."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=512)
     except (OSError, UnicodeError) as error:
-        # `create_server` adds the address to the system's words; a name that is not found has a negative number, and only words.
+        # `create_server` adds the address to the system's message; an unknown name has a negative number and its own message.
         number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else str(error)
         raise ConfigurationError(
@@ -177,13 +178,13 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def address_of(listening: socket.socket, scheme: str = "http") -> str:
-    """The address of a socket that listens."""
+    """Return the address of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def server_of(gate: Served, connections: int, *, tls: Tls | None = None, grace: int = GRACE) -> _Server:
-    """The server, not yet started. It writes no access log: the gate does, without queries."""
+    """Return the server, not yet started. It writes no access log: the gate does, without queries."""
     config = uvicorn.Config(
         gate,
         ws="none",
@@ -206,7 +207,7 @@ def server_of(gate: Served, connections: int, *, tls: Tls | None = None, grace: 
 def serve(
     gate: Served, listening: socket.socket, connections: int, ready: Callable[[], None], *, tls: Tls | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM; a second one does not wait for what is under way."""
+    """Serve until SIGINT or SIGTERM; a second one does not wait for requests under way."""
     anyio.run(_serve, server_of(gate, connections, tls=tls), listening, ready)
 
 
@@ -219,7 +220,7 @@ async def _serve(server: _Server, listening: socket.socket, ready: Callable[[], 
 
 
 async def _end_on_signal(server: _Server) -> None:
-    if os.name == "nt":  # no such receiver there; Ctrl-C ends the process
+    if os.name == "nt":  # it has no such receiver; Ctrl-C ends the process
         return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:

@@ -9,21 +9,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from mcp_server.gateway.base import WHO, GatewayParts
-from mcp_server.gateway.taobao import routes as taobao
-from mcp_server.gateway.thinkingdata import routes as thinkingdata
-from mcp_server.gateway.volcengine import routes as volcengine
+from mcp_server.gateway import taobao, thinkingdata, volcengine
+from mcp_server.gateway.base import CALLER, GatewayParts
 from mcp_server.web import TrackedSend, log_access
 
 _log = logging.getLogger("fenqun")
-_OTHER_HOST = "The gateway is not known by this host name; whoever runs it adds it with --allow-host.\n"
+_OTHER_HOST = "The gateway is not known by this host name; its operator adds it with --allow-host.\n"
 
 
 class Gateway:
     """The ASGI application as it is served."""
 
-    def __init__(self, house: GatewayParts, names: Sequence[str]) -> None:
-        self._router = Router([*thinkingdata(house), *taobao(house), *volcengine(house)])
+    def __init__(self, parts: GatewayParts, names: Sequence[str]) -> None:
+        self._router = Router([*thinkingdata.routes(parts), *taobao.routes(parts), *volcengine.routes(parts)])
         self._names = frozenset(names)
         self._stopping = False
 
@@ -35,26 +33,22 @@ class Gateway:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        answer, began = TrackedSend(send), time.perf_counter()
+        request, answer, began = Request(scope, receive), TrackedSend(send), time.perf_counter()
         try:
-            await self._passed(scope, receive, answer)
-        except Exception:  # noqa: BLE001 - the handlers answer what they know; this is a bug
+            if not self._is_ours(request.headers.getlist("host")):
+                await answer.whole(PlainTextResponse(_OTHER_HOST, 421), request)
+            elif self._stopping:
+                await answer.whole(PlainTextResponse("The server is about to end", 503), request)
+            else:
+                await self._router(scope, receive, answer)
+        except Exception:  # noqa: BLE001 - the handlers answer the errors they know; this is a bug
             _log.exception("a request failed")
-            await answer.whole(PlainTextResponse("Internal Server Error", 500), Request(scope))
+            await answer.whole(PlainTextResponse("Internal Server Error", 500), request)
         finally:
-            log_access(scope.get(WHO, ""), scope, answer.status, began)
-
-    async def _passed(self, scope: Scope, receive: Receive, answer: TrackedSend) -> None:
-        request = Request(scope, receive)
-        if not self._is_ours(request.headers.getlist("host")):
-            await answer.whole(PlainTextResponse(_OTHER_HOST, 421), request)
-        elif self._stopping:
-            await answer.whole(PlainTextResponse("The server is about to end", 503), request)
-        else:
-            await self._router(scope, receive, answer)
+            log_access(scope.get(CALLER, ""), scope, answer.status, began)
 
     def _is_ours(self, hosts: Sequence[str]) -> bool:
-        """Whether the request is addressed to a name of ours, on any port; any other is another site's trick."""
+        """Whether a request is addressed to one of our names, on any port; any other may be DNS rebinding."""
         if len(hosts) != 1:
             return False
         host = hosts[0].strip().lower()

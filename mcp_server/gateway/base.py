@@ -9,27 +9,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
+
+from starlette.requests import Request
 
 from mcp_server.consent.invoke import call
 from mcp_server.effect import Effect
 from mcp_server.errors import ConfigurationError, FenqunError
 from mcp_server.operations.asking import Consenting
 from mcp_server.operations.operation import Deps, Identity, Operation, Params, Result
+from mcp_server.platforms.local.queries import LocalQueries
 from mcp_server.settings import GATEWAY_PREFIX
+from mcp_server.store.files import HandedFiles
 from mcp_server.text import Text, listed
+from mcp_server.web import private
 
-# JSON as a strict server takes it: objects without repeated keys, numbers that are numbers.
+# Requests, read strictly
+
+
+FORM: Final = "application/x-www-form-urlencoded"
 
 
 class NotJson(Exception):
-    """The text is no JSON object; says why."""
+    """The text is no JSON object; the message says why."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The object. NotJson where it is none, names a key twice, holds NaN, or nests too deep."""
+    """Return the JSON object. NotJson where it is none, repeats a key, holds NaN, or nests too deep."""
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_no_constant)
     except RecursionError:
         raise NotJson("nested too deep") from None
     except ValueError as error:
@@ -39,11 +47,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
         raise NotJson("a key stands twice")
-    return found
+    return result
 
 
 def _no_constant(name: str) -> object:
@@ -51,42 +59,56 @@ def _no_constant(name: str) -> object:
 
 
 def is_whole(value: object) -> bool:
-    """A JSON number without a fraction; true and false are none."""
+    """Whether this is a JSON number without a fraction; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def unknown(given: Mapping[str, object], *names: str) -> str:
-    """The first key that is not among these names; "" where there is none."""
-    return next((key for key in given if key not in names), "")
+def unknown_key(given: Mapping[str, object], *names: str) -> str | None:
+    """The first key that is not among these names, at most 50 characters of it; None where there is none."""
+    return next((key[:50] for key in given if key not in names), None)
 
 
-# The gateway's own credentials: made at the first start, or from the environment; always asked for.
+def read_time(text: str) -> datetime | None:
+    """A time of the vendors' form `yyyy-MM-dd HH:mm:ss`, naive; None where it is none."""
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - the vendors' zone, which they do not write
+    except ValueError:
+        return None
+    return moment if str(moment) == text else None
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, in lower case and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+# Credentials
 
 
 FILE: Final = "gateway.json"
 """In the workspace, readable only by its owner."""
 
-_SHORT: Final = 8
-"""Characters that a credential has at least."""
+_SHORTEST: Final = 8
+"""Characters of a credential."""
 
-_SOME = Text("The gateway's credentials are incomplete; missing: {missing}.", "网关凭证缺少 {missing}。")
-_ALL = Text(
-    "Set all FENQUN_GATEWAY_ credentials, or none: then they stand in the file {file} of the workspace.",
+_INCOMPLETE = Text("The gateway's credentials are incomplete; missing: {missing}.", "网关凭证缺少 {missing}。")
+_ALL_OR_NONE = Text(
+    "Set all FENQUN_GATEWAY_ credentials, or none: then they are kept in the file {file} of the workspace.",
     "请设置全部 FENQUN_GATEWAY_ 凭证，或一个都不设：此时凭证保存在工作区的 {file} 文件中。",
 )
-_WEAK = Text("{name} is shorter than {n} characters.", "{name} 不足 {n} 个字符。")
+_TOO_SHORT = Text("{name} is shorter than {n} characters.", "{name} 不足 {n} 个字符。")
 _LONGER = Text("Choose longer ones.", "请使用更长的凭证。")
 _OPEN = Text(
     "Others may read {file}, which holds the gateway's credentials.", "其他用户可以读取保存网关凭证的 {file}。"
 )
 _CLOSE = Text("Run: chmod 600 {file}", "请运行：chmod 600 {file}")
 _BROKEN = Text("{file} does not hold the gateway's credentials.", "{file} 中没有完整的网关凭证。")
-_REMOVE = Text("Mend it, or remove it: then new ones are made.", "请修正该文件，或将其删除以重新生成。")
+_FIX = Text("Fix it, or remove it: then new ones are made.", "请修正该文件，或将其删除以重新生成。")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GatewayKeys:
-    """The credentials. Not shown by accident: there is no repr."""
+    """The credentials that callers prove. There is no repr, so that none is shown by accident."""
 
     token: str
     app_key: str
@@ -100,7 +122,7 @@ _NAMES = tuple(field.name for field in fields(GatewayKeys))
 
 
 def keys_of(environment: Mapping[str, str], workspace: Path) -> GatewayKeys:
-    """The credentials of the environment, else of the workspace's file, which is made where there is none.
+    """Return the credentials of the environment, else of the workspace's file, which is made where there is none.
 
     ConfigurationError: only some are set, one is too short, the file is open to others or unreadable.
     """
@@ -117,37 +139,32 @@ def keys_of(environment: Mapping[str, str], workspace: Path) -> GatewayKeys:
 def _checked(given: Mapping[str, str]) -> GatewayKeys:
     missing = [f"{GATEWAY_PREFIX}{name.upper()}" for name in _NAMES if not given[name]]
     if missing:
-        raise _incomplete(missing)
+        raise ConfigurationError(_INCOMPLETE.format(missing=listed(missing)), next_step=_ALL_OR_NONE.format(file=FILE))
     for name in _NAMES:
-        if len(given[name]) < _SHORT:
-            raise ConfigurationError(_WEAK.format(name=f"{GATEWAY_PREFIX}{name.upper()}", n=_SHORT), next_step=_LONGER)
+        if len(given[name]) < _SHORTEST:
+            raise ConfigurationError(
+                _TOO_SHORT.format(name=f"{GATEWAY_PREFIX}{name.upper()}", n=_SHORTEST), next_step=_LONGER
+            )
     return GatewayKeys(**given)
-
-
-def _incomplete(missing: list[str]) -> ConfigurationError:
-    return ConfigurationError(_SOME.format(missing=listed(missing)), next_step=_ALL.format(file=FILE))
 
 
 def _from_file(path: Path) -> GatewayKeys:
     with path.open("rb") as file:
         if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
             raise ConfigurationError(_OPEN.format(file=path), next_step=_CLOSE.format(file=path))
-        said = file.read(64 * 1024)
+        content = file.read(64 * 1024)
     try:
-        found = json.loads(said)
-        return GatewayKeys(**{name: _text(found[name]) for name in _NAMES})
+        values = json.loads(content)
+        keys = {name: values[name] for name in _NAMES}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ConfigurationError(_BROKEN.format(file=path), next_step=_REMOVE) from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) < _SHORT:
-        raise ValueError
-    return value
+        keys = {}
+    if not keys or not all(isinstance(key, str) and len(key) >= _SHORTEST for key in keys.values()):
+        raise ConfigurationError(_BROKEN.format(file=path), next_step=_FIX)
+    return GatewayKeys(**keys)
 
 
 def _made(path: Path) -> GatewayKeys:
-    """New credentials in a new file; of two processes that make one at once, the first wins."""
+    """Make credentials in a new file; of two processes that make one at once, the first wins."""
     keys = GatewayKeys(
         token=secrets.token_urlsafe(32),
         app_key=str(10_000_000 + secrets.randbelow(90_000_000)),
@@ -159,7 +176,7 @@ def _made(path: Path) -> GatewayKeys:
     text = json.dumps({name: getattr(keys, name) for name in _NAMES}, indent=2) + "\n"
     temp = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(temp, "x", encoding="utf-8", opener=_private) as file:
+        with open(temp, "x", encoding="utf-8", opener=private) as file:
             file.write(text)
         os.link(temp, path)
     except FileExistsError:
@@ -169,28 +186,12 @@ def _made(path: Path) -> GatewayKeys:
     return keys
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def same_secret(given: str, secret: str) -> bool:
+    """Whether two texts are the same, compared in a time that does not depend on where they differ."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
-# SQL as an operation of the gateway's own: no tool, but read, bound to projects and logged as tools are.
-
-
-class Rows(Protocol):
-    """The answer to SQL: a file with one JSON array a line."""
-
-    @property
-    def headers(self) -> tuple[str, ...]: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def count(self) -> int: ...
-
-
-class Queries(Protocol):
-    """SQL over a project's data (`platforms.local.querying`)."""
-
-    async def rows(self, project_id: str, sql: str, seconds: float | None) -> Rows: ...
+# SQL as an operation: no tool, but read, bound to projects and logged as tools are
 
 
 class QuerySql(Params):
@@ -202,7 +203,7 @@ class QuerySql(Params):
 
 
 class Queried(Result):
-    """Answer of query_sql. Whoever asked removes the file."""
+    """Answer of query_sql: a file with one JSON array a line, which the caller removes."""
 
     headers: tuple[str, ...]
     path: Path
@@ -211,12 +212,12 @@ class Queried(Result):
 _ROWS = Text("{n} row(s).", "共 {n} 行。")
 
 
-def query_over(queries: Queries) -> Operation[QuerySql, Queried]:
-    """The operation that asks these. It is made here and not by `@operation`, which makes tools."""
+def query_over(queries: LocalQueries) -> Operation[QuerySql, Queried]:
+    """Return the operation that runs these. It is not made by `@operation`, which makes tools."""
 
     async def query_sql(params: QuerySql, deps: Deps) -> Queried:
-        found = await queries.rows(deps.project(params.project_id), params.sql, params.seconds)
-        return Queried(message=deps.say(_ROWS.format(n=found.count)), headers=found.headers, path=found.path)
+        rows = await queries.rows(deps.project(params.project_id), params.sql, params.seconds)
+        return Queried(message=deps.say(_ROWS.format(n=rows.count)), headers=rows.headers, path=rows.path)
 
     return Operation(
         name="query_sql",
@@ -231,38 +232,15 @@ def query_over(queries: Queries) -> Operation[QuerySql, Queried]:
     )
 
 
-# What the three formats share: the operations behind them, the credentials, the clock, and how faults are told.
+# What the handlers work with
 
 
 R = TypeVar("R", bound=Result)
 
-WHO: Final = "fenqun.gateway.who"
-"""Where a verified caller's name stands in the ASGI scope, for the access log."""
-MOST_FAULTS: Final = 3
+CALLER: Final = "fenqun.gateway.caller"
+"""Key of a verified caller's name in the ASGI scope, for the access log."""
+MOST_PROBLEMS: Final = 3
 """Problems of an error that an answer quotes."""
-
-
-class StoredUpload(Protocol):
-    """A file that was taken."""
-
-    @property
-    def handle(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def size_bytes(self) -> int: ...
-
-
-U = TypeVar("U", bound=StoredUpload)
-
-
-class UploadStore(Protocol[U]):
-    """Where uploads lie while they are read; the local platform's `HandedFiles`."""
-
-    def room(self, project_id: str) -> int: ...
-    def temp_path(self) -> Path: ...
-    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> U: ...
-    def drop(self, upload: U) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,35 +253,29 @@ class GatewayLimits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """What the handlers work with."""
+    """The operations, credentials and files behind the three formats."""
 
     deps: Deps
     keys: GatewayKeys
     clock: Callable[[], datetime]
     query: Operation[QuerySql, Queried]
-    store: UploadStore[Any]
+    store: HandedFiles
     limits: GatewayLimits = field(default_factory=GatewayLimits)
 
-    def known(self, system: str) -> Deps:
-        """The parts for a caller that has proved this system's credentials. He is a program with credentials of his
-        own, so nobody is asked (docs/decisions.md)."""
+    def deps_of(self, system: str) -> Deps:
+        """The parts for a caller that has proved this system's credentials. It is a program with credentials of its
+        own, so no person is asked (docs/decisions.md)."""
         deps = replace(self.deps, consenting=Consenting("never"))
         return deps.seen_by(Identity(system, "gateway"))
 
-    async def ask(self, system: str, operation: Operation[Any, R], arguments: Mapping[str, object]) -> R:
-        """Call an operation as this system's caller. FenqunError."""
-        return await call(operation, arguments, self.known(system))
+    async def invoke(self, system: str, operation: Operation[Any, R], arguments: Mapping[str, object]) -> R:
+        """Invoke an operation as this system's caller. FenqunError."""
+        return await call(operation, arguments, self.deps_of(system))
 
-
-def same(said: str, secret: str) -> bool:
-    """Whether two texts are the same, in a time that does not tell how far they are."""
-    return hmac.compare_digest(said.encode("utf-8", "surrogatepass"), secret.encode())
-
-
-def told(error: FenqunError, deps: Deps) -> str:
-    """An error as one line: its message, and its first problems with their places."""
-    parts = [deps.say(error.message)]
-    for problem in error.problems[:MOST_FAULTS]:
-        got = f" ({problem.got})" if problem.got else ""
-        parts.append(f"{problem.path}{got}: {deps.say(problem.message)}")
-    return " ".join(parts)
+    def line(self, error: FenqunError) -> str:
+        """An error as one line: its message, and its first problems with their places."""
+        parts = [self.deps.say(error.message)]
+        for problem in error.problems[:MOST_PROBLEMS]:
+            got = f" ({problem.got})" if problem.got else ""
+            parts.append(f"{problem.path}{got}: {self.deps.say(problem.message)}")
+        return " ".join(parts)

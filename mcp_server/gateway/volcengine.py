@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -13,21 +13,34 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mcp_server.calls.settings import week_of
+from mcp_server.calls.settings import FEWEST_MINUTES, MOST_MINUTES, MOST_REDIALS, week_of
 from mcp_server.calls.week import TimeFindings, written
 from mcp_server.consent.invoke import internal_error
 from mcp_server.errors import FenqunError, NotFound
-from mcp_server.gateway.base import WHO, GatewayParts, NotJson, is_whole, read_object, same, told, unknown
+from mcp_server.gateway.base import (
+    CALLER,
+    GatewayParts,
+    NotJson,
+    is_whole,
+    media_type,
+    read_object,
+    read_time,
+    same_secret,
+    unknown_key,
+)
 from mcp_server.operations.calls import list_call_tasks, update_call_task
 from mcp_server.platforms.volcengine import wire
 from mcp_server.platforms.volcengine.wire import LIST, UPDATE
 from mcp_server.web import Stopped, TooLong, whole
 
-# `ResponseMetadata`, with an error or without (vendors.md B3).
-
-
+SYSTEM: Final = "volcengine"
 VERSION: Final = "2022-01-01"
 SERVICE: Final = "vms"
+REGION: Final = "cn-north-1"
+"""Of an answer to a request that names none."""
+
+# Answers: `ResponseMetadata`, with an error or without (vendors.md B3)
+
 
 CODES: Final[Mapping[str, tuple[int, int]]] = {
     "MissingParameter": (100002, 400), "MissingAuthenticationToken": (100003, 401), "MissingRequestInfo": (100004, 400),
@@ -60,7 +73,7 @@ def invalid(name: str, why: str = "") -> VolcengineRefusal:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an answer says of its request."""
+    """What an answer repeats of its request."""
 
     action: str
     version: str
@@ -68,9 +81,8 @@ class About:
     now: datetime
 
     def metadata(self) -> dict[str, Any]:
-        request = self.now.strftime("%Y%m%d%H%M%S") + secrets.token_hex(10).upper()
         return {
-            "RequestId": request,
+            "RequestId": self.now.strftime("%Y%m%d%H%M%S") + secrets.token_hex(10).upper(),
             "Action": self.action,
             "Version": self.version,
             "Service": SERVICE,
@@ -96,10 +108,9 @@ def _json(value: Mapping[str, Any], status: int) -> Response:
     return Response(text.encode("utf-8", "replace"), status, media_type="application/json; charset=utf-8")
 
 
-# Signature V4, verified (vendors.md B2).
+# Signature V4, verified (vendors.md B2)
 
 
-SYSTEM: Final = "volcengine"
 VALID: Final = timedelta(minutes=15)
 _AUTHORIZATION: Final = re.compile(
     r"HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9_-]+)/request, ?"
@@ -109,7 +120,7 @@ _AUTHORIZATION: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the Authorization header says."""
+    """What the Authorization header claims."""
 
     access_key: str
     day: str
@@ -120,57 +131,53 @@ class Claim:
 
 
 def claim_of(request: Request) -> Claim:
-    """The claim of a request. Refusal where there is none."""
-    said = request.headers.getlist("authorization")
-    if not said:
+    """Return the claim of a request. Refusal where there is none."""
+    headers = request.headers.getlist("authorization")
+    if not headers:
         raise VolcengineRefusal("MissingAuthenticationToken", "The request has no Authorization header.")
-    found = _AUTHORIZATION.fullmatch(said[0].strip()) if len(said) == 1 else None
-    if found is None:
+    match = _AUTHORIZATION.fullmatch(headers[0].strip()) if len(headers) == 1 else None
+    if match is None:
         raise VolcengineRefusal("MissingSignature", "The Authorization header holds no signature.")
-    key, day, region, service, signed, signature = found.groups()
+    key, day, region, service, signed, signature = match.groups()
     return Claim(key, day, region, service, tuple(signed.split(";")), signature)
 
 
-def verify(request: Request, claim: Claim, body: bytes, house: GatewayParts) -> None:
-    """Refusal unless the request is of these credentials, of now, and unchanged."""
+def verify(request: Request, claim: Claim, body: bytes, parts: GatewayParts) -> None:
+    """Refuse a request unless it is signed with our credentials, just now, and unchanged."""
+    mismatch = VolcengineRefusal("SignatureDoesNotMatch", "The signature does not match.")
     if claim.service != SERVICE:
         raise VolcengineRefusal("ServiceNotFound", f"The service {claim.service} does not exist.")
-    if not same(claim.access_key, house.keys.access_key):
+    if not same_secret(claim.access_key, parts.keys.access_key):
         raise VolcengineRefusal("InvalidAccessKey", "The access key is invalid.")
-    _of_now(request, claim, house)
-    sent = request.headers.get("x-content-sha256")
-    if sent is not None and not same(sent, wire.body_hash(body)):
-        raise _mismatch()
+    _check_date(request, claim, parts)
+    body_hash = request.headers.get("x-content-sha256")
+    if body_hash is not None and not same_secret(body_hash, wire.body_hash(body)):
+        raise mismatch
     if not {"host", "x-date"} <= set(claim.signed) or any(name not in request.headers for name in claim.signed):
-        raise _mismatch()
+        raise mismatch
     if request.headers.get("x-security-token"):  # credentials of the gateway are not temporary
         raise VolcengineRefusal("InvalidAccessKey", "The security token is invalid.")
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     seen = wire.RequestToSign(request.method, request.url.path, tuple(query), dict(request.headers), body)
-    made = wire.signature(seen, claim.signed, house.keys.secret_key, wire.CredentialScope(claim.region, claim.service))
-    if not same(claim.signature, made):
-        raise _mismatch()
-    request.scope[WHO] = SYSTEM
+    made = wire.signature(seen, claim.signed, parts.keys.secret_key, wire.CredentialScope(claim.region, claim.service))
+    if not same_secret(claim.signature, made):
+        raise mismatch
+    request.scope[CALLER] = SYSTEM
 
 
-def _of_now(request: Request, claim: Claim, house: GatewayParts) -> None:
-    said = request.headers.get("x-date", "")
+def _check_date(request: Request, claim: Claim, parts: GatewayParts) -> None:
+    text = request.headers.get("x-date", "")
     try:
-        moment = datetime.strptime(said, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise VolcengineRefusal("InvalidTimestamp", "X-Date is missing or not YYYYMMDDTHHMMSSZ.") from None
-    if abs(house.clock() - moment) > VALID or said[:8] != claim.day:
+    if abs(parts.clock() - moment) > VALID or text[:8] != claim.day:
         raise VolcengineRefusal("InvalidTimestamp", "The request has expired.")
 
 
-def _mismatch() -> VolcengineRefusal:
-    return VolcengineRefusal("SignatureDoesNotMatch", "The signature does not match.")
+# UpdateTask and QueryTaskList, strictly typed (vendors.md B5, B6)
 
 
-# UpdateTask and QueryTaskList, strictly typed (vendors.md B5, B6).
-
-
-FEWEST_MINUTES, MOST_MINUTES, MOST_REDIALS = 5, 1440, 5
 MOST: Final = 100
 STATES: Final = {"waiting": 0, "active": 1, "ended": 2}
 """`State` of QueryTaskList. The vendor's codes are not published: invented."""
@@ -181,71 +188,72 @@ _FIELDS: Final = (
 _RANGE: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-async def update(body: Mapping[str, Any], house: GatewayParts) -> None:
-    """UpdateTask: restates what it names; left out, `Recall` is true and `RingAgainTimes` 0, as the page says."""
-    stray = unknown(body, *_FIELDS)
-    if stray:
-        raise invalid(stray[:50])
-    task = _text(body, "TaskOpenId")
+async def update(body: Mapping[str, Any], parts: GatewayParts) -> None:
+    """UpdateTask: restates what it names; left out, `Recall` is true and `RingAgainTimes` 0, as on the page."""
+    _check_keys(body, *_FIELDS)
+    task_id = _text(body, "TaskOpenId")
     arguments: dict[str, object] = {
-        "task_open_id": task,
-        "start_time": _moment(body, "StartTime"),
-        "end_time": _moment(body, "EndTime"),
+        "task_open_id": task_id,
+        "start_time": _time(body, "StartTime"),
+        "end_time": _time(body, "EndTime"),
         "concurrency": _whole(body, "Concurrency"),
         **_redials(body),
     }
     if "ForbidTimeList" in body:
         arguments["forbid_times"] = _forbidden(body["ForbidTimeList"])
-    deps = house.known(SYSTEM)
+    deps = parts.deps_of(SYSTEM)
+    no_task = VolcengineRefusal("TaskNotFound", "The task does not exist.")
     try:
-        found = await deps.calls.get(deps.project(""), task)
-        if found.task_open_id != task:  # a name is no id here
-            raise VolcengineRefusal("TaskNotFound", "The task does not exist.")
-        await house.ask(SYSTEM, update_call_task, arguments)
+        task = await deps.calls.get(deps.project(""), task_id)
+        if task.task_open_id != task_id:  # a name is no id here
+            raise no_task
+        await parts.invoke(SYSTEM, update_call_task, arguments)
     except NotFound:
-        raise VolcengineRefusal("TaskNotFound", "The task does not exist.") from None
+        raise no_task from None
 
 
-async def query_tasks(body: Mapping[str, Any], house: GatewayParts) -> dict[str, Any]:
+async def query_tasks(body: Mapping[str, Any], parts: GatewayParts) -> dict[str, Any]:
     """QueryTaskList, by words in names. Other filters of the vendor's are not served."""
-    stray = unknown(body, "Keyword", "Limit", "Offset")
-    if stray:
-        raise invalid(stray[:50])
+    _check_keys(body, "Keyword", "Limit", "Offset")
     keyword = body.get("Keyword", "")
     if not isinstance(keyword, str):
         raise invalid("Keyword")
     limit, offset = _whole(body, "Limit", 10), _whole(body, "Offset", 0)
     if not 1 <= limit <= MOST:
         raise invalid("Limit")
-    found = await house.ask(SYSTEM, list_call_tasks, {"search": keyword, "limit": limit, "offset": offset})
+    page = await parts.invoke(SYSTEM, list_call_tasks, {"search": keyword, "limit": limit, "offset": offset})
     records = [
         {
             "TaskOpenId": row.task_open_id, "Name": row.name, "Resource": "", "ResourceType": 0, "ResourceName": "",
             "State": STATES[row.state], "StartTime": row.start_time, "EndTime": row.end_time, "ListNum": row.callees or 0,
             "CalledNum": 0, "ThroughNum": 0, "ThroughRate": "0", "FinishRate": "0",
         }
-        for row in found.tasks
+        for row in page.tasks
     ]  # fmt: skip
-    return {"Records": records, "Total": found.total}
+    return {"Records": records, "Total": page.total}
 
 
-def refusal_of(error: FenqunError, house: GatewayParts) -> VolcengineRefusal:
+def refusal_of(error: FenqunError, parts: GatewayParts) -> VolcengineRefusal:
     """An error of an operation in the vendor's form."""
-    first = error.problems[0].code if error.problems else ""
-    if error.code in ("read_only", "not_allowed"):
-        return VolcengineRefusal("AccessDenied", told(error, house.deps))
-    if error.code == "invalid_arguments":
-        return VolcengineRefusal(_OF_PROBLEMS.get(first, "InvalidParameter"), told(error, house.deps))
-    if error.code == "changed_meanwhile":
-        return VolcengineRefusal("OperationDenied", told(error, house.deps))
-    if error.code in ("no_data", "no_project"):
-        return VolcengineRefusal("ResourceNotFound", told(error, house.deps))
-    if error.retryable:
-        return VolcengineRefusal("ServiceUnavailable", told(error, house.deps))
-    return VolcengineRefusal("InternalError", told(error, house.deps))
+    match error.code:
+        case "read_only" | "not_allowed":
+            code = "AccessDenied"
+        case "invalid_arguments":
+            too_many = bool(error.problems) and error.problems[0].code == "call_too_many_times"
+            code = "ForbidTimeParseFail" if too_many else "InvalidParameter"
+        case "changed_meanwhile":
+            code = "OperationDenied"
+        case "no_data" | "no_project":
+            code = "ResourceNotFound"
+        case _:
+            code = "ServiceUnavailable" if error.retryable else "InternalError"
+    return VolcengineRefusal(code, parts.line(error))
 
 
-_OF_PROBLEMS: Final = {"call_too_many_times": "ForbidTimeParseFail"}
+def _check_keys(body: Mapping[str, Any], *names: str) -> None:
+    stray = unknown_key(body, *names)
+    if stray is not None:
+        raise invalid(stray)
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:
@@ -257,23 +265,20 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _whole(body: Mapping[str, Any], name: str, usual: int | None = None) -> int:
-    value = body.get(name, usual)
+def _whole(body: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = body.get(name, default)
     if value is None:
         raise missing(name)
-    if not isinstance(value, int) or not is_whole(value) or not 0 <= value < 1 << 31:
+    if not is_whole(value) or not 0 <= value < 1 << 31:
         raise invalid(name)
-    return value
+    return int(value)
 
 
-def _moment(body: Mapping[str, Any], name: str) -> str:
-    said = _text(body, name)
-    try:
-        if str(datetime.strptime(said, "%Y-%m-%d %H:%M:%S")) == said:  # noqa: DTZ007 - Beijing's, as the vendor's
-            return said
-    except ValueError:
-        pass
-    raise invalid(name, "yyyy-MM-dd HH:mm:ss")
+def _time(body: Mapping[str, Any], name: str) -> str:
+    text = _text(body, name)
+    if read_time(text) is None:
+        raise invalid(name, "yyyy-MM-dd HH:mm:ss")
+    return text
 
 
 def _redials(body: Mapping[str, Any]) -> dict[str, object]:
@@ -295,61 +300,53 @@ def _forbidden(value: object) -> list[str]:
     if not isinstance(value, list):
         raise invalid("ForbidTimeList")
     for item in value:
-        if not isinstance(item, dict) or unknown(item, "Times", "Weekdays"):
+        if not isinstance(item, dict) or unknown_key(item, "Times", "Weekdays") is not None:
             raise invalid("ForbidTimeList")
         days, times = item.get("Weekdays", []), item.get("Times")
         if not isinstance(days, list) or not all(is_whole(day) and 1 <= day <= 7 for day in days):
             raise VolcengineRefusal("ForbidTimeParseFail", "Weekdays are 1 (Sunday) to 7 (Saturday).")
         if not isinstance(times, list) or not times or not all(isinstance(t, str) and _in_order(t) for t in times):
             raise VolcengineRefusal("ForbidTimeParseFail", "Times are HH:MM-HH:MM within a day.")
-    found = TimeFindings()
-    week = week_of(value, found)
-    if found.problems:
+    findings = TimeFindings()
+    week = week_of(value, findings)
+    if findings.problems:
         raise VolcengineRefusal("ForbidTimeParseFail", "The forbidden times can't be parsed.")
     return list(written(week))
 
 
-def _in_order(said: str) -> bool:
-    return bool(_RANGE.fullmatch(said)) and said[:5] < said[6:]
+def _in_order(text: str) -> bool:
+    return bool(_RANGE.fullmatch(text)) and text[:5] < text[6:]
 
 
-# The one address: which action is meant stands in the query.
+# The one route: the query names the action
 
 
-REGION = "cn-north-1"
-"""Of an answer to a request that names none."""
-
-
-def routes(house: GatewayParts) -> list[Route]:
-    """The route over these parts."""
+def routes(parts: GatewayParts) -> list[Route]:
+    """Return the route over these parts."""
 
     async def act(request: Request) -> Response:
         query = request.query_params
-        about = About(query.get("Action", ""), query.get("Version", ""), REGION, house.clock())
+        about = About(query.get("Action", ""), query.get("Version", ""), REGION, parts.clock())
         try:
             claim = claim_of(request)
-            about = About(about.action, about.version, claim.region, about.now)
-            body = await _body(request, house)
-            verify(request, claim, body, house)
-            return answered(about, await _result(request, body, house))
+            about = replace(about, region=claim.region)
+            try:
+                body = await whole(request, parts.limits.body)
+            except (TooLong, Stopped):
+                raise invalid("body") from None
+            verify(request, claim, body, parts)
+            return answered(about, await _result(request, body, parts))
         except VolcengineRefusal as refusal:
             return refused(about, refusal)
         except FenqunError as error:
-            return refused(about, refusal_of(error, house))
+            return refused(about, refusal_of(error, parts))
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
-            return refused(about, refusal_of(internal_error("/"), house))
+            return refused(about, refusal_of(internal_error("/"), parts))
 
     return [Route("/", act, methods=["POST"])]
 
 
-async def _body(request: Request, house: GatewayParts) -> bytes:
-    try:
-        return await whole(request, house.limits.body)
-    except (TooLong, Stopped):
-        raise invalid("body") from None
-
-
-async def _result(request: Request, body: bytes, house: GatewayParts) -> dict[str, Any] | None:
+async def _result(request: Request, body: bytes, parts: GatewayParts) -> dict[str, Any] | None:
     query = request.query_params.multi_items()
     names = dict(query)
     if not names.get("Action"):
@@ -358,13 +355,13 @@ async def _result(request: Request, body: bytes, house: GatewayParts) -> dict[st
         raise VolcengineRefusal("InvalidActionOrVersion", "The action or its version does not exist.")
     if sorted(name for name, _ in query) != ["Action", "Version"]:
         raise invalid("query")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if media_type(request) != "application/json":
         raise invalid("Content-Type")
     try:
         fields = read_object(body)
     except NotJson:
         raise invalid("body") from None
     if names["Action"] == LIST:
-        return await query_tasks(fields, house)
-    await update(fields, house)
+        return await query_tasks(fields, parts)
+    await update(fields, parts)
     return None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import VendorDenied, VendorRejected
-from mcp_server.gateway import thinkingdata
+from mcp_server.gateway import thinkingdata_wire as thinkingdata
 from mcp_server.gateway.thinkingdata import ENDPOINTS
 from mcp_server.platforms.thinkingdata import client
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, Which

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import VendorRejected
-from mcp_server.gateway import thinkingdata
+from mcp_server.gateway import thinkingdata_wire as thinkingdata
 from mcp_server.platforms.thinkingdata.client import Which
 from mcp_server.store.files import MOST_KEPT
 from tests.gateway.kit import KEYS, LIMITS, PROJECT, Station

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.gateway import thinkingdata
+from mcp_server.gateway import thinkingdata_wire as thinkingdata
 from mcp_server.gateway.base import FILE, GatewayKeys, keys_of
 from mcp_server.settings import GATEWAY_KEYS, GatewaySettings, read_gateway_settings
 from tests.gateway.kit import KEYS, Station, page, station

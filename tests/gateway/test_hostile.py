@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.gateway import thinkingdata
+from mcp_server.gateway import thinkingdata_wire as thinkingdata
 from mcp_server.gateway.thinkingdata import ENDPOINTS, Endpoint
 from mcp_server.platforms.taobao import wire as taobao
 from mcp_server.platforms.volcengine import wire as volcengine

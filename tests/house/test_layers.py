@@ -30,7 +30,7 @@ BELOW: dict[str, set[str]] = {
     "web": BASE | {"language"},
     "settings": BASE | {"credentials", "language"},
     "front": BASE | {"", "language", "calls", "store", "operations", "consent", "web"},
-    "gateway": BASE | {"language", "calls", "platforms", "operations", "consent", "settings", "web"},
+    "gateway": BASE | {"language", "calls", "platforms", "operations", "consent", "settings", "store", "web"},
     "app": BASE
     | {"credentials", "settings", "language", "engines", "store", "platforms", "operations", "front", "gateway"},
     "doctor": BASE | {"credentials", "settings", "platforms", "app"},

@@ -58,6 +58,10 @@ QUERY = "taobao.opencrm.crowdanalysis.query"
 REPORT = "taobao.opencrm.crowdanalysis.getreport"
 CROWDS = "taobao.opencrm.crowds.query"
 
+TaskOperation = Literal["create", "delete", "dumpData", "time"]
+"""What `UPDATE` does with a task: `dumpData` loads the crowd's members again, `time` changes the validity."""
+TASK_OPERATIONS: tuple[TaskOperation, ...] = get_args(TaskOperation)
+
 
 @dataclass(frozen=True, slots=True)
 class TaobaoCredentials:
