@@ -1,24 +1,24 @@
-"""SQL as ThinkingData's query engine takes it (Trino), in words that DuckDB runs as well.
+"""SQL as ThinkingData's query engine takes it (Trino), in functions that DuckDB runs as well.
 
-Nothing is translated: what the tests and the gateway run on DuckDB is the text that goes out. Where DuckDB lacks a word
-of Trino's there is a macro that does what Trino's documentation says of it, its answers to NULL included. It has not been
-run on a Trino; `SOURCES` says where each function is documented.
+Nothing is translated: the tests and the gateway run on DuckDB the text that is sent. Where DuckDB lacks a function of
+Trino there is a macro that does what Trino's documentation says of it, including its answers to NULL. The statements
+have not been run on a Trino; `SOURCES` says where each function is documented.
 
-What has no safe form is not in the table, so that `Dialect.call` raises NoForm: an exact median (Trino's percentile is
-an estimate), and the average of exact numbers, which needs whole numbers of 128 bits.
+An exact median has no safe form (Trino's percentile is an estimate), nor has the average of exact numbers, which needs
+whole numbers of 128 bits.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from mcp_server.engines.dialect import Dialect, Value, identifier, literal
+from mcp_server.engines.dialect import Dialect, Value, identifier, literal, without
 
 _LONGEST = 2**63 - 1
 _DOCS = "https://trino.io/docs/current/functions/{}.html"
 
 
 def trino_literal(value: Value) -> str:
-    """A constant as `quoting.literal` writes it, apart from what Trino spells otherwise.
+    """Write a constant as `literal` does, apart from what Trino spells otherwise.
 
     Whole numbers beyond 64 bits are decimals, lists are arrays, and times have the places of its columns.
     """
@@ -34,40 +34,46 @@ def trino_literal(value: Value) -> str:
 
 
 TRINO = Dialect(
-    "trino",
-    identifier,
-    trino_literal,
-    {
-        "contains": "strpos({column}, {text}) > 0",
-        "matches": "regexp_like({column}, {pattern})",
-        # null where the list has a null item and none that is asked for; a list that is missing stays so
-        "holds": "CASE WHEN {column} IS NOT NULL THEN coalesce(arrays_overlap({column}, {items}), FALSE) END",
-        # beyond the end `list[n]` fails
-        "item_at": "CASE WHEN cardinality({column}) >= {position} THEN {column}[{position}] = {item} END",
-        "no_items": "cardinality({column}) = 0",
-        # in two parts: the number of either must fit into 32 bits
-        "seconds": "(INTERVAL '{days}' DAY + INTERVAL '{rest}' SECOND)",
-        "merge": "bitwise_or_agg({mask})",
-        "has_bit": "bitwise_and({mask}, {bit}) <> 0",
-        "lacks_bit": "bitwise_and({mask}, {bit}) = 0",
-        "TIMES": "count(*)",
-        "DISTINCT": "count(DISTINCT {column})",
-        "SUM": "sum({column})",
-        # the sum of a 64-bit column would have 64 bits, and fail beyond
-        "exact_sum": "sum(CAST({column} AS DECIMAL(38, {scale})))",
-        "MAX": "max({column})",
-        "MIN": "min({column})",
-        "AVG": "avg({column})",
-        # rows have no load number there: of equal times either may be first
-        "turn": "{time}",
-        "first": "min_by({column}, {turn})",
-        "last": "max_by({column}, {turn})",
-        # neighbours lie further apart than nine places from 2^23 on, and older versions round large numbers wrongly
-        "rounded": "CASE WHEN abs({value}) < 8388608 THEN round({value}, 9) ELSE {value} END",
-        "exact": "CAST({value} AS DECIMAL(38, 0))",
-    },
+    name="trino",
+    identifier=identifier,
+    literal=trino_literal,
     event_name="$part_event",
     day="$part_date",
+    contains="strpos({column}, {text}) > 0".format,
+    matches="regexp_like({column}, {pattern})".format,
+    # NULL where the list has a NULL item and none of these; a list that is missing stays so
+    holds="CASE WHEN {column} IS NOT NULL THEN coalesce(arrays_overlap({column}, {items}), FALSE) END".format,
+    # `list[n]` fails beyond the end
+    item_at="CASE WHEN cardinality({column}) >= {position} THEN {column}[{position}] = {item} END".format,
+    no_items="cardinality({column}) = 0".format,
+    # in two parts: each number must fit into 32 bits
+    seconds="(INTERVAL '{days}' DAY + INTERVAL '{rest}' SECOND)".format,
+    merge="bitwise_or_agg({mask})".format,
+    has_bit="bitwise_and({mask}, {bit}) <> 0".format,
+    lacks_bit="bitwise_and({mask}, {bit}) = 0".format,
+    rows="count(*)".format,
+    distinct="count(DISTINCT {column})".format,
+    sum="sum({column})".format,
+    # the sum of a 64-bit column would have 64 bits, and fail beyond
+    exact_sum="sum(CAST({column} AS DECIMAL(38, {scale})))".format,
+    largest="max({column})".format,
+    smallest="min({column})".format,
+    average="avg({column})".format,
+    median=without("median"),
+    twice_median=without("median"),
+    # rows have no load number there: of equal times any may be first
+    turn="{time}".format,
+    first="min_by({column}, {turn})".format,
+    last="max_by({column}, {turn})".format,
+    # neighbours lie further apart than nine places from 2^23 on, and older versions round large numbers wrongly
+    rounded="CASE WHEN abs({value}) < 8388608 THEN round({value}, 9) ELSE {value} END".format,
+    exact="CAST({value} AS DECIMAL(38, 0))".format,
+    half=without("median"),
+    wide=without("median"),
+    steps=without("average"),
+    count=without("average"),
+    whole_part=without("average"),
+    rest=without("average"),
 )
 
 SOURCES: Mapping[str, str] = {
@@ -89,7 +95,7 @@ SOURCES: Mapping[str, str] = {
     "strpos": _DOCS.format("string"),
     "sum": _DOCS.format("aggregate"),
 }
-"""Every function of Trino that statements use, with the page that documents it."""
+"""The functions of Trino that statements use, with the page that documents each."""
 
 MACROS: Mapping[str, str] = {
     "arrays_overlap(a, b)": """CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN list_has_any(a, b) THEN TRUE
@@ -100,9 +106,9 @@ MACROS: Mapping[str, str] = {
     "min_by(a, b)": "arg_min_null(a, b)",
     "regexp_like(a, b)": "regexp_matches(a, b)",
 }
-"""DuckDB's definitions of those that it lacks, or that it has with another meaning (its `min_by` skips null values)."""
+"""DuckDB's definitions of those that it lacks, or has with another meaning (its `min_by` skips NULL)."""
 
 
 def macros_sql() -> str:
-    """The statements that give a DuckDB connection these words."""
+    """Return the statements that give a DuckDB connection these functions."""
     return ";\n".join(f"CREATE MACRO {head} AS {body}" for head, body in MACROS.items())

@@ -1,15 +1,16 @@
 """From a definition to a plan: names become columns, days become instants, words become predicates."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, NamedTuple, cast
+from typing import assert_never
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, Property
-from mcp_server.language.model import EventCondition, Filter, FirstLastEvent, Qp, QuotaEvent, TagQp, UserFilter
+from mcp_server.language.model import EventCondition, Filter, Qp, TagQp, UserFilter
 from mcp_server.language.model import EventSelection as TagRows
 from mcp_server.language.numbers import MAX_PLACES, parse_number, parse_numbers
+from mcp_server.language.vocabulary import MeasureWord, NumberTest, Relation, Test
 from mcp_server.language.window import (
     Span,
     after,
@@ -53,34 +54,32 @@ from mcp_server.plan.plan import (
     join,
 )
 
-# From a definition to a plan: names become columns, days become instants, words become predicates.
-
-
-Relation = Literal["and", "or"]
-
 
 def compile_definition(definition: Qp, metadata: Metadata) -> Plan:
-    """The plan of a definition that `qp.check.read` found no problem in."""
+    """Compile a cluster's definition that was read without problems."""
     scope = Compiler(metadata)
     tree, funnel = scope.conditions(definition)
     return scope.plan(tree, funnel)
 
 
+def compile_tag(tag: TagQp, metadata: Metadata) -> TagPlan:
+    """Compile a tag's definition that was read without problems (qp.md section 5)."""
+    scope = Compiler(metadata)
+    if tag.first_last:
+        first_last = tag.first_last.event
+        taken = scope.property(first_last.calc_prop.property.table_type, first_last.calc_prop.property.column_name)
+        return TakenTag(scope.rows(first_last), Column(taken.table, taken.name), first_last.is_first)
+    if tag.quota:
+        event = tag.quota.event
+        quota = scope.property("event", event.quota) if event.quota else None
+        scale = 0 if words.MEASURES[event.analysis].counts or quota is None else quota.scale
+        return MeasureTag(scope.rows(event), event.analysis, Column("event", quota.name) if quota else None, scale)
+    values = tuple((v.tag_value, scope.conditions(v.definition)[0]) for v in tag.values)
+    return ValuesTag(scope.plan(join("or", [tree for _, tree in values])), values)
+
+
 def _side(key: str, leaves: Sequence[Bit], relation: Relation) -> tuple[FunnelStep, ...]:
     return tuple(FunnelStep(f"/{key}/{i}", leaf, join(relation, leaves[: i + 1])) for i, leaf in enumerate(leaves))
-
-
-def _relation(word: str) -> Relation:
-    return cast("Relation", word)
-
-
-class _Asked(NamedTuple):
-    """One condition of a filter, its names looked up."""
-
-    part: Filter
-    found: Property
-    column: Column
-    negated: bool
 
 
 class Compiler:
@@ -94,23 +93,23 @@ class Compiler:
         self.clusters: list[ClusterSource] = []
 
     def conditions(self, definition: Qp) -> tuple[Tree, tuple[FunnelStep, ...]]:
-        """Give every condition of a definition a bit; its tree over them, and its funnel."""
+        """Give every condition of a definition a bit; return the tree over them and the funnel."""
         event_leaves = [self.event(e) for e in definition.events]
         user_leaves = [self.user(f) for f in definition.filts]
-        event_side = _side("events", event_leaves, _relation(definition.event_relation))
-        user_side = _side("filts", user_leaves, _relation(definition.relation))
+        event_side = _side("events", event_leaves, definition.event_relation)
+        user_side = _side("filts", user_leaves, definition.relation)
         sides = [side[-1].left for side in (event_side, user_side) if side]
-        return join(_relation(definition.event_user_relation), sides), (*event_side, *user_side)
+        return join(definition.event_user_relation, sides), (*event_side, *user_side)
 
     def plan(self, tree: Tree, funnel: tuple[FunnelStep, ...] = ()) -> Plan:
-        """The plan of what was collected."""
+        """Return the plan of the conditions collected so far."""
         return Plan(tuple(self.events), tuple(self.users), tree, funnel, tuple(self.clusters))
 
     @property
     def _next_bit(self) -> int:
         return len(self.events) + len(self.users)
 
-    # events
+    # Events
 
     def event(self, event: EventCondition) -> Bit:
         measured = self.measured(event)
@@ -124,123 +123,155 @@ class Compiler:
 
     def window(self, event: EventCondition | TagRows) -> Span:
         if event.recent_day:
-            days = recent_days(event.recent_day, self.metadata.today)
-            if days is None:
-                raise ValueError(f"not a window: {event.recent_day!r}")
-            return span_of_days(days, self.zone)
+            return self.recent(event.recent_day)
         return span_between(event.start_time, event.end_time, self.zone)
+
+    def recent(self, text: str) -> Span:
+        """Return the span of the days "A-B" before today."""
+        days = recent_days(text, self.metadata.today)
+        if days is None:
+            raise ValueError(f"not a window: {text!r}")
+        return span_of_days(days, self.zone)
 
     def measured(self, event: EventCondition) -> Measured:
         row, numbers = words.NUMBER_COMPARATORS[event.comparator], parse_numbers(event.num)
         if numbers is None:
             raise ValueError(f"not a number: {event.num!r}")
-        word = event.measure.analysis
+        word, quota = event.measure.analysis, event.measure.quota
         if words.MEASURES[word].counts:
-            column = Column("event", event.measure.quota) if event.measure.quota else None
-            return Measured(word, column, 0, _numbers(row.test, numbers, 0), row.negated)
-        found = self.property("event", event.measure.quota)
-        test = _numbers(row.test, numbers, found.scale)
-        if found.scale is not None and word == "AVG":
-            test = _numbers(row.test, numbers, MAX_PLACES)
-        elif found.scale is not None and word == "MEDIAN":
-            test = _numbers(row.test, [grid.twice(n) for n in numbers], found.scale)
-        return Measured(word, Column("event", found.name), found.scale, test, row.negated)
+            column, scale = Column("event", quota) if quota else None, 0
+            return Measured(word, column, scale, _measure_test(word, row.test, numbers, scale), row.negated)
+        prop = self.property("event", quota)
+        test = _measure_test(word, row.test, numbers, prop.scale)
+        return Measured(word, Column("event", prop.name), prop.scale, test, row.negated)
 
-    # filters
+    # Filters
 
     def user(self, part: UserFilter) -> Bit:
         self.users.append(UserBit(self._next_bit, self.filter(part)))
         return Bit(self.users[-1].bit)
 
     def property(self, table: str, name: str) -> Property:
-        found = self.metadata.property(table, name)
-        if found is None:
+        prop = self.metadata.property(table, name)
+        if prop is None:
             raise ValueError(f"unknown {table} property {name!r}")
-        return found
+        return prop
 
-    def joined(self, filts: Sequence[Filter], relation: str) -> Predicate | None:
+    def joined(self, filts: Sequence[Filter], relation: Relation) -> Predicate | None:
         parts = tuple(self.filter(f) for f in filts)
         if not parts:
             return None
-        return parts[0] if len(parts) == 1 else Joined(_relation(relation), parts)
+        return parts[0] if len(parts) == 1 else Joined(relation, parts)
 
-    def filter(self, part: Filter) -> Predicate:
+    def filter(self, part: Filter) -> Predicate:  # noqa: C901 - one case for each test of the language
         if part.is_group:
             return self.joined(part.children, part.relation) or Never()
-        found = self.property(part.table_type, part.column_name)
-        row = words.COMPARATORS[part.comparator]
-        return _BUILD[row.test](self, _Asked(part, found, self.column(part, found), row.negated))
+        prop, row, ftv = self.property(part.table_type, part.column_name), words.COMPARATORS[part.comparator], part.ftv
+        column, negated = self.column(part, prop), row.negated
+        match row.test:
+            case Test.ONE_OF | Test.ABOVE | Test.BELOW | Test.BETWEEN:
+                return _within(column, self.values(row.test, prop, ftv), negated)
+            case Test.CONTAINS:
+                return Contains(column, tuple(dict.fromkeys(ftv)), negated)
+            case Test.MATCHES:
+                return Matches(column, ftv[0], negated)
+            case Test.TRUE:
+                return IsTrue(column, negated)
+            case Test.MISSING:
+                return Missing(column, negated)
+            case Test.MEMBER:
+                return Missing(column, negated=not negated)
+            case Test.HOLDS:
+                return Holds(column, tuple(dict.fromkeys(ftv)), negated)
+            case Test.ITEM_AT:
+                return ItemAt(column, int(ftv[0]), ftv[1])
+            case Test.EMPTY:
+                return Empty(column, negated)
+            case Test.RECENT:
+                span = self.recent("-".join(ftv))
+                return Within(column, Interval(span.start, span.end, high_open=True))
+            case Test.BEFORE_DAY:
+                day = self.metadata.today - timedelta(days=int(ftv[0]))
+                return Within(column, Interval(high=day_start(day, self.zone), high_open=True))
+            case Test.NEAR_EVENT:
+                return _near_event(column, part)
+            case other:
+                assert_never(other)
 
-    def column(self, part: Filter, found: Property) -> Column:
-        """Where a property stands; a cluster or tag is a column of its members, which the plan then reads."""
-        if found.table != "cluster":
-            return Column(found.table, found.name)
-        source = ClusterSource(found.name, part.cluster_date)
+    def column(self, part: Filter, prop: Property) -> Column:
+        """Return the column of a property; a cluster or tag is a column of its members, which the plan then reads."""
+        if prop.table != "cluster":
+            return Column(prop.table, prop.name)
+        source = ClusterSource(prop.name, part.cluster_date)
         if source not in self.clusters:
             self.clusters.append(source)
-        return Column("cluster", "user_id" if found.type == "cluster" else "value", self.clusters.index(source))
+        return Column("cluster", "user_id" if prop.type == "cluster" else "value", self.clusters.index(source))
 
-    def values(self, asked: _Asked) -> Predicate:
-        """The words that compare a string, number or time with given values."""
-        test, ftv = words.COMPARATORS[asked.part.comparator].test, asked.part.ftv
-        if asked.found.type == "string":
-            return Within(asked.column, Points(tuple(dict.fromkeys(ftv))), asked.negated)
-        if asked.found.type == "time":
-            return _within(asked, self.times(test, ftv))
-        numbers = [n for n in map(parse_number, ftv) if n is not None]
-        return _within(asked, _numbers(test, numbers, asked.found.scale))
+    def values(self, test: NumberTest, prop: Property, ftv: Sequence[str]) -> Interval | Points:
+        """Return the bounds or points that a string, number or time is compared with."""
+        if prop.type == "string":
+            return Points(tuple(dict.fromkeys(ftv)))
+        if prop.type == "time":
+            return self.times(test, ftv)
+        return _numbers(test, [n for n in map(parse_number, ftv) if n is not None], prop.scale)
 
-    def times(self, test: words.Test, ftv: Sequence[str]) -> Interval | Points:
+    def times(self, test: NumberTest, ftv: Sequence[str]) -> Interval | Points:
         moments = [self.moment(text) for text in ftv]
-        if test is words.Test.ONE_OF:
-            return Points(tuple(dict.fromkeys(m for m in moments if m is not None)))
-        if test is words.Test.ABOVE:
-            return Interval(low=moments[0], low_open=True)
-        if test is words.Test.BELOW:
-            return Interval(high=moments[0], high_open=True)
-        upper = parse_time(ftv[1])
-        if upper and upper.bare_date:  # takes in its whole day
-            return Interval(moments[0], after(upper.moment.date(), self.zone), high_open=True)
-        return Interval(moments[0], moments[1])
+        match test:
+            case Test.ONE_OF:
+                return Points(tuple(dict.fromkeys(m for m in moments if m is not None)))
+            case Test.ABOVE:
+                return Interval(low=moments[0], low_open=True)
+            case Test.BELOW:
+                return Interval(high=moments[0], high_open=True)
+            case Test.BETWEEN:
+                upper = parse_time(ftv[1])
+                if upper and upper.bare_date:  # includes its whole day
+                    return Interval(moments[0], after(upper.moment.date(), self.zone), high_open=True)
+                return Interval(moments[0], moments[1])
+            case other:
+                assert_never(other)
 
     def moment(self, text: str) -> datetime | None:
         written = parse_time(text)
         return instant(written.moment, self.zone) if written else None
 
-    def recent(self, asked: _Asked) -> Predicate:
-        days = recent_days("-".join(asked.part.ftv), self.metadata.today)
-        if days is None:
-            raise ValueError(f"not a window: {asked.part.ftv!r}")
-        span = span_of_days(days, self.zone)
-        return Within(asked.column, Interval(span.start, span.end, high_open=True))
 
-    def before_day(self, asked: _Asked) -> Predicate:
-        day = self.metadata.today - timedelta(days=int(asked.part.ftv[0]))
-        return Within(asked.column, Interval(high=day_start(day, self.zone), high_open=True))
-
-    def near_event(self, asked: _Asked) -> Predicate:
-        seconds = int(asked.part.ftv[0]) * words.TIME_UNITS[asked.part.time_unit][0]
-        before = seconds if asked.part.comparator != "relativeEventAfter" else 0
-        later = seconds if asked.part.comparator != "relativeEventBefore" else 0
-        return NearEvent(asked.column, before, later)
+def _numbers(test: NumberTest, numbers: Sequence[Decimal], scale: int | None) -> Interval | Points:
+    match test:
+        case Test.ONE_OF:
+            return grid.points(numbers, scale)
+        case Test.ABOVE:
+            return grid.above(numbers[0], scale)
+        case Test.BELOW:
+            return grid.below(numbers[0], scale)
+        case Test.BETWEEN:
+            return grid.between(numbers[0], numbers[1], scale)
+        case other:
+            assert_never(other)
 
 
-def _numbers(test: words.Test, numbers: Sequence[Decimal], scale: int | None) -> Interval | Points:
-    if test is words.Test.ONE_OF:
-        return grid.points(numbers, scale)
-    if test is words.Test.ABOVE:
-        return grid.above(numbers[0], scale)
-    if test is words.Test.BELOW:
-        return grid.below(numbers[0], scale)
-    return grid.between(numbers[0], numbers[1], scale)
+def _measure_test(
+    word: MeasureWord, test: NumberTest, numbers: Sequence[Decimal], scale: int | None
+) -> Interval | Points:
+    """Return the bounds of a measure; those of exact averages and medians as `Measured` says."""
+    match word:
+        case "TIMES" | "DISTINCT" | "SUM" | "MAX" | "MIN":
+            return _numbers(test, numbers, scale)
+        case "AVG":
+            return _numbers(test, numbers, None if scale is None else MAX_PLACES)
+        case "MEDIAN":
+            return _numbers(test, numbers if scale is None else [grid.twice(n) for n in numbers], scale)
+        case other:
+            assert_never(other)
 
 
-def _within(asked: _Asked, where: Interval | Points) -> Predicate:
-    """A test of values; one that no value of the column can pass is said as such."""
+def _within(column: Column, where: Interval | Points, negated: bool) -> Predicate:
+    """Return a test of values; Never, or its negation, where no value of the column can pass it."""
     nothing = not where.values if isinstance(where, Points) else _empty(where)
     if not nothing:
-        return Within(asked.column, where, asked.negated)
-    return Missing(asked.column, negated=True) if asked.negated else Never()
+        return Within(column, where, negated)
+    return Missing(column, negated=True) if negated else Never()
 
 
 def _empty(where: Interval) -> bool:
@@ -250,47 +281,14 @@ def _empty(where: Interval) -> bool:
     return bool(where.low > where.high or (open_end and where.low == where.high))  # type: ignore[operator]  # both of one kind
 
 
-_BUILD: Mapping[words.Test, Callable[[Compiler, _Asked], Predicate]] = {
-    words.Test.ONE_OF: Compiler.values,
-    words.Test.ABOVE: Compiler.values,
-    words.Test.BELOW: Compiler.values,
-    words.Test.BETWEEN: Compiler.values,
-    words.Test.CONTAINS: lambda _, a: Contains(a.column, tuple(dict.fromkeys(a.part.ftv)), a.negated),
-    words.Test.MATCHES: lambda _, a: Matches(a.column, a.part.ftv[0], a.negated),
-    words.Test.TRUE: lambda _, a: IsTrue(a.column, a.negated),
-    words.Test.MISSING: lambda _, a: Missing(a.column, a.negated),
-    words.Test.MEMBER: lambda _, a: Missing(a.column, negated=not a.negated),
-    words.Test.HOLDS: lambda _, a: Holds(a.column, tuple(dict.fromkeys(a.part.ftv)), a.negated),
-    words.Test.ITEM_AT: lambda _, a: ItemAt(a.column, int(a.part.ftv[0]), a.part.ftv[1]),
-    words.Test.EMPTY: lambda _, a: Empty(a.column, a.negated),
-    words.Test.RECENT: Compiler.recent,
-    words.Test.BEFORE_DAY: Compiler.before_day,
-    words.Test.NEAR_EVENT: Compiler.near_event,
-}
-
-
-# From a tag's definition to a plan (qp.md section 5).
-
-
-def compile_tag(tag: TagQp, metadata: Metadata) -> TagPlan:
-    """The plan of a tag's definition that was read without problems."""
-    scope = Compiler(metadata)
-    if tag.first_last:
-        return _taken(tag.first_last.event, scope)
-    if tag.quota:
-        return _measured(tag.quota.event, scope)
-    values = tuple((v.tag_value, scope.conditions(v.definition)[0]) for v in tag.values)
-    return ValuesTag(scope.plan(join("or", [tree for _, tree in values])), values)
-
-
-def _taken(event: FirstLastEvent, scope: Compiler) -> TakenTag:
-    taken = event.calc_prop.property
-    found = scope.property(taken.table_type, taken.column_name)
-    return TakenTag(scope.rows(event), Column(found.table, found.name), event.is_first)
-
-
-def _measured(event: QuotaEvent, scope: Compiler) -> MeasureTag:
-    word = event.analysis
-    found = scope.property("event", event.quota) if event.quota else None
-    scale = 0 if words.MEASURES[word].counts or found is None else found.scale
-    return MeasureTag(scope.rows(event), word, Column("event", found.name) if found else None, scale)
+def _near_event(column: Column, part: Filter) -> NearEvent:
+    seconds = int(part.ftv[0]) * words.TIME_UNITS[part.time_unit][0]
+    match part.comparator:
+        case "relativeEventBefore":
+            return NearEvent(column, seconds, 0)
+        case "relativeEventAfter":
+            return NearEvent(column, 0, seconds)
+        case "relativeEventAbsolute":
+            return NearEvent(column, seconds, seconds)
+        case other:
+            raise ValueError(f"no span around an event: {other!r}")

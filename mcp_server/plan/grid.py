@@ -1,8 +1,8 @@
 """Numbers as exact bounds of a column's own kind (qp.md section 4).
 
-A column with `scale` places holds only multiples of 10^-scale. A bound between two of them is moved to the
-nearest one that selects the same values, so the engine compares like with like and nothing is rounded.
-Doubles (scale None) compare as doubles.
+A column with `scale` places holds only multiples of 10^-scale. A bound between two of them moves to the nearest
+one that selects the same values, so engines compare values of one type and round nothing. Doubles (scale None)
+compare as doubles.
 """
 
 from collections.abc import Sequence
@@ -15,35 +15,35 @@ _DIGITS = 38
 
 
 def points(numbers: Sequence[Decimal], scale: int | None) -> Points:
-    """The given numbers that a value of the column can equal at all."""
+    """Return those of the numbers that a value of the column can equal."""
     if scale is None:
         return Points(tuple(dict.fromkeys(float(n) for n in numbers)))
     return Points(tuple(dict.fromkeys(_own(n, scale) for n in numbers if _fits(n, scale) and floor(n, scale) == n)))
 
 
 def above(number: Decimal, scale: int | None) -> Interval:
-    """Strictly greater."""
+    """Return the values strictly greater than a number."""
     if scale is None:
         return Interval(low=float(number), low_open=True)
     return _bounded(low=floor(number, scale), high=None, scale=scale, low_open=True)
 
 
 def below(number: Decimal, scale: int | None) -> Interval:
-    """Strictly less."""
+    """Return the values strictly less than a number."""
     if scale is None:
         return Interval(high=float(number), high_open=True)
     return _bounded(low=None, high=ceiling(number, scale), scale=scale, high_open=True)
 
 
 def between(low: Decimal, high: Decimal, scale: int | None) -> Interval:
-    """From low to high, both included."""
+    """Return the values from low to high, both included."""
     if scale is None:
         return Interval(low=float(low), high=float(high))
     return _bounded(low=ceiling(low, scale), high=floor(high, scale), scale=scale)
 
 
 def twice(number: Decimal) -> Decimal:
-    """Twice a number, with all its digits."""
+    """Return twice a number, exactly."""
     return _EXACT.add(number, number)
 
 
@@ -66,7 +66,7 @@ def _own(number: Decimal, scale: int) -> Number:
 def _bounded(
     *, low: Decimal | None, high: Decimal | None, scale: int, low_open: bool = False, high_open: bool = False
 ) -> Interval:
-    """An interval whose bounds a 38-digit column can hold: a bound beyond is open, or selects nothing."""
+    """Return an interval whose bounds a 38-digit column can hold: a bound beyond is dropped, or selects nothing."""
     if (low is not None and not _fits(low, scale) and low > 0) or (
         high is not None and not _fits(high, scale) and high < 0
     ):

@@ -1,18 +1,18 @@
-"""The small typed plan between a definition and SQL.
+"""The plan between a definition and SQL.
 
-Everything that needs thought is settled here: days are instants, numbers are exact bounds of their column's
-own kind, a comparator is one of a few predicates. Nothing assumes a dialect. A predicate of a missing value
-is never true, also when negated; an emitter must keep that (SQL's three-valued logic does).
+Days are instants, numbers are exact bounds of their column's own kind, a comparator is one of a few predicates.
+Nothing assumes a dialect. A predicate of a missing value is never true, not even when negated; engines must keep
+that (SQL's three-valued logic does).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import assert_never
 
 from mcp_server.language.metadata import Table
-from mcp_server.language.vocabulary import MeasureWord
+from mcp_server.language.vocabulary import MeasureWord, Relation
 from mcp_server.language.window import Span
 
 Number = int | Decimal | float
@@ -23,18 +23,18 @@ Exact = int | Decimal
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the event row, of the row of the user who did the event, or of the user's row in a cluster's members."""
+    """A column of the event's row, of its user's row, or of the user's row among a cluster's members."""
 
     table: Table
     name: str
-    """Of a cluster: `user_id`, or for a tag `value`."""
+    """Of a cluster `user_id`, of a tag `value`."""
     source: int = 0
-    """Of a cluster: its place in the plan's `clusters`."""
+    """Of a cluster or tag: its index in the plan's `clusters`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Values between two bounds; a bound that is None is open. `…_open` leaves the bound itself out."""
+    """Values between two bounds, without the bound itself where it is `…_open`; None is no bound."""
 
     low: Constant | None = None
     high: Constant | None = None
@@ -42,7 +42,7 @@ class Interval:
     high_open: bool = False
 
     def holds(self, value: Exact) -> bool:
-        """True where an exact number lies inside."""
+        """Whether an exact number lies inside."""
         above = self.low is None or (value > self.low if self.low_open else value >= self.low)  # type: ignore[operator]  # measures have numbers only
         below = self.high is None or (value < self.high if self.high_open else value <= self.high)  # type: ignore[operator]  # both of one kind
         return above and below
@@ -50,7 +50,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Any of these values."""
+    """One of these values."""
 
     values: tuple[Constant | str, ...]
 
@@ -60,7 +60,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The value lies in an interval, or is one of some points."""
+    """The value lies in an interval, or is one of several."""
 
     column: Column
     where: Interval | Points
@@ -69,7 +69,7 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """The text contains one of some texts."""
+    """The text contains one of several texts."""
 
     column: Column
     texts: tuple[str, ...]
@@ -78,7 +78,7 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """An RE2 pattern is found somewhere in the text."""
+    """An RE2 pattern matches somewhere in the text."""
 
     column: Column
     pattern: str
@@ -99,7 +99,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """The list holds one of some items."""
+    """The list holds one of several items."""
 
     column: Column
     items: tuple[str, ...]
@@ -117,7 +117,7 @@ class ItemAt:
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """The list is null or has no items; unlike all others, true of a missing value (and false when negated)."""
+    """The list is missing or has no items; unlike all others, true of a missing value (and false when negated)."""
 
     column: Column
     negated: bool = False
@@ -139,9 +139,9 @@ class Never:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Predicates joined by one relation; never empty."""
+    """Predicates joined by one relation; at least one."""
 
-    relation: Literal["and", "or"]
+    relation: Relation
     parts: "tuple[Predicate, ...]"
 
 
@@ -152,8 +152,8 @@ Predicate = Within | Contains | Matches | IsTrue | Missing | Holds | ItemAt | Em
 class Measured:
     """A measure of one user's rows and the test it must pass (or, negated, fail). An undefined measure does neither.
 
-    Of an exact column, MEDIAN is tested as twice the median, which lies on the column's own steps again; AVG,
-    which lies between any steps, keeps its bounds as they were written (up to 10^20, with 18 places).
+    Of an exact column, MEDIAN is tested as twice the median, a multiple of the column's step again; AVG, which
+    lies between any steps, keeps its bounds as they were written (up to 10^20, with 18 places).
     """
 
     word: MeasureWord
@@ -166,20 +166,20 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class EventRows:
-    """The event rows that a condition or a tag looks at."""
+    """The event rows that a condition or a tag reads."""
 
     event: str | None
-    """None: rows of every name."""
+    """The event's name; None for all events."""
     span: Span
     where: Predicate | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventBit:
-    """One event condition: the users whose rows pass it, or, as a complement, the users whose rows break it.
+    """One event condition: the users whose rows pass it or, as a complement, the users whose rows fail it.
 
-    A condition that is true of a user without any row is computed as its complement, so that a branch only
-    ever lists users that have rows.
+    A condition that is true of a user without any row is computed as its complement: a branch lists only users
+    that have rows.
     """
 
     bit: int
@@ -198,7 +198,7 @@ class UserBit:
 
 @dataclass(frozen=True, slots=True)
 class Bit:
-    """A leaf of the tree: the user has this bit, or, inverted, has it not."""
+    """A leaf of the tree: the user has this bit or, inverted, lacks it."""
 
     bit: int
     inverted: bool = False
@@ -206,9 +206,9 @@ class Bit:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """Parts of the tree joined by one relation; never empty."""
+    """Parts of the tree joined by one relation; at least one."""
 
-    relation: Literal["and", "or"]
+    relation: Relation
     parts: "tuple[Tree, ...]"
 
 
@@ -217,7 +217,7 @@ Tree = Bit | Both
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One top-level condition: what it selects alone, and everything of its side up to it."""
+    """One top-level condition: what it selects alone, and what it leaves of the conditions before it on its side."""
 
     path: str
     """JSON Pointer inside the definition."""
@@ -231,13 +231,13 @@ class ClusterSource:
 
     name: str
     day: str = ""
-    as_it_stands: bool = False
-    """True where it is one of all there are: it is neither computed first, nor does a change of it count as one."""
+    as_is: bool = False
+    """True where SQL may read any cluster: this one is not computed first, and its changes make nothing stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A definition, ready to be written as SQL of any dialect."""
+    """A cluster's definition, ready to be written as SQL of any dialect."""
 
     events: tuple[EventBit, ...]
     users: tuple[UserBit, ...]
@@ -252,9 +252,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class ValuesTag:
-    """A value per tree over the bits of one plan, tested in order: the first that selects a user gives the value.
+    """A value for each tree over the bits of one plan: a user gets that of the first tree that selects the user.
 
-    The plan's own tree selects whoever any of them selects.
+    The plan's own tree selects the users that any of them selects.
     """
 
     plan: Plan
@@ -267,7 +267,7 @@ class ValuesTag:
 
 @dataclass(frozen=True, slots=True)
 class TakenTag:
-    """A column's value in a user's first or last row; of equal times the row loaded first is first."""
+    """A column's value in a user's first or last row; of equal times the row that was loaded first is first."""
 
     rows: EventRows
     column: Column
@@ -283,7 +283,7 @@ class MeasureTag:
     word: MeasureWord
     column: Column | None
     scale: int | None
-    """As of `Measured`."""
+    """As in `Measured`."""
     clusters: tuple[ClusterSource, ...] = ()
 
 
@@ -291,22 +291,34 @@ TagPlan = ValuesTag | TakenTag | MeasureTag
 """A tag, ready to be written as SQL: a user gets one value, or none."""
 
 
-def join(relation: Literal["and", "or"], parts: Sequence[Tree]) -> Tree:
-    """Parts joined; one part stands for itself."""
+def join(relation: Relation, parts: Sequence[Tree]) -> Tree:
+    """Join parts; a single part stays as it is."""
     return parts[0] if len(parts) == 1 else Both(relation, tuple(parts))
 
 
-def true_of_nothing_done(tree: Tree) -> bool:
-    """True where the tree selects a user who has no bit at all."""
+def holds_without_bits(tree: Tree) -> bool:
+    """Whether the tree selects a user who has none of the bits."""
     if isinstance(tree, Bit):
         return tree.inverted
-    join_all = all if tree.relation == "and" else any
-    return join_all(true_of_nothing_done(part) for part in tree.parts)
+    parts = map(holds_without_bits, tree.parts)
+    match tree.relation:
+        case "and":
+            return all(parts)
+        case "or":
+            return any(parts)
+        case other:
+            assert_never(other)
 
 
-def implies(tree: Tree, bits: frozenset[int]) -> bool:
-    """True where nobody is selected without one of these bits."""
+def needs(tree: Tree, bits: frozenset[int]) -> bool:
+    """Whether the tree selects only users who have one of these bits."""
     if isinstance(tree, Bit):
         return not tree.inverted and tree.bit in bits
-    join_some = any if tree.relation == "and" else all
-    return join_some(implies(part, bits) for part in tree.parts)
+    parts = (needs(part, bits) for part in tree.parts)
+    match tree.relation:
+        case "and":
+            return any(parts)
+        case "or":
+            return all(parts)
+        case other:
+            assert_never(other)

@@ -40,7 +40,7 @@ class SqlPlan:
 def compile_sql(definition: Sql, metadata: Metadata) -> SqlPlan:
     """The plan of a definition that was read without problems. InvalidDefinition where the check finds some now."""
     checked = _checked(definition, metadata, ("tag_qp" if definition.catalog == TAG else "qp",))
-    sources = [ClusterSource(name, as_it_stands=definition.reads.any_cluster) for name in definition.reads.clusters]
+    sources = [ClusterSource(name, as_is=definition.reads.any_cluster) for name in definition.reads.clusters]
     return SqlPlan(checked, tuple(sources), metadata.zone, metadata.today)
 
 

@@ -44,7 +44,7 @@ def compile_any(definition: Definition, metadata: Metadata) -> AnyPlan:
 
 def followed(plan: AnyPlan) -> list[ClusterSource]:
     """The clusters that a plan reads in their current version, and that are computed before it where they move."""
-    return [source for source in plan.clusters if not source.day and not source.as_it_stands]
+    return [source for source in plan.clusters if not source.day and not source.as_is]
 
 
 def write(engine: Engine, data: DataFile, plan: AnyPlan, out: Path, control: Control) -> Written:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from mcp_server.engines.dialect import NoForm, Tables
+from mcp_server.engines.dialect import Lacking, NoForm, Tables
 from mcp_server.engines.duckdb.answering import compile_any
 from mcp_server.engines.duckdb.members import FORMULA
 from mcp_server.engines.sql import counted_sql, selection_sql, tag_sql
@@ -184,10 +184,7 @@ _CREATE = Text(
 )
 _MEDIAN = Text("its query engine has no exact median", "其查询引擎没有精确的中位数")
 _AVERAGE = Text("its query engine can't compare an exact average", "其查询引擎无法比较精确的平均值")
-_WHY: Mapping[str, Text] = {
-    **dict.fromkeys(("MEDIAN", "twice_median", "wide", "half"), _MEDIAN),
-    **dict.fromkeys(("count", "steps", "whole_part", "rest"), _AVERAGE),
-}
+_WHY: Mapping[Lacking, Text] = {"median": _MEDIAN, "average": _AVERAGE}
 _OF_A_DAY = Text("how it keeps clusters of past days is not known", "平台如何保存分群的历史版本尚不清楚")
 _VIRTUAL = Text("{name} is computed by the platform and stands in no table", "{name} 由平台实时计算，不在数据表中")
 _NOT_CONDITIONS = Text("it is not made of conditions", "它不是条件定义")
@@ -219,7 +216,7 @@ class RemotePreview:
             users = chosen(plan, metadata)
             counting = _counting(plan, users, definition, metadata)
         except NoForm as error:
-            raise cant(_WHY[error.function]) from error
+            raise cant(_WHY[error.lacking]) from error
         sampling = sample_sql(users, metadata.project_id, names, size, tag=tag) if size > 0 else ""
         await on_progress(10, COUNTING)
         *counted, sample = await self._together([*counting, sampling])
