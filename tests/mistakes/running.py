@@ -60,7 +60,7 @@ class Figure:
         return f"{self.right} of {self.total} lead right"
 
 
-BEFORE = Figure(164, 303)
+BEFORE = Figure(166, 303)
 """When the list was written, before anything was changed for it."""
 
 
