@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mcp_server.calls.settings import FEWEST_MINUTES, MOST_MINUTES, MOST_REDIALS, week_of
-from mcp_server.calls.week import TimeFindings, written
+from mcp_server.calls.settings import FEWEST_MINUTES, MOST_MINUTES, MOST_REDIALS
+from mcp_server.calls.volcengine import week_of
+from mcp_server.calls.week import written
 from mcp_server.consent.invoke import internal_error
 from mcp_server.errors import FenqunError, NotFound
 from mcp_server.gateway.base import (
@@ -307,9 +308,8 @@ def _forbidden(value: object) -> list[str]:
             raise VolcengineRefusal("ForbidTimeParseFail", "Weekdays are 1 (Sunday) to 7 (Saturday).")
         if not isinstance(times, list) or not times or not all(isinstance(t, str) and _in_order(t) for t in times):
             raise VolcengineRefusal("ForbidTimeParseFail", "Times are HH:MM-HH:MM within a day.")
-    findings = TimeFindings()
-    week = week_of(value, findings)
-    if findings.problems:
+    week = week_of(value)
+    if week is None:
         raise VolcengineRefusal("ForbidTimeParseFail", "The forbidden times can't be parsed.")
     return list(written(week))
 

@@ -22,7 +22,8 @@ from mcp_server.calls.calendar import (
 )
 from mcp_server.calls.dialling import HORIZON
 from mcp_server.calls.problems import finding
-from mcp_server.calls.settings import CallSettings, Redials, SettingsReading, SettingsRequest, read_wanted, update_body
+from mcp_server.calls.reading import SettingsReading, SettingsRequest, read_settings
+from mcp_server.calls.settings import CallSettings, Redials
 from mcp_server.calls.week import WEEKDAYS, chart, in_words, written
 from mcp_server.effect import Effect
 from mcp_server.errors import (
@@ -309,7 +310,7 @@ def call_state(
         days=tuple(_day_row(day) for day in days),
         more_days=len(found.days) - len(days),
         chart=deps.say(chart(open_time(settings, work.now).weekly())) if days else "",
-        sent=update_body(row.task_open_id, settings, recall=bool(recall)) if sends and row else {},
+        sent=deps.calls.update_body(row.task_open_id, settings, recall=bool(recall)) if sends and row else {},
         **more,
     )
 
@@ -447,7 +448,7 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
         return await _update_unseen(params, deps)
     project, calls = deps.project(params.project_id), deps.calls
     before = await calls.get(project, params.task_open_id)
-    reading = read_wanted(_wanted(params), before.settings)
+    reading = read_settings(_wanted(params), before.settings)
     settings = _complete(reading, impossible(_assumed(params)))
     often = await _often(project, before, settings, deps)
     work = await worked_out(settings, before.callees, _assumed(params), calls.now(), often)
@@ -473,7 +474,7 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
 async def _update_unseen(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     """The same on a platform that does not tell what a task is set to: everything is stated anew."""
     project, calls = deps.project(params.project_id), deps.calls
-    reading = read_wanted(_wanted(params), blind=name_of(calls.name))
+    reading = read_settings(_wanted(params), opaque=name_of(calls.name))
     settings = _complete(reading, impossible(_assumed(params)))
     seen = await _listed(project, params.task_open_id, deps)
     task = replace(seen or CallEntry(params.task_open_id), start=settings.start, end=settings.end, settings=settings)
@@ -661,7 +662,7 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
     project, calls = deps.project(params.project_id), deps.calls
     if not calls.creates:
         raise NotOnPlatform(_IN_CONSOLE.format(platform=name_of(calls.name)), next_step=_CREATE_THERE)
-    reading = read_wanted(_wanted(params))
+    reading = read_settings(_wanted(params))
     callees, problems = await list_of(params.cluster, params.callee_property, params.ids, project, deps)
     settings = _complete(reading, [*_name_problems(params.task_name, deps), *problems, *impossible(_assumed(params))])
     counted = await calls.count(project, callees, on_progress=deps.report)

@@ -394,6 +394,10 @@ class CallPlatform(Protocol):
         """
         ...
 
+    def update_body(self, task_open_id: str, settings: CallSettings, *, recall: bool) -> dict[str, Any]:
+        """What an update to these settings sends, in the platform's own form."""
+        ...
+
     async def often(
         self,
         project_id: str,

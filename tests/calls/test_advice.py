@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from mcp_server.calls.calendar import Assumptions, advice, calendar, unfinished
+from mcp_server.calls.reading import Findings, read_week
 from mcp_server.calls.settings import CallSettings, Redials
-from mcp_server.calls.week import TimeFindings, Week, chart, read_week
+from mcp_server.calls.week import Week, chart
 
 NOW = datetime(2026, 11, 22, 12)
 MONDAY = datetime(2026, 11, 23)
 
 
 def week(*entries: str) -> Week:
-    return read_week(entries, "", TimeFindings())
+    return read_week(entries, "", Findings())
 
 
 def task(*entries: str, days: int = 7, redials: int = 0) -> CallSettings:

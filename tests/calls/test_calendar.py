@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_server.calls.calendar import Assumptions, calendar, impossible, lines_needed
+from mcp_server.calls.reading import Findings, read_week
 from mcp_server.calls.settings import CallSettings, Redials
-from mcp_server.calls.week import NEVER, TimeFindings, Week, read_week
+from mcp_server.calls.week import NEVER, Week
 from tests.steps import counted
 
 MOST_STEPS = 1_000_000
@@ -19,7 +20,7 @@ WORST = Assumptions()
 
 
 def call_times(*entries: str) -> Week:
-    return read_week(entries, "", TimeFindings())
+    return read_week(entries, "", Findings())
 
 
 def task(*entries: str, hours: int = 14 * 24, lines: int = 1, redials: int = 0, interval: int = 5) -> CallSettings:

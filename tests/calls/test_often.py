@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from mcp_server.calls.calendar import open_time
 from mcp_server.calls.dialling import Timed, loads, most_on
+from mcp_server.calls.reading import Findings, read_week
 from mcp_server.calls.settings import CallSettings, Redials
-from mcp_server.calls.week import NEVER, TimeFindings, read_week
+from mcp_server.calls.week import NEVER
 
 MONDAY = datetime(2026, 11, 23)
 
 
 def task(entry: str = "", *, start: int = 0, hours: int = 48, redials: int = 5, interval: int = 5) -> Timed:
-    forbidden = read_week([entry], "", TimeFindings()).complement() if entry else NEVER
+    forbidden = read_week([entry], "", Findings()).complement() if entry else NEVER
     first = MONDAY + timedelta(hours=start)
     plan = CallSettings(first, first + timedelta(hours=hours), 1, forbidden, Redials(redials, interval))
     return Timed(plan, open_time(plan))

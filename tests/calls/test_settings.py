@@ -5,23 +5,17 @@ from typing import Any
 
 import pytest
 
-from mcp_server.calls.settings import (
-    CallSettings,
-    Redials,
-    SettingsReading,
-    SettingsRequest,
-    read_wanted,
-    update_body,
-    week_of,
-)
-from mcp_server.calls.week import NEVER, TimeFindings, Week, read_week
+from mcp_server.calls.reading import Findings, SettingsReading, SettingsRequest, read_settings, read_week
+from mcp_server.calls.settings import CallSettings, Redials
+from mcp_server.calls.volcengine import update_body, week_of
+from mcp_server.calls.week import NEVER, Week
 from mcp_server.text import NOTHING, Text, same
 
 START, END = "2026-11-23 09:00:00", "2026-11-30 20:00:00"
 
 
 def forbidden(*entries: str) -> Week:
-    return read_week(entries, "", TimeFindings())
+    return read_week(entries, "", Findings())
 
 
 BEFORE = CallSettings(
@@ -35,7 +29,7 @@ def codes(reading: SettingsReading) -> list[tuple[str, str, str]]:
 
 def changed(**wanted: Any) -> CallSettings:
     """What becomes of BEFORE."""
-    reading = read_wanted(SettingsRequest(**wanted), BEFORE)
+    reading = read_settings(SettingsRequest(**wanted), BEFORE)
     assert reading.settings is not None, codes(reading)
     return reading.settings
 
@@ -54,14 +48,14 @@ def changed(**wanted: Any) -> CallSettings:
 def test_each_limit_has_two_sides(field: str, good: int, bad: tuple[int, str, str]) -> None:
     assert changed(**{field: good})
     value, code, suggestion = bad
-    assert codes(read_wanted(SettingsRequest(**{field: value}), BEFORE)) == [(f"/{field}", code, suggestion)]
+    assert codes(read_settings(SettingsRequest(**{field: value}), BEFORE)) == [(f"/{field}", code, suggestion)]
 
 
 def test_the_end_is_after_the_start() -> None:
     assert changed(end_time="2026-11-23 09:00:01").end == datetime(2026, 11, 23, 9, 0, 1)
-    late = read_wanted(SettingsRequest(end_time="2026-11-23 09:00:00"), BEFORE)
+    late = read_settings(SettingsRequest(end_time="2026-11-23 09:00:00"), BEFORE)
     assert codes(late) == [("/end_time", "call_end_not_after_start", "")]
-    assert codes(read_wanted(SettingsRequest(start_time=END), BEFORE)) == [
+    assert codes(read_settings(SettingsRequest(start_time=END), BEFORE)) == [
         ("/start_time", "call_end_not_after_start", "")
     ]
 
@@ -77,7 +71,7 @@ def test_the_end_is_after_the_start() -> None:
     ],
 )
 def test_a_time_becomes_beijing_time_and_that_is_said(said: str, meant: str) -> None:
-    reading = read_wanted(SettingsRequest(start_time=said), BEFORE)
+    reading = read_settings(SettingsRequest(start_time=said), BEFORE)
     assert reading.settings is not None
     assert str(reading.settings.start) == meant
     assert [(r.path, r.before, r.after) for r in reading.repairs] == [("/start_time", said, meant)]
@@ -94,12 +88,12 @@ def test_a_time_becomes_beijing_time_and_that_is_said(said: str, meant: str) -> 
     ],
 )
 def test_what_is_no_time_is_a_problem(said: str, suggestion: str) -> None:
-    reading = read_wanted(SettingsRequest(start_time=said), BEFORE)
+    reading = read_settings(SettingsRequest(start_time=said), BEFORE)
     assert codes(reading) == [("/start_time", "call_time_invalid", suggestion)]
 
 
 def test_a_date_alone_is_refused_and_told_how_it_is_written() -> None:
-    reading = read_wanted(SettingsRequest(start_time="2026-11-23", end_time=" 2026-11-24"), BEFORE)
+    reading = read_settings(SettingsRequest(start_time="2026-11-23", end_time=" 2026-11-24"), BEFORE)
     assert reading.settings is None
     assert reading.repairs == ()
     assert codes(reading) == [
@@ -114,12 +108,12 @@ def test_a_date_alone_is_refused_and_told_how_it_is_written() -> None:
 
 
 def test_one_fault_is_one_problem() -> None:
-    reading = read_wanted(SettingsRequest(start_time="soon", end_time="2020-01-01 00:00:00"), BEFORE)
+    reading = read_settings(SettingsRequest(start_time="soon", end_time="2020-01-01 00:00:00"), BEFORE)
     assert codes(reading) == [("/start_time", "call_time_invalid", "")]
 
 
 def test_a_new_task_has_a_window() -> None:
-    reading = read_wanted(SettingsRequest(concurrency=1))
+    reading = read_settings(SettingsRequest(concurrency=1))
     assert codes(reading) == [("/start_time", "call_time_invalid", ""), ("/end_time", "call_time_invalid", "")]
 
 
@@ -134,13 +128,13 @@ def test_what_is_left_out_stays_and_an_empty_list_clears() -> None:
 def test_call_times_are_the_opposite_of_forbidden_ones_and_only_one_of_them_is_given() -> None:
     people = changed(call_times=["mon-sat 10:00-12:00"])
     assert people.forbidden == forbidden("sun", "mon-sat 00:00-10:00 12:00-23:59")
-    both = read_wanted(SettingsRequest(call_times=["mon"], forbid_times=["sun"]), BEFORE)
+    both = read_settings(SettingsRequest(call_times=["mon"], forbid_times=["sun"]), BEFORE)
     assert codes(both) == [("/call_times", "call_both_times", "")]
-    assert codes(read_wanted(SettingsRequest(call_times=[]), BEFORE)) == [("/call_times", "call_never", "")]
+    assert codes(read_settings(SettingsRequest(call_times=[]), BEFORE)) == [("/call_times", "call_never", "")]
 
 
-def body(before: CallSettings | None = BEFORE, blind: Text = NOTHING, **wanted: Any) -> dict[str, Any]:
-    reading = read_wanted(SettingsRequest(**wanted), before, blind=blind)
+def body(before: CallSettings | None = BEFORE, opaque: Text = NOTHING, **wanted: Any) -> dict[str, Any]:
+    reading = read_settings(SettingsRequest(**wanted), before, opaque=opaque)
     assert reading.settings is not None, codes(reading)
     return update_body("123", reading.settings, recall=reading.recall)
 
@@ -166,14 +160,14 @@ def test_redials_are_sent_only_when_given() -> None:
 
 def test_recall_may_not_contradict() -> None:
     contradiction = [("/recall", "call_recall_contradicts", "true")]
-    assert codes(read_wanted(SettingsRequest(recall=False, ring_again_times=1), BEFORE)) == contradiction
-    assert codes(read_wanted(SettingsRequest(recall=False, ring_again_interval=5), BEFORE)) == contradiction
-    blind = SettingsRequest(start_time=START, end_time=END, concurrency=1, forbid_times=[], recall=True)
-    assert codes(read_wanted(blind, blind=same("Volcengine"))) == [("/recall", "call_recall_contradicts", "false")]
+    assert codes(read_settings(SettingsRequest(recall=False, ring_again_times=1), BEFORE)) == contradiction
+    assert codes(read_settings(SettingsRequest(recall=False, ring_again_interval=5), BEFORE)) == contradiction
+    opaque = SettingsRequest(start_time=START, end_time=END, concurrency=1, forbid_times=[], recall=True)
+    assert codes(read_settings(opaque, opaque=same("Volcengine"))) == [("/recall", "call_recall_contradicts", "false")]
 
 
 def test_a_platform_that_does_not_tell_is_given_everything() -> None:
-    missing = read_wanted(SettingsRequest(ring_again_interval=10), blind=same("Volcengine"))
+    missing = read_settings(SettingsRequest(ring_again_interval=10), opaque=same("Volcengine"))
     assert [path for path, code, _ in codes(missing) if code == "call_field_missing"] == [
         "/start_time", "/end_time", "/concurrency", "/forbid_times", "/ring_again_times",
     ]  # fmt: skip
@@ -203,4 +197,4 @@ def test_the_example_of_the_vendors_page_is_sent_as_it_stands_there() -> None:
         "ring_again_interval": 5,
     }
     assert body(None, same("Volcengine"), **wanted) == {**page, "Recall": True}
-    assert week_of(page["ForbidTimeList"], TimeFindings()) == forbidden("sun 10:00-11:00")
+    assert week_of(page["ForbidTimeList"]) == forbidden("sun 10:00-11:00")

@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_server.calls.settings import CallSettings, update_body
+from mcp_server.calls.settings import CallSettings
+from mcp_server.calls.volcengine import update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
 from mcp_server.operations.operation import Identity
 from mcp_server.platforms.tasks import Updated
@@ -382,6 +383,7 @@ class Console:
     account = ""
     reads = False
     creates = False
+    update_body = staticmethod(update_body)
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []

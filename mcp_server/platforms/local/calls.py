@@ -15,6 +15,7 @@ import anyio.to_thread
 from mcp_server.calls.calendar import open_time
 from mcp_server.calls.dialling import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
 from mcp_server.calls.settings import BEIJING, CallSettings
+from mcp_server.calls.volcengine import update_body
 from mcp_server.engines.dialect import Tables
 from mcp_server.engines.duckdb import members as sql
 from mcp_server.engines.duckdb.engine import DataFile, Engine
@@ -40,6 +41,8 @@ class LocalCalls:
     account = ""
     reads = True
     creates = True
+    update_body = staticmethod(update_body)
+    """In the form of the vendor whose call tasks these are like."""
 
     def __init__(self, catalog: Catalog, engine: Engine) -> None:
         self._catalog = catalog

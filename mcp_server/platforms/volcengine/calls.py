@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from mcp_server.calls.settings import BEIJING, CallSettings, update_body
+from mcp_server.calls.settings import BEIJING, CallSettings
+from mcp_server.calls.volcengine import update_body
 from mcp_server.errors import InvalidArguments, NotOnPlatform
 from mcp_server.platforms.segments import OnProgress
 from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
@@ -40,6 +41,7 @@ class VolcengineCalls:
     name = "volcengine"
     reads = False
     creates = False
+    update_body = staticmethod(update_body)
 
     def __init__(self, api: VolcengineApi, account: str, clock: Callable[[], datetime]) -> None:
         self._api = api

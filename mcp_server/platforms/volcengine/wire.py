@@ -117,7 +117,7 @@ def authorization(
 #
 # * VE1 Action and Version stand in the query, never in the body (vendors.md B1). * VE2 the bytes that are hashed are
 # the bytes that are sent, and the query that is signed is the query that is sent. * VE3 weekdays are 1 = Sunday to 7
-# = Saturday (B6); our names become numbers in calls/settings.py, which makes the body. * VE4 `Recall` is sent with the
+# = Saturday (B6); our names become numbers in calls/volcengine.py, which makes the body. * VE4 `Recall` is sent with the
 # redial settings, and false without them: left out it may switch redialling off (B6).
 
 
