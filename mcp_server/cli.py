@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from mcp_server import __version__
 from mcp_server.errors import ConfigurationError, FenqunError
@@ -139,6 +139,18 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(Text("Look at each platform: where it is, whether it can be reached, what to do.",
                            "检查各平台：在哪里、能否连接、该如何处理。"), (
         _flag("--json", "print one JSON object", "输出一个 JSON 对象"),
+    )),
+    "install": Command(Text("Add this server to the configuration of a client.", "将此服务添加到客户端的配置中。"), (
+        _value("client", "CLIENT", "claude, cursor, vscode …; left out: all are listed", "claude、cursor、vscode 等；省略则全部列出", nargs="?"),
+        _flag("--print", "only print the entry", "只输出条目，不写入"),
+        _flag("--remove", "remove the entry", "移除该条目"),
+    )),
+    "uninstall": Command(Text("List what fenqun keeps on this machine, and remove what is chosen.", "列出 fenqun 在本机保留的内容，并移除所选部分。"), (
+        _flag("--clients", "entries in clients' configurations", "客户端配置中的条目"),
+        _flag("--exports", "exported files", "导出的文件"),
+        _flag("--workspace-data", "the whole workspace", "整个工作区"),
+        _flag("--keyring", "secrets in the system's keyring", "系统钥匙串中的凭证"),
+        _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
     )),
     "demo": Command(Text("Walk through the whole job on real data.", "用真实数据演示完整流程。")),
     "tools": Command(Text("List all tools.", "列出所有工具。")),
@@ -547,6 +559,27 @@ def _doctor(arguments: Arguments) -> int:
     return doctor.run(_settings(arguments), print, as_json=arguments.json)
 
 
+def _install(arguments: Arguments) -> int:
+    from mcp_server import install
+
+    settings = _settings(arguments)
+    action: Literal["print", "remove", "write"] = (
+        "print" if arguments.print else "remove" if arguments.remove else "write"
+    )
+    for line in install.run(arguments.client, action, settings, install.Machine.this()):
+        print(line.say(settings.language))
+    return 0
+
+
+def _uninstall(arguments: Arguments) -> int:
+    from mcp_server import install
+
+    settings, machine = _settings(arguments), install.Machine.this()
+    for line in install.uninstall(settings, machine, vars(arguments)):
+        print(line.say(settings.language))
+    return 0
+
+
 def _demo(arguments: Arguments) -> int:
     from mcp_server.demo import run
 
@@ -574,6 +607,8 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "purge": _purge,
     "load": _load,
     "doctor": _doctor,
+    "install": _install,
+    "uninstall": _uninstall,
     "demo": _demo,
     "tools": _tools,
 }

@@ -15,12 +15,14 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from mcp_server.errors import ConfigurationError
+from mcp_server.credentials import SYSTEMS
+from mcp_server.errors import ConfigurationError, InvalidArguments
 from mcp_server.settings import Settings
-from mcp_server.text import NOTHING, Text, same
+from mcp_server.text import NOTHING, Text, listed, same
 
 NAME: Final = "fenqun"
 
@@ -37,11 +39,17 @@ _UNCHANGED = Text("{client}: {path} has it already.", "{client}：{path} 中已�
 _REMOVED = Text("{client}: removed from {path}.", "{client}：已从 {path} 移除。")
 _NOT_THERE = Text("{client}: no entry in {path}.", "{client}：{path} 中没有该条目。")
 _BACKUP = Text(" The old file is kept as {name}.", "原文件保留为 {name}。")
-_RESTART = Text("Quit {client} and start it again, then ask it for its tools.", "请完全退出并重新启动 {client}，再查看其工具列表。")
+_RESTART = Text(
+    "Quit {client} and start it again, then ask it for its tools.", "请完全退出并重新启动 {client}，再查看其工具列表。"
+)
 _ADD_THERE = Text(
     "{client} has its servers in its own settings, not in a documented file. There, add a server from this JSON:\n{entry}",
     "{client} 的服务器在其设置界面中管理，没有公开的配置文件。请在其中用以下 JSON 添加服务器：\n{entry}",
 )
+_UNKNOWN = Text("There is no client {name}; known are {names}.", "没有名为 {name} 的客户端；可用的有 {names}。")
+_HAS_NONE = Text("not configured", "未配置")
+_WORKS = Text("configured", "已配置")
+_BROKEN = Text("configured, but {command} is not there any more", "已配置，但 {command} 已不存在")
 _IN_CACHE = Text(
     "This fenqun runs from uv's cache, which may be cleared; a client could no longer start it then.",
     "当前的 fenqun 运行在 uv 的缓存目录中，缓存清理后客户端将无法启动它。",
@@ -145,6 +153,32 @@ def entry_for(settings: Settings) -> Entry:
     return {"command": command, "args": arguments, "env": {}}
 
 
+def run(name: str, action: Literal["write", "print", "remove"], settings: Settings, machine: Machine) -> Iterator[Text]:
+    """Carry out `fenqun install`; without a name, list the clients. InvalidArguments for one that is not known."""
+    if not name:
+        yield from listing(machine)
+        return
+    client = BY_NAME.get(name)
+    if client is None:
+        raise InvalidArguments(_UNKNOWN.format(name=name, names=listed(BY_NAME)))
+    match action:
+        case "remove":
+            yield from remove(client, machine)
+        case "print":
+            yield same(shown(client, entry_for(settings)))
+        case "write":
+            yield from install(client, entry_for(settings), machine)
+
+
+def listing(machine: Machine) -> Iterator[Text]:
+    """Yield a line for each client: its name, and whether it has the entry and the program is still there."""
+    entries = {entry.client.name: entry for entry in installed(machine)}
+    for client in CLIENTS:
+        entry = entries.get(client.name)
+        state = _HAS_NONE if entry is None else _WORKS if entry.works else _BROKEN.format(command=entry.command)
+        yield Text(f"{client.name:<14} {client.title}: {state.en}", f"{client.name:<14} {client.title}：{state.zh}")
+
+
 def install(client: ClientFile, entry: Entry, machine: Machine) -> Iterator[Text]:
     """Write the entry into each file of a client; yield what was done."""
     if client.form == "print":
@@ -169,7 +203,7 @@ def shown(client: ClientFile, entry: Entry) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ClientEntry:
     """An entry in a client's file."""
 
     client: ClientFile
@@ -182,7 +216,7 @@ class Found:
         return Path(self.command).is_file() or shutil.which(self.command) is not None
 
 
-def installed(machine: Machine) -> Iterator[Found]:
+def installed(machine: Machine) -> Iterator[ClientEntry]:
     """Yield the entries of this server in the files of all clients."""
     for client in CLIENTS:
         for path in machine.files(client):
@@ -191,14 +225,14 @@ def installed(machine: Machine) -> Iterator[Found]:
                 command = servers[NAME]["command"]
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
-            yield Found(client, path, str(command))
+            yield ClientEntry(client, path, str(command))
 
 
 def _changed(client: ClientFile, path: Path, entry: Entry | None) -> Text:
     text = _read(path) if path.exists() else ""
     try:
         new = _merged(client, text, entry)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if entry is None:
             return _NOT_THERE.format(client=client.title, path=path)
         why = str(error).splitlines()[0]
@@ -216,17 +250,17 @@ def _read(path: Path) -> str:
 
 
 def _parsed(client: ClientFile, text: str) -> dict[str, Any]:
-    """The file as an object. ValueError where it is none."""
+    """The file as an object. ValueError or TypeError where it is none."""
     if client.form == "toml":
         return tomllib.loads(text)
     data = json.loads(text) if text.strip() else {}
     if not isinstance(data, dict) or not isinstance(data.get(client.key, {}), dict):
-        raise ValueError("not an object of servers")
+        raise TypeError("not an object of servers")
     return data
 
 
 def _merged(client: ClientFile, text: str, entry: Entry | None) -> str:
-    """The file with the entry, or without one. ValueError where the file can't be read."""
+    """The file with the entry, or without one. ValueError or TypeError where the file can't be read."""
     data = _parsed(client, text)
     if client.form == "toml":
         return _merged_toml(client.key, text, entry)
@@ -301,14 +335,17 @@ _HOW = Text(
     "Nothing was removed. Choose with --clients, --exports, --workspace-data or --keyring; --yes answers the question.",
     "未移除任何内容。请用 --clients、--exports、--workspace-data 或 --keyring 选择；--yes 表示直接确认。",
 )
-Kind = Literal["clients", "exports", "workspace_data", "keyring"]
+_NOTHING_HERE = Text("Nothing of fenqun is on this machine.", "本机没有 fenqun 的任何内容。")
+_ASK = Text("Remove for good: {names}? Type yes: ", "是否永久移除：{names}？请输入 yes：")
+_NOT_REMOVED = Text("Nothing was removed. (Without a terminal: --yes)", "未移除任何内容。（无终端时请用 --yes）")
+TraceKind = Literal["clients", "exports", "workspace_data", "keyring"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Something of fenqun on this machine."""
 
-    kind: Kind
+    kind: TraceKind
     name: Text
     place: str
     size: int
@@ -317,8 +354,10 @@ class Trace:
 
     @property
     def line(self) -> Text:
-        return _PART.format(name=self.name, path=self.place, size=_size(self.size)) if self.size else Text(
-            f"{self.name.en}: {self.place}", f"{self.name.zh}：{self.place}"
+        return (
+            _PART.format(name=self.name, path=self.place, size=_size(self.size))
+            if self.size
+            else Text(f"{self.name.en}: {self.place}", f"{self.name.zh}：{self.place}")
         )
 
 
@@ -328,11 +367,52 @@ def traces(settings: Settings, machine: Machine, keyring: Sequence[str] = ()) ->
         Trace("clients", _ENTRY.format(client=entry.client.title), str(entry.path), 0, entry.client)
         for entry in installed(machine)
     ]
-    exports = settings.workspace / "exports"
-    for kind, name, path in (("exports", _EXPORTS, exports), ("workspace_data", _WORKSPACE, settings.workspace)):
-        if path.is_dir() and any(path.iterdir()):
-            found.append(Trace(kind, name, str(path), _bytes_in(path)))  # type: ignore[arg-type]  # the two words of the table
+    workspace = settings.workspace
+    if (workspace / "catalog.sqlite").is_file():  # any other folder is not ours
+        exports = workspace / "exports"
+        if exports.is_dir() and any(exports.iterdir()):
+            found.append(Trace("exports", _EXPORTS, str(exports), _bytes_in(exports)))
+        found.append(Trace("workspace_data", _WORKSPACE, str(workspace), _bytes_in(workspace)))
     return [*found, *(Trace("keyring", _SECRETS, name, 0) for name in keyring)]
+
+
+def uninstall(settings: Settings, machine: Machine, chosen: Mapping[str, Any]) -> Iterator[Text]:
+    """List what is there; remove the chosen kinds (`clients`, `exports`, `workspace_data`, `keyring`) after a yes."""
+    found = traces(settings, machine, _secrets_kept())
+    for trace in found:
+        yield trace.line
+    wanted = [trace for trace in found if chosen.get(trace.kind)]
+    if not wanted:
+        yield _HOW if found else _NOTHING_HERE
+        return
+    if not chosen.get("yes") and not _agreed(listed(trace.name for trace in wanted), settings):
+        yield _NOT_REMOVED
+        return
+    for trace in wanted:
+        yield remove_trace(trace, machine)
+
+
+def _agreed(names: Text, settings: Settings) -> bool:
+    """Ask on the terminal; without one nobody agrees."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(_ASK.format(names=names).say(settings.language))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().casefold() in ("yes", "y", "是", "好", "确认")
+
+
+def _secrets_kept() -> list[str]:
+    """The variables whose secrets are in the keyring; empty where the package is not installed."""
+    if find_spec("keyring") is None:
+        return []
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        secrets = [system.variable(field) for system in SYSTEMS for field in system.fields if field.secret]
+        return [name for name in secrets if keyring.get_password(NAME, name)]
+    except KeyringError:
+        return []
 
 
 def remove_trace(trace: Trace, machine: Machine) -> Text:

@@ -39,6 +39,9 @@ MOST_DAYS = 36_500
 _PROJECT = re.compile(r"[1-9][0-9]{0,17}")
 _MEMORY = re.compile(r"[0-9]+(?:\.[0-9]+)? ?(?:[KMGT]i?B)", re.IGNORECASE)
 _HOST = re.compile(r"[\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+_HOME = re.compile(r"^\$\{HOME\}(?=[/\\]|$)")
+_UNFILLED = re.compile(r"\$\{[^{}]*\}")
+"""A placeholder that a bundle's host left as it was: the field is empty (mcpb's own code does so)."""
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -57,7 +60,7 @@ class _Illegal(Exception):
 def _path(text: str) -> Path:
     if "\0" in text:
         raise _Illegal(Text("the path of a folder", "文件夹的路径"), text)
-    return Path(text).expanduser().absolute()
+    return Path(_HOME.sub(lambda _: str(Path.home()), text)).expanduser().absolute()
 
 
 def _folders(text: str) -> tuple[Path, ...]:
@@ -318,7 +321,8 @@ def _text(setting: Setting, environment: Mapping[str, str], given: Given) -> str
         return "1"
     if not isinstance(argument, str):
         argument = setting.separator.join(argument)
-    return argument.strip() or environment.get(setting.variable, "").strip()
+    text = argument.strip() or environment.get(setting.variable, "").strip()
+    return "" if _UNFILLED.fullmatch(text) else text
 
 
 def _default(setting: Setting) -> Any:

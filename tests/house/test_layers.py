@@ -36,10 +36,11 @@ BELOW: dict[str, set[str]] = {
     "doctor": BASE | {"credentials", "settings", "platforms", "app"},
     "opening": BASE | {"settings", "store", "front", "app"},
     "oversight": BASE | {"terminal", "store", "operations", "consent", "front", "app"},
+    "install": BASE | {"credentials", "settings"},
     "demo": BASE | {"", "terminal", "settings", "store", "platforms"},
     "cli": BASE
     | {"", "terminal", "settings", "language", "store", "platforms", "operations", "consent", "web", "front", "gateway"}
-    | {"app", "opening", "oversight", "demo", "doctor"},
+    | {"app", "opening", "oversight", "demo", "doctor", "install"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version."""
@@ -62,7 +63,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "filelock": ("store",),
     "httpx": ("platforms.transport",),
     "jwt": ("front",),
-    "keyring": ("settings",),
+    "keyring": ("settings", "install"),
     "mcp": ("front", "demo"),
     "mcp_types": ("front", "demo"),
     "opentelemetry": ("front",),
