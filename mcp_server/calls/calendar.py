@@ -1,4 +1,4 @@
-"""The call calendar: when calls can happen, day by day, whether the list gets done, and what deserves a warning."""
+"""The call calendar: when calls can happen, day by day, whether the list gets done, and what warrants a warning."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,16 +11,13 @@ from mcp_server.calls.week import DAY, Week
 from mcp_server.errors import Problem
 from mcp_server.text import Text
 
-# The call calendar: when calls can happen, day by day, and whether the list gets done.
-
-
 BEYOND_ANY_LIST = 10**15
-"""So many callees that lines never wait: what the open time can take."""
+"""So many callees that no line ever waits for one: what the open time can take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What nobody can know beforehand."""
+    """What is not known beforehand."""
 
     seconds: int = 60
     """How long an attempt holds a line."""
@@ -32,15 +29,15 @@ FEWEST_SECONDS, MOST_SECONDS = 5, 3600
 
 
 def impossible(assumed: Assumptions) -> list[Problem]:
-    """Assumptions that no call fits."""
-    seconds, answered, found = assumed.seconds, assumed.answered, []
+    """Return the problems of assumptions that fit no call."""
+    seconds, answered, problems = assumed.seconds, assumed.answered, []
     if not FEWEST_SECONDS <= seconds <= MOST_SECONDS:
-        close = str(min(max(seconds, FEWEST_SECONDS), MOST_SECONDS))
-        found.append(finding("call_seconds", "/call_seconds", got=seconds, suggestion=close))
+        nearest = str(min(max(seconds, FEWEST_SECONDS), MOST_SECONDS))
+        problems.append(finding("call_seconds", "/call_seconds", got=seconds, suggestion=nearest))
     if not 0 <= answered <= 1:
-        close = str(min(max(answered, 0), 1))
-        found.append(finding("call_answer_rate", "/answer_rate", got=answered, suggestion=close))
-    return found
+        nearest = str(min(max(answered, 0), 1))
+        problems.append(finding("call_answer_rate", "/answer_rate", got=answered, suggestion=nearest))
+    return problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class CallDay:
     spans: tuple[tuple[int, int], ...]
     """Open stretches in seconds from midnight."""
     possible: int
-    """Attempts that all lines together can start, if the list never ends."""
+    """Attempts that all lines together can start, if the list is endless."""
     planned: int
     """Attempts that the list needs and that start on this day."""
 
@@ -73,7 +70,7 @@ class Calendar:
     in_time: bool
     """True where the last call ends before the window does."""
     cut: bool
-    """True where the window goes on beyond what was worked out."""
+    """True where the window goes on beyond the horizon."""
 
     @property
     def planned(self) -> int:
@@ -85,26 +82,26 @@ class Calendar:
 
 
 def open_time(settings: CallSettings, now: datetime | None = None) -> OpenTime:
-    """When attempts of a task may start; from `now` on, where that is later than its start."""
+    """Return when attempts of a task may start; from `now` on, where that is later than its start."""
     start = settings.start if now is None else max(settings.start, now.replace(microsecond=0))
     return OpenTime(settings.forbidden.complement(), start, max(start, settings.end))
 
 
 def calendar(settings: CallSettings, callees: int, assumed: Assumptions, now: datetime | None = None) -> Calendar:
-    """Work it out for a list of this size. Nobody on it has been called yet, as far as this knows."""
+    """Work out the calendar for a list of this size, nobody on which has been called yet."""
     opened = open_time(settings, now)
     plan = _dialling(settings, callees, assumed)
-    stretches = dialled(plan, opened)
-    done, most = Cursor(stretches), Cursor(dialled(replace(plan, callees=BEYOND_ANY_LIST, redials=0), opened))
+    blocks = dialled(plan, opened)
+    done, most = Cursor(blocks), Cursor(dialled(replace(plan, callees=BEYOND_ANY_LIST, redials=0), opened))
     days, planned, possible = [], 0, 0
     for day, spans in opened.days():
         last, midnight = spans[-1][1] - 1, spans[0][0] - spans[0][0] % (24 * 60 * MINUTE)
         before = planned, possible
         planned, possible = done.advance(last), most.advance(last)
         cut = tuple((a - midnight, b - midnight) for a, b in spans)
-        days.append(CallDay(day, cut, possible - before[1], planned - before[0]))
+        days.append(CallDay(day, cut, possible=possible - before[1], planned=planned - before[0]))
     needed = sum(plan.rounds)
-    ended = stretches[-1].last + plan.seconds if stretches and planned == needed else None
+    ended = blocks[-1].last + plan.seconds if blocks and planned == needed else None
     return Calendar(
         tuple(days),
         needed,
@@ -115,17 +112,17 @@ def calendar(settings: CallSettings, callees: int, assumed: Assumptions, now: da
 
 
 def lines_needed(settings: CallSettings, callees: int, assumed: Assumptions, now: datetime | None = None) -> int | None:
-    """The least concurrency at which the list is finished in time; None where not even a line for each callee helps.
+    """Return the least concurrency at which the list is finished in time; None where not even a line for each callee helps.
 
-    More lines never finish later, so halving finds it.
+    More lines never finish later, so it is found by halving.
     """
     opened = open_time(settings, now)
     end = opened.seconds(settings.end)
 
     def enough(lines: int) -> bool:
         plan = _dialling(replace(settings, concurrency=lines), callees, assumed)
-        found = dialled(plan, opened)
-        return sum(s.total for s in found) == sum(plan.rounds) and found[-1].last + plan.seconds <= end
+        blocks = dialled(plan, opened)
+        return sum(b.total for b in blocks) == sum(plan.rounds) and blocks[-1].last + plan.seconds <= end
 
     if callees < 1 or not enough(callees):
         return None
@@ -138,21 +135,15 @@ def lines_needed(settings: CallSettings, callees: int, assumed: Assumptions, now
 
 def _dialling(settings: CallSettings, callees: int, assumed: Assumptions) -> Dialling:
     redials = settings.redials or Redials()
-    return Dialling(
-        callees,
-        settings.concurrency,
-        redials.times,
-        redials.interval * MINUTE,
-        assumed.seconds,
-        assumed.answered,
-    )
+    wait = redials.interval * MINUTE
+    return Dialling(callees, settings.concurrency, redials.times, wait, assumed.seconds, assumed.answered)
 
 
-# What is worth a second look in the settings of a call task: warnings, never changes (vendors.md C).
+# Warnings about the settings of a call task (vendors.md C)
 
 
 USUAL_REDIALS = 3
-"""More than one source of the vendor knows (vendors.md B6)."""
+"""One source of the vendor has this limit, another a higher one (vendors.md B6)."""
 _HOUR = 60
 NIGHT = Week.of((d * DAY + a, d * DAY + b) for d in range(7) for a, b in ((0, 9 * _HOUR), (20 * _HOUR, DAY)))
 """Outside the hours in which platforms call."""
@@ -166,7 +157,7 @@ _MORE_TIME = Text(
 
 
 def advice(settings: CallSettings, now: datetime) -> Iterator[Problem]:
-    """Warnings about a task's window, times and redials. `now` is the time in Beijing."""
+    """Yield warnings about a task's window, times and redials. `now` is the time in Beijing."""
     if settings.redials and settings.redials.times > USUAL_REDIALS:
         yield finding("call_redials_many", "/ring_again_times", got=settings.redials.times)
     if settings.end <= now:
@@ -181,16 +172,16 @@ def advice(settings: CallSettings, now: datetime) -> Iterator[Problem]:
         yield finding("call_noon", "/call_times")
 
 
-def unfinished(found: Calendar, lines: int | None) -> Iterator[Problem]:
-    """A list that does not get done; `lines`: the concurrency that would do, if any."""
-    if found.in_time or found.cut or not found.days:  # without any time, that is what is said
+def unfinished(worked_out: Calendar, lines: int | None) -> Iterator[Problem]:
+    """Yield a warning about a list that does not get done; `lines`: the concurrency that would do, if any."""
+    if worked_out.in_time or worked_out.cut or not worked_out.days:  # `advice` warns where no time is left at all
         return
     remedy = _MORE_LINES.format(lines=lines) if lines else _MORE_TIME
     yield finding(
         "call_unfinished",
         "/concurrency",
         suggestion=str(lines or ""),
-        planned=f"{found.planned:,}",
-        needed=f"{found.needed:,}",
+        planned=f"{worked_out.planned:,}",
+        needed=f"{worked_out.needed:,}",
         remedy=remedy,
     )

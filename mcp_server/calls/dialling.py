@@ -1,4 +1,4 @@
-"""How a list of callees is called through, worked out exactly without looking at callees one by one."""
+"""When calls may start, how a list is called through, and what a callee on several lists could get: worked out exactly."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,11 +10,11 @@ from typing import NamedTuple
 from mcp_server.calls.settings import CallSettings, Redials
 from mcp_server.calls.week import ALWAYS, DAY, WEEK, Week
 
-# When calls may start: the window of a task less its forbidden times, as stretches of seconds.
+# When calls may start: the window of a task without its forbidden times
 
 
 HORIZON = timedelta(days=366)
-"""A calendar looks no further than this from its beginning."""
+"""A calendar ends this long after its beginning."""
 MINUTE = 60
 _DAY_SECONDS = DAY * MINUTE
 
@@ -34,7 +34,7 @@ class OpenTime:
 
     @cached_property
     def base(self) -> datetime:
-        """The midnight at which seconds begin to count: a Monday's."""
+        """The midnight from which seconds count: a Monday's."""
         midnight = datetime.combine(self.start.date(), datetime.min.time())
         return midnight - timedelta(days=midnight.weekday())
 
@@ -43,17 +43,17 @@ class OpenTime:
         """Stretches [first, end) in seconds from `base`, in order, neither overlapping nor touching."""
         first = self.seconds(self.start)
         last = min(self.seconds(self.end), first + int(HORIZON.total_seconds()))
-        found: list[tuple[int, int]] = []
+        spans: list[tuple[int, int]] = []
         for week in range(0, max(last, 0), WEEK * MINUTE):
             for a, b in self.open_week.spans:
                 start, end = max(week + a * MINUTE, first), min(week + b * MINUTE, last)
                 if start >= end:
                     continue
-                if found and found[-1][1] == start:
-                    found[-1] = (found[-1][0], end)
+                if spans and spans[-1][1] == start:
+                    spans[-1] = (spans[-1][0], end)
                 else:
-                    found.append((start, end))
-        return tuple(found)
+                    spans.append((start, end))
+        return tuple(spans)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -63,7 +63,7 @@ class OpenTime:
         return (moment - self.base) // timedelta(seconds=1)
 
     def moment(self, seconds: int) -> datetime | None:
-        """The time of a second; None beyond the calendar."""
+        """The time of a second; None beyond what a datetime can hold."""
         try:
             return self.base + timedelta(seconds=seconds)
         except OverflowError:
@@ -78,47 +78,46 @@ class OpenTime:
 
     def days(self) -> tuple[tuple[date, tuple[tuple[int, int], ...]], ...]:
         """Each day on which an attempt may start, with its stretches in seconds from `base`."""
-        found: dict[int, list[tuple[int, int]]] = {}
+        days: dict[int, list[tuple[int, int]]] = {}
         for start, end in self.spans:
             for day in range(start // _DAY_SECONDS, (end - 1) // _DAY_SECONDS + 1):
                 midnight = day * _DAY_SECONDS
-                found.setdefault(day, []).append((max(start, midnight), min(end, midnight + _DAY_SECONDS)))
+                days.setdefault(day, []).append((max(start, midnight), min(end, midnight + _DAY_SECONDS)))
         first = self.base.date()
-        return tuple((first + timedelta(days=day), tuple(spans)) for day, spans in sorted(found.items()))
+        return tuple((first + timedelta(days=day), tuple(spans)) for day, spans in sorted(days.items()))
 
     def of_day(self, day: date) -> tuple[tuple[int, int], ...]:
         """The stretches of one day, in seconds from its midnight."""
         midnight = (day - self.base.date()).days * _DAY_SECONDS
         n = max(0, bisect_left(self._starts, midnight) - 1)
-        found = []
+        stretches = []
         while n < len(self.spans) and self.spans[n][0] < midnight + _DAY_SECONDS:
             start, end = self.spans[n]
             cut = (max(start - midnight, 0), min(end - midnight, _DAY_SECONDS))
-            found += [cut] if cut[0] < cut[1] else []
+            stretches += [cut] if cut[0] < cut[1] else []
             n += 1
-        return tuple(found)
+        return tuple(stretches)
 
     def weekly(self) -> Week:
-        """The times of the week that the window really reaches; of a window of a week or more, all of them."""
+        """The times of the week that the window reaches; of a window of a week or more, all open ones."""
         if self.end - self.start >= timedelta(days=7):
             return ALWAYS.both(self.open_week)
         minutes = [(s // MINUTE, -(-e // MINUTE)) for s, e in self.spans]
-        here = [(max(a, w) - w, min(b, w + WEEK) - w) for a, b in minutes for w in (0, WEEK)]
-        return Week.of(here)
+        return Week.of((max(a, w) - w, min(b, w + WEEK) - w) for a, b in minutes for w in (0, WEEK))
 
 
-# How a list is called through, worked out exactly, without looking at callees one by one.
+# How a list is called through, without looking at callees one by one
 #
 # The rules. A task has `lines` lines. An attempt holds one line for `seconds`, and starts only in open time (one that
 # has started may end outside it). A callee whose attempt was not answered is due again `wait` seconds after that
-# attempt ended, at most `redials` times; in closed time, he is due when it opens. Who is due first is called first,
-# and all are due at the beginning. Of the attempts of each round the share `answered` is answered, spread evenly.
+# attempt ended, at most `redials` times; in closed time, as soon as it opens. Who is due first is called first, and
+# all are due at the beginning. Of the attempts of each round the share `answered` is answered, spread evenly.
 #
 # Hence (first due, first called; every attempt takes equally long) all attempts of one round start before any of the
 # next, and the number of attempts K(t) that have started by second t follows from itself: the busy lines are K(t) −
 # K(t − seconds), and the attempts that have become due are a function of K(t − seconds − wait). Attempts that start
-# in the same second are one block; where all lines are busy and the queue is long, whole stretches of blocks repeat
-# every `seconds`, and are written down as one `Stretch`.
+# in the same second are one block; where all lines are busy and the queue is long, blocks repeat every `seconds`, and
+# are kept as one `AttemptBlock`.
 
 
 TEN_THOUSAND = 10_000
@@ -126,7 +125,7 @@ TEN_THOUSAND = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """What is assumed and set."""
+    """What is set and assumed."""
 
     callees: int
     lines: int
@@ -136,7 +135,7 @@ class Dialling:
     seconds: int = 60
     """How long an attempt holds a line."""
     answered: float = 0.0
-    """Share of attempts that are answered; 0 is the worst case. To four decimals."""
+    """Share of attempts that are answered, to four decimals; 0 is the worst case."""
 
     @property
     def rounds(self) -> tuple[int, ...]:
@@ -149,9 +148,9 @@ class Dialling:
 
 
 class AttemptBlock(NamedTuple):
-    """Blocks of attempts: `counts[i]` start at `times[i]` and again after each `step`, `periods` times in all.
+    """Attempts: `counts[i]` start at `times[i]` and again after each `step`, `periods` times in all.
 
-    `times` lie within one step of each other, so the blocks are in order of time.
+    `times` lie within one step of each other, so they are in order.
     """
 
     times: tuple[int, ...]
@@ -169,10 +168,10 @@ class AttemptBlock(NamedTuple):
 
 
 class Cursor:
-    """Counts the attempts of a growing list of stretches up to a moment that only moves on."""
+    """Counts the attempts of a growing list of blocks up to a moment that only moves forward."""
 
-    def __init__(self, stretches: Sequence[AttemptBlock]) -> None:
-        self._stretches = stretches
+    def __init__(self, blocks: Sequence[AttemptBlock]) -> None:
+        self._blocks = blocks
         self._at = 0
         self._period = 0
         self._item = 0
@@ -180,62 +179,62 @@ class Cursor:
 
     def advance(self, until: int) -> int:
         """The number of attempts that have started at or before `until`."""
-        while self._at < len(self._stretches):
-            stretch = self._stretches[self._at]
-            if stretch.last > until:
-                self._inside(stretch, until)
+        while self._at < len(self._blocks):
+            block = self._blocks[self._at]
+            if block.last > until:
+                self._inside(block, until)
                 break
-            self.count += stretch.total - self._behind(stretch)
+            self.count += block.total - self._behind(block)
             self._at, self._period, self._item = self._at + 1, 0, 0
         return self.count
 
-    def _behind(self, stretch: AttemptBlock) -> int:
-        return sum(stretch.counts) * self._period + sum(stretch.counts[: self._item])
+    def _behind(self, block: AttemptBlock) -> int:
+        return sum(block.counts) * self._period + sum(block.counts[: self._item])
 
-    def _inside(self, stretch: AttemptBlock, until: int) -> None:
-        before = self._behind(stretch)
-        if until >= stretch.times[0]:
-            self._period = (until - stretch.times[0]) // stretch.step
-            elapsed = until - self._period * stretch.step
-            self._item = sum(time <= elapsed for time in stretch.times)
-        self.count += self._behind(stretch) - before
+    def _inside(self, block: AttemptBlock, until: int) -> None:
+        before = self._behind(block)
+        if until >= block.times[0]:
+            self._period = (until - block.times[0]) // block.step
+            elapsed = until - self._period * block.step
+            self._item = sum(time <= elapsed for time in block.times)
+        self.count += self._behind(block) - before
 
     @property
     def next(self) -> int | None:
-        """When the first block starts that is not counted yet."""
-        if self._at == len(self._stretches):
+        """When the first attempt starts that is not counted yet."""
+        if self._at == len(self._blocks):
             return None
-        stretch = self._stretches[self._at]
-        if self._item == len(stretch.times):
-            return stretch.times[0] + (self._period + 1) * stretch.step
-        return stretch.times[self._item] + self._period * stretch.step
+        block = self._blocks[self._at]
+        if self._item == len(block.times):
+            return block.times[0] + (self._period + 1) * block.step
+        return block.times[self._item] + self._period * block.step
 
     def rest(self) -> Iterator[tuple[int, int]]:
-        """The blocks that are not counted yet."""
+        """Yield time and count of the attempts that are not counted yet."""
         period, item = self._period, self._item
-        for stretch in self._stretches[self._at :]:
-            for p in range(period, stretch.periods):
-                for i in range(item, len(stretch.times)):
-                    yield stretch.times[i] + p * stretch.step, stretch.counts[i]
+        for block in self._blocks[self._at :]:
+            for p in range(period, block.periods):
+                for i in range(item, len(block.times)):
+                    yield block.times[i] + p * block.step, block.counts[i]
                 item = 0
             period = 0
 
 
 def dialled(plan: Dialling, open_time: OpenTime) -> list[AttemptBlock]:
-    """All attempts that start within the open time, in order."""
-    return _Run(plan, open_time).stretches
+    """Return all attempts that start within the open time, in order."""
+    return _Run(plan, open_time).blocks
 
 
 class _Run:
     def __init__(self, plan: Dialling, open_time: OpenTime) -> None:
-        self.stretches: list[AttemptBlock] = []
+        self.blocks: list[AttemptBlock] = []
         self._plan = plan
         self._open = open_time
         self._rounds = plan.rounds
         self._needed = sum(self._rounds)
         self._started = 0
-        self._ended = Cursor(self.stretches)
-        self._released = Cursor(self.stretches)
+        self._ended = Cursor(self.blocks)
+        self._released = Cursor(self.blocks)
         self._call_through()
 
     def _call_through(self) -> None:
@@ -253,7 +252,7 @@ class _Run:
             now = self._next(second, busy=not free)
 
     def _repeat(self, second: int, closes: int, waiting: int) -> int:
-        """Let all lines go on for as many whole rounds as the queue and the open time surely last; the last second."""
+        """Let all lines go on for as many whole rounds as the queue and the open time surely last; return the last second."""
         plan = self._plan
         periods = min(waiting // plan.lines, (closes - 1 - second) // plan.seconds)
         if periods < 1:
@@ -263,11 +262,11 @@ class _Run:
         return second + periods * plan.seconds
 
     def _start(self, times: tuple[int, ...], counts: tuple[int, ...], periods: int) -> None:
-        self.stretches.append(AttemptBlock(times, counts, periods, self._plan.seconds))
+        self.blocks.append(AttemptBlock(times, counts, periods, self._plan.seconds))
         self._started += sum(counts) * periods
 
     def _next(self, second: int, *, busy: bool) -> tuple[int, int] | None:
-        """When something can change: a line gets free while somebody waits, or somebody becomes due."""
+        """When something can change: a line gets free while a callee waits, or a callee becomes due."""
         plan = self._plan
         self._ended.advance(second - plan.seconds)
         released = self._due(self._released.advance(second - plan.seconds - plan.wait))
@@ -278,7 +277,7 @@ class _Run:
         return None if moment is None else self._open.first_from(max(second, moment + plan.seconds + plan.wait))
 
     def _due(self, ended: int) -> int:
-        """How many attempts are or were due, once the first `ended` attempts have ended and waited."""
+        """How many attempts have become due, once the first `ended` attempts have ended and waited."""
         due = self._rounds[0]
         for size, following in zip(self._rounds, self._rounds[1:], strict=False):
             due += min(ended, size) * following // size if size else 0
@@ -286,7 +285,7 @@ class _Run:
         return due
 
 
-# How often one callee could be tried, where several tasks have him on their lists.
+# How often a callee could be tried who is on the lists of several tasks
 #
 # The worst case of each task: nobody answers, and the callee may be tried at any open minute. The limits are the
 # vendor's defaults (vendors.md B4); they hold for a callee, not for a task.
@@ -297,7 +296,7 @@ MOST_AT_ONCE = 3
 AT_ONCE = 5 * MINUTE
 """Seconds within which attempts count as being at once."""
 MOST_CASES = 20
-"""Cases that are told apart; of more, the worst of all is taken."""
+"""Cases that are kept apart; of more, the worst of all is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +309,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Loads:
-    """What a callee could get from his own task (first) and each of the others, if he is on their lists too."""
+    """What a callee could get from one task (first) and each of the others, if their lists have the callee too."""
 
     days: tuple[tuple[int, ...], ...] = ()
     """For each kind of day on which the limit could be passed: attempts that each task can make."""
@@ -323,7 +322,7 @@ class Loads:
 
 
 def loads(own: Timed, others: Sequence[Timed]) -> Loads:
-    """What could become too much for a callee of `own` that others share."""
+    """Return what could be too much for a callee of `own` that is on lists of others."""
     tasks = [own, *others]
     days = own.opened.days() if others else ()
     kinds = {tuple(most_on(task, day) for task in tasks) for day, _ in days}
@@ -337,9 +336,9 @@ def loads(own: Timed, others: Sequence[Timed]) -> Loads:
 
 
 def most_on(task: Timed, day: date) -> int:
-    """The most attempts that one callee can get from a task on a day: as early as possible, then after each interval."""
+    """Return the most attempts that one callee can get from a task on a day: as early as possible, then after each interval."""
     redials = task.settings.redials or Redials()
-    count, due = 0, 0
+    count = due = 0
     for start, end in task.opened.of_day(day):
         due = max(due, start)
         while due < end and count <= redials.times:
@@ -348,7 +347,7 @@ def most_on(task: Timed, day: date) -> int:
 
 
 def _together(own: OpenTime, others: Sequence[OpenTime]) -> Iterable[frozenset[int]]:
-    """Which others may call within the same five minutes as the task, as sets that came up."""
+    """Return the sets of others that may call within the same five minutes as the task."""
     if len(others) < MOST_AT_ONCE:
         return ()
     edges: list[tuple[int, int, int]] = []
@@ -370,12 +369,12 @@ def _together(own: OpenTime, others: Sequence[OpenTime]) -> Iterable[frozenset[i
 
 
 def _worst(cases: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-    """The cases without those that another one covers."""
-    found = sorted(set(cases), key=sum, reverse=True)
+    """Return the cases without those that another one covers."""
+    by_size = sorted(set(cases), key=sum, reverse=True)
     kept: list[tuple[int, ...]] = []
-    for case in found:
+    for case in by_size:
         if not any(all(a <= b for a, b in zip(case, other, strict=True)) for other in kept):
             kept.append(case)
         if len(kept) > MOST_CASES:
-            return (tuple(map(max, *found)),)
+            return (tuple(map(max, *by_size)),)
     return tuple(kept)

@@ -235,7 +235,7 @@ def test_chinese_text_has_chinese_punctuation() -> None:
         (f"{m.path}:{call.lineno}", _words(call.args[1]) or "")
         for m in modules()
         for name, call in calls(m)
-        if name in ("Text", "_problem", "_warning") and len(call.args) == 2
+        if name in ("Text", "problem", "warning") and len(call.args) == 2
     ]
     assert len(texts) > 300
     assert [(where, zh) for where, zh in texts if _half_width(zh)] == []
