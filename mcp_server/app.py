@@ -340,7 +340,6 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     from mcp_server.platforms.local.segments import LocalSegments
     from mcp_server.store.catalog import Catalog
     from mcp_server.store.files import AllowedFiles, HandedFiles
-    from mcp_server.store.ledger import LocalLedger
     from mcp_server.store.runner import JobRunner, purge, sweep
     from mcp_server.store.tokens import Tokens
 
@@ -357,7 +356,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         jobs = JobRunner(catalog, computing(catalog, engine, known))
         stack.callback(jobs.close)
         close = stack.pop_all().close
-    ledger = LocalLedger(catalog, log_days=settings.log_days)
+    ledger = Ledger(catalog, log_days=settings.log_days)
     handed = HandedFiles(catalog)
 
     def tidy() -> None:

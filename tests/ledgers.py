@@ -9,7 +9,7 @@ from mcp_server.operations.operation import Deps
 from mcp_server.platforms.segments import SegmentPlatform
 from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.ledger import LocalLedger
+from mcp_server.store.ledger import Ledger
 from mcp_server.store.workspace import Workspace
 
 
@@ -21,9 +21,9 @@ class Unused:
 
 
 @cache
-def ledger() -> LocalLedger:
+def ledger() -> Ledger:
     """One ledger in a folder of its own, for as long as the process lives."""
-    return LocalLedger(Catalog(Workspace.open(Path(tempfile.mkdtemp(prefix="fenqun-test-")))))
+    return Ledger(Catalog(Workspace.open(Path(tempfile.mkdtemp(prefix="fenqun-test-")))))
 
 
 def bare() -> Deps:

@@ -24,7 +24,7 @@ from mcp_server.operations.asking import Answer, Said
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.ledger import LocalLedger
+from mcp_server.store.ledger import Ledger
 from mcp_server.store.workspace import Workspace
 from tests import small
 
@@ -230,7 +230,7 @@ def test_an_act_whose_process_was_killed_reads_unknown(workspace: Path, capsys: 
 def test_the_log_is_kept_for_as_long_as_is_set(workspace: Path) -> None:
     opened = Workspace.open(workspace)
     catalog = Catalog(opened)
-    ledger = LocalLedger(catalog, log_days=2)
+    ledger = Ledger(catalog, log_days=2)
     ledger.tidy()
     assert len(ledger.entries(limit=9)) == 1
     with catalog.database.write() as db:

@@ -32,7 +32,7 @@ _UNTOLD: Final = Text(
 
 def doubt(consent: Consent) -> Text:
     """What to know about whoever asked, before deciding; nothing where his access stands."""
-    said = {"gone": _GONE, "untold": _UNTOLD}.get(consent.asker, NOTHING)
+    said = {"gone": _GONE, "unknown": _UNTOLD}.get(consent.asker, NOTHING)
     return said.format(name=consent.name)
 
 

@@ -104,8 +104,8 @@ class Exports(Protocol):
         """Keep what is too long to be answered as a JSON file beside the exports, for a day; `offer` notes whose it is."""
         ...
 
-    def exported(self, name: str, who: Identity) -> Path:
-        """The file of this name. NotFound, also where it belongs to a project out of the caller's reach."""
+    def exported(self, name: str, projects: frozenset[str] | None) -> Path:
+        """The file of this name. NotFound, also where its project is not among these (None: all)."""
         ...
 
 

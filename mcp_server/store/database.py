@@ -11,25 +11,26 @@ from contextlib import contextmanager, suppress
 from filelock import FileLock, Timeout
 
 from mcp_server.errors import ConfigurationError, WorkspaceBusy
+from mcp_server.store.records import Reader, T, Value
 from mcp_server.store.workspace import Workspace, explained, no_space, unusable
 from mcp_server.text import Text
 
-# The tables of the catalogue, as steps from one schema version to the next.
-#
-# `PRAGMA user_version` holds the number of steps that a file has seen. A step, once released, is never edited; a
-# change is a new step at the end. Times are ISO text in UTC with six decimals, so that text order is time order.
-# Plain SQLite of 3.31 on: no STRICT, no RETURNING.
-
-
 APPLICATION_ID = 0x66656E71
 """`fenq`: tells our file from any other SQLite file."""
+SCHEMA_VERSION = 7
+"""`PRAGMA user_version` of a file with these tables. The first release has 7; a change adds 1 and a step from the last."""
 
-_FIRST = """
+_TABLES = """
+-- Times are ISO text in UTC with six decimals, so that text order is time order. Plain SQLite of 3.31 on: no STRICT, no
+-- RETURNING.
+
+-- changes: counts what happens to the project's clusters and their versions, for readers that keep what they read.
 CREATE TABLE project (
     id TEXT PRIMARY KEY,
     zone TEXT NOT NULL,
     as_of TEXT,
-    generation INTEGER NOT NULL
+    generation INTEGER NOT NULL,
+    changes INTEGER NOT NULL DEFAULT 0
 );
 
 -- One row per load. parts: JSON list of relative paths (today always one; daily loads will append).
@@ -112,15 +113,13 @@ CREATE TABLE job_waiter (
     owner TEXT NOT NULL,
     PRIMARY KEY (job, id)
 );
-"""
 
-_ACCESS = """
 -- Who may come over HTTP. digest: SHA-256 of the token. projects: JSON, a list of ids or "all".
 CREATE TABLE access_token (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
     digest TEXT NOT NULL UNIQUE,
-    scope TEXT NOT NULL CHECK (scope IN ('read', 'write')),
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'write', 'approve')),
     projects TEXT NOT NULL,
     created_at TEXT NOT NULL,
     expires_at TEXT,
@@ -138,9 +137,7 @@ CREATE TABLE handed_file (
     made_by TEXT NOT NULL,
     created_at TEXT NOT NULL
 );
-"""
 
-_CROWDS = """
 -- A crowd analysis task. Times of the validity as on the vendor's page: Beijing time, yyyy-MM-dd HH:mm:ss.
 -- version: the members that were loaded; it is kept for as long as the task names it. joined, gone: what the last reload changed.
 CREATE TABLE crowd_task (
@@ -159,9 +156,7 @@ CREATE TABLE crowd_task (
 CREATE UNIQUE INDEX crowd_task_period ON crowd_task(cluster, start_time, end_time);
 -- Ids look like those of the page (100001), and unlike those of clusters, with which they would be mistaken.
 INSERT INTO sqlite_sequence (name, seq) VALUES ('crowd_task', 100000);
-"""
 
-_CALL_TASKS = """
 -- The settings of UpdateTask. Times as written, in Beijing time. forbidden: JSON list of spans in minutes of the week.
 -- file: the hashes of its callees; source: which list that is. A workspace has one key for hashing.
 CREATE TABLE call_task (
@@ -185,9 +180,7 @@ CREATE TABLE call_task (
 );
 
 CREATE TABLE callee_key (key TEXT NOT NULL);
-"""
 
-_CONSENT_AND_LOG = """
 -- One row per consent. subject: digest of tool, arguments, identity, platform, account, project. arguments: in full,
 -- only of a pending act, and only until it is decided. id: of a token, its hash.
 CREATE TABLE consent (
@@ -259,29 +252,6 @@ CREATE TABLE cluster_change (
 );
 CREATE INDEX change_of_cluster ON cluster_change(cluster, revision);
 CREATE INDEX change_age ON cluster_change(at);
-"""
-
-_APPROVERS = """
--- A third scope: approve. SQLite changes no CHECK, so the table is made anew.
-CREATE TABLE access_token_wider (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL,
-    digest TEXT NOT NULL UNIQUE,
-    scope TEXT NOT NULL CHECK (scope IN ('read', 'write', 'approve')),
-    projects TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    expires_at TEXT,
-    revoked_at TEXT
-);
-INSERT INTO access_token_wider SELECT id, name, digest, scope, projects, created_at, expires_at, revoked_at FROM access_token;
-DROP TABLE access_token;
-ALTER TABLE access_token_wider RENAME TO access_token;
-CREATE UNIQUE INDEX access_token_name ON access_token(name) WHERE revoked_at IS NULL;
-"""
-
-_CHANGES = """
--- changes: counts what happens to the project's clusters and their versions; whoever keeps what he read of them looks here.
-ALTER TABLE project ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 
 CREATE TRIGGER cluster_inserted AFTER INSERT ON cluster BEGIN
     UPDATE project SET changes = changes + 1 WHERE id = NEW.project;
@@ -303,17 +273,8 @@ CREATE TRIGGER version_removed AFTER DELETE ON version BEGIN
 END;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _ACCESS, _CROWDS, _CALL_TASKS, _CONSENT_AND_LOG, _APPROVERS, _CHANGES)
-"""STEPS[n] leads from schema version n to n + 1."""
-
-
-# The catalogue's SQLite file: one connection per thread, short transactions, errors in our own words.
-
-
 BUSY_SECONDS = 10.0
 """How long a write waits for another process's write. Those take a few milliseconds."""
-
-Value = str | int | float | None
 
 _BUSY = Text(
     "Another process has been writing to the workspace for too long; nothing was changed. Try again in a moment.",
@@ -325,6 +286,12 @@ _NEWER = Text(
     "工作区 {path} 由更新版本的 fenqun 写入（结构版本 {found}，当前程序最高支持 {known}）。"
     "请升级 fenqun，或用 --workspace 或 FENQUN_WORKSPACE 指定其他工作区。",
 )
+_OLDER = Text(
+    "The workspace {path} was written by an earlier version of fenqun (schema {found}; this one reads {known}); nothing "
+    "was changed or deleted. Load the data again into a new workspace: fenqun load --users FILE --events FILE --workspace DIR",
+    "工作区 {path} 由较早版本的 fenqun 写入（结构版本 {found}，当前程序使用 {known}），未做任何更改，也未删除任何内容。"
+    "请将数据重新加载到新的工作区：fenqun load --users FILE --events FILE --workspace DIR",
+)
 _NOT_OURS = Text(
     "{path} is not a fenqun catalogue, or it is damaged. Move it away, or choose another workspace with --workspace or FENQUN_WORKSPACE.",
     "{path} 不是 fenqun 的目录库，或已损坏。请将其移走，或用 --workspace 或 FENQUN_WORKSPACE 指定其他工作区。",
@@ -332,9 +299,10 @@ _NOT_OURS = Text(
 
 
 class Database:
-    """The SQLite file of a workspace, made or brought up to the current schema when opened."""
+    """The SQLite file of a workspace, made where it is missing."""
 
     def __init__(self, workspace: Workspace) -> None:
+        """Open the file. ConfigurationError where it is not ours, or of another schema version."""
         self._workspace = workspace
         self._path = workspace.catalog_path
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
@@ -343,15 +311,15 @@ class Database:
         try:
             self._set_up()
         except sqlite3.DatabaseError as error:
-            raise self._in_our_words(error) from error
+            raise self._explained(error) from error
 
     # -- connections -----------------------------------------------------------------------------------------
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection of the calling thread."""
-        found = self._connections.get(threading.current_thread())
-        return found if found is not None else self._connect()
+        """The connection of the current thread."""
+        known = self._connections.get(threading.current_thread())
+        return known if known is not None else self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         with self._lock:
@@ -368,7 +336,7 @@ class Database:
             return made
 
     def release(self) -> None:
-        """Close the calling thread's connection; a thread that is about to end calls it."""
+        """Close the connection of the current thread, which is about to end."""
         with self._lock:
             made = self._connections.pop(threading.current_thread(), None)
         if made is not None:
@@ -384,45 +352,58 @@ class Database:
     # -- statements ------------------------------------------------------------------------------------------
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
-        """All rows of one reading statement."""
+        """Return all rows of a reading statement."""
         try:
             return self.connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise self._in_our_words(error) from error
+            raise self._explained(error) from error
 
     def row(self, sql: str, values: Sequence[Value] = ()) -> sqlite3.Row | None:
-        """The first row of one reading statement, if there is one."""
-        try:
-            found: sqlite3.Row | None = self.connection.execute(sql, values).fetchone()
-        except sqlite3.DatabaseError as error:
-            raise self._in_our_words(error) from error
-        return found
+        """Return the first row of a reading statement, if there is one."""
+        return next(iter(self.rows(sql, values)), None)
+
+    def records(self, read: Reader[T], sql: str, values: Sequence[Value] = ()) -> tuple[T, ...]:
+        """Return all rows of a reading statement as records."""
+        return tuple(map(read, self.rows(sql, values)))
+
+    def record(self, read: Reader[T], sql: str, values: Sequence[Value] = ()) -> T | None:
+        """Return the first row of a reading statement as a record, if there is one."""
+        row = self.row(sql, values)
+        return None if row is None else read(row)
+
+    def count(self, of: str, values: Sequence[Value] = ()) -> int:
+        """Return the number of rows of what follows FROM in a statement."""
+        return int(self.rows(f"SELECT count(*) AS n FROM {of}", values)[0]["n"])
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that may write. It holds the write lock of all processes from the start (BEGIN IMMEDIATE),
-        so what it reads stays true until it commits. Does not nest."""
+        """Run a transaction that may write. It does not nest.
+
+        It holds the write lock of all processes from its start (BEGIN IMMEDIATE), so what it reads stays true until it
+        commits.
+        """
         try:
-            with self._transaction() as db:
+            db = self.connection
+            db.execute("BEGIN IMMEDIATE")
+            with self._rolled_back():
                 yield db
+                db.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise self._in_our_words(error) from error
+            raise self._explained(error) from error
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self.connection
-        db.execute("BEGIN IMMEDIATE")
+    def _rolled_back(self) -> Iterator[None]:
+        """Roll the transaction back where the block raises."""
         try:
-            yield db
-            db.execute("COMMIT")
+            yield
         except BaseException:
             # SQLite may have rolled back by itself; the first error is the one to show.
             with suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
+                self.connection.execute("ROLLBACK")
             raise
 
-    def _in_our_words(self, error: sqlite3.DatabaseError) -> Exception:
-        """The error for what the system did to SQLite or to its file; anything else is a bug and stays what it is."""
+    def _explained(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return our error for what the system did to SQLite or to its file; any other one is a bug and stays."""
         if type(error) is sqlite3.DatabaseError:  # "not a database", "malformed"; subclasses are bugs of ours
             return ConfigurationError(_NOT_OURS.format(path=self._path))
         if not isinstance(error, sqlite3.OperationalError):
@@ -439,8 +420,8 @@ class Database:
     # -- schema ----------------------------------------------------------------------------------------------
 
     def _set_up(self) -> None:
-        """Make the file or bring it up to date; one process at a time, the usual start only reads a number."""
-        if self._schema_version() == len(STEPS):
+        """Make the file where it is missing, one process at a time; the usual start only reads its version."""
+        if self._has_tables():
             return
         with explained(self._workspace.root):
             # Ours before SQLite makes it, for the mode; its -wal and -shm files inherit that.
@@ -451,52 +432,38 @@ class Database:
             except Timeout as error:
                 raise WorkspaceBusy(_BUSY) from error
         try:
-            self._migrate()
+            self._make_tables()
         finally:
             lock.release()
 
-    def _schema_version(self) -> int:
-        """The schema version of the file, 0 where it is new. Refuses one that is newer, or not ours."""
+    def _has_tables(self) -> bool:
+        """Return False of a new file. ConfigurationError for one that is not ours, or of another schema version."""
         if not self._path.exists():
-            return 0
-        found = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+            return False
+        version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
         application = int(self.connection.execute("PRAGMA application_id").fetchone()[0])
-        tables = int(self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-        if application != APPLICATION_ID and (found or tables):
+        if application != APPLICATION_ID and (version or self.count("sqlite_master")):
             raise ConfigurationError(_NOT_OURS.format(path=self._path))
-        if found > len(STEPS):
-            raise ConfigurationError(_NEWER.format(path=self._workspace.root, found=found, known=len(STEPS)))
-        return found
+        if version in (0, SCHEMA_VERSION):
+            return version != 0
+        words = _NEWER if version > SCHEMA_VERSION else _OLDER
+        raise ConfigurationError(words.format(path=self._workspace.root, found=version, known=SCHEMA_VERSION))
 
-    def _migrate(self) -> None:
-        """Take the steps that are missing, all in one transaction."""
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        with self.write() as db:
-            for step in STEPS[self._schema_version() :]:
-                for statement in _statements(step):
-                    db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {len(STEPS)}")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: `executescript` would commit the transaction around it."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-# The one random secret of a workspace, and the keys that are derived from it.
+    def _make_tables(self) -> None:
+        """Make all tables in one transaction, unless another process was faster."""
+        db = self.connection
+        db.execute("PRAGMA journal_mode = WAL")
+        if not self._has_tables():
+            marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+            with self._rolled_back():
+                db.executescript(f"BEGIN IMMEDIATE;\n{_TABLES}\n{marks}\nCOMMIT;")
 
 
 def derived_key(database: Database, purpose: str) -> bytes:
-    """The key for a purpose, 32 bytes. The first who asks puts the secret into the catalogue."""
-    found = database.row("SELECT value FROM secret")
-    if found is None:
+    """Return the key of the workspace for a purpose, 32 bytes; the first call makes the secret that all come from."""
+    secret = database.row("SELECT value FROM secret")
+    if secret is None:
         with database.write() as db:
             db.execute("INSERT OR IGNORE INTO secret (id, value) VALUES (1, ?)", (secrets.token_hex(32),))
-        found = database.row("SELECT value FROM secret")
-    return hmac.digest(bytes.fromhex(found["value"]) if found else b"", purpose.encode(), hashlib.sha256)
+        (secret,) = database.rows("SELECT value FROM secret")
+    return hmac.digest(bytes.fromhex(secret["value"]), purpose.encode(), hashlib.sha256)

@@ -6,21 +6,20 @@ waiter whose process lives. To stop a job of another process its row is marked (
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from mcp_server.errors import Interrupted, NotFound
 from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.database import Value
-from mcp_server.store.records import ClusterRecord, Facts, JobRecord, JobState
+from mcp_server.store.records import ClusterRecord, Facts, JobRecord, JobState, StopReason
 from mcp_server.text import NOTHING, Text
 
 STANDING = ""
 """The waiter id, and the owner, of a detached job's standing waiter."""
 
-STOPPED = {
+STOPPED: Mapping[StopReason, Text] = {
     "unwanted": Text("It was stopped, because nobody waited for it any more.", "计算已停止：不再有人等待其结果。"),
     "superseded": Text(
         "It was stopped, because the definition or the data changed; a newer computation took its place.",
@@ -39,8 +38,9 @@ STOPPED = {
         "负责计算的进程已退出，计算中断。请重新刷新。",
     ),
 }
-"""Why a job was interrupted, by the reason kept in `stop`."""
+"""Why a job was interrupted."""
 
+_MAY_GO_ON = "state = 'running' AND stop IS NULL"
 _NO_JOB = Text("There is no job with the id {id}.", "没有 id 为 {id} 的任务。")
 
 
@@ -63,44 +63,42 @@ class JobStore:
         self._database = catalog.database
         self._workspace = catalog.workspace
 
-    # -- reading: whoever reads a running job of a dead process marks it as interrupted ---------------------------
+    # -- reading: a read of a running job of a dead process marks it as interrupted ----------------------------------
 
     def get(self, job_id: int) -> JobRecord:
-        """The job as it stands. NotFound."""
-        found = self._database.row("SELECT * FROM job WHERE id = ?", (job_id,))
-        if found is None:
+        """The job as it is. NotFound."""
+        job = self._read("id = ?", job_id)
+        if job is None:
             raise NotFound(_NO_JOB.format(id=job_id))
-        return self._living(records.job(found))
+        return self._living(job)
 
     def latest(self, cluster_id: int) -> JobRecord | None:
         """The newest job of a cluster, running or ended."""
-        return self.latest_of([cluster_id]).get(cluster_id)
+        job = self._read("cluster = ? ORDER BY id DESC LIMIT 1", cluster_id)
+        return job and self._living(job)
 
     def latest_of(self, cluster_ids: Iterable[int]) -> dict[int, JobRecord]:
         """The newest job of each cluster that ever had one."""
-        newest: dict[int, JobRecord] = {}
-        for cluster_id in cluster_ids:
-            found = self._database.row("SELECT * FROM job WHERE cluster = ? ORDER BY id DESC LIMIT 1", (cluster_id,))
-            if found is not None:
-                newest[cluster_id] = self._living(records.job(found))
-        return newest
+        return {cluster_id: job for cluster_id in cluster_ids if (job := self.latest(cluster_id))}
 
     def reap(self) -> None:
         """Mark all running jobs of dead processes."""
-        for found in self._database.rows("SELECT * FROM job WHERE state = 'running'"):
-            self._living(records.job(found))
+        for job in self._database.records(records.job, "SELECT * FROM job WHERE state = 'running'"):
+            self._living(job)
+
+    def _read(self, where: str, value: int) -> JobRecord | None:
+        return self._database.record(records.job, f"SELECT * FROM job WHERE {where}", (value,))
 
     def _living(self, job: JobRecord) -> JobRecord:
         if not job.running or self._workspace.owner_alive(job.owner):
             return job
         self.end(job.id, "interrupted", Interrupted.code, STOPPED["owner_gone"])
-        found = self._database.row("SELECT * FROM job WHERE id = ?", (job.id,))
-        return records.job(found) if found else job
+        return self._read("id = ?", job.id) or job
 
     # -- starting and waiting ------------------------------------------------------------------------------------
 
     def start_or_join(self, cluster_id: int, waiter: str) -> tuple[JobRecord, bool]:
-        """The job that computes the cluster as it stands now, and whether it is new; `waiter` waits for it.
+        """The job that computes the cluster as it is now, and whether it is new; `waiter` waits for it.
 
         A running job is joined only if it computes the same definition on the same generation and day. An older
         one that only a standing waiter wants is asked to stop; one that somebody waits for goes on beside.
@@ -109,44 +107,43 @@ class JobStore:
             cluster = self._catalog.cluster(cluster_id)
             project = self._catalog.project(cluster.project)
             target = (cluster.definition_hash, project.generation, self._catalog.today(project))
-            found = None
+            same = None
             for job in self._running_of(db, cluster_id):
                 if (job.definition_hash, job.generation, job.local_day) == target:
-                    found = job
+                    same = job
                 elif not self._awaited(db, job.id):
                     db.execute("UPDATE job SET stop = 'superseded' WHERE id = ?", (job.id,))
-            started = found is None
-            job_id = found.id if found else self._insert(db, cluster, *target[1:])
+            job_id = same.id if same else self._insert(db, cluster, *target[1:])
             self._add_waiter(db, job_id, waiter)
-            made = db.execute("SELECT * FROM job WHERE id = ?", (job_id,)).fetchone()
-            return records.job(made), started
+            (joined,) = self._database.records(records.job, "SELECT * FROM job WHERE id = ?", (job_id,))
+            return joined, same is None
 
     def _running_of(self, db: sqlite3.Connection, cluster_id: int) -> list[JobRecord]:
         """The running jobs of a cluster that nobody asked to stop; those of dead processes are ended."""
-        found = db.execute("SELECT * FROM job WHERE cluster = ? AND state = 'running' AND stop IS NULL", (cluster_id,))
-        alive = []
-        for job in map(records.job, found.fetchall()):
-            if self._workspace.owner_alive(job.owner):
-                alive.append(job)
-            else:
+        running = self._database.records(
+            records.job, "SELECT * FROM job WHERE cluster = ? AND state = 'running' AND stop IS NULL", (cluster_id,)
+        )
+        alive = [job for job in running if self._workspace.owner_alive(job.owner)]
+        for job in running:
+            if job not in alive:
                 self._end(db, job.id, "interrupted", Interrupted.code, STOPPED["owner_gone"])
         return alive
 
-    def _insert(self, db: sqlite3.Connection, cluster: ClusterRecord, generation: int, local_day: object) -> int:
-        made = db.execute(
-            "INSERT INTO job (cluster, kind, owner, state, progress, definition, definition_hash, generation, local_day, created_at)"
-            " VALUES (?, 'refresh', ?, 'running', 0, ?, ?, ?, ?, ?)",
-            (
-                cluster.id,
-                self._workspace.owner,
-                cluster.definition,
-                cluster.definition_hash,
-                generation,
-                str(local_day),
-                self._catalog.moment(),
-            ),
+    def _insert(self, db: sqlite3.Connection, cluster: ClusterRecord, generation: int, local_day: date) -> int:
+        return records.insert(
+            db,
+            "job",
+            cluster=cluster.id,
+            kind="refresh",
+            owner=self._workspace.owner,
+            state="running",
+            progress=0,
+            definition=cluster.definition,
+            definition_hash=cluster.definition_hash,
+            generation=generation,
+            local_day=local_day,
+            created_at=self._catalog.moment(),
         )
-        return int(made.lastrowid or 0)
 
     def join(self, job_id: int, waiter: str) -> None:
         """Wait for a job; without effect where it has ended."""
@@ -166,10 +163,7 @@ class JobStore:
             standing = db.execute("SELECT 1 FROM job_waiter WHERE job = ? AND owner = ?", (job_id, STANDING)).fetchone()
             if standing or self._awaited(db, job_id):
                 return False
-            asked = db.execute(
-                "UPDATE job SET stop = 'unwanted' WHERE id = ? AND state = 'running' AND stop IS NULL", (job_id,)
-            )
-            return asked.rowcount > 0
+            return records.update(db, "job", f"id = ? AND {_MAY_GO_ON}", (job_id,), stop="unwanted")
 
     def _add_waiter(self, db: sqlite3.Connection, job_id: int, waiter: str) -> None:
         owner = STANDING if waiter == STANDING else self._workspace.owner
@@ -180,35 +174,30 @@ class JobStore:
 
     def _awaited(self, db: sqlite3.Connection, job_id: int) -> bool:
         """True where a living process waits for the job."""
-        found = db.execute("SELECT DISTINCT owner FROM job_waiter WHERE job = ? AND owner <> ?", (job_id, STANDING))
-        return any(self._workspace.owner_alive(row["owner"]) for row in found.fetchall())
+        owners = db.execute("SELECT DISTINCT owner FROM job_waiter WHERE job = ? AND owner <> ?", (job_id, STANDING))
+        return any(self._workspace.owner_alive(row["owner"]) for row in owners.fetchall())
 
     # -- for the process that runs the job -------------------------------------------------------------------------
 
     def begin(self, job_id: int) -> bool:
         """Note that its turn has come; False where it was asked to stop before."""
         with self._database.write() as db:
-            begun = db.execute(
-                "UPDATE job SET started_at = ? WHERE id = ? AND state = 'running' AND stop IS NULL",
-                (self._catalog.moment(), job_id),
-            )
-            return begun.rowcount > 0
+            return records.update(db, "job", f"id = ? AND {_MAY_GO_ON}", (job_id,), started_at=self._catalog.moment())
 
     def save_progress(self, job_id: int, percent: int) -> None:
         """Show how far it is; never backwards."""
         with self._database.write() as db:
-            db.execute(
-                "UPDATE job SET progress = ? WHERE id = ? AND state = 'running' AND progress < ?",
-                (percent, job_id, percent),
+            records.update(
+                db, "job", "id = ? AND state = 'running' AND progress < ?", (job_id, percent), progress=percent
             )
 
-    def stops(self) -> dict[int, str]:
+    def stops(self) -> dict[int, StopReason]:
         """The running jobs of this process that were asked to stop, with the reason."""
-        found = self._database.rows(
+        asked = self._database.rows(
             "SELECT id, stop FROM job WHERE owner = ? AND state = 'running' AND stop IS NOT NULL",
             (self._workspace.owner,),
         )
-        return {row["id"]: row["stop"] for row in found}
+        return {row["id"]: row["stop"] for row in asked}
 
     def publish(self, job_id: int, result: Published) -> bool:
         """Name the members file and finish the job, in one commit; False where the file is not wanted after all.
@@ -217,30 +206,25 @@ class JobStore:
         asked for later has published first: then this one is done too, with that newer version.
         """
         with self._database.write() as db:
-            found = db.execute(
-                "SELECT j.*, c.deleted_at, c.version AS current, v.job AS current_job FROM job j JOIN cluster c ON c.id = j.cluster"
-                " LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE j.id = ?",
-                (job_id,),
-            ).fetchone()
-            if found is None or found["state"] != "running":
+            job = self._read("id = ? AND state = 'running'", job_id)
+            if job is None:
                 return False
-            if found["deleted_at"] is not None:
-                self._end(db, job_id, "interrupted", Interrupted.code, STOPPED["deleted"])
+            (cluster,) = self._database.rows(
+                "SELECT c.deleted_at, c.version, v.job FROM cluster c LEFT JOIN version v ON v.cluster = c.id"
+                " AND v.number = c.version WHERE c.id = ?",
+                (job.cluster,),
+            )
+            if cluster["deleted_at"] is not None or job.stop == "restored":
+                why = STOPPED["restored" if cluster["deleted_at"] is None else "deleted"]
+                self._end(db, job_id, "interrupted", Interrupted.code, why)
                 return False
-            if found["stop"] == "restored":
-                self._end(db, job_id, "interrupted", Interrupted.code, STOPPED["restored"])
+            if cluster["job"] is not None and cluster["job"] > job_id:
+                self._end(db, job_id, "done", version=cluster["version"])
                 return False
-            if found["current_job"] is not None and found["current_job"] > job_id:
-                self._end(db, job_id, "done", version=found["current"])
-                return False
-            self._catalog.check_files([result.file])
-            number = self._add_version(db, records.job(found), result)
+            made = (job.generation, job.definition_hash, job.local_day)
+            number = add_version(self._catalog, db, job.cluster, result, *made, job=job_id)
             self._end(db, job_id, "done", version=number)
             return True
-
-    def _add_version(self, db: sqlite3.Connection, job: JobRecord, result: Published) -> int:
-        made = (job.generation, job.definition_hash, job.local_day)
-        return add_version(db, self._catalog.moment(), job.cluster, result, *made, job=job.id)
 
     def end(self, job_id: int, state: JobState, error_code: str, error: Text) -> None:
         """End a running job without a version; one that has ended stays as it is."""
@@ -250,9 +234,8 @@ class JobStore:
     def end_all(self) -> None:
         """End every job that this process still runs, at shutdown."""
         with self._database.write() as db:
-            for row in db.execute(
-                "SELECT id FROM job WHERE owner = ? AND state = 'running'", (self._workspace.owner,)
-            ).fetchall():
+            own = "SELECT id FROM job WHERE owner = ? AND state = 'running'"
+            for row in self._database.rows(own, (self._workspace.owner,)):
                 self._end(db, row["id"], "interrupted", Interrupted.code, STOPPED["closed"])
 
     def _end(
@@ -264,18 +247,26 @@ class JobStore:
         error: Text = NOTHING,
         version: int | None = None,
     ) -> None:
-        ended = db.execute(
-            "UPDATE job SET state = ?, progress = ?, error_code = ?, error_en = ?, error_zh = ?, version = ?, finished_at = ?"
-            " WHERE id = ? AND state = 'running'",
-            (state, 100 if state == "done" else -1, error_code, *error, version, self._catalog.moment(), job_id),
+        ended = records.update(
+            db,
+            "job",
+            "id = ? AND state = 'running'",
+            (job_id,),
+            state=state,
+            progress=100 if state == "done" else -1,
+            error_code=error_code,
+            error_en=error.en,
+            error_zh=error.zh,
+            version=version,
+            finished_at=self._catalog.moment(),
         )
-        if ended.rowcount:
+        if ended:
             db.execute("DELETE FROM job_waiter WHERE job = ?", (job_id,))
 
 
 def add_version(
+    catalog: Catalog,
     db: sqlite3.Connection,
-    moment: str,
     cluster: int,
     result: Published,
     generation: int,
@@ -285,22 +276,23 @@ def add_version(
     job: int = 0,
 ) -> int:
     """Make a members file the current version of a cluster; its number. Job 0: none made it, the ids were uploaded."""
+    catalog.check_files([result.file])
     last = db.execute("SELECT max(number) AS n FROM version WHERE cluster = ?", (cluster,)).fetchone()["n"]
     number: int = (last or 0) + 1
-    columns: dict[str, Value] = {
-        "cluster": cluster,
-        "number": number,
-        "file": result.file,
-        "users_num": result.users_num,
-        "facts": records.write_facts(result.facts),
-        "computed_at": moment,
-        "duration": result.duration,
-        "generation": generation,
-        "definition_hash": definition_hash,
-        "local_day": local_day.isoformat(),
-        "job": job,
-    }
-    statement = f"INSERT INTO version ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-    db.execute(statement, tuple(columns.values()))
+    records.insert(
+        db,
+        "version",
+        cluster=cluster,
+        number=number,
+        file=result.file,
+        users_num=result.users_num,
+        facts=result.facts,
+        computed_at=catalog.moment(),
+        duration=result.duration,
+        generation=generation,
+        definition_hash=definition_hash,
+        local_day=local_day,
+        job=job,
+    )
     db.execute("UPDATE cluster SET version = ? WHERE id = ?", (number, cluster))
     return number

@@ -1,37 +1,40 @@
-"""The ledger: consents and the log of acts, kept in the catalogue of the workspace."""
+"""The ledger: people's consents and the log of acts, kept in the catalogue of the workspace.
+
+One row per consent, however it was given; one row per act, written before the act begins. A consent is used up in
+the transaction that writes the act's row: no row, no act, and no consent serves twice. Times are aware, in UTC.
+"""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from mcp_server.errors import ConsentInvalid
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.database import Value, derived_key
-from mcp_server.store.records import read_time, write_time
+from mcp_server.store.database import derived_key
+from mcp_server.store.records import insert, reader, update, write_time
 from mcp_server.store.tokens import Tokens
 from mcp_server.text import Text
 
-# What is kept of people's decisions and of what was done: consents, and the log of acts.
-#
-# One row per consent, however it was given; one row per act, written before the act begins. A consent is used up in
-# the transaction that writes the act's row: no row, no act, and no consent serves twice. Times are aware, in UTC.
-
+LOG_DAYS: Final = 180
+"""Days that the log and the consents are kept, unless a setting says otherwise."""
+TIDY_EVERY: Final = 100
+"""Acts after which a process that runs for long tidies up."""
 
 Way = Literal["asked", "approved", "token"]
 """How consent is given: `asked` in the client while the call waits, `approved` in a terminal or on a page later,
 `token` by the single-use token of a dry run (which proves a preview and not a person)."""
 State = Literal["open", "used", "declined", "changed"]
-"""`open` until somebody decides or the time is over. `changed`: what was shown is no longer so."""
+"""`open` until somebody decides or the time is over. `changed`: what was shown is no longer the case."""
 Outcome = Literal["done", "failed", "cancelled", "unknown", "refused"]
-Standing = Literal["stands", "gone", "untold"]
-"""Whether whoever asked still has the access that he asked with. `untold`: only his authorization server knows."""
+Access = Literal["valid", "gone", "unknown"]
+"""Whether the caller who asked still has the access of that moment. `unknown`: only the authorization server knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who does what to which account: what a consent is bound to, and what the log names."""
+    """An act: who does what to which account. A consent is bound to it, the log names it."""
 
     tool: str
     effect: str
@@ -50,24 +53,24 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDraft:
-    """A question, as it is about to be put."""
+    """A question that is about to be asked."""
 
     id: str
     way: Way
     subject: Subject
     version: str
-    """Stands for the state that the question speaks of."""
+    """Stands for the state that the question is about."""
     question: str
     language: str
     seconds: float
-    """How long it holds."""
+    """How long it is valid."""
     arguments: str = ""
-    """The full arguments, as JSON: only of a pending act, which another process will carry out."""
+    """The full arguments as JSON, of a pending act only: another process will carry it out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A question that was put, and what became of it."""
+    """A question that was asked, and what became of it."""
 
     id: str
     way: Way
@@ -86,8 +89,8 @@ class Consent:
     created_at: datetime
     expires_at: datetime
     expired: bool
-    asker: Standing
-    """As of the moment of reading."""
+    asker: Access
+    """This and `expired`: as of the moment of reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,49 +110,6 @@ class Entry:
     platform's answer was lost and no read could settle what happened."""
 
 
-class Ledger(Protocol):
-    """Consents and the log of one workspace."""
-
-    @property
-    def where(self) -> str:
-        """The folder of the workspace, for whoever has to type a command."""
-        ...
-
-    def key(self, purpose: str) -> bytes:
-        """A secret of 32 bytes that stays the same in this workspace, another one for each purpose."""
-        ...
-
-    def put(self, draft: ConsentDraft) -> Consent:
-        """Keep a question. A pending act that is kept already, unchanged, is that one again."""
-        ...
-
-    def consent(self, consent_id: str) -> Consent | None: ...
-
-    def pending(self) -> Sequence[Consent]:
-        """The acts that wait for somebody to approve them, oldest first."""
-        ...
-
-    def close(self, consent_id: str, state: State, by: str) -> None:
-        """An open question will not be answered with yes."""
-        ...
-
-    def begin(self, subject: Subject, *, before: str, consent: Consent | None, way: str, by: str) -> int:
-        """Write the act's row and use up the consent, in one transaction; the number of the row.
-
-        Raises ConsentInvalid where the consent is not open any more, has expired, is for something else, or where
-        whoever asked has lost the access that he asked with.
-        """
-        ...
-
-    def end(self, entry: int, outcome: Outcome, after: str) -> None: ...
-
-    def entries(
-        self, *, limit: int, tool: str = "", since: datetime | None = None, project: str = ""
-    ) -> Sequence[Entry]:
-        """The newest acts, newest first; of one tool or project where it is named."""
-        ...
-
-
 _AGAIN = Text("Call it again to be asked anew.", "请重新调用，将再次询问。")
 _UNKNOWN = Text("There is no such consent here; nothing was changed.", "没有这条同意记录，未做任何更改。")
 _USED = Text(
@@ -167,45 +127,34 @@ _GONE = Text(
     "{name} 发起此操作所用的令牌已吊销或过期，未做任何更改。",
 )
 _ASK_ANEW = Text(
-    "Whoever still wants it calls again, with a token that is valid.", "如仍需执行，请用有效的令牌重新调用。"
+    "If it is still wanted, call again with a token that is valid.", "如仍需执行，请用有效的令牌重新调用。"
 )
 _OTHER = Text("This consent was given for another call; nothing was changed.", "这条同意属于另一次调用，未做任何更改。")
-_CLOSED: Final = {"used": _USED, "declined": _DECLINED, "changed": _CHANGED}
+_CLOSED: Final[Mapping[Literal["used", "declined", "changed"], Text]] = {
+    "used": _USED,
+    "declined": _DECLINED,
+    "changed": _CHANGED,
+}
 
 
-def check(found: Consent | None, subject: Subject, version: str) -> None:
-    """ConsentInvalid unless the consent may still be given or used for this act in this state."""
-    if found is None:
+def check(consent: Consent | None, subject: Subject, version: str) -> None:
+    """Raise ConsentInvalid unless the consent may still be given or used for this act in this state."""
+    if consent is None:
         raise ConsentInvalid(_UNKNOWN, next_step=_AGAIN)
-    if found.digest != subject.digest:
+    if consent.digest != subject.digest:
         raise ConsentInvalid(_OTHER, next_step=_AGAIN)
-    if found.state != "open":
-        raise ConsentInvalid(_CLOSED[found.state], next_step=_AGAIN)
-    if found.expired:
+    if consent.state != "open":
+        raise ConsentInvalid(_CLOSED[consent.state], next_step=_AGAIN)
+    if consent.expired:
         raise ConsentInvalid(_EXPIRED, next_step=_AGAIN)
-    if found.asker == "gone":
-        raise ConsentInvalid(_GONE.format(name=found.name), next_step=_ASK_ANEW)
-    if found.version != version:
+    if consent.asker == "gone":
+        raise ConsentInvalid(_GONE.format(name=consent.name), next_step=_ASK_ANEW)
+    if consent.version != version:
         raise ConsentInvalid(_CHANGED, next_step=_AGAIN)
 
 
-# Consents and the log of acts in the catalogue of the workspace (`platforms.ledger_port.Ledger`).
-
-
-LOG_DAYS: Final = 180
-"""Days that the log and the consents are kept, unless a setting says otherwise."""
-
-TIDY_EVERY: Final = 100
-"""Acts after which a process that runs for long tidies up."""
-
-_ACT_COLUMNS: Final = (
-    "began_at", "owner", "tool", "effect", "arguments", "name", "known", "client", "platform", "account", "project",
-    "consent", "way", "approved_by", "before",
-)  # fmt: skip
-
-
-class LocalLedger:
-    """One per process. Every call is short and synchronous, like those of the catalogue."""
+class Ledger:
+    """Consents and the log of one workspace. One per process; every call is short and synchronous."""
 
     def __init__(self, catalog: Catalog, *, log_days: int = LOG_DAYS) -> None:
         self._catalog = catalog
@@ -213,187 +162,155 @@ class LocalLedger:
         self._tokens = Tokens(catalog)
         self._kept = timedelta(days=log_days)
         self._acts = 0
+        self._read_consent = reader(Consent, expired=self._expired, asker=self._access)
+        subject = reader(Subject, digest=lambda _: "")
+        self._read_entry = reader(Entry, subject=subject, way=_way, outcome=self._outcome)
 
     @property
     def where(self) -> str:
+        """The folder of the workspace, for commands that a person has to type."""
         return str(self._catalog.workspace.root)
 
     def key(self, purpose: str) -> bytes:
+        """A secret of 32 bytes that stays the same in this workspace, another one for each purpose."""
         return derived_key(self._database, purpose)
 
     # -- consents --------------------------------------------------------------------------------------------
 
     def put(self, draft: ConsentDraft) -> Consent:
+        """Keep a question. Of a pending act that is kept already, unchanged, return that one."""
+        subject = draft.subject
         with self._database.write() as db:
             if draft.way == "approved" and (known := self._same_pending(db, draft)):
                 return known
             now = self._catalog.clock()
-            columns: dict[str, Value] = {
-                "id": draft.id,
-                "way": draft.way,
-                "state": "open",
-                "tool": draft.subject.tool,
-                "digest": draft.subject.digest,
-                "version": draft.version,
-                "name": draft.subject.name,
-                "known": draft.subject.known,
-                "platform": draft.subject.platform,
-                "account": draft.subject.account,
-                "project": draft.subject.project,
-                "language": draft.language,
-                "question": draft.question,
-                "arguments": draft.arguments,
-                "created_at": write_time(now),
-                "expires_at": write_time(now + timedelta(seconds=draft.seconds)),
-            }
-            db.execute(
-                f"INSERT INTO consent ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
-                tuple(columns.values()),
+            insert(
+                db,
+                "consent",
+                id=draft.id,
+                way=draft.way,
+                state="open",
+                tool=subject.tool,
+                digest=subject.digest,
+                version=draft.version,
+                name=subject.name,
+                known=subject.known,
+                platform=subject.platform,
+                account=subject.account,
+                project=subject.project,
+                language=draft.language,
+                question=draft.question,
+                arguments=draft.arguments,
+                created_at=now,
+                expires_at=now + timedelta(seconds=draft.seconds),
             )
-            return self._consent(db.execute("SELECT * FROM consent WHERE id = ?", (draft.id,)).fetchone())
+            (made,) = self._consents("id = ?", draft.id)
+            return made
 
     def _same_pending(self, db: sqlite3.Connection, draft: ConsentDraft) -> Consent | None:
         """The same act, waiting already. One that was asked for in another state is over."""
-        found = db.execute(
-            "SELECT * FROM consent WHERE way = 'approved' AND state = 'open' AND digest = ?", (draft.subject.digest,)
-        ).fetchall()
-        for consent in map(self._consent, found):
+        for consent in self._consents("way = 'approved' AND state = 'open' AND digest = ?", draft.subject.digest):
             if consent.version == draft.version and not consent.expired:
                 return consent
-            self._close(db, consent.id, "changed", "")
+            if not consent.expired:
+                self._close(db, consent.id, "changed", "")
         return None
 
+    def _consents(self, where: str, value: str) -> tuple[Consent, ...]:
+        return self._database.records(self._read_consent, f"SELECT * FROM consent WHERE {where}", (value,))
+
     def consent(self, consent_id: str) -> Consent | None:
-        found = self._database.row("SELECT * FROM consent WHERE id = ?", (consent_id,))
-        return self._consent(found) if found else None
+        """The consent with this id."""
+        return next(iter(self._consents("id = ?", consent_id)), None)
 
     def pending(self) -> Sequence[Consent]:
-        found = self._database.rows(
-            "SELECT * FROM consent WHERE way = 'approved' AND state = 'open' AND expires_at > ? ORDER BY created_at",
-            (self._catalog.moment(),),
-        )
-        return tuple(map(self._consent, found))
+        """The acts that wait for somebody to approve them, oldest first."""
+        where = "way = 'approved' AND state = 'open' AND expires_at > ? ORDER BY created_at"
+        return self._consents(where, self._catalog.moment())
 
     def close(self, consent_id: str, state: State, by: str) -> None:
+        """Record that an open question will not be answered with yes."""
         with self._database.write() as db:
             self._close(db, consent_id, state, by)
 
-    def _close(self, db: sqlite3.Connection, consent_id: str, state: State, by: str) -> bool:
-        closed = db.execute(
-            "UPDATE consent SET state = ?, arguments = '', question = '', decided_at = ?, decided_by = ? WHERE id = ? AND state = 'open'",
-            (state, self._catalog.moment(), by, consent_id),
-        )
-        return closed.rowcount == 1
+    def _close(self, db: sqlite3.Connection, consent_id: str, state: State, by: str) -> None:
+        decided = {"state": state, "decided_at": self._catalog.moment(), "decided_by": by}
+        update(db, "consent", "id = ? AND state = 'open'", (consent_id,), **decided, arguments="", question="")
 
-    def _consent(self, row: sqlite3.Row) -> Consent:
-        expires_at = read_time(row["expires_at"])
-        return Consent(
-            id=row["id"],
-            way=row["way"],
-            state=row["state"],
-            tool=row["tool"],
-            digest=row["digest"],
-            version=row["version"],
-            name=row["name"],
-            known=row["known"],
-            platform=row["platform"],
-            account=row["account"],
-            project=row["project"],
-            language=row["language"],
-            question=row["question"],
-            arguments=row["arguments"],
-            created_at=read_time(row["created_at"]),
-            expires_at=expires_at,
-            expired=expires_at <= self._catalog.clock(),
-            asker=self._standing(row),
-        )
+    def _expired(self, row: sqlite3.Row) -> bool:
+        return datetime.fromisoformat(row["expires_at"]) <= self._catalog.clock()
 
-    def _standing(self, row: sqlite3.Row) -> Standing:
-        """Whether the access still stands with which this was asked; what is not known to stand does not."""
+    def _access(self, row: sqlite3.Row) -> Access:
+        """Whether the access with which this was asked for is still valid; one that is not known to be is gone."""
         if row["known"] in ("system", "loopback", "gateway"):
-            return "stands"  # whoever works on this machine, or with a key that its operator keeps in a file
+            return "valid"  # a person on this machine, or a key that the operator keeps in a file
         if row["known"] == "oauth":
-            return "untold"
+            return "unknown"
         token = self._tokens.named(row["name"])
         # A later token of the same name is another one, whoever holds it.
-        asked = token is not None and token.created_at <= read_time(row["created_at"])
-        return "stands" if token and asked and token.scope == "write" and token.reaches(row["project"]) else "gone"
+        same = token is not None and token.created_at <= datetime.fromisoformat(row["created_at"])
+        return "valid" if token and same and token.scope == "write" and token.reaches(row["project"]) else "gone"
 
     # -- acts ------------------------------------------------------------------------------------------------
 
     def begin(self, subject: Subject, *, before: str, consent: Consent | None, way: str, by: str) -> int:
+        """Write the act's row and use up the consent, in one transaction; the number of the row.
+
+        Raises ConsentInvalid where the consent is not open any more, has expired, is for something else, or where
+        the access with which it was asked for is gone.
+        """
         self._acts += 1
         if self._acts % TIDY_EVERY == 0:
             self.tidy()
         with self._database.write() as db:
             if consent is not None:
-                self._use_up(db, subject, consent, by or subject.name)
-            values: tuple[Value, ...] = (
-                self._catalog.moment(), self._catalog.workspace.owner, subject.tool, subject.effect, subject.arguments,
-                subject.name, subject.known, subject.client, subject.platform, subject.account, subject.project,
-                consent.id if consent else "", way, by, before,
-            )  # fmt: skip
-            made = db.execute(
-                f"INSERT INTO act ({', '.join(_ACT_COLUMNS)}) VALUES ({', '.join('?' * len(values))})", values
+                check(self.consent(consent.id), subject, consent.version)
+                self._close(db, consent.id, "used", by or subject.name)
+            columns = {name: value for name, value in asdict(subject).items() if name != "digest"}
+            return insert(
+                db,
+                "act",
+                began_at=self._catalog.moment(),
+                owner=self._catalog.workspace.owner,
+                consent=consent.id if consent else "",
+                way=way,
+                approved_by=by,
+                before=before,
+                **columns,
             )
-            return int(made.lastrowid or 0)
-
-    def _use_up(self, db: sqlite3.Connection, subject: Subject, consent: Consent, by: str) -> None:
-        row = db.execute("SELECT * FROM consent WHERE id = ?", (consent.id,)).fetchone()
-        check(self._consent(row) if row else None, subject, consent.version)
-        self._close(db, consent.id, "used", by)
 
     def end(self, entry: int, outcome: Outcome, after: str) -> None:
+        """Write how an act ended."""
         with self._database.write() as db:
-            db.execute(
-                "UPDATE act SET ended_at = ?, outcome = ?, after = ? WHERE id = ?",
-                (self._catalog.moment(), outcome, after, entry),
-            )
+            update(db, "act", "id = ?", (entry,), ended_at=self._catalog.moment(), outcome=outcome, after=after)
 
     def entries(
         self, *, limit: int, tool: str = "", since: datetime | None = None, project: str = ""
     ) -> Sequence[Entry]:
-        found = self._database.rows(
+        """The newest acts, newest first; of one tool or project where it is named."""
+        return self._database.records(
+            self._read_entry,
             "SELECT * FROM act WHERE (? = '' OR tool = ?) AND (? = '' OR project = ?) AND began_at >= ?"
             " ORDER BY id DESC LIMIT ?",
             (tool, tool, project, project, write_time(since) if since else "", limit),
         )
-        return tuple(map(self._entry, found))
 
-    def _entry(self, row: sqlite3.Row) -> Entry:
+    def _outcome(self, row: sqlite3.Row) -> str:
         alive = self._catalog.workspace.owner_alive(row["owner"])
-        return Entry(
-            id=row["id"],
-            began_at=read_time(row["began_at"]),
-            ended_at=read_time(row["ended_at"]) if row["ended_at"] else None,
-            subject=Subject(
-                tool=row["tool"],
-                effect=row["effect"],
-                arguments=row["arguments"],
-                digest="",
-                name=row["name"],
-                known=row["known"],
-                client=row["client"],
-                platform=row["platform"],
-                account=row["account"],
-                project=row["project"],
-            ),
-            way=f"{row['way']} {row['approved_by']}".strip(),
-            before=row["before"],
-            after=row["after"],
-            outcome=row["outcome"] or ("running" if alive else "unknown"),
-        )
+        return str(row["outcome"] or ("running" if alive else "unknown"))
 
     # -- housekeeping ----------------------------------------------------------------------------------------
 
     def tidy(self) -> None:
-        """Remove what is older than is kept, and the words of questions that nobody answered in time."""
+        """Remove what is older than is kept, and the texts of questions that nobody answered in time."""
         now = self._catalog.clock()
         oldest = write_time(now - self._kept)
         with self._database.write() as db:
             db.execute("DELETE FROM act WHERE began_at < ?", (oldest,))
             db.execute("DELETE FROM consent WHERE created_at < ?", (oldest,))
-            db.execute(
-                "UPDATE consent SET arguments = '', question = '' WHERE state = 'open' AND question <> '' AND expires_at <= ?",
-                (write_time(now),),
-            )
+            over = "state = 'open' AND question <> '' AND expires_at <= ?"
+            update(db, "consent", over, (write_time(now),), arguments="", question="")
+
+
+def _way(row: sqlite3.Row) -> str:
+    return f"{row['way']} {row['approved_by']}".strip()

@@ -1,19 +1,22 @@
-"""The rows of the catalogue as values (times aware, in UTC), and how they are written in the file."""
+"""The rows of the catalogue as records, and the one place that knows how values are written in its columns.
+
+Times are aware, in UTC, written so that the order of their texts is the order of time.
+"""
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
-from typing import Literal
+from operator import itemgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mcp_server.language.metadata import Metadata
 from mcp_server.text import NOTHING, Text
 
-# The rows of the catalogue as values. Times are aware, in UTC.
-
-
 JobState = Literal["running", "done", "failed", "interrupted"]
+StopReason = Literal["unwanted", "superseded", "deleted", "restored", "closed", "owner_gone"]
 Facts = Mapping[str, object]
 """Plain JSON values that the catalogue keeps without looking inside."""
 
@@ -47,7 +50,7 @@ class GenerationRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """The members of a cluster as one computation found them; immutable."""
+    """The members of a cluster as one computation selected them; immutable."""
 
     cluster: int
     number: int
@@ -66,31 +69,8 @@ class VersionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class NewCluster:
-    """What is needed to create a cluster. The definition is normalised JSON text."""
-
-    name: str
-    display_name: str
-    cluster_type: str
-    definition: str
-    definition_hash: str
-    remarks: str = ""
-    catalog: str = "catalog_cluster"
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterChange:
-    """What an update changes; None stays as it is. A definition always comes with its hash."""
-
-    display_name: str | None = None
-    remarks: str | None = None
-    definition: str | None = None
-    definition_hash: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ClusterRecord:
-    """A cluster as it stands."""
+    """A cluster as it is now."""
 
     id: int
     project: str
@@ -111,14 +91,6 @@ class ClusterRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterPage:
-    """A slice of a list, newest first, with the number of all that match."""
-
-    clusters: tuple[ClusterRecord, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobRecord:
     """One computation of a cluster, running or ended."""
 
@@ -131,7 +103,7 @@ class JobRecord:
     progress: int
     """0 to 100; -1 when it failed or was interrupted."""
     definition: str
-    """What it computes: the cluster's definition as it was when the job was asked for."""
+    """What it computes: the cluster's definition when the job was requested."""
     definition_hash: str
     generation: int
     local_day: date
@@ -143,7 +115,7 @@ class JobRecord:
     """The version that it made, once done."""
     error_code: str = ""
     error: Text = NOTHING
-    stop: str = ""
+    stop: StopReason | None = None
     """Why it was asked to end; it may still be running."""
 
     @property
@@ -151,13 +123,99 @@ class JobRecord:
         return self.state == "running"
 
 
-# Rows of the catalogue to records and back: the only place that knows how values are written in the file.
+# Rows to records and back
+
+T = TypeVar("T")
+Value = str | int | float | None
+"""What a column holds."""
+Reader = Callable[[sqlite3.Row], T]
 
 
+def reader(record: type[T], within: str = "", **special: Reader[object]) -> Reader[T]:
+    """Return a function that reads rows into a dataclass: each field from the column of its name, by the field's type.
+
+    A field that is a dataclass is read from the columns `field.inner`; where it may be None, it is None if the first of
+    them is. A `Text` has two columns, `field_en` and `field_zh`. `special` reads fields that have no such column.
+    """
+    columns = get_type_hints(record).items()
+    readers = [special.get(name) or _reader_of(hint, within + name) for name, hint in columns]
+    return lambda row: record(*[read(row) for read in readers])
+
+
+def _reader_of(hint: Any, column: str) -> Reader[object]:
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (each for each in get_args(hint) if each is not NoneType)
+    kind = get_origin(hint) or hint
+    if kind in (str, int, float, Literal):
+        return itemgetter(column)
+    if kind is Text:
+        return lambda row: Text(row[f"{column}_en"], row[f"{column}_zh"])
+    if hasattr(kind, "__dataclass_fields__"):
+        inner, first = reader(kind, f"{column}."), f"{column}.{next(iter(kind.__dataclass_fields__))}"
+        return lambda row: None if row[first] is None else inner(row)
+    read = _READ[kind]
+    return lambda row: None if row[column] is None else read(row[column])
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+_READ: Mapping[object, Callable[[str], object]] = {
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    tuple: lambda text: _tuples(json.loads(text)),
+    Mapping: json.loads,
+    Metadata: Metadata.model_validate_json,
+}
+
+
+def written(value: object) -> Value:
+    """Return a value as its column holds it; a naive time is one of Beijing, kept as the vendors' pages write it."""
+    match value:
+        case None | str() | int() | float():
+            return value
+        case datetime():
+            return write_time(value) if value.tzinfo else value.isoformat(" ", "seconds")
+        case date():
+            return value.isoformat()
+        case Metadata():
+            return value.model_dump_json()
+        case Mapping():
+            return json.dumps(dict(value), ensure_ascii=False)
+        case list() | tuple():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            raise TypeError(f"no column holds a {type(value).__name__}")
+
+
+def write_time(moment: datetime) -> str:
+    """Return an aware time as text whose order is the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def insert(db: sqlite3.Connection, table: str, **columns: object) -> int:
+    """Insert a row; return its number."""
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    return int(db.execute(statement, tuple(map(written, columns.values()))).lastrowid or 0)
+
+
+def update(db: sqlite3.Connection, table: str, where: str, values: Sequence[Value], **columns: object) -> bool:
+    """Change the rows that meet a condition with these values; return whether there were any."""
+    statement = f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE {where}"
+    return db.execute(statement, (*map(written, columns.values()), *values)).rowcount > 0
+
+
+project = reader(ProjectRecord)
+generation = reader(GenerationRecord)
+version = reader(VersionRecord)
+cluster = reader(ClusterRecord)
+job = reader(JobRecord)
+
+_CURRENT = ", ".join(f'v.{each.name} AS "current.{each.name}"' for each in fields(VersionRecord))
 _ANY_CLUSTER = (
-    "SELECT c.*, v.number AS v_number, v.file, v.users_num, v.computed_at, v.duration, v.generation, v.job, v.facts,"
-    " v.definition_hash AS v_definition_hash, v.local_day"
-    " FROM cluster c LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version WHERE c.deleted_at IS"
+    f"SELECT c.*, {_CURRENT} FROM cluster c LEFT JOIN version v ON v.cluster = c.id AND v.number = c.version"
+    " WHERE c.deleted_at IS"
 )
 CLUSTER = f"{_ANY_CLUSTER} NULL"
 """Reads `cluster` rows; conditions on `c` are added with AND."""
@@ -165,22 +223,7 @@ DELETED = f"{_ANY_CLUSTER} NOT NULL"
 """The same for those that were deleted."""
 
 
-def write_time(moment: datetime) -> str:
-    """An aware time as text whose order is the order of time."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _maybe_time(text: str | None) -> datetime | None:
-    return None if text is None else read_time(text)
-
-
-def write_facts(facts: Facts | None) -> str:
-    """Plain JSON values as text."""
-    return json.dumps(dict(facts or {}), ensure_ascii=False)
+# Texts of callers
 
 
 def search_words(*parts: str) -> str:
@@ -189,7 +232,7 @@ def search_words(*parts: str) -> str:
 
 
 def storable(*texts: str) -> bool:
-    """False where a text holds a lone surrogate: JSON can carry one, no file can."""
+    """Return False where a text holds a lone surrogate: JSON can carry one, no file can."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:
@@ -197,90 +240,17 @@ def storable(*texts: str) -> bool:
     return True
 
 
+def id_in(text: str) -> int:
+    """The id that a text of digits names; -1, which nothing has, where it names none that SQLite can hold."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
+
+
 def shown(text: str) -> str:
-    """Words of a caller, fit to be quoted in a message: one line, not long."""
+    """A caller's text, fit to be quoted in a message: one line, not long."""
     line = "".join(c if c.isprintable() else " " for c in text[:80])
     return line + "…" if len(text) > 80 else line
 
 
 def quoted(text: str) -> Text:
-    """Words of a caller, cut and in the quotation marks of each language."""
+    """A caller's text, cut and in the quotation marks of each language."""
     return Text(f'"{shown(text)}"', f"“{shown(text)}”")
-
-
-def project(row: sqlite3.Row) -> ProjectRecord:
-    as_of = date.fromisoformat(row["as_of"]) if row["as_of"] else None
-    return ProjectRecord(row["id"], row["zone"], as_of, row["generation"], row["changes"])
-
-
-def generation(row: sqlite3.Row) -> GenerationRecord:
-    return GenerationRecord(
-        project=row["project"],
-        number=row["number"],
-        parts=tuple(json.loads(row["parts"])),
-        metadata=Metadata.model_validate_json(row["metadata"]),
-        facts=json.loads(row["facts"]),
-        loaded_at=read_time(row["loaded_at"]),
-    )
-
-
-def version(row: sqlite3.Row) -> VersionRecord:
-    return _version(row, row["cluster"], row["number"], row["definition_hash"])
-
-
-def _version(row: sqlite3.Row, cluster_id: int, number: int, definition_hash: str) -> VersionRecord:
-    return VersionRecord(
-        cluster=cluster_id,
-        number=number,
-        file=row["file"],
-        users_num=row["users_num"],
-        computed_at=read_time(row["computed_at"]),
-        duration=row["duration"],
-        generation=row["generation"],
-        definition_hash=definition_hash,
-        local_day=date.fromisoformat(row["local_day"]),
-        job=row["job"],
-        facts=json.loads(row["facts"]),
-    )
-
-
-def cluster(row: sqlite3.Row) -> ClusterRecord:
-    current = None if row["v_number"] is None else _version(row, row["id"], row["v_number"], row["v_definition_hash"])
-    return ClusterRecord(
-        id=row["id"],
-        project=row["project"],
-        name=row["name"],
-        display_name=row["display_name"],
-        catalog=row["catalog"],
-        cluster_type=row["cluster_type"],
-        remarks=row["remarks"],
-        definition=row["definition"],
-        definition_hash=row["definition_hash"],
-        definition_changed_at=read_time(row["definition_changed_at"]),
-        created_at=read_time(row["created_at"]),
-        updated_at=read_time(row["updated_at"]),
-        revision=row["revision"],
-        current=current,
-    )
-
-
-def job(row: sqlite3.Row) -> JobRecord:
-    return JobRecord(
-        id=row["id"],
-        cluster=row["cluster"],
-        kind=row["kind"],
-        owner=row["owner"],
-        state=row["state"],
-        progress=row["progress"],
-        definition=row["definition"],
-        definition_hash=row["definition_hash"],
-        generation=row["generation"],
-        local_day=date.fromisoformat(row["local_day"]),
-        created_at=read_time(row["created_at"]),
-        started_at=_maybe_time(row["started_at"]),
-        finished_at=_maybe_time(row["finished_at"]),
-        version=row["version"],
-        error_code=row["error_code"],
-        error=Text(row["error_en"], row["error_zh"]),
-        stop=row["stop"] or "",
-    )

@@ -1,4 +1,8 @@
-"""Run jobs: refreshes of clusters, in worker threads of this process, shared by all callers that wait; then housekeeping."""
+"""Run jobs: refreshes of clusters, in worker threads of this process, shared by all callers that wait; then housekeeping.
+
+Waiting is polling the job's row, for jobs of this process and of others alike. One watcher thread per process, alive
+only while jobs run, writes their progress and looks whether they were asked to stop.
+"""
 
 import logging
 import secrets
@@ -17,23 +21,20 @@ import anyio
 
 from mcp_server.errors import FenqunError, InternalError, Interrupted
 from mcp_server.store import records
-from mcp_server.store.catalog import Catalog, forget
+from mcp_server.store.catalog import Catalog, forget_changes
 from mcp_server.store.jobs import STANDING, STOPPED, JobStore, Published
-from mcp_server.store.records import Facts, JobRecord, JobState
+from mcp_server.store.records import Facts, JobRecord, JobState, StopReason
 from mcp_server.store.workspace import GRACE, Workspace
 from mcp_server.text import Text
-
-# What a computation and the runner that started it say to each other, across threads.
-
 
 logger = logging.getLogger(__name__)
 
 ALMOST = 99
-"""The most that a running computation shows: 100 is said by the commit that publishes its result."""
+"""The most that a running computation shows: 100 comes with the commit that publishes its result."""
 
 
 class JobControl:
-    """Handed to a computation: it reports progress, learns that it should stop, and gets its temporary files here."""
+    """What a computation and its runner share, across threads: progress, the request to stop, temporary files."""
 
     def __init__(self, workspace: Workspace, need: "Callable[[int, JobControl], JobRecord] | None" = None) -> None:
         self._workspace = workspace
@@ -42,30 +43,30 @@ class JobControl:
         self._callbacks: list[Callable[[], object]] = []
         self._temporary: list[Path] = []
         self._percent = 0
-        self._reason = ""
+        self._reason: StopReason | None = None
         self.shown = 0
         """The progress that the job's row shows; the runner's own note."""
 
     # -- for the computation -------------------------------------------------------------------------------------
 
     def report(self, percent: float) -> None:
-        """Say how far it is, 0 to 100; cheap, from any thread. Going back is ignored."""
+        """Report how far it is, 0 to 100; cheap, from any thread. Going back is ignored."""
         self._percent = max(self._percent, min(ALMOST, int(percent)))
 
     @property
     def interrupted(self) -> bool:
         """True once it should stop."""
-        return bool(self._reason)
+        return self._reason is not None
 
     def check(self) -> None:
         """Raise Interrupted once it should stop."""
-        if self._reason:
+        if self._reason is not None:
             raise Interrupted(STOPPED[self._reason])
 
     def on_interrupt(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called, from another thread, when it should stop; at once where that is so already."""
+        """Run `callback`, in another thread, when it should stop; at once where that is so already."""
         with self._lock:
-            if not self._reason:
+            if self._reason is None:
                 self._callbacks.append(callback)
                 return
         callback()
@@ -77,7 +78,7 @@ class JobControl:
         return self._need(cluster_id, self)
 
     def temp_path(self, suffix: str = "") -> Path:
-        """A new temporary path. Whatever still lies there when the computation has ended is removed."""
+        """Return a new temporary path. What is still there when the computation has ended is removed."""
         path = self._workspace.temp_path(suffix)
         self._temporary.append(path)
         return path
@@ -90,14 +91,14 @@ class JobControl:
         return self._percent
 
     @property
-    def reason(self) -> str:
-        """Why it should stop, a key of STOPPED; empty while it should not."""
+    def reason(self) -> StopReason | None:
+        """Why it should stop; None while it should not."""
         return self._reason
 
-    def interrupt(self, reason: str) -> None:
+    def interrupt(self, reason: StopReason) -> None:
         """Ask it to stop. The first reason stays."""
         with self._lock:
-            if self._reason:
+            if self._reason is not None:
                 return
             self._reason = reason
             callbacks, self._callbacks = self._callbacks, []
@@ -117,8 +118,7 @@ class JobControl:
                     path.unlink(missing_ok=True)
 
 
-# Removing what no longer serves anybody: old versions and generations, old jobs, leftovers of dead processes.
-
+# Housekeeping: old versions and generations, old jobs, leftovers of dead processes
 
 KEEP_VERSIONS = 2
 """Versions of a cluster that stay in any case: the current one, and the one before it."""
@@ -127,9 +127,8 @@ KEEP_DAYS = 30
 KEEP_GENERATIONS = 2
 KEEP_JOBS = timedelta(days=30)
 """Ended jobs stay this long; the newest of a cluster stays for ever."""
-
 KEEP_CHANGES = timedelta(days=30)
-"""What was changed or deleted can be undone this long."""
+"""Changes and deletions can be undone this long."""
 
 _OLD_VERSIONS = (
     "DELETE FROM version WHERE EXISTS (SELECT 1 FROM version newer WHERE newer.cluster = version.cluster"
@@ -164,7 +163,7 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
     replaced_before = records.write_time(now - timedelta(seconds=GRACE))
     jobs.reap()
     with catalog.database.write() as db:
-        forget(db, records.write_time(now - KEEP_CHANGES))
+        forget_changes(db, records.write_time(now - KEEP_CHANGES))
         db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before, KEEP_DAYS))
         db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before))
         db.execute(_OLD_JOBS, (records.write_time(now - KEEP_JOBS),))
@@ -175,7 +174,7 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
 def purge(catalog: Catalog, jobs: JobStore, project: str = "") -> tuple[str, ...]:
     """Give up at once all that was kept to undo changes and deletions, in one project or in all; the files removed."""
     with catalog.database.write() as db:
-        forget(db, catalog.moment(), project)
+        forget_changes(db, catalog.moment(), project)
     return sweep(catalog, jobs)
 
 
@@ -187,11 +186,7 @@ def _named(catalog: Catalog) -> frozenset[str]:
     return frozenset(members | {row["file"] for row in (*parts, *lists)})
 
 
-# Running jobs: refreshes of clusters, in worker threads of this process, shared by all who wait.
-#
-# Waiting is polling the job's row, for jobs of this process and of others alike. One watcher thread per process,
-# alive only while jobs run, writes their progress and looks whether they were asked to stop.
-
+# Running jobs
 
 SHORTEST_PAUSE = 0.005
 LONGEST_PAUSE = 0.2
@@ -209,7 +204,7 @@ _BUG = Text(
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a computation found: its members file, still under `tmp/`, and how many users it holds."""
+    """What a computation made: its members file, still under `tmp/`, and how many users it holds."""
 
     users_num: int
     file: Path
@@ -217,7 +212,7 @@ class Computed:
 
 
 Compute = Callable[[JobRecord, JobControl], Computed]
-"""Runs the query of a job in the calling thread: `job.definition` on `job.generation`, with `job.local_day` as today."""
+"""Runs the query of a job in the current thread: `job.definition` on `job.generation`, with `job.local_day` as today."""
 OnPercent = Callable[[int], Awaitable[None]]
 
 
@@ -254,9 +249,9 @@ class JobRunner:
     # -- starting --------------------------------------------------------------------------------------------------
 
     def start_or_join(self, cluster_id: int) -> JobRecord:
-        """The job that computes the cluster as it stands now: the running one, of any process, or a new one.
+        """The job that computes the cluster as it is now: the running one, of any process, or a new one.
 
-        The caller counts as waiting from here on, and hands that on to its `wait`. NotFound, NoData.
+        The caller counts as waiting from now on, up to its `wait`. NotFound, NoData.
         """
         waiter = secrets.token_hex(6)
         job = self._start(cluster_id, waiter)
@@ -265,7 +260,7 @@ class JobRunner:
         return job
 
     def start_background(self, cluster_id: int) -> JobRecord:
-        """The same, detached: it goes on although nobody waits."""
+        """The same, detached: it goes on while nobody waits."""
         return self._start(cluster_id, STANDING)
 
     def _start(self, cluster_id: int, waiter: str) -> JobRecord:
@@ -299,7 +294,7 @@ class JobRunner:
         return await self.wait(self.start_or_join(cluster_id).id, seconds, on_percent)
 
     async def wait(self, job_id: int, seconds: float | None, on_percent: OnPercent | None = None) -> JobRecord:
-        """Wait until the job ends, at most `seconds` (None: however long); the job as it stands then.
+        """Wait until the job ends, at most `seconds` (None: however long); the job as it is then.
 
         `on_percent` gets its progress whenever that has grown. Running out of time detaches the job: it goes on.
         Being cancelled stops it, but only if nobody else waits for it and it is not detached. NotFound.
@@ -307,12 +302,12 @@ class JobRunner:
         end = None if seconds is None else anyio.current_time() + seconds
         job = self.store.get(job_id)
         waiter = self._claim(job, create=seconds is None or seconds > 0)
-        pause, told = SHORTEST_PAUSE, -1
+        pause, shown = SHORTEST_PAUSE, -1
         try:
             while True:
-                if on_percent is not None and job.progress > told:
-                    told = job.progress
-                    await on_percent(told)
+                if on_percent is not None and job.progress > shown:
+                    shown = job.progress
+                    await on_percent(shown)
                 left = LONGEST_PAUSE if end is None else end - anyio.current_time()
                 if not job.running or left <= 0:
                     break
@@ -346,7 +341,7 @@ class JobRunner:
         except Exception:  # the job then runs to its end, which harms nobody
             logger.warning("job %s could not be left", job_id, exc_info=True)
 
-    def _interrupt(self, job_id: int, reason: str) -> None:
+    def _interrupt(self, job_id: int, reason: StopReason) -> None:
         """Stop a job of this process; one of another process is stopped there, by its watcher."""
         with self._lock:
             control = self._active.get(job_id)
@@ -425,16 +420,16 @@ class JobRunner:
             self.store.end(job_id, *ending)
         except Exception:  # it must not be forgotten, whatever the reason
             if self._closed.is_set():
-                return  # the owner is gone; whoever reads the job next will see that
+                return  # the owner is gone; the next reader of the job will see that
             logger.warning("the end of job %s could not be written yet", job_id, exc_info=True)
             with self._lock:
                 self._unrecorded[job_id] = ending
                 self._watch_while_needed()
 
     def need(self, cluster_id: int, control: JobControl) -> JobRecord:
-        """Have another cluster computed from within a computation; its job as it ended. Blocks the calling thread.
+        """Compute another cluster from within a computation; its job as it ended. Blocks the current thread.
 
-        It runs in this very thread unless it runs already: were it queued behind those who need it, all would wait.
+        It runs in this very thread unless it runs already: queued behind those that need it, all would wait.
         """
         waiter = secrets.token_hex(6)
         job, started = self.store.start_or_join(cluster_id, waiter)
@@ -529,13 +524,13 @@ class JobRunner:
         self._workspace.close()
 
 
-def _stopped(reason: str) -> _Ending:
+def _stopped(reason: StopReason) -> _Ending:
     return _Ending("interrupted", Interrupted.code, STOPPED[reason])
 
 
 def _ending(error: Exception, control: JobControl) -> _Ending:
     """How a job ends whose computation raised. After an interrupt the engine may raise anything."""
-    if control.interrupted:
+    if control.reason is not None:
         return _stopped(control.reason)
     if isinstance(error, Interrupted):
         return _Ending("interrupted", error.code, error.message)

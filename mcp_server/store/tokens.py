@@ -67,18 +67,21 @@ class Tokens:
         self._database = catalog.database
 
     def add(self, name: str, scope: Scope, projects: Sequence[str] | None, *, days: int | None = None) -> str:
-        """Make a token; this is the only time that it is told. InvalidArguments, NameTaken."""
+        """Make a token; only this once it is shown. InvalidArguments, NameTaken."""
         if not _NAME.fullmatch(name):
             raise InvalidArguments(_BAD_NAME.format(name=records.shown(name)))
-        token = PREFIX + secrets.token_urlsafe(32)
-        now = self._catalog.clock()
-        end = records.write_time(now + timedelta(days=days)) if days else None
-        written = json.dumps(sorted(set(projects)) if projects is not None else "all")
+        token, now = PREFIX + secrets.token_urlsafe(32), self._catalog.clock()
         try:
             with self._database.write() as db:
-                db.execute(
-                    "INSERT INTO access_token (name, digest, scope, projects, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-                    (name, _digest(token), scope, written, records.write_time(now), end),
+                records.insert(
+                    db,
+                    "access_token",
+                    name=name,
+                    digest=_digest(token),
+                    scope=scope,
+                    projects=json.dumps("all" if projects is None else sorted(set(projects))),
+                    created_at=now,
+                    expires_at=now + timedelta(days=days) if days else None,
                 )
         except sqlite3.IntegrityError as error:
             raise NameTaken(_TAKEN.format(name=name), next_step=_REVOKE_FIRST.format(name=name)) from error
@@ -86,55 +89,48 @@ class Tokens:
 
     def all(self) -> tuple[TokenRecord, ...]:
         """Every token there ever was, oldest first."""
-        return tuple(map(_record, self._database.rows("SELECT * FROM access_token ORDER BY id")))
+        return self._database.records(_READ, "SELECT * FROM access_token ORDER BY id")
 
     def revoke(self, name: str) -> None:
         """End a token. NotFound names the nearest."""
         with self._database.write() as db:
-            done = db.execute(
-                "UPDATE access_token SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL",
-                (records.write_time(self._catalog.clock()), name),
-            )
-        if not done.rowcount:
-            close = nearest(name, [t.name for t in self.all() if t.revoked_at is None])
-            hint = _NEAREST.format(name=close) if close else NOTHING
+            living, now = "name = ? AND revoked_at IS NULL", self._catalog.clock()
+            revoked = records.update(db, "access_token", living, (name,), revoked_at=now)
+        if not revoked:
+            near = nearest(name, [t.name for t in self.all() if t.revoked_at is None])
+            hint = _NEAREST.format(name=near) if near else NOTHING
             raise NotFound(_NO_TOKEN.format(name=records.shown(name)), next_step=hint)
 
     def find(self, token: str) -> TokenRecord | None:
         """The living token; None for an unknown, revoked or expired one. Takes the same time for each."""
-        given, found = _digest(token), None
-        for row in self._database.rows("SELECT * FROM access_token WHERE revoked_at IS NULL"):
+        given, token_id = _digest(token), -1
+        for row in self._database.rows("SELECT id, digest FROM access_token WHERE revoked_at IS NULL"):
             if hmac.compare_digest(row["digest"], given):
-                found = _record(row)
-        return self._living(found)
+                token_id = row["id"]
+        return self.living(token_id)
 
     def living(self, token_id: int) -> TokenRecord | None:
         """The token of this number, as long as it lives."""
-        row = self._database.row("SELECT * FROM access_token WHERE id = ? AND revoked_at IS NULL", (token_id,))
-        return self._living(_record(row) if row else None)
+        return self._living("id = ?", token_id)
 
     def named(self, name: str) -> TokenRecord | None:
         """The living token of this name."""
-        row = self._database.row("SELECT * FROM access_token WHERE name = ? AND revoked_at IS NULL", (name,))
-        return self._living(_record(row) if row else None)
+        return self._living("name = ?", name)
 
-    def _living(self, found: TokenRecord | None) -> TokenRecord | None:
-        over = found is not None and found.expires_at is not None and found.expires_at <= self._catalog.clock()
-        return None if over else found
+    def _living(self, where: str, value: str | int) -> TokenRecord | None:
+        select = f"SELECT * FROM access_token WHERE {where} AND revoked_at IS NULL"
+        token = self._database.record(_READ, select, (value,))
+        over = token is not None and token.expires_at is not None and token.expires_at <= self._catalog.clock()
+        return None if over else token
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _record(row: sqlite3.Row) -> TokenRecord:
+def _projects(row: sqlite3.Row) -> frozenset[str] | None:
     projects = json.loads(row["projects"])
-    return TokenRecord(
-        id=row["id"],
-        name=row["name"],
-        scope=row["scope"],
-        projects=None if projects == "all" else frozenset(projects),
-        created_at=records.read_time(row["created_at"]),
-        expires_at=records.read_time(row["expires_at"]) if row["expires_at"] else None,
-        revoked_at=records.read_time(row["revoked_at"]) if row["revoked_at"] else None,
-    )
+    return None if projects == "all" else frozenset(projects)
+
+
+_READ = records.reader(TokenRecord, projects=_projects)

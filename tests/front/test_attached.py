@@ -25,7 +25,6 @@ from mcp_server.language.definitions import read_any
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG
 from mcp_server.language.vocabulary import COMPARATORS, MEASURES
-from mcp_server.operations.operation import Identity
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from mcp_server.text import Language
@@ -248,14 +247,14 @@ def test_whoever_is_bound_to_projects_reads_only_what_was_offered_to_them(app: A
     path = app.settings.workspace / "exports" / "mine.csv"
     path.write_text("1\n", encoding="utf-8")
     name = app.handed.offer(path, "1", "anna")
-    mine, others = (Identity(projects=frozenset({project})) for project in ("1", "2"))
+    mine, others = frozenset({"1"}), frozenset({"2"})
     assert app.deps.exports.exported(name, mine) == path
     assert app.deps.exports.exported("mine.csv", mine) == path
     path.with_name("found.csv").write_text("1\n", encoding="utf-8")
-    for wanted, who in ((name, others), ("mine.csv", others), ("found.csv", mine)):
+    for wanted, projects in ((name, others), ("mine.csv", others), ("found.csv", mine)):
         with pytest.raises(NotFound):
-            app.deps.exports.exported(wanted, who)
-    assert app.deps.exports.exported("mine.csv", Identity()) == path
+            app.deps.exports.exported(wanted, projects)
+    assert app.deps.exports.exported("mine.csv", None) == path
 
 
 def test_an_offer_ends_where_another_file_takes_the_place(app: App) -> None:
@@ -267,7 +266,7 @@ def test_an_offer_ends_where_another_file_takes_the_place(app: App) -> None:
     app.handed.offer(path, "2", "bob")
     for wanted in (first, "again.csv"):
         with pytest.raises(NotFound):
-            app.handed.exported(wanted, Identity(projects=frozenset({"1"})))
+            app.handed.exported(wanted, frozenset({"1"}))
 
 
 def test_a_pinned_server_gives_only_exports_of_its_project(app: App) -> None:

@@ -1,8 +1,5 @@
 """Static tokens: who may come, how far he gets, and what a refusal tells."""
 
-import hashlib
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,6 @@ import pytest
 
 from mcp_server.errors import InvalidArguments, NameTaken, NotFound
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.database import APPLICATION_ID, STEPS
 from mcp_server.store.tokens import Tokens
 from mcp_server.store.workspace import Workspace
 from tests import small
@@ -176,28 +172,6 @@ def test_a_token_ends_on_its_day(tmp_path: Path) -> None:
     assert tokens.find(made) is not None
     moment += timedelta(microseconds=1)
     assert tokens.find(made) is None
-
-
-def test_tokens_of_before_there_were_approvers_live_on(tmp_path: Path) -> None:
-    before = STEPS.index(next(step for step in STEPS if "'approve'" in step))
-    Catalog(Workspace.open(tmp_path / "new")).close()
-    Workspace.open(tmp_path / "old").close()
-    with closing(sqlite3.connect(tmp_path / "old" / "catalog.sqlite")) as db, db:
-        for step in STEPS[:before]:
-            db.executescript(step)
-        row = "INSERT INTO access_token VALUES (7, ?, ?, 'write', '\"all\"', '2026-07-01T00:00:00.000000Z', NULL, NULL)"
-        db.execute(row, ("kim", hashlib.sha256(b"fenqun_x").hexdigest()))
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {before}")
-    tokens = Tokens(Catalog(Workspace.open(tmp_path / "old")))
-    found = tokens.find("fenqun_x")
-    assert found is not None
-    assert (found.id, found.name, found.scope, found.projects) == (7, "kim", "write", None)
-    approver = tokens.find(tokens.add("ann", "approve", ["1"]))
-    assert approver is not None
-    assert approver.id == 8
-    with pytest.raises(NameTaken):
-        tokens.add("kim", "approve", ["1"])
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\n", "x" * 65, "a/b", "\ud800"])

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,12 +11,11 @@ import pytest
 from mcp_server.errors import ConfigurationError, DiskFull, FenqunError, NoData, NoProject, NotFound, QueryFailed
 from mcp_server.language.metadata import Metadata
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.database import STEPS
+from mcp_server.store.database import SCHEMA_VERSION
 from mcp_server.store.jobs import STANDING, JobStore
-from mcp_server.store.records import ClusterChange
 from mcp_server.store.runner import sweep
 from mcp_server.store.workspace import GRACE, Workspace
-from tests.store.workspace_kit import Watch, create, load, open_catalog, publish
+from tests.store.workspace_kit import Watch, create, delete, load, open_catalog, publish, update
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_file_is_private_durable_and_in_wal_mode(catalog: Catalog) -> None:
     assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
-    assert db.execute("PRAGMA user_version").fetchone()[0] == len(STEPS)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
 
 
 def test_a_second_opening_finds_what_the_first_wrote(catalog: Catalog) -> None:
@@ -53,6 +53,21 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == 99
     db.close()
+
+
+def test_an_older_schema_is_refused_and_its_data_is_to_be_loaded_again(tmp_path: Path) -> None:
+    older = open_catalog(tmp_path)
+    load(older)
+    older.close()
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as db:
+        db.execute("PRAGMA user_version = 6")
+    with pytest.raises(ConfigurationError, match=r"earlier version .* nothing was changed or deleted") as caught:
+        open_catalog(tmp_path)
+    assert "fenqun load" in caught.value.message.en
+    assert "重新加载到新的工作区：fenqun load" in caught.value.message.zh
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 6
+        assert db.execute("SELECT count(*) FROM generation").fetchone()[0] == 1
 
 
 def test_another_programs_sqlite_file_is_refused(tmp_path: Path) -> None:
@@ -100,7 +115,7 @@ def test_a_full_disk_leaves_the_old_state(catalog: Catalog) -> None:
     db = catalog.database.connection
     db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(DiskFull):
-        catalog.update_cluster(made.id, made.revision, ClusterChange(remarks="x" * 1_000_000))
+        update(catalog, made.id, made.revision, remarks="x" * 1_000_000)
     assert catalog.cluster(made.id) == made
 
 
@@ -241,7 +256,7 @@ def test_sweep_keeps_the_members_of_deleted_clusters(tmp_path: Path) -> None:
     load(catalog)
     made = create(catalog)
     publish(catalog, made.id, "kept")
-    catalog.delete_cluster(made.id, 1)
+    delete(catalog, made.id, 1)
     watch.moment += timedelta(days=1)
     assert sweep(catalog, JobStore(catalog)) == ()
 

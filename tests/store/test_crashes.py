@@ -60,7 +60,7 @@ def inconsistencies(catalog: Catalog) -> list[object]:
     db = catalog.database
     found += [r[0] for r in db.rows("PRAGMA integrity_check") if r[0] != "ok"]
     found += [tuple(r) for r in db.rows("PRAGMA foreign_key_check")]
-    for cluster in catalog.list_clusters("1", limit=1000).clusters:
+    for cluster in catalog.list_clusters("1", limit=1000)[0]:
         versions = catalog.versions(cluster.id)
         if cluster.current != (versions[0] if versions else None):
             found.append(("current", cluster))

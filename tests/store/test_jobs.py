@@ -158,7 +158,7 @@ def test_a_job_of_older_definition_or_data_is_not_joined(runner: JobRunner, gate
     redefine(runner, '{"n":2}') if change == "definition" else load(runner._catalog)
     new = runner.start_or_join(buyers(runner))
     assert new.id > old.id
-    assert runner.store.get(old.id).stop == "", "somebody waits for it"
+    assert runner.store.get(old.id).stop is None, "somebody waits for it"
     assert (new.definition, new.generation) == (('{"n":2}', 1) if change == "definition" else ('{"n":1}', 2))
     gate.let_go()
     gate.let_go()

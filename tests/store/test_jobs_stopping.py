@@ -20,6 +20,7 @@ from tests.store.workspace_kit import (
     buyers,
     cancelled,
     create,
+    delete,
     ended,
     open_catalog,
     running,
@@ -150,14 +151,14 @@ def test_a_progress_report_that_fails_counts_as_leaving(runner: JobRunner, gate:
 def test_deleting_the_cluster_interrupts_its_job(runner: JobRunner, gate: Gate) -> None:
     job = runner.start_background(buyers(runner))
     gate.wait_begun()
-    runner._catalog.delete_cluster(job.cluster, 1)
+    delete(runner._catalog, job.cluster, 1)
     assert gate.interrupted.wait(PATIENCE)
     assert "deleted" in ended(runner, job.id).error.en
 
 
 def test_a_result_for_a_deleted_cluster_is_dropped(root: Path) -> None:
     def compute(job: JobRecord, control: JobControl) -> Computed:
-        runner._catalog.delete_cluster(job.cluster, 1)
+        delete(runner._catalog, job.cluster, 1)
         return write_members(job, control)
 
     with running(root, compute) as runner:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mcp_server.store.catalog import Catalog
 from mcp_server.store.tokens import Tokens
 from tests.operations.desk import Desk, opened
+from tests.store.workspace_kit import open_catalog
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "workspace_2026_11.zip"
 SIZES = {"lapsed_regulars": 84, "spending_tier": 4714, "answered": 80, "still_silent": 4}
@@ -26,6 +28,24 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     root = tmp_path_factory.mktemp("kept") / "workspace"
     shutil.unpack_archive(KEPT, root)
     yield from opened(root)
+
+
+def tables(catalog: Catalog) -> dict[str, object]:
+    """What a catalogue is made of, however its statements are laid out."""
+    names = [row["name"] for row in catalog.database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    made: dict[str, object] = {}
+    for name in names:
+        for pragma in ("table_info", "foreign_key_list", "index_list"):
+            made[f"{name} {pragma}"] = sorted(
+                tuple(row)[1:] for row in catalog.database.rows(f"PRAGMA {pragma}({name})")
+            )
+    for row in catalog.database.rows("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'table'"):
+        made[row["name"]] = " ".join(row["sql"].split())
+    return made
+
+
+def test_its_catalogue_has_the_tables_of_a_new_one(desk: Desk, tmp_path: Path) -> None:
+    assert tables(desk.catalog) == tables(open_catalog(tmp_path))
 
 
 def test_its_clusters_are_listed_and_up_to_date(desk: Desk) -> None:

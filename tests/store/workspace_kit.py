@@ -12,7 +12,7 @@ from mcp_server.errors import QueryFailed
 from mcp_server.language.metadata import Metadata
 from mcp_server.store.catalog import Catalog, Clock
 from mcp_server.store.jobs import STANDING, JobStore, Published
-from mcp_server.store.records import ClusterChange, ClusterRecord, GenerationRecord, JobRecord, NewCluster
+from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord
 from mcp_server.store.runner import Compute, Computed, JobControl, JobRunner
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import same
@@ -50,21 +50,37 @@ def load(
     return catalog.publish_generation(metadata, [workspace.relative(final)], {"unknown_user_rows": 2})
 
 
-def draft(
-    name: str = "buyers", *, definition: str = '{"n":1}', display_name: str = "买家", remarks: str = ""
-) -> NewCluster:
-    return NewCluster(
-        name=name,
-        display_name=display_name,
-        cluster_type="cluster_by_dynamic_condition",
-        definition=definition,
-        definition_hash=f"hash of {definition}",
-        remarks=remarks,
-    )
+def create(
+    within: Catalog,
+    name: str = "buyers",
+    *,
+    project: str = "1",
+    definition: str = '{"n":1}',
+    display_name: str = "买家",
+    cluster_type: str = "cluster_by_dynamic_condition",
+    **more: str,
+) -> ClusterRecord:
+    with within.database.write() as db:
+        return within.create_cluster(
+            db,
+            project,
+            name=name,
+            display_name=display_name,
+            cluster_type=cluster_type,
+            definition=definition,
+            definition_hash=f"hash of {definition}",
+            **more,
+        )
 
 
-def create(catalog: Catalog, name: str = "buyers", *, definition: str = '{"n":1}') -> ClusterRecord:
-    return catalog.create_cluster("1", draft(name, definition=definition))
+def update(catalog: Catalog, cluster_id: int, revision: int, **changes: str) -> ClusterRecord:
+    with catalog.database.write() as db:
+        return catalog.update_cluster(db, cluster_id, revision, **changes)
+
+
+def delete(catalog: Catalog, cluster_id: int, revision: int) -> None:
+    with catalog.database.write() as db:
+        catalog.delete_cluster(db, cluster_id, revision)
 
 
 def write_members(job: JobRecord, control: JobControl, text: str = "") -> Computed:
@@ -136,9 +152,7 @@ def buyers(runner: JobRunner) -> int:
 def redefine(runner: JobRunner, definition: str) -> None:
     catalog = runner._catalog
     cluster = catalog.find("1", "buyers")
-    catalog.update_cluster(
-        cluster.id, cluster.revision, ClusterChange(definition=definition, definition_hash=f"hash of {definition}")
-    )
+    update(catalog, cluster.id, cluster.revision, definition=definition, definition_hash=f"hash of {definition}")
 
 
 def ended(runner: JobRunner, job_id: int) -> JobRecord:

@@ -1,6 +1,5 @@
 """Files over HTTP: uploads that an import takes, exports that a result names. The gate has let the caller in."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -52,7 +51,7 @@ class FileStore(Protocol):
     def take(self, temp: Path, project_id: str, suffix: str, by: str) -> TakenFile: ...
     def uploaded(self, handle: str, project_id: str) -> Path: ...
     def offer(self, path: Path, project_id: str, by: str) -> str: ...
-    def offered(self, name: str, may_use: Callable[[str], bool]) -> Path: ...
+    def offered(self, name: str, projects: frozenset[str] | None) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ class FileDesk:
     async def give(self, request: Request) -> Response:
         """`GET /exports/{id}`: a file that export_users wrote."""
         who = self._deps.seen_by(identity_of(request.scope)).within()
-        path = self._store.offered(request.path_params["id"], who.may_use)
+        path = self._store.offered(request.path_params["id"], who.projects)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         return FileResponse(path, headers=headers, media_type=media_type(path.name), filename=path.name)
 

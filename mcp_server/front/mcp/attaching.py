@@ -204,7 +204,7 @@ def _exported(name: str, deps: Deps) -> ReadResourceContents:
     if deps.exports is None:
         raise ResourceNotFoundError(deps.say(_NO_FILES))
     try:
-        path = deps.exports.exported(name, deps.within())
+        path = deps.exports.exported(name, deps.within().projects)
     except NotFound as error:
         raise ResourceNotFoundError(_said(error, deps)) from error
     if path.stat().st_size > MOST_BYTES:

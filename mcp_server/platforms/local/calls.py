@@ -63,7 +63,8 @@ class LocalCalls:
         return self._store.find_name(project_id, name)
 
     async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
-        return self._store.search(project_id, words, offset, limit)
+        tasks, total = self._store.search(project_id, words, offset, limit)
+        return CallPage(tuple(task.entry for task in tasks), total)
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int

@@ -32,7 +32,6 @@ from mcp_server.sources.ids import (
     private_copy,
 )
 from mcp_server.sources.staging import refuse_ids
-from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.files import AllowedFiles, OpenedFile
 from mcp_server.store.jobs import Published, add_version
@@ -219,7 +218,7 @@ class LocalImports:
                 record
                 for record in self._catalog.list_clusters(
                     project_id, cluster_types=[import_type(draft.catalog)], limit=_MOST_LOOKED_AT
-                ).clusters
+                )[0]
                 if record.definition_hash == upload_hash(definition)
                 and record.display_name == draft.display_name
                 and _GENERATED.fullmatch(record.name)
@@ -239,35 +238,34 @@ class LocalImports:
                 known = self._existing(project_id, draft, matched.definition)  # somebody else may have been quicker
                 if known is not None:
                     return known
-                made = self._catalog.insert_cluster(
+                made = self._catalog.create_cluster(
                     db,
                     project_id,
-                    records.NewCluster(
-                        name=draft.cluster_name or self._free_name(project_id, matched),
-                        display_name=draft.display_name,
-                        cluster_type=import_type(draft.catalog),
-                        definition=written(matched.definition),
-                        definition_hash=upload_hash(matched.definition),
-                        remarks=draft.remarks,
-                        catalog=draft.catalog,
-                    ),
+                    name=draft.cluster_name or self._free_name(project_id, matched),
+                    display_name=draft.display_name,
+                    cluster_type=import_type(draft.catalog),
+                    definition=written(matched.definition),
+                    definition_hash=upload_hash(matched.definition),
+                    remarks=draft.remarks,
+                    catalog=draft.catalog,
                 )
                 return self._with_version(db, made, result, matched)
 
         return self._published(matched, save)
 
     def _replaced(self, cluster: Cluster, changes: IdChanges, matched: _Matched) -> ClusterRecord:
-        change = records.ClusterChange(
-            display_name=changes.display_name,
-            remarks=changes.remarks,
-            definition=written(matched.definition),
-            definition_hash=upload_hash(matched.definition),
-        )
-
         def save(result: Published) -> ClusterRecord:
             with self._catalog.database.write() as db:
                 try:
-                    changed = self._catalog.change_cluster(db, int(cluster.cluster_id), cluster.revision, change)
+                    changed = self._catalog.update_cluster(
+                        db,
+                        int(cluster.cluster_id),
+                        cluster.revision,
+                        display_name=changes.display_name,
+                        remarks=changes.remarks,
+                        definition=written(matched.definition),
+                        definition_hash=upload_hash(matched.definition),
+                    )
                 except ChangedMeanwhile as error:
                     raise ChangedMeanwhile(_CHANGED.format(name=cluster.cluster_name), next_step=_AGAIN) from error
                 return self._with_version(db, changed, result, matched)
@@ -277,17 +275,8 @@ class LocalImports:
     def _with_version(
         self, db: sqlite3.Connection, record: ClusterRecord, result: Published, matched: _Matched
     ) -> ClusterRecord:
-        generation = matched.generation
-        self._catalog.check_files([result.file])
-        add_version(
-            db,
-            self._catalog.moment(),
-            record.id,
-            result,
-            generation.number,
-            record.definition_hash,
-            generation.metadata.today,
-        )
+        data = matched.generation
+        add_version(self._catalog, db, record.id, result, data.number, record.definition_hash, data.metadata.today)
         return self._catalog.cluster(record.id)
 
     def _published(self, matched: _Matched, save: Callable[[Published], ClusterRecord]) -> tuple[ClusterRecord, bool]:

@@ -127,8 +127,8 @@ class KnownClusters:
         )
 
     def _clusters(self, project_id: str) -> tuple[ClusterRecord, ...]:
-        found = self._catalog.database.rows(f"{records.CLUSTER} AND c.project = ? ORDER BY c.id", (project_id,))
-        return tuple(map(records.cluster, found))
+        select = f"{records.CLUSTER} AND c.project = ? ORDER BY c.id"
+        return self._catalog.database.records(records.cluster, select, (project_id,))
 
     def _kept_days(self, project_id: str) -> dict[int, tuple[str, ...]]:
         """The local days of which versions are kept that can be read like the current one, by cluster, oldest first."""
@@ -144,11 +144,11 @@ class KnownClusters:
 
     def _version_of(self, cluster_id: int, day: str) -> VersionRecord | None:
         """The last version of a local day that can be read like the current one."""
-        found = self._catalog.database.row(
+        return self._catalog.database.record(
+            records.version,
             f"SELECT v.* FROM {_ALIKE} WHERE c.id = ? AND v.local_day = ? ORDER BY v.number DESC LIMIT 1",
             (cluster_id, day),
         )
-        return records.version(found) if found else None
 
 
 def _spelt(names: frozenset[str], known: Mapping[str, str]) -> tuple[str, ...]:

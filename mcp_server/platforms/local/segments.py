@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engines.duckdb.answering import AnyPlan, compile_any
 from mcp_server.engines.duckdb.engine import Engine
-from mcp_server.errors import ChangedMeanwhile, ClusterInUse, NotRefreshable, Problem
+from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
 from mcp_server.language.definitions import Definition, from_written, hash_any, value_type_any, written
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.reading.check import SqlSeen
@@ -41,8 +41,7 @@ from mcp_server.platforms.segments import (
     Preview,
     Undo,
 )
-from mcp_server.store import records
-from mcp_server.store.catalog import CHANGED, Catalog, check_name, last_change, undo_change
+from mcp_server.store.catalog import Catalog
 from mcp_server.store.files import AllowedFiles
 from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
 from mcp_server.store.runner import JobControl, JobRunner
@@ -237,40 +236,42 @@ class LocalSegments:
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
     ) -> Page:
         self._catalog.project(project_id)
-        page = self._catalog.list_clusters(
+        found, total = self._catalog.list_clusters(
             project_id, search=words, cluster_types=cluster_types, offset=offset, limit=limit
         )
-        return Page(tuple(self._seen(page.clusters)), page.total)
+        return Page(tuple(self._seen(found)), total)
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
-        made = self._catalog.create_cluster(
-            project_id,
-            records.NewCluster(
+        meaning = hash_any(draft.definition, self._known.metadata(project_id))
+        with self._catalog.database.write() as db:
+            made = self._catalog.create_cluster(
+                db,
+                project_id,
                 name=draft.cluster_name,
                 display_name=draft.display_name,
                 cluster_type=draft.cluster_type,
                 definition=written(draft.definition),
-                definition_hash=hash_any(draft.definition, self._known.metadata(project_id)),
+                definition_hash=meaning,
                 remarks=draft.remarks,
                 catalog=draft.definition.catalog,
-            ),
-        )
+            )
         self._jobs.start_background(made.id)
         return self._seen([made])[0]
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         new, metadata = changes.definition, self._known.metadata(cluster.project_id)
-        changed = self._catalog.update_cluster(
-            int(cluster.cluster_id),
-            cluster.revision,
-            records.ClusterChange(
+        meaning = hash_any(new, metadata) if new else None
+        with self._catalog.database.write() as db:
+            changed = self._catalog.update_cluster(
+                db,
+                int(cluster.cluster_id),
+                cluster.revision,
                 display_name=changes.display_name,
                 remarks=changes.remarks,
                 definition=written(new) if new else None,
-                definition_hash=hash_any(new, metadata) if new else None,
-            ),
-        )
-        if new and hash_any(new, metadata) != hash_any(cluster.definition, metadata):
+                definition_hash=meaning,
+            )
+        if meaning and meaning != hash_any(cluster.definition, metadata):
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
 
@@ -282,19 +283,18 @@ class LocalSegments:
 
     async def delete(self, cluster: Cluster) -> None:
         record = self._catalog.cluster(int(cluster.cluster_id))
-        self._catalog.delete_cluster(record.id, cluster.revision, lambda: self._unused(record))
+        with self._catalog.database.write() as db:
+            self._catalog.delete_cluster(db, record.id, cluster.revision)
+            self._unused(record)  # where it raises, nothing is deleted
 
     async def undoable(self, project_id: str, cluster: str) -> Undo:
-        found = last_change(self._catalog, project_id, cluster)
-        check_name(self._catalog, found)
+        found = self._catalog.last_change(project_id, cluster)
         at = local_time(found.at, self._catalog.generation(project_id).metadata)
         return Undo(found.kind, at, self._told(found.now, None, NOTHING), self._told(found.before, None, NOTHING))
 
     async def restore(self, undo: Undo) -> Cluster:
-        found = last_change(self._catalog, undo.now.project_id, undo.now.cluster_id)
-        if found.now.revision != undo.now.revision:
-            raise ChangedMeanwhile(CHANGED.format(name=undo.now.cluster_name))
-        return self._seen([undo_change(self._catalog, found)])[0]
+        now = undo.now
+        return self._seen([self._catalog.undo(now.project_id, now.cluster_id, now.revision)])[0]
 
     def _unused(self, record: ClusterRecord) -> None:
         """ClusterInUse where others rest on it."""

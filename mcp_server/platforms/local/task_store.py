@@ -1,30 +1,29 @@
-"""Crowd analysis and call tasks in the catalogue: rows in, records out, each write one commit."""
+"""Crowd analysis and call tasks in the catalogue. Every call is synchronous and short; one that writes is one commit."""
 
-import json
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mcp_server.calls.settings import BEIJING, CallSettings, Redials
-from mcp_server.calls.week import Week
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotFound
 from mcp_server.language.suggest import nearest_named
-from mcp_server.language.window import show_time
-from mcp_server.platforms.tasks import CallPage, CallTask, Drift, Validity
+from mcp_server.platforms.tasks import CallTask, Drift, Validity
 from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.database import Value
-from mcp_server.store.records import Facts
+from mcp_server.store.records import Facts, Value, reader, written
 from mcp_server.text import NOTHING, Text, listed
 
-# Crowd analysis tasks in the catalogue. Every call is synchronous and short; one that writes is one commit.
+# Crowd analysis tasks
 
-
+_FROM = (
+    "crowd_task t JOIN cluster c ON c.id = t.cluster JOIN version v ON v.cluster = t.cluster AND v.number = t.version"
+    " WHERE c.project = ?"
+)
 _TASKS = (
-    "SELECT t.*, c.name, c.project, v.file, v.users_num FROM crowd_task t JOIN cluster c ON c.id = t.cluster"
-    " JOIN version v ON v.cluster = t.cluster AND v.number = t.version WHERE c.project = ?"
+    'SELECT t.*, t.start_time AS "validity.start", t.end_time AS "validity.end", t.joined AS "reload.joined",'
+    f' t.gone AS "reload.left", c.name AS cluster_name, c.project, v.file, v.users_num FROM {_FROM}'
 )
 _NO_CROWD_TASK = Text(
     "There is no crowd analysis task {ref} in project {project}.", "项目 {project} 中没有人群分析任务{ref}。"
@@ -38,7 +37,6 @@ _CROWD_CHANGED = Text(
     "Task {id} was changed by someone else since it was read; nothing was changed. Read it again, then decide.",
     "任务 {id} 在读取之后已被他人修改，未做任何更改。请重新读取后再决定。",
 )
-
 _COMPUTED_ANEW = Text(
     "The crowd was computed anew meanwhile; nothing was changed.", "人群在此期间已重新计算，未做任何更改。"
 )
@@ -64,8 +62,11 @@ class TaskRecord:
     revision: int
 
 
+_READ_TASK = reader(TaskRecord)
+
+
 class CrowdStore:
-    """The tasks of a workspace."""
+    """The crowd analysis tasks of a workspace."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -75,12 +76,11 @@ class CrowdStore:
 
     def task(self, project_id: str, ref: str) -> TaskRecord:
         """The task with this id. NotFound names the newest of the project."""
-        text = ref.strip()
-        if text.isascii() and text.isdigit() and len(text) <= 18:
-            found = self._database.row(f"{_TASKS} AND t.id = ?", (project_id, int(text)))
-            if found is not None:
-                return _record(found)
         self._catalog.project(project_id)
+        text = ref.strip()
+        task = self._database.record(_READ_TASK, f"{_TASKS} AND t.id = ?", (project_id, records.id_in(text)))
+        if task is not None:
+            return task
         newest, _ = self.page(project_id, offset=0, limit=5)
         hint = _NEWEST.format(ids=listed(t.id for t in newest)) if newest else _NONE
         raise NotFound(
@@ -89,11 +89,11 @@ class CrowdStore:
 
     def same(self, project_id: str, cluster: int, validity: Validity) -> TaskRecord | None:
         """The task of a cluster with exactly this validity."""
-        found = self._database.row(
+        return self._database.record(
+            _READ_TASK,
             f"{_TASKS} AND t.cluster = ? AND t.start_time = ? AND t.end_time = ?",
-            (project_id, cluster, *_times(validity)),
+            (project_id, cluster, written(validity.start), written(validity.end)),
         )
-        return _record(found) if found else None
 
     def page(
         self, project_id: str, *, cluster: int | None = None, offset: int, limit: int
@@ -101,111 +101,81 @@ class CrowdStore:
         """A slice of the tasks, newest first, and how many there are."""
         where = "" if cluster is None else " AND t.cluster = ?"
         values: list[Value] = [project_id] if cluster is None else [project_id, cluster]
-        counted = self._database.row(f"SELECT count(*) AS n FROM ({_TASKS}{where})", values)
-        found = self._database.rows(f"{_TASKS}{where} ORDER BY t.id DESC LIMIT ? OFFSET ?", [*values, limit, offset])
-        return tuple(map(_record, found)), counted["n"] if counted else 0
+        page = f"{_TASKS}{where} ORDER BY t.id DESC LIMIT ? OFFSET ?"
+        tasks = self._database.records(_READ_TASK, page, [*values, limit, offset])
+        return tasks, self._database.count(_FROM + where, values)
 
     def using(self, cluster: int) -> tuple[int, ...]:
         """The tasks that hold members of a cluster."""
-        found = self._database.rows("SELECT id FROM crowd_task WHERE cluster = ? ORDER BY id", (cluster,))
-        return tuple(row["id"] for row in found)
+        rows = self._database.rows("SELECT id FROM crowd_task WHERE cluster = ? ORDER BY id", (cluster,))
+        return tuple(row["id"] for row in rows)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     def add(self, project_id: str, cluster: int, version: int, validity: Validity, analysis: Facts) -> TaskRecord:
-        """Save a new task; the one that is there already where somebody was quicker. NotFound: the cluster was deleted."""
+        """Save a new task; of two processes that do so, both get the one task. NotFound: the cluster was deleted."""
         with self._database.write() as db:
             self._catalog.cluster(cluster)
-            there = self.same(project_id, cluster, validity)
-            if there is not None:
-                return there
-            self._still_kept(cluster, version)
-            made = db.execute(
-                "INSERT INTO crowd_task (cluster, version, start_time, end_time, analysis, loaded_at, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, 1)",
-                (cluster, version, *_times(validity), records.write_facts(analysis), self._catalog.moment()),
+            same = self.same(project_id, cluster, validity)
+            if same is not None:
+                return same
+            self._check_kept(cluster, version)
+            made = records.insert(
+                db,
+                "crowd_task",
+                cluster=cluster,
+                version=version,
+                start_time=validity.start,
+                end_time=validity.end,
+                analysis=analysis,
+                loaded_at=self._catalog.moment(),
+                revision=1,
             )
-            return self.task(project_id, str(made.lastrowid))
+            return self.task(project_id, str(made))
 
     def extend(self, task: TaskRecord, validity: Validity, analysis: Facts) -> TaskRecord:
         """Change the validity. NameTaken where another task of the cluster has it; ChangedMeanwhile."""
-        start, end = _times(validity)
         with self._database.write() as db:
-            there = self.same(task.project, task.cluster, validity)
-            if there is not None and there.id != task.id:
-                raise NameTaken(_VALIDITY_TAKEN.format(id=there.id), next_step=_USE_IT)
-            return self._change(
-                db, task, {"start_time": start, "end_time": end, "analysis": records.write_facts(analysis)}
-            )
+            same = self.same(task.project, task.cluster, validity)
+            if same is not None and same.id != task.id:
+                raise NameTaken(_VALIDITY_TAKEN.format(id=same.id), next_step=_USE_IT)
+            return self._change(db, task, start_time=validity.start, end_time=validity.end, analysis=analysis)
 
     def reload(self, task: TaskRecord, version: int, drift: Drift, analysis: Facts) -> TaskRecord:
         """Hold another version's members. ChangedMeanwhile."""
-        changes: Mapping[str, Value] = {
-            "version": version,
-            "analysis": records.write_facts(analysis),
-            "loaded_at": self._catalog.moment(),
-            "joined": drift.joined,
-            "gone": drift.left,
-        }
+        changed = {"joined": drift.joined, "gone": drift.left, "loaded_at": self._catalog.moment()}
         with self._database.write() as db:
-            self._still_kept(task.cluster, version)
-            return self._change(db, task, changes)
+            self._check_kept(task.cluster, version)
+            return self._change(db, task, version=version, analysis=analysis, **changed)
 
     def keep_analysis(self, task: TaskRecord, analysis: Facts) -> TaskRecord:
         """Keep an analysis that was worked out anew, unless the task has changed meanwhile."""
         with self._database.write() as db:
-            db.execute(
-                "UPDATE crowd_task SET analysis = ? WHERE id = ? AND revision = ?",
-                (records.write_facts(analysis), task.id, task.revision),
-            )
+            records.update(db, "crowd_task", "id = ? AND revision = ?", (task.id, task.revision), analysis=analysis)
         return replace(task, analysis=analysis)
 
     def delete(self, task_id: int, project_id: str, revision: int) -> None:
         """Remove a task, if it still is as the caller read it."""
         with self._database.write() as db:
-            self._as_seen(project_id, task_id, revision)
+            self._check_revision(project_id, task_id, revision)
             db.execute("DELETE FROM crowd_task WHERE id = ?", (task_id,))
 
-    def _change(self, db: sqlite3.Connection, task: TaskRecord, changes: Mapping[str, Value]) -> TaskRecord:
-        self._as_seen(task.project, task.id, task.revision)
-        columns = ", ".join(f"{name} = ?" for name in changes)
-        values: Sequence[Value] = (*changes.values(), task.id)
-        db.execute(f"UPDATE crowd_task SET {columns}, revision = revision + 1 WHERE id = ?", values)
+    def _change(self, db: sqlite3.Connection, task: TaskRecord, **columns: object) -> TaskRecord:
+        self._check_revision(task.project, task.id, task.revision)
+        records.update(db, "crowd_task", "id = ?", (task.id,), **columns, revision=task.revision + 1)
         return self.task(task.project, str(task.id))
 
-    def _still_kept(self, cluster: int, version: int) -> None:
-        """A version that nobody names yet may be swept away while it is analysed, if that takes very long."""
+    def _check_kept(self, cluster: int, version: int) -> None:
+        """A version that no row names yet may be swept away while it is analysed, if that takes very long."""
         if self._catalog.version(cluster, version) is None:
             raise ChangedMeanwhile(_COMPUTED_ANEW, next_step=_AGAIN)
 
-    def _as_seen(self, project_id: str, task_id: int, revision: int) -> None:
+    def _check_revision(self, project_id: str, task_id: int, revision: int) -> None:
         if self.task(project_id, str(task_id)).revision != revision:
-            raise ChangedMeanwhile(_CROWD_CHANGED.format(id=task_id), next_step=NOTHING)
+            raise ChangedMeanwhile(_CROWD_CHANGED.format(id=task_id))
 
 
-def _times(validity: Validity) -> tuple[str, str]:
-    return show_time(validity.start), show_time(validity.end)
-
-
-def _record(row: sqlite3.Row) -> TaskRecord:
-    return TaskRecord(
-        id=row["id"],
-        project=row["project"],
-        cluster=row["cluster"],
-        cluster_name=row["name"],
-        version=row["version"],
-        file=row["file"],
-        users_num=row["users_num"],
-        validity=Validity(datetime.fromisoformat(row["start_time"]), datetime.fromisoformat(row["end_time"])),
-        analysis=json.loads(row["analysis"]),
-        loaded_at=records.read_time(row["loaded_at"]),
-        reload=None if row["joined"] is None else Drift(row["joined"], row["gone"]),
-        revision=row["revision"],
-    )
-
-
-# Call tasks in the catalogue: rows in, records out, each write one commit.
-
+# Call tasks
 
 MAX_NAMES = 2000
 """Names that are looked through for a suggestion, newest first."""
@@ -221,6 +191,18 @@ _CALL_CHANGED = Text(
 _NOT_TEXT = Text("The name holds half of a character, which can't be kept.", "名称中含有不完整的字符，无法保存。")
 
 
+def _beijing(column: str) -> Callable[[sqlite3.Row], str]:
+    return lambda row: str(written(datetime.fromisoformat(row[column]).astimezone(BEIJING).replace(tzinfo=None)))
+
+
+_CALLS = (
+    'SELECT t.*, CAST(t.id AS TEXT) AS task_open_id, start_time AS "settings.start", end_time AS "settings.end",'
+    ' concurrency AS "settings.concurrency", forbidden AS "settings.forbidden.spans", ring_again_times AS'
+    ' "settings.redials.times", ring_again_interval AS "settings.redials.interval" FROM call_task t'
+)
+_READ_CALL = reader(CallTask, created_at=_beijing("created_at"), updated_at=_beijing("updated_at"))
+
+
 class CallStore:
     """The call tasks of a workspace."""
 
@@ -230,8 +212,8 @@ class CallStore:
 
     def key(self) -> str:
         """The workspace's key for hashing callees; "" as long as no list was kept."""
-        found = self._database.row("SELECT key FROM callee_key")
-        return str(found["key"]) if found else ""
+        row = self._database.row("SELECT key FROM callee_key")
+        return str(row["key"]) if row else ""
 
     def make_key(self) -> None:
         """Have a key from now on; the first one stays."""
@@ -246,8 +228,10 @@ class CallStore:
         """The task with this id, or this name in any case. NotFound names the nearest."""
         self._catalog.project(project_id)
         text = ref.strip()
-        found = self._by_id(project_id, text) or self.find_name(project_id, text)
-        if found is None:
+        by_id = f"{_CALLS} WHERE project = ? AND id = ?"
+        task = self._database.record(_READ_CALL, by_id, (project_id, records.id_in(text)))
+        task = task or self.find_name(project_id, text)
+        if task is None:
             names = self._database.rows(
                 "SELECT name FROM call_task WHERE project = ? ORDER BY id DESC LIMIT ?", (project_id, MAX_NAMES)
             )
@@ -256,49 +240,39 @@ class CallStore:
             raise NotFound(
                 _NO_CALL_TASK.format(ref=records.quoted(text), project=project_id).then(hint), next_step=_LIST_CALLS
             )
-        return found
-
-    def _by_id(self, project_id: str, digits: str) -> CallTask | None:
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
-            return None
-        found = self._database.row("SELECT * FROM call_task WHERE project = ? AND id = ?", (project_id, int(digits)))
-        return _task(found) if found else None
+        return task
 
     def find_name(self, project_id: str, name: str) -> CallTask | None:
+        """The task of this name, in any case."""
         if not records.storable(project_id, name):
             return None
-        found = self._database.row(
-            "SELECT * FROM call_task WHERE project = ? AND name_key = ?", (project_id, name.casefold())
-        )
-        return _task(found) if found else None
+        by_name = f"{_CALLS} WHERE project = ? AND name_key = ?"
+        return self._database.record(_READ_CALL, by_name, (project_id, name.casefold()))
 
-    def search(self, project_id: str, words: str, offset: int, limit: int) -> CallPage:
-        """Tasks of a project, newest first; `words` is a part of the name, in any case."""
+    def search(self, project_id: str, words: str, offset: int, limit: int) -> tuple[tuple[CallTask, ...], int]:
+        """A slice of the tasks, newest first, and how many there are; `words` is a part of the name, in any case."""
         self._catalog.project(project_id)
         if not records.storable(words):
-            return CallPage((), 0)
-        where, values = "project = ?", [project_id]
-        if words:
-            where, values = f"{where} AND instr(name_key, ?) > 0", [*values, words.casefold()]
-        counted = self._database.row(f"SELECT count(*) AS n FROM call_task WHERE {where}", values)
-        page: list[Value] = [*values, limit, offset]
-        found = self._database.rows(f"SELECT * FROM call_task WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", page)
-        return CallPage(tuple(_task(row).entry for row in found), counted["n"] if counted else 0)
+            return (), 0
+        where, values = "project = ? AND instr(name_key, ?) > 0", (project_id, words.casefold())
+        page = f"{_CALLS} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?"
+        tasks = self._database.records(_READ_CALL, page, (*values, limit, offset))
+        return tasks, self._database.count(f"call_task WHERE {where}", values)
 
     def others(
         self, own: str, settings: CallSettings, now: datetime, projects: frozenset[str] | None
     ) -> tuple[tuple[CallTask, str], ...]:
         """The other tasks of these projects (None: of all) whose windows meet this one's after `now`; with their lists."""
-        found = self._database.rows(
-            "SELECT * FROM call_task WHERE CAST(id AS TEXT) <> ? AND end_time > ? AND start_time < ? AND callees > 0",
-            (own, _written(max(now, settings.start)), _written(settings.end)),
+        rows = self._database.rows(
+            f"{_CALLS} WHERE task_open_id <> ? AND end_time > ? AND start_time < ? AND callees > 0",
+            (own, written(max(now, settings.start)), written(settings.end)),
         )
-        return tuple((_task(row), str(row["file"])) for row in found if projects is None or row["project"] in projects)
+        return tuple((_READ_CALL(row), row["file"]) for row in rows if projects is None or row["project"] in projects)
 
     def file_of(self, task: CallTask) -> str:
         """The list of a task, relative to the workspace."""
-        found = self._database.row("SELECT file FROM call_task WHERE id = ?", (int(task.task_open_id),))
-        return str(found["file"]) if found else ""
+        row = self._database.row("SELECT file FROM call_task WHERE id = ?", (int(task.task_open_id),))
+        return str(row["file"]) if row else ""
 
     def create(
         self, project_id: str, name: str, settings: CallSettings, callees: int, file: str, source: str
@@ -307,17 +281,25 @@ class CallStore:
         if not records.storable(name):
             raise InvalidArguments(_NOT_TEXT)
         moment = self._catalog.moment()
-        columns: dict[str, Value] = {
-            "project": project_id, "name": name, "name_key": name.casefold(), "callees": callees, "file": file,
-            "source": source, "created_at": moment, "updated_at": moment, "revision": 1, **_columns(settings),
-        }  # fmt: skip
         with self._database.write() as db:
             taken = self.find_name(project_id, name)
             if taken is not None:
                 raise NameTaken(_CALL_NAME_TAKEN.format(name=taken.name, id=taken.task_open_id))
             self._catalog.check_files([file])
-            statement = f"INSERT INTO call_task ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-            made = db.execute(statement, tuple(columns.values())).lastrowid
+            made = records.insert(
+                db,
+                "call_task",
+                project=project_id,
+                name=name,
+                name_key=name.casefold(),
+                callees=callees,
+                file=file,
+                source=source,
+                created_at=moment,
+                updated_at=moment,
+                revision=1,
+                **_columns(settings),
+            )
             return self.find(project_id, str(made))
 
     def update(self, project_id: str, task_open_id: str, settings: CallSettings, revision: int) -> CallTask:
@@ -327,46 +309,17 @@ class CallStore:
             if before.revision != revision:
                 raise ChangedMeanwhile(_CALL_CHANGED.format(id=before.task_open_id))
             columns = {**_columns(settings), "updated_at": self._catalog.moment(), "revision": revision + 1}
-            sets = ", ".join(f"{name} = ?" for name in columns)
-            db.execute(f"UPDATE call_task SET {sets} WHERE id = ?", (*columns.values(), int(before.task_open_id)))
+            records.update(db, "call_task", "id = ?", (int(before.task_open_id),), **columns)
             return self.find(project_id, before.task_open_id)
 
 
-def _columns(settings: CallSettings) -> dict[str, Value]:
+def _columns(settings: CallSettings) -> dict[str, object]:
     redials = settings.redials or Redials()
     return {
-        "start_time": _written(settings.start),
-        "end_time": _written(settings.end),
+        "start_time": settings.start,
+        "end_time": settings.end,
         "concurrency": settings.concurrency,
-        "forbidden": json.dumps(settings.forbidden.spans),
+        "forbidden": settings.forbidden.spans,
         "ring_again_times": redials.times,
         "ring_again_interval": redials.interval,
     }
-
-
-def _written(moment: datetime) -> str:
-    """A Beijing time as text whose order is the order of time."""
-    return moment.replace(microsecond=0).isoformat(sep=" ")
-
-
-def _task(row: sqlite3.Row) -> CallTask:
-    return CallTask(
-        task_open_id=str(row["id"]),
-        name=row["name"],
-        settings=CallSettings(
-            datetime.fromisoformat(row["start_time"]),
-            datetime.fromisoformat(row["end_time"]),
-            row["concurrency"],
-            Week(tuple((a, b) for a, b in json.loads(row["forbidden"]))),
-            Redials(row["ring_again_times"], row["ring_again_interval"]),
-        ),
-        callees=row["callees"],
-        source=row["source"],
-        created_at=_beijing(row["created_at"]),
-        updated_at=_beijing(row["updated_at"]),
-        revision=row["revision"],
-    )
-
-
-def _beijing(written: str) -> str:
-    return _written(records.read_time(written).astimezone(BEIJING).replace(tzinfo=None))
