@@ -187,10 +187,7 @@ JOINED_AS_DATA = {
     "mcp_server/oversight.py": "fields of the log",
     "mcp_server/platforms/thinkingdata/queries.py": "SQL",
     "mcp_server/platforms/fields.py": "a table that stands in both languages",
-    "mcp_server/platforms/local/task_store.py": "SQL",
-    "mcp_server/store/catalog.py": "SQL",
-    "mcp_server/store/jobs.py": "SQL",
-    "mcp_server/store/ledger.py": "SQL",
+    "mcp_server/store/records.py": "SQL",
 }
 """Where signs of lists stand between what is no sentence. Under engines/ and sources/ they are in SQL, and never in `Text`."""
 
