@@ -17,7 +17,8 @@ from pathlib import Path
 
 import duckdb
 
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.base import DataFile
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.language.metadata import Property
 from mcp_server.sources.ids import IdTarget, match_ids, private_copy
 

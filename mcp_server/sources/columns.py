@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mcp_server.engines.dialect import literal
-from mcp_server.engines.duckdb.connection import one
+from mcp_server.engines.duckdb.connection import LARGE_TYPES, WHOLE_TYPES, one
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import ValueType
 from mcp_server.sources.staging import INSTANT, JSON, Staged, refuse
@@ -382,8 +382,6 @@ def _nested(name: str, source: str) -> LoadRefused:
 # Columns that have a type of the engine already: Parquet's own.
 
 
-_SMALL = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
-_HUGE = frozenset({"UBIGINT", "HUGEINT", "UHUGEINT"})
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -408,9 +406,9 @@ def of_type(
     connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, source: str
 ) -> ColumnReading:
     """A property of one of the engine's types; LoadRefused, by name, for a type that properties cannot have."""
-    if kind in _SMALL:
+    if kind in WHOLE_TYPES:
         return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
-    if kind in _HUGE:
+    if kind in LARGE_TYPES:
         _check_fits(connection, relation, x, name, source)
         return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
     if kind in ("DOUBLE", "FLOAT"):
@@ -440,7 +438,7 @@ def of_system_type(
     connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, meaning: Meaning, source: str
 ) -> ColumnReading:
     """A system column of one of the engine's types."""
-    whole = kind in _SMALL or kind in _HUGE or kind.endswith(",0)")
+    whole = kind in WHOLE_TYPES | LARGE_TYPES or kind.endswith(",0)")
     if kind == "VARCHAR" or kind.startswith("ENUM(") or kind in ('"NULL"', "NULL"):
         return of_system_text(connection, relation, f"CAST({x} AS VARCHAR)", name, meaning)
     if meaning == "whole" and whole:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
+from mcp_server.engines.base import Control, DataFile, StageControl
 from mcp_server.engines.dialect import Tables, identifier, literal
-from mcp_server.engines.duckdb.connection import Control, one, rows
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.duckdb.connection import PARQUET, one, rows
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted, Problem
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.problems import finding
@@ -261,7 +262,6 @@ _LONGEST_LINE: Final = 2 << 20
 _BUFFER: Final = 8 << 20
 """The engine splits a file into pieces of this size, one to a thread at a time."""
 BLANKS: Final = " \t\r\n\v\f\x00\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000\ufeff"
-_PARQUET: Final = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
 DELIMITERS: Final = {";": ";", "\t": "tab", "|": "|", "\uff0c": "\uff0c"}
 """What people write instead of a comma, and how it is shown."""
 
@@ -307,28 +307,6 @@ class IdCounts:
     swallowed: Swallowed = field(default_factory=Swallowed)
 
 
-class StageControl:
-    """A control whose reports count within one stage of the work, from one percentage of the whole to another."""
-
-    def __init__(self, control: Control, low: float = 0.0, high: float = 100.0) -> None:
-        self._control = control
-        self._low, self._high = low, high
-
-    def stage(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-        self.report(0)
-
-    @property
-    def interrupted(self) -> bool:
-        return self._control.interrupted
-
-    def report(self, percent: float) -> None:
-        self._control.report(self._low + (self._high - self._low) * percent / 100)
-
-    def on_interrupt(self, callback: Callable[[], None]) -> None:
-        self._control.on_interrupt(callback)
-
-
 def match_ids(
     engine: Engine,
     data: DataFile,
@@ -356,11 +334,11 @@ def match_ids(
         chosen = "value IS NOT NULL" if wanted.tag else "TRUE"
         columns = "user_id, value" if wanted.tag else "user_id"
         own.execute(
-            f"COPY (SELECT {columns} FROM found WHERE user_id IS NOT NULL AND {chosen}) TO {literal(str(out))} ({_PARQUET})"
+            f"COPY (SELECT {columns} FROM found WHERE user_id IS NOT NULL AND {chosen}) TO {literal(str(out))} ({PARQUET})"
         )
         return counts
 
-    return engine.ask(data, work, stages), out
+    return engine.look(data, work, stages), out
 
 
 # reading

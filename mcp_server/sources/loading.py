@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 from mcp_server.engines.dialect import literal
-from mcp_server.engines.duckdb.connection import Tell, Watch, connect, one
+from mcp_server.engines.duckdb.connection import LoadProgress, OnLoad, connect, one
 from mcp_server.errors import EngineError, Interrupted, QueryFailed
 from mcp_server.language.metadata import Metadata, Table
 from mcp_server.language.suggest import nearest
@@ -193,7 +193,7 @@ def build(
     *,
     previous: Path | None,
     temp: Path,
-    progress: Tell,
+    progress: OnLoad,
     memory_limit: str | None = None,
 ) -> Built:
     """Make the file `out`, which must not exist yet, from the sources; it is complete and closed on return, not yet synced.
@@ -213,7 +213,7 @@ def build(
     finished = False
     try:
         with closing(connect(temp, memory_limit=memory_limit)) as connection:
-            watch = Watch(connection, progress)
+            watch = LoadProgress(connection, progress)
             earlier_ids(connection, previous)
             with watch.stage(*_READING):
                 prepared = prepare(connection, patterns, mapping, zone, temp)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mcp_server.engines.dialect import ROW
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import Event, Frozen, Names, Property, Table
 from mcp_server.language.suggest import nearest
@@ -28,8 +29,6 @@ SYSTEM: Mapping[Table, Mapping[str, Meaning]] = {
 }
 """System columns and what they hold, whatever a file's values look like."""
 REQUIRED: Mapping[Table, tuple[str, ...]] = {"event": ("#user_id", "#event_name", "#event_time"), "user": ("#user_id",)}
-ROW = "$row"
-"""Load number of an event, in file order; settles which of two events at the same time was first."""
 
 
 def system_names(columns: Mapping[str, str]) -> dict[str, str]:

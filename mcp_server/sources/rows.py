@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from mcp_server.engines.dialect import identifier, literal
+from mcp_server.engines.dialect import ROW, identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.engines.zones import FIRST, LAST, Clock, clock
+from mcp_server.engines.duckdb.zones import FIRST, LAST, Clock, clock, years_of
 from mcp_server.language.metadata import Table
 from mcp_server.sources.columns import (
     ORDER,
@@ -22,7 +22,7 @@ from mcp_server.sources.columns import (
     of_text,
     of_type,
 )
-from mcp_server.sources.naming import REQUIRED, ROW
+from mcp_server.sources.naming import REQUIRED
 from mcp_server.sources.staging import FIRST_ROWS, JSON, REASONS, TEXT, BadRow, BadRows, SourceColumn, Staged
 from mcp_server.text import Text
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 
 # The rows of a source as values: each cell read once, times still as the clock readings that were written.
-
-
-_MOST_YEARS = 300
-"""Years between first and last time up to which every year between them is looked up; beyond, only those that occur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +117,15 @@ def set_clock(
     connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], zone: ZoneInfo
 ) -> tuple[Clock, Oddities]:
     """The clock for the times of good rows (a relation as `Values` describes), and what was odd among their values."""
-    asked = clock(zone, _years(connection, relation, readings))
+    times = [i for i, reading in enumerate(readings) if reading.type == "time" and reading.east != "0"]
+    local = [f"CASE WHEN o{i} IS NULL THEN v{i} END" for i in times]
+    asked = clock(zone, years_of(connection, relation, local))
     return asked, _count_oddities(connection, relation, readings, asked)
 
 
 def instant_of(i: int, reading: ColumnReading, asked: Clock) -> str:
     """SQL over `Values`: value number i as it is kept, a time as an instant."""
     return asked.to_instant(f"v{i}", f"o{i}") if reading.type == "time" else f"v{i}"
-
-
-def _years(connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading]) -> set[int]:
-    """The local years in which a source has times without an offset."""
-    wanted = [i for i, reading in enumerate(readings) if reading.type == "time" and reading.east != "0"]
-    if not wanted:
-        return set()
-    ends = ", ".join(f"min(v{i}) FILTER (o{i} IS NULL), max(v{i}) FILTER (o{i} IS NULL)" for i in wanted)
-    found = one(connection, f"SELECT {ends} FROM {relation}")
-    years: set[int] = set()
-    for position, i in enumerate(wanted):
-        low, high = found[2 * position : 2 * position + 2]
-        if low is None:
-            continue
-        if high.year - low.year < _MOST_YEARS:
-            years.update(range(low.year, high.year + 1))
-        else:
-            years.update(
-                row[0]
-                for row in rows(
-                    connection, f"SELECT DISTINCT year(v{i}) FROM {relation} WHERE v{i} IS NOT NULL AND o{i} IS NULL"
-                )
-            )
-    return years
 
 
 def _count_oddities(

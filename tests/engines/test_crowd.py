@@ -8,17 +8,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mcp_server.engines.base import DataFile, StageControl
 from mcp_server.engines.duckdb.crowd import (
     FEWEST,
     CrowdFindings,
     Group,
-    Stages,
     Stretches,
+    analyse,
+    analysed_properties,
     changes,
-    look_at,
-    told_properties,
 )
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted
 from mcp_server.language.metadata import Property
 
@@ -93,10 +93,10 @@ def data(folder: Path, *members: object) -> DataFile:
 
 
 def found(engine: Engine, folder: Path, members: object, stretches: Stretches | None = None) -> CrowdFindings:
-    properties = told_properties(ALL)
-    stages = Stages(Control(), len(properties) + 2)
-    return engine.ask(
-        data(folder, members), lambda own, tables: look_at(own, tables, properties, stretches, stages), stages
+    properties = analysed_properties(ALL)
+    stages = StageControl(Control())
+    return engine.look(
+        data(folder, members), lambda own, tables: analyse(own, tables, properties, stretches, stages), stages
     )
 
 
@@ -138,7 +138,9 @@ def test_an_item_of_a_list_counts_once_a_user_and_a_missing_value_is_a_value(eng
 
 def test_ids_are_never_looked_at(engine: Engine, folder: Path) -> None:
     assert "#account_id" not in [p.name for p, _ in found(engine, folder, 40).groups]
-    assert [p.name for p in told_properties([of_user("#User_Id", "number"), of_user("#distinct_id", "string")])] == []
+    assert [
+        p.name for p in analysed_properties([of_user("#User_Id", "number"), of_user("#distinct_id", "string")])
+    ] == []
 
 
 def test_members_whom_the_data_does_not_know_are_not_counted(engine: Engine, folder: Path) -> None:
@@ -167,21 +169,21 @@ def test_events_fall_into_the_stretch_that_began_last(engine: Engine, folder: Pa
 
 def test_progress_grows_over_all_stages(engine: Engine, folder: Path) -> None:
     control = Control()
-    properties = told_properties(ALL)
-    stages = Stages(control, len(properties) + 2)
-    engine.ask(data(folder, 40), lambda own, tables: look_at(own, tables, properties, None, stages), stages)
+    properties = analysed_properties(ALL)
+    stages = StageControl(control)
+    engine.look(data(folder, 40), lambda own, tables: analyse(own, tables, properties, None, stages), stages)
     count = len(properties) + 2
     assert {100 * n / count for n in range(1, count + 1)} <= set(control.reports)
     assert max(control.reports) == 100
 
 
 def test_an_interrupt_between_two_statements_stops_the_rest(engine: Engine, folder: Path) -> None:
-    properties = told_properties(ALL)
-    stages = Stages(Control(until=30), len(properties) + 2)
+    properties = analysed_properties(ALL)
+    stages = StageControl(Control(until=30))
     with pytest.raises(Interrupted):
-        engine.ask(data(folder, 40), lambda own, tables: look_at(own, tables, properties, None, stages), stages)
+        engine.look(data(folder, 40), lambda own, tables: analyse(own, tables, properties, None, stages), stages)
 
 
 def test_who_joined_and_who_left(engine: Engine, folder: Path) -> None:
-    assert engine.ask(data(folder, 25, "beyond"), changes, Control()) == (35, 20)
-    assert engine.ask(data(folder, 25, 25), changes, Control()) == (0, 0)
+    assert engine.look(data(folder, 25, "beyond"), changes, Control()) == (35, 20)
+    assert engine.look(data(folder, 25, 25), changes, Control()) == (0, 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.base import DataFile
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted, QueryFailed
 from mcp_server.language.model import Qp
 from mcp_server.plan.compile import compile_definition
@@ -67,15 +68,15 @@ def endless(tmp_path: Path) -> DataFile:
 
 def test_members_go_to_a_file(engine: Engine, data: DataFile, tmp_path: Path):
     out = tmp_path / "members.parquet"
-    count = engine.write_members(data, plan_of(events=[event(num="3")]), out, Control())
+    written = engine.write(data, plan_of(events=[event(num="3")]), out, Control())
     ids = rows_of(f"SELECT user_id FROM '{out}' ORDER BY 1")
     assert ids == [(0,), (1,), (2,), (3,)]
-    assert count == 4
+    assert written.users_num == 4
 
 
 def test_a_preview_counts_and_shows_the_first_users_by_id(engine: Engine, data: DataFile):
     plan = plan_of(filts=[user("vip", "isTrue")])
-    counts, rows = engine.preview(data, plan, sample=2, columns=["#user_id", "vip"], control=Control())
+    counts, rows = engine.funnel(data, plan, sample=2, columns=["#user_id", "vip"], control=Control())
     assert counts.selected == 5
     assert counts.steps == ((5, 5),)
     assert rows == [(0, True), (2, True)]
@@ -83,15 +84,15 @@ def test_a_preview_counts_and_shows_the_first_users_by_id(engine: Engine, data: 
 
 def test_a_task_that_is_interrupted_stops(engine: Engine, endless: DataFile, tmp_path: Path):
     with pytest.raises(Interrupted):
-        engine.write_members(endless, plan_of(events=[event()]), tmp_path / "m", Control(interrupted=True))
+        engine.write(endless, plan_of(events=[event()]), tmp_path / "m", Control(interrupted=True))
 
 
 def test_an_interrupt_leaves_other_tasks_and_the_engine_alone(
     engine: Engine, endless: DataFile, data: DataFile, tmp_path: Path
 ):
     with pytest.raises(Interrupted):
-        engine.write_members(endless, plan_of(events=[event()]), tmp_path / "m", Control(interrupted=True))
-    assert engine.write_members(data, plan_of(events=[event(num="3")]), tmp_path / "m", Control()) == 4
+        engine.write(endless, plan_of(events=[event()]), tmp_path / "m", Control(interrupted=True))
+    assert engine.write(data, plan_of(events=[event(num="3")]), tmp_path / "m", Control()).users_num == 4
 
 
 def test_progress_is_the_engines_own(engine: Engine, endless: DataFile, tmp_path: Path):
@@ -103,20 +104,20 @@ def test_progress_is_the_engines_own(engine: Engine, endless: DataFile, tmp_path
 
     control.report = stop_once_told  # type: ignore[method-assign]
     with pytest.raises(Interrupted):
-        engine.write_members(endless, plan_of(events=[event()]), tmp_path / "m", control)
+        engine.write(endless, plan_of(events=[event()]), tmp_path / "m", control)
     assert 0 < control.reports[0] < 100
 
 
 def test_nothing_is_printed_to_stdout(
     engine: Engine, data: DataFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
-    engine.write_members(data, plan_of(events=[event()]), tmp_path / "m", Control())
+    engine.write(data, plan_of(events=[event()]), tmp_path / "m", Control())
     assert capfd.readouterr().out == ""
 
 
 def test_a_file_that_lacks_a_column_is_a_clear_error(engine: Engine, data: DataFile, tmp_path: Path):
     with pytest.raises(QueryFailed, match="city"):
-        engine.write_members(data, plan_of(filts=[user("city", "isNull")]), tmp_path / "m", Control())
+        engine.write(data, plan_of(filts=[user("city", "isNull")]), tmp_path / "m", Control())
 
 
 @pytest.mark.parametrize("pattern", ["a(?=b)", r"(a)\1", "(", "[z-a]", "a{2000}"])
@@ -131,6 +132,6 @@ def test_a_pattern_of_re2_is_fine(engine: Engine, pattern: str):
 
 def test_data_files_stay_as_they_are(engine: Engine, data: DataFile, tmp_path: Path):
     before = data.path.read_bytes()
-    engine.write_members(data, plan_of(events=[event()]), tmp_path / "m", Control())
+    engine.write(data, plan_of(events=[event()]), tmp_path / "m", Control())
     assert data.path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix == ".wal") == []

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 import sqlglot
 
+from mcp_server.engines.base import compile_any
 from mcp_server.engines.dialect import NoForm, Tables
-from mcp_server.engines.duckdb.answering import compile_any
 from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
 from mcp_server.engines.duckdb.sandbox.views import open_project
 from mcp_server.engines.sql import days_around, selection_sql, tag_sql

@@ -9,7 +9,7 @@ import pytest
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import connect
-from mcp_server.engines.zones import FIRST, LAST, clock
+from mcp_server.engines.duckdb.zones import FIRST, LAST, clock
 from mcp_server.language.window import instant, local
 
 ZONES = [

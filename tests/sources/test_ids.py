@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.base import DataFile
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted, InvalidArguments
 from mcp_server.language.metadata import Property
 from mcp_server.sources.ids import CHUNK, IdCounts, IdFile, IdTarget, match_ids, private_copy

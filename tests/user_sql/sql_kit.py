@@ -1,18 +1,21 @@
 """A small project for SQL of users: five users, their events around midnight, a cluster and tags; and ways to run SQL on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
-from mcp_server.engines.duckdb.engine import DataFile
+from mcp_server.engines.base import DataFile
 from mcp_server.engines.duckdb.sandbox.child import refusals
 from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
 from mcp_server.engines.duckdb.sandbox.result import collect, reduce, shape_of
 from mcp_server.engines.duckdb.sandbox.views import open_project
+from mcp_server.plan.plan import ClusterSource
 from mcp_server.user_sql.guard import CheckedSql, check_sql
+from mcp_server.user_sql.plan import SqlPlan
 from mcp_server.user_sql.words import table_names
 
 ZONE = "Asia/Shanghai"
@@ -80,7 +83,14 @@ def make(folder: Path) -> Project:
         db.execute(_TABLES)
         for name, sql in _FILES.items():
             db.execute(f"COPY ({sql}) TO '{folder / name}.parquet' (FORMAT parquet)")
-    return Project(DataFile(path, users_complete=False), {name: folder / f"{name}.parquet" for name in _FILES})
+    clusters = {name: folder / f"{name}.parquet" for name in _FILES}
+    return Project(DataFile(path, False, tuple(clusters.values())), clusters)
+
+
+def planned(sql: str, columns: Literal[0, 1, 2] = 1, clusters: Iterable[str] = tuple(_FILES)) -> SqlPlan:
+    """Checked SQL as a plan over some clusters."""
+    sources = tuple(ClusterSource(name) for name in clusters)
+    return SqlPlan(check_sql(sql, "1", columns=columns), sources, ZONE, TODAY)
 
 
 def request(project: Project, checked: CheckedSql, zone: str = ZONE) -> SqlRequest:

@@ -12,16 +12,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engines.duckdb.engine import DataFile
-from mcp_server.engines.duckdb.sandbox import process as sql_process
+from mcp_server.engines.base import DataFile
+from mcp_server.engines.duckdb.sandbox import run as sandbox
 from mcp_server.engines.duckdb.sandbox.pipe import Broken, frames
-from mcp_server.engines.duckdb.sandbox.process import SqlLimits
 from mcp_server.engines.duckdb.sandbox.result import shape_of
-from mcp_server.engines.duckdb.sandbox.run import SqlOutcome, bind_sql, run_sql
+from mcp_server.engines.duckdb.sandbox.run import SqlLimits, SqlOutcome, bind_sql, run_sql
 from mcp_server.errors import DiskFull, Interrupted, InvalidDefinition, Problem, QueryFailed
 from mcp_server.user_sql.guard import check_sql
 from tests.asking_duckdb import rows_of
-from tests.user_sql.sql_kit import TODAY, ZONE, Control, Desk, Project, make, request
+from tests.user_sql.sql_kit import Control, Desk, Project, make, planned, request
 
 CROSS = " FROM " + ", ".join(f"v_event_1 {name}" for name in "abcdefghijklmn") + " WHERE a.price < b.price"
 ENDLESS = 'SELECT a."#user_id"' + CROSS
@@ -41,11 +40,8 @@ def run(project: Project, tmp_path: Path) -> Callable[..., SqlOutcome]:
     """Check and run a statement; the members are in `tmp_path / "members"`."""
 
     def call(sql: str, columns: int = 1, limits: SqlLimits = LIMITS, control: Control | None = None) -> SqlOutcome:
-        checked = check_sql(sql, "1", columns=2 if columns == 2 else 1)
-        return run_sql(
-            checked, project.data, project.clusters, zone=ZONE, today=TODAY, out=tmp_path / "members", limits=limits,
-            control=control or Control(),
-        )  # fmt: skip
+        plan = planned(sql, 2 if columns == 2 else 1)
+        return run_sql(plan, project.data, tmp_path / "members", limits=limits, control=control or Control())
 
     return call
 
@@ -123,13 +119,11 @@ def test_times_are_kept_as_instants(project: Project, run: Callable[..., SqlOutc
 
 
 def test_only_clusters_that_are_named_are_opened(project: Project, tmp_path: Path) -> None:
-    with_a_broken_one = {**project.clusters, "broken": tmp_path / "nowhere.parquet"}
+    data = replace(project.data, members=(*project.data.members, tmp_path / "nowhere.parquet"))
 
     def call(sql: str) -> SqlOutcome:
-        return run_sql(
-            check_sql(sql, "1", columns=1), project.data, with_a_broken_one, zone=ZONE, today=TODAY, out=tmp_path / "members",
-            limits=LIMITS, control=Control(),
-        )  # fmt: skip
+        plan = planned(sql, clusters=[*project.clusters, "broken"])
+        return run_sql(plan, data, tmp_path / "members", limits=LIMITS, control=Control())
 
     named = "SELECT \"#user_id\" FROM user_result_cluster_1 WHERE cluster_name = 'payers'"
     assert call(named).users_num == 2
@@ -189,8 +183,7 @@ def test_a_result_that_fits_no_cluster_and_no_tag_is_found(
     ],
 )
 def test_binding_finds_it_without_running(project: Project, sql: str, codes: list[str]) -> None:
-    checked = check_sql(sql, "1", columns=1)
-    found = bind_sql(checked, project.data, zone=ZONE, today=TODAY, limits=LIMITS, control=Control())
+    found = bind_sql(planned(sql), project.data, limits=LIMITS, control=Control())
     assert [problem.code for problem in found] == codes
 
 
@@ -202,10 +195,9 @@ def test_a_value_too_long_to_compare_with_is_refused(project: Project) -> None:
 
 
 def test_a_data_file_that_is_gone_is_the_engines_error(project: Project, tmp_path: Path) -> None:
-    checked = check_sql('SELECT "#user_id" FROM v_user_1', "1", columns=1)
     gone = DataFile(tmp_path / "gone.duckdb", users_complete=True)
     with pytest.raises(QueryFailed, match=r"gone\.duckdb"):
-        bind_sql(checked, gone, zone=ZONE, today=TODAY, limits=LIMITS, control=Control())
+        bind_sql(planned('SELECT "#user_id" FROM v_user_1'), gone, limits=LIMITS, control=Control())
 
 
 # -- limits ---------------------------------------------------------------------------------------------------------------
@@ -327,7 +319,7 @@ def test_the_process_ends_with_its_server(project: Project) -> None:
 
 def test_the_process_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FENQUN_TOKEN", "canary")
-    with sql_process._started() as process:
+    with sandbox._started() as process:
         environment = Path(f"/proc/{process.pid}/environ")
         told = environment.read_bytes() if environment.exists() else b""
     assert b"canary" not in told

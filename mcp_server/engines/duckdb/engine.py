@@ -1,34 +1,36 @@
-"""Runs plans on DuckDB: over one immutable data file per load, read-only, with progress and interruption."""
+"""The engine of this machine: runs plans on DuckDB, over one immutable data file per load, read-only."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from mcp_server.engines.base import AnyPlan, Control, DataFile, FunnelCounts, ValueCounts, Written, stopped
 from mcp_server.engines.dialect import DUCKDB, Tables, identifier, literal
-from mcp_server.engines.duckdb.connection import Control, connect, cursor
+from mcp_server.engines.duckdb.connection import PARQUET, connect, cursor, one, parquet, repeatedly
 from mcp_server.engines.sql import chosen_sql, funnel_sql, masks_sql, selection_sql, tag_sql
-from mcp_server.errors import Interrupted, QueryFailed
-from mcp_server.plan.plan import Plan, TagPlan
+from mcp_server.errors import QueryFailed
+from mcp_server.plan.plan import Plan
 from mcp_server.text import Text
+from mcp_server.user_sql.plan import SqlPlan
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from mcp_server.engines.duckdb.sandbox.process import SqlLimits
+    from mcp_server.engines.duckdb.sandbox.run import SqlLimits
 
 
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
-_PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd"
 Query = Callable[[Tables], str]
 """A query over the tables of a data file."""
 MOST_VALUES = 20
 """Values of a tag that a preview counts one by one."""
+DROPPED = ("null_ids", "null_values", "unknown_ids", "repeated_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +40,8 @@ class EngineLimits:
     threads: int | None = None
     memory_limit: str | None = None
     sql_seconds: float | None = None
-    """For SQL of users; None is the default of `sql_process.SqlLimits`."""
+    """For SQL of users; None is the default of `SqlLimits`."""
     sql_memory: int | None = None
-
-
-class FunnelCounts(NamedTuple):
-    """Sizes of a funnel: (alone, left) of each step, and of the whole."""
-
-    steps: tuple[tuple[int, int], ...]
-    selected: int
-
-
-class ValueCounts(NamedTuple):
-    """The values of a tag: users with one, distinct values, the most frequent ones, and where they are ordered their spread."""
-
-    users: int
-    distinct: int
-    top: tuple[tuple[Any, int], ...]
-    spread: tuple[Any, Any, Any] | None
-    """Least, median, greatest."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """What a plan runs on: one immutable data file, whether all its events belong to users of its user table, and clusters."""
-
-    path: Path
-    users_complete: bool
-    members: tuple[Path, ...] = ()
-    """The members files of the plan's clusters, in its order."""
 
 
 class Engine:
@@ -84,7 +59,7 @@ class Engine:
     @property
     def sql_limits(self) -> "SqlLimits":
         """What one run of users' SQL may use."""
-        from mcp_server.engines.duckdb.sandbox.process import DEFAULT_LIMITS, SqlLimits
+        from mcp_server.engines.duckdb.sandbox.run import DEFAULT_LIMITS, SqlLimits
 
         limits = self._limits
         return SqlLimits(
@@ -109,73 +84,79 @@ class Engine:
                     self._connection.close()
             self._connection, self._attached = None, {}
 
-    # tasks
+    # Tasks
 
-    def write_members(self, data: DataFile, plan: Plan, out: Path, control: Control) -> int:
-        """Write the users that a plan selects to a Parquet file (one column, `user_id`); their number."""
-        return self.copy(data, lambda tables: selection_sql(plan, DUCKDB, tables), out, _PARQUET, control)
+    def write(self, data: DataFile, plan: AnyPlan, out: Path, control: Control) -> Written:
+        """Write the members (`user_id`) or values (`user_id`, `value`) that a plan selects to a Parquet file."""
+        if isinstance(plan, SqlPlan):
+            return self._write_sql(data, plan, out, control)
+        if isinstance(plan, Plan):
+            return Written(self.copy(data, lambda tables: selection_sql(plan, DUCKDB, tables), out, PARQUET, control))
+        return Written(self.copy(data, lambda tables: tag_sql(plan, DUCKDB, tables), out, PARQUET, control))
 
-    def write_values(self, data: DataFile, plan: TagPlan, out: Path, control: Control) -> int:
-        """Write the values of a tag to a Parquet file (`user_id`, `value`); the number of users that have one."""
-        return self.copy(data, lambda tables: tag_sql(plan, DUCKDB, tables), out, _PARQUET, control)
+    def _write_sql(self, data: DataFile, plan: SqlPlan, out: Path, control: Control) -> Written:
+        from mcp_server.engines.duckdb.sandbox.run import run_sql
 
-    def preview(
+        outcome = run_sql(plan, data, out, limits=self.sql_limits, control=control)
+        dropped = {name: count for name, count in asdict(outcome).items() if name in DROPPED and count}
+        value_type = (outcome.value_type, outcome.scale) if outcome.value_type else None
+        return Written(outcome.users_num, value_type, dropped)
+
+    def copy(self, data: DataFile, query: Query, out: Path, options: str, control: Control) -> int:
+        """Write the rows of a query to a file; return their number."""
+        with self._task(control) as own:
+            copied = one(own, f"COPY (\n{query(self._tables(data))}\n) TO {literal(str(out))} ({options})")
+            return int(copied[0])
+
+    def funnel(
         self, data: DataFile, plan: Plan, *, sample: int, columns: Sequence[str], control: Control
     ) -> tuple[FunnelCounts, list[tuple[Any, ...]]]:
-        """The sizes of every step, and the first `sample` selected users by id with some of their columns."""
+        """Count the users of every step; sample those of the whole."""
         tables = self._tables(data)
         with self._task(control) as own:
-            own.execute(f"CREATE TEMP TABLE preview_masks AS\n{masks_sql(plan, DUCKDB, tables)}")
-            row = own.execute(funnel_sql(plan, DUCKDB, "preview_masks")).fetchone() or ()
-            pairs = tuple((int(row[i]), int(row[i + 1])) for i in range(0, len(row) - 1, 2))
-            chosen = chosen_sql(plan, DUCKDB, "preview_masks")
-            return FunnelCounts(pairs, int(row[-1])), _sample(own, chosen, tables, sample, _of_user(columns))
+            own.execute(f"CREATE TEMP TABLE masks AS\n{masks_sql(plan, DUCKDB, tables)}")
+            row = one(own, funnel_sql(plan, DUCKDB, "masks"))
+            steps = tuple((int(alone), int(left)) for alone, left in zip(row[:-1:2], row[1::2], strict=True))
+            chosen = chosen_sql(plan, DUCKDB, "masks")
+            return FunnelCounts(steps, int(row[-1])), _sample(own, chosen, tables, sample, columns)
+
+    def spread(
+        self, data: DataFile, query: Query, *, ordered: bool, sample: int, columns: Sequence[str], control: Control
+    ) -> tuple[ValueCounts, list[tuple[Any, ...]]]:
+        """Count the values of a query (`user_id`, `value`); sample its users, with the value after the columns."""
+        tables = self._tables(data)
+        with self._task(control) as own:
+            own.execute(f"CREATE TEMP TABLE valued AS\n{query(tables)}")
+            users, distinct = one(own, "SELECT count(*), count(DISTINCT value) FROM valued")
+            top = own.execute(
+                f"SELECT value, count(*) AS n FROM valued GROUP BY value ORDER BY n DESC, value LIMIT {MOST_VALUES}"
+            ).fetchall()
+            ends = one(own, "SELECT min(value), median(value), max(value) FROM valued") if ordered else None
+            return ValueCounts(users, distinct, tuple((value, n) for value, n in top), ends), _sample(
+                own, "SELECT * FROM valued", tables, sample, columns, "s.value"
+            )
 
     def sample(
         self, data: DataFile, chosen: str, *, sample: int, columns: Sequence[str], control: Control
     ) -> list[tuple[Any, ...]]:
-        """The first `sample` users of a query (`user_id`) by id with some of their columns."""
+        """Return the first `sample` users of a query (`user_id`) by id, with some of their columns."""
         tables = self._tables(data)
         with self._task(control) as own:
-            return _sample(own, chosen, tables, sample, _of_user(columns))
+            return _sample(own, chosen, tables, sample, columns)
 
-    def preview_values(
-        self, data: DataFile, query: Query, *, spread: bool, sample: int, columns: Sequence[str], control: Control
-    ) -> tuple[ValueCounts, list[tuple[Any, ...]]]:
-        """How values (`user_id`, `value`) are spread, and the first `sample` users that have one: `columns`, then the value."""
-        tables = self._tables(data)
+    def same_members(self, first: Path, second: Path, control: Control) -> bool:
+        """Return whether two members files of equally many users hold the same ones."""
+        only = f"SELECT count(*) FROM {parquet(first)} ANTI JOIN {parquet(second)} USING (user_id)"
         with self._task(control) as own:
-            own.execute(f"CREATE TEMP TABLE preview_values AS\n{query(tables)}")
-            row = own.execute("SELECT count(*), count(DISTINCT value) FROM preview_values").fetchone() or (0, 0)
-            top = own.execute(
-                "SELECT value, count(*) AS n FROM preview_values GROUP BY value ORDER BY n DESC, value"
-                f" LIMIT {MOST_VALUES}"
-            ).fetchall()
-            ends = own.execute("SELECT min(value), median(value), max(value) FROM preview_values") if spread else None
-            counts = ValueCounts(
-                row[0], row[1], tuple((v, n) for v, n in top), (ends.fetchone() or None) if ends else None
-            )
-            shown = [*_of_user(columns), "s.value"]
-            return counts, _sample(own, "SELECT * FROM preview_values", tables, sample, shown)
+            return bool(one(own, only)[0] == 0)
 
-    def same_members(self, one: Path, other: Path, control: Control) -> bool:
-        """Whether two members files of equally many users hold the same ones."""
-        files = [f"read_parquet({literal(str(path))})" for path in (one, other)]
-        with self._task(control) as own:
-            return _one(own.execute(f"SELECT count(*) FROM {files[0]} ANTI JOIN {files[1]} USING (user_id)")) == 0
-
-    def copy(self, data: DataFile, query: Query, out: Path, options: str, control: Control) -> int:
-        """Write the rows of a query to a file; their number."""
-        with self._task(control) as own:
-            return _one(own.execute(f"COPY (\n{query(self._tables(data))}\n) TO {literal(str(out))} ({options})"))
-
-    def ask(self, data: DataFile, work: "Callable[[DuckDBPyConnection, Tables], T]", control: Control) -> T:
-        """What `work` finds out with a connection of its own; for small answers, not for members."""
+    def look(self, data: DataFile, work: "Callable[[DuckDBPyConnection, Tables], T]", control: Control) -> T:
+        """Return what `work` finds with a connection of its own; for small answers, not for members."""
         with self._task(control) as own:
             return work(own, self._tables(data))
 
     def regex_fault(self, pattern: str) -> str:
-        """Why a pattern is not valid RE2; "" where it is."""
+        """Return why a pattern is not valid RE2; "" where it is."""
         import duckdb
 
         own = cursor(self._database())
@@ -187,7 +168,7 @@ class Engine:
             own.close()
         return ""
 
-    # connections
+    # Connections
 
     def _database(self) -> "DuckDBPyConnection":
         with self._lock:
@@ -198,7 +179,7 @@ class Engine:
             return self._connection
 
     def _tables(self, data: DataFile) -> Tables:
-        """The tables of a data file, attached on first use."""
+        """Return the tables of a data file, attached on first use."""
         database = self._database()
         with self._lock:
             alias = self._attached.get(data.path)
@@ -206,25 +187,30 @@ class Engine:
                 alias = f"data_{len(self._attached) + 1}"
                 database.execute(f"ATTACH {literal(str(data.path))} AS {alias} (READ_ONLY)")
                 self._attached[data.path] = alias
-        members = tuple(f"read_parquet({literal(str(path))})" for path in data.members)
-        return Tables(f"{alias}.events", f"{alias}.users", members, data.users_complete)
+        return Tables(f"{alias}.events", f"{alias}.users", tuple(map(parquet, data.members)), data.users_complete)
 
     @contextmanager
     def _task(self, control: Control) -> "Iterator[DuckDBPyConnection]":
-        """A cursor for one task; its errors become ours, its progress is reported, an interrupt stops it."""
+        """Open a cursor for one task: its errors become ours, its progress is reported, an interrupt stops it."""
         import duckdb
 
         own = cursor(self._database())
         with self._changed:
             self._running.append(own)
         control.on_interrupt(own.interrupt)
+
+        def look() -> None:
+            if control.interrupted:
+                own.interrupt()  # again: an interrupt between two statements is lost on the engine
+            percent = own.query_progress()
+            if percent > 0:
+                control.report(min(percent, 100.0))
+
         try:
-            with _watched(own, control):
+            with repeatedly(look, _POLL_SECONDS):
                 yield own
         except duckdb.InterruptException as error:
-            raise Interrupted(
-                Text("The computation was stopped.", "计算已被中止。"), next_step=Text("Call again.", "请重新调用。")
-            ) from error
+            raise stopped() from error
         except duckdb.Error as error:
             raise _failed(error) from error
         finally:
@@ -234,53 +220,29 @@ class Engine:
             own.close()
 
 
-def _of_user(columns: Sequence[str]) -> list[str]:
-    return [f"u.{identifier(c)}" for c in columns]
+def shown_sql(plan: AnyPlan) -> str:
+    """Return the query of a plan, to be read by people."""
+    if isinstance(plan, SqlPlan):
+        return plan.text
+    return selection_sql(plan, DUCKDB) if isinstance(plan, Plan) else tag_sql(plan, DUCKDB)
 
 
 def _sample(
-    own: "DuckDBPyConnection", chosen: str, tables: Tables, sample: int, shown: Sequence[str]
+    own: "DuckDBPyConnection", chosen: str, tables: Tables, sample: int, columns: Sequence[str], *more: str
 ) -> list[tuple[Any, ...]]:
-    """The first users `s` of a query by id, with their rows `u` of the user table."""
+    """Return the first users `s` of a query by id, with columns of the user table and some of the query."""
     if sample <= 0:
         return []
     user_id = identifier("#user_id")
+    shown = ", ".join([*(f"u.{identifier(c)}" for c in columns), *more])
     first = f"SELECT * FROM ({chosen}) ORDER BY user_id LIMIT {int(sample)}"
     return own.execute(
-        f"SELECT {', '.join(shown)} FROM ({first}) AS s"
-        f" JOIN {tables.users} AS u ON u.{user_id} = s.user_id ORDER BY u.{user_id}"
+        f"SELECT {shown} FROM ({first}) AS s JOIN {tables.users} AS u ON u.{user_id} = s.user_id ORDER BY u.{user_id}"
     ).fetchall()
 
 
-@contextmanager
-def _watched(own: "DuckDBPyConnection", control: Control) -> Iterator[None]:
-    """Report the engine's own progress while statements run, and see that an interrupt arrives."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_POLL_SECONDS):
-            if control.interrupted:
-                own.interrupt()  # again: an interrupt between two statements is lost on the engine
-            percent = own.query_progress()
-            if percent > 0:
-                control.report(min(percent, 100.0))
-
-    watcher = threading.Thread(target=watch, name="fenqun-progress", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-
-
-def _one(result: "DuckDBPyConnection") -> int:
-    row = result.fetchone()
-    return int(row[0]) if row else 0
-
-
 def _failed(error: Exception) -> QueryFailed:
-    """An engine error in the house's words; the engine's own text is quoted, cut to its first line."""
+    """Return the error for what the engine reports; its own text is quoted, cut to its first line."""
     first = str(error).splitlines()[0][:300]
     if "Out of Memory" in first:
         return QueryFailed(

@@ -6,29 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mcp_server.engines.dialect import Tables, identifier, literal
+from mcp_server.engines.duckdb.connection import parquet
 from mcp_server.language.metadata import Property
 
-# SQL over the members of a cluster or the values of a tag: one file per version, `user_id` or `user_id`, `value`.
+# Exports
 
 
 FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
-"""What a spreadsheet would take for a formula at the start of a cell; East Asian ones read the wide signs too."""
+"""What a spreadsheet takes for a formula at the start of a cell; East Asian ones read the wide signs too."""
 
 
 def members_query(
     tables: Tables, members: Path, columns: Sequence[Property], zone: str, *, as_text: bool, defused: bool
 ) -> str:
-    """The members by id, with columns of theirs (of table `cluster`: the tag's value); a member whom the user table no longer has keeps only the id.
+    """Return the members by id with some columns (of table `cluster`: the tag's value); one whom the user table lacks keeps only the id.
 
     `as_text`: times as local time, lists as JSON; else their own types. `defused`: texts that begin like a formula get
-    an apostrophe in front, the names of columns too.
+    an apostrophe in front, and so do names of columns.
     """
-    user_id = identifier("#user_id")
     shown = ", ".join(_column(c, zone, as_text=as_text, defused=defused) for c in columns)
-    return (
-        f"SELECT {shown}\nFROM read_parquet({literal(str(members))}) AS m\n"
-        f"LEFT JOIN {tables.users} AS u ON u.{user_id} = m.user_id\nORDER BY m.user_id"
-    )
+    return f"SELECT {shown}\nFROM {_joined(tables, members)}\nORDER BY m.user_id"
 
 
 def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str:
@@ -47,23 +44,27 @@ def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str
     return f"{value} AS {name}"
 
 
-# SQL over lists of callees. A callee leaves the user table only as a keyed hash: a list on disk tells nobody's
-# number.
+def _joined(tables: Tables, members: Path) -> str:
+    return f"{parquet(members)} AS m LEFT JOIN {tables.users} AS u ON u.{identifier('#user_id')} = m.user_id"
+
+
+# Callees
 #
-# The hash is the first 60 bits of SHA-256 over a key of the workspace and the callee; among ten million callees two
-# collide with a chance of one in twenty thousand.
+# A callee leaves the user table only as a keyed hash: a list on disk shows no telephone number. The hash is the first
+# 60 bits of SHA-256 over a key of the workspace and the callee; among ten million callees two collide with a chance of
+# one in twenty thousand.
 
 
 _DIGITS = 15
 
 
 def hashed(value: str, key: str) -> int:
-    """The same as `_hash`, of one callee in hand."""
+    """Return the hash of one callee, as `_hash` writes it in SQL."""
     return int(hashlib.sha256((key + trimmed(value)).encode()).hexdigest()[:_DIGITS], 16)
 
 
 def trimmed(value: str) -> str:
-    """A callee without the blanks around it, as the engine trims."""
+    """Return a callee without the blanks around it, as the engine trims."""
     return value.strip(" ")
 
 
@@ -72,40 +73,35 @@ def _hash(column: str, key: str) -> str:
 
 
 def of_cluster(tables: Tables, members: Path, name: str, key: str) -> str:
-    """The callees of a cluster's members, one row `callee` each, distinct."""
+    """Return the callees of a cluster's members, one row `callee` each, distinct."""
     column = f"u.{identifier(name)}"
     return f"SELECT DISTINCT {_hash(column, key)} AS callee FROM {_joined(tables, members)} WHERE trim({column}) <> ''"
 
 
 def counts_of_cluster(tables: Tables, members: Path, name: str) -> str:
-    """One row: members, those with a callee, distinct callees."""
+    """Return one row: members, those with a callee, distinct callees."""
     column = f"nullif(trim(u.{identifier(name)}), '')"
     return f"SELECT count(*), count({column}), count(DISTINCT {column}) FROM {_joined(tables, members)}"
 
 
-def _joined(tables: Tables, members: Path) -> str:
-    user_id = identifier("#user_id")
-    return f"read_parquet({literal(str(members))}) AS m LEFT JOIN {tables.users} AS u ON u.{user_id} = m.user_id"
-
-
 def of_list(hashes: Sequence[int]) -> str:
-    """A list in hand as rows `callee`."""
+    """Return given hashes as rows `callee`."""
     return f"SELECT unnest({literal(list(hashes))}) AS callee"
 
 
 def of_file(path: Path) -> str:
-    """A list that was kept."""
-    return f"SELECT callee FROM read_parquet({literal(str(path))})"
+    """Return the rows of a list that was kept in a file."""
+    return f"SELECT callee FROM {parquet(path)}"
 
 
 def often(
     lists: Sequence[str], days: Sequence[Sequence[int]], at_once: Sequence[Sequence[int]], limits: tuple[int, int]
 ) -> str:
-    """One row: how many callees of the first list pass the first limit on a kind of day, the most attempts of one; then
-    the same of the second limit for sets of tasks. `days[k][n]`: what list n adds on days of kind k."""
+    """Return one row: the callees of the first list that exceed the first limit on a kind of day, the most attempts of
+    one; then the same of the second limit for sets of tasks. `days[k][n]`: what list n adds on days of kind k."""
     words = range(-(-len(lists) // _BITS))
     others = [
-        f"SELECT callee, {', '.join(f'{_bit(n) if n // _BITS == w else 0} AS m{w}' for w in words)}"
+        f"SELECT callee, {', '.join(f'{1 << n % _BITS}::BIGINT AS m{w}' if n // _BITS == w else f'0 AS m{w}' for w in words)}"
         f" FROM ({one if n else 'SELECT callee FROM own'}) WHERE callee IN (SELECT callee FROM own)"
         for n, one in enumerate(lists)
     ]
@@ -127,10 +123,6 @@ _BITS = 60
 """Lists whose membership one whole number holds."""
 
 
-def _bit(n: int) -> str:
-    return f"{1 << n % _BITS}::BIGINT"
-
-
 def _sum(case: Sequence[int]) -> str:
-    """What a callee gets in a case, from the lists that he is on. Callees on the same lists are looked at once."""
+    """Return what a callee gets in a case, from the lists that hold the callee. Callees on the same lists count at once."""
     return " + ".join(f"{w} * ((m{n // _BITS} >> {n % _BITS}) & 1)" for n, w in enumerate(case) if w)

@@ -16,9 +16,10 @@ from mcp_server.calls.calendar import open_time
 from mcp_server.calls.dialling import MOST_A_DAY, MOST_AT_ONCE, Timed, loads
 from mcp_server.calls.settings import BEIJING, CallSettings
 from mcp_server.calls.volcengine import update_body
+from mcp_server.engines.base import DataFile
 from mcp_server.engines.dialect import Tables
 from mcp_server.engines.duckdb import members as sql
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.platforms.local.computing import Tasks, data_file
 from mcp_server.platforms.local.known import not_ready
 from mcp_server.platforms.local.task_store import CallStore
@@ -132,7 +133,7 @@ class LocalCalls:
 
     def _row(self, project_id: str, query: Callable[[Tables], str], control: JobControl) -> tuple[Any, ...]:
         """The one row of a query; in a worker thread."""
-        return self._engine.ask(
+        return self._engine.look(
             self._data(project_id), lambda own, tables: own.execute(query(tables)).fetchone() or (), control
         )
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import anyio
 import anyio.to_thread
 
-from mcp_server.engines.duckdb.answering import AnyPlan, Written, compile_any, followed, write
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.base import AnyPlan, DataFile, Written, compile_any, followed
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.engines.duckdb.members import members_query
 from mcp_server.errors import FenqunError, InvalidDefinition
 from mcp_server.language.definitions import Definition, from_written, read_any, value_type_any
@@ -109,7 +109,7 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         out = control.temp_path(".parquet")
         data = data_file(catalog, generation, used)
         try:
-            done = write(engine, data, plan, out, control)
+            done = engine.write(data, plan, out, control)
         except InvalidDefinition as error:  # SQL whose result does not fit: only running it shows that
             raise _unfit(error, cluster) from error
         uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if s in followed(plan)}

@@ -6,18 +6,18 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from mcp_server.calls.settings import BEIJING
+from mcp_server.engines.base import DataFile, StageControl
 from mcp_server.engines.duckdb.crowd import (
     FEWEST,
     VALUES_EACH,
     CrowdFindings,
     Group,
-    Stages,
     Stretches,
+    analyse,
+    analysed_properties,
     changes,
-    look_at,
-    told_properties,
 )
-from mcp_server.engines.duckdb.engine import DataFile, Engine
+from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import InvalidArguments
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
@@ -348,13 +348,13 @@ class LocalCrowds:
         generation = self._catalog.generation(project_id)
         metadata = generation.metadata
         days = calendar(validity, metadata)
-        properties = told_properties(metadata.properties)
+        properties = analysed_properties(metadata.properties)
 
         def work(control: JobControl) -> Facts:
-            stages = Stages(control, len(properties) + 2)
+            stages = StageControl(control)
             instants = days.instants if days else None
-            found = self._engine.ask(
-                self._data(generation, file), lambda own, t: look_at(own, t, properties, instants, stages), stages
+            found = self._engine.look(
+                self._data(generation, file), lambda own, t: analyse(own, t, properties, instants, stages), stages
             )
             return {**facts(found, days, metadata), **_ground(generation)}
 
@@ -366,7 +366,7 @@ class LocalCrowds:
             return Drift(0, 0)
         data = self._data(self._catalog.generation(record.project), record.file, version.file)
         joined, left = await self._segments.tasks.run(
-            lambda control: self._engine.ask(data, changes, control), on_progress, COMPARING
+            lambda control: self._engine.look(data, changes, control), on_progress, COMPARING
         )
         return Drift(joined, left)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from mcp_server.engines.base import StageControl
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ChangedMeanwhile, FenqunError, InvalidArguments, NameTaken, Problem
 from mcp_server.language.definitions import written
@@ -25,7 +26,6 @@ from mcp_server.sources.ids import (
     IdCounts,
     IdFile,
     IdTarget,
-    StageControl,
     about_the_file,
     about_the_header,
     match_ids,

@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from mcp_server.engines.base import AnyPlan, DataFile, Written
 from mcp_server.engines.dialect import DUCKDB, literal
-from mcp_server.engines.duckdb.answering import AnyPlan, Written, shown_sql, write
-from mcp_server.engines.duckdb.engine import DataFile, Engine, Query
+from mcp_server.engines.duckdb.engine import Engine, Query, shown_sql
 from mcp_server.engines.sql import tag_sql
 from mcp_server.errors import InvalidDefinition
 from mcp_server.language.metadata import Metadata, ValueType
-from mcp_server.plan.plan import Plan
+from mcp_server.plan.plan import ClusterSource, Plan
 from mcp_server.platforms.local.computing import Tasks, data_file, shown_value
 from mcp_server.platforms.local.known import KnownClusters
 from mcp_server.platforms.segments import Preview, Step, TagValues
 from mcp_server.store.catalog import Catalog
+from mcp_server.store.records import VersionRecord
 from mcp_server.store.runner import JobControl
 from mcp_server.text import Text, listed
 from mcp_server.user_sql.guard import CheckedSql, check_sql
@@ -57,7 +58,7 @@ class Previewer:
         return self._values(plan, lambda tables: tag_sql(plan, DUCKDB, tables), Written(0), spread=spread)
 
     def _funnel(self, plan: Plan) -> Preview:
-        counts, rows = self.engine.preview(
+        counts, rows = self.engine.funnel(
             self.look.data, plan, sample=self.look.sample, columns=self.look.columns, control=self.control
         )
         steps = zip(plan.funnel, counts.steps, strict=True)
@@ -72,7 +73,7 @@ class Previewer:
     def _of_sql(self, plan: SqlPlan, *, tag: bool) -> Preview:
         """SQL runs once, into a file; everything shown is read from there."""
         out = self.control.temp_path(".parquet")
-        written = write(self.engine, self.look.data, plan, out, self.control)
+        written = self.engine.write(self.look.data, plan, out, self.control)
         if tag:
             spread = written.value_type is not None and written.value_type[0] in _ORDERED
             return self._values(plan, lambda _: _of_file(out), written, spread=spread)
@@ -88,10 +89,10 @@ class Previewer:
         )
 
     def _values(self, plan: AnyPlan, query: Query, written: Written, *, spread: bool) -> Preview:
-        values, rows = self.engine.preview_values(
+        values, rows = self.engine.spread(
             self.look.data,
             query,
-            spread=spread,
+            ordered=spread,
             sample=self.look.sample,
             columns=self.look.columns,
             control=self.control,
@@ -178,18 +179,17 @@ class LocalQueries:
         if seconds is not None:
             limits = replace(limits, seconds=min(seconds, limits.seconds))
         generation = self._catalog.generation(metadata.project_id)
-        clusters = self._members(checked, metadata)
-        return query_sql(
-            checked, data_file(self._catalog, generation), clusters, zone=metadata.zone, today=metadata.today, out=out, limits=limits, control=control
-        )  # fmt: skip
+        plan, used = self._planned(checked, metadata)
+        return query_sql(plan, data_file(self._catalog, generation, used), out, limits=limits, control=control)
 
-    def _members(self, checked: CheckedSql, metadata: Metadata) -> dict[str, Path]:
-        """The members files of the clusters that it reads, as they stand; those without any are left out of `all`."""
+    def _planned(self, checked: CheckedSql, metadata: Metadata) -> tuple[SqlPlan, list[VersionRecord]]:
+        """The plan, and the current versions of the clusters that it reads; of all of them those that have one."""
         known = {p.name: p.ready for p in metadata.properties_of("cluster")}
         names = (
             [n for n, ready in known.items() if ready]
             if checked.clusters is None
             else [*(checked.clusters & known.keys())]
         )
-        project, workspace = metadata.project_id, self._catalog.workspace
-        return {n: workspace.absolute(self._known.version(self._catalog.find(project, n), "").file) for n in names}
+        used = [self._known.version(self._catalog.find(metadata.project_id, name), "") for name in names]
+        sources = tuple(ClusterSource(name, as_is=True) for name in names)
+        return SqlPlan(checked, sources, metadata.zone, metadata.today), used

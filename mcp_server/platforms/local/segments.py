@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from mcp_server.engines.duckdb.answering import AnyPlan, compile_any
+from mcp_server.engines.base import AnyPlan, compile_any
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
 from mcp_server.language.definitions import Definition, from_written, hash_any, value_type_any, written
@@ -47,7 +47,7 @@ from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord,
 from mcp_server.store.runner import JobControl, JobRunner
 from mcp_server.text import NOTHING, Text, listed
 from mcp_server.user_sql.guard import CheckedSql
-from mcp_server.user_sql.plan import look_at
+from mcp_server.user_sql.plan import SqlPlan, look_at
 
 # What is said of a cluster whose members are not what a computation would find now.
 
@@ -100,14 +100,8 @@ class SqlLooker:
         key = (metadata.project_id, generation.number, checked.columns, checked.text(metadata.today))
         if key in self._good:
             return ()
-        found = bind_sql(
-            checked,
-            data_file(self._catalog, generation),
-            zone=metadata.zone,
-            today=metadata.today,
-            limits=self._engine.sql_limits,
-            control=JobControl(self._catalog.workspace),
-        )
+        plan, control = SqlPlan(checked, (), metadata.zone, metadata.today), JobControl(self._catalog.workspace)
+        found = bind_sql(plan, data_file(self._catalog, generation), limits=self._engine.sql_limits, control=control)
         if not found:
             self._remember(key)
         return found

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from mcp_server.engines.base import compile_any
 from mcp_server.engines.dialect import Lacking, NoForm, Tables
-from mcp_server.engines.duckdb.answering import compile_any
 from mcp_server.engines.duckdb.members import FORMULA
 from mcp_server.engines.sql import counted_sql, selection_sql, tag_sql
 from mcp_server.engines.trino import TRINO

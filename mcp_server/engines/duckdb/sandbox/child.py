@@ -1,4 +1,10 @@
-"""The process that runs one SQL of a user: `python -m mcp_server.engines.duckdb.sandbox.child`, started by `process.py` only."""
+"""The process that runs one SQL of a user: `python -m mcp_server.engines.duckdb.sandbox.child`, started by `run.py` only.
+
+It confines itself before it reads anything: address space, processor time, and a file size of nothing, where the
+system has such limits (POSIX; macOS does not hold the first one, Windows has none of them: there the engine's own
+memory limit and the parent's timer remain). It ends when its standard input closes, so it never outlives the
+server. Standard output carries frames (`pipe.py`) and nothing else.
+"""
 
 import json
 import math
@@ -6,14 +12,15 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from mcp_server.engines.duckdb.sandbox.pipe import Outlet, SqlRequest
-from mcp_server.engines.duckdb.sandbox.result import Finding, Shape, chunks, collect, kept_type, reduce, shape_of
+from mcp_server.engines.duckdb.connection import repeatedly
+from mcp_server.engines.duckdb.sandbox.pipe import Finding, Outlet, SqlRequest
+from mcp_server.engines.duckdb.sandbox.result import Shape, chunks, collect, kept_type, reduce, shape_of
 from mcp_server.engines.duckdb.sandbox.views import open_project
 from mcp_server.user_sql.words import ENGINE_EXPRESSIONS, ENGINE_FUNCTIONS, ENGINE_NODES, PREFIXES, table_names
 
@@ -21,20 +28,19 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# The engine's own reading of a statement, held against the same lists.
+# The engine's own reading of a statement
 #
 # A parser that is not the engine's can be wrong about what the engine will do with a text. So before anything runs,
 # DuckDB parses the text itself (`json_serialize_sql`) and its tree is walked: only SELECTs, only tables of the
-# project or names given by WITH, only listed functions and kinds of expressions. What passed `sql_guard.py` and fails
-# here is a difference between the two parsers; it is refused all the same.
-
+# project or names given by WITH, only listed functions and kinds of expressions. SQL that passed the guard
+# (`user_sql/guard.py`) and fails here shows a difference between the two parsers, and is refused.
 
 Refusal = tuple[str, str]
 """Code of a problem, and what it is about."""
 
 
 def refusals(connection: "DuckDBPyConnection", sql: str, tables: frozenset[str]) -> list[Refusal]:
-    """Everything in the engine's tree that is not allowed; nothing is run. duckdb.Error: the text is no SQL to the engine."""
+    """Return everything in the engine's tree that is not allowed; nothing is run. duckdb.Error: the text is no SQL to the engine."""
     import duckdb
 
     statements = connection.extract_statements(sql)
@@ -57,7 +63,7 @@ def refusals(connection: "DuckDBPyConnection", sql: str, tables: frozenset[str])
 
 
 def _walk(root: object, tables: frozenset[str]) -> Iterator[Refusal]:
-    """Every node, with the names given by WITH that it can see. No recursion: a long chain of OR is a deep tree."""
+    """Check every node, with the names given by WITH that it can see. No recursion: a long chain of OR is a deep tree."""
     waiting: list[tuple[object, frozenset[str]]] = [(root, frozenset())]
     while waiting:
         node, given = waiting.pop()
@@ -69,7 +75,7 @@ def _walk(root: object, tables: frozenset[str]) -> Iterator[Refusal]:
 
 
 def _parts(node: dict[str, object], given: frozenset[str]) -> Iterator[tuple[object, frozenset[str]]]:
-    """The parts of a node. A name counts after its own definition: in the definitions that follow and in the query.
+    """Yield the parts of a node. A name counts after its own definition: in the definitions that follow and in the query.
 
     Constants and types of DuckDB 1.5 are values, not nodes.
     """
@@ -100,8 +106,8 @@ def _of_node(node: dict[str, object], given: frozenset[str], tables: frozenset[s
     if kind == "BASE_TABLE":
         yield from _of_table(node, given, tables)
     elif kind == "TABLE_FUNCTION":
-        called = node.get("function")
-        name = called.get("function_name") if isinstance(called, dict) else None
+        call = node.get("function")
+        name = call.get("function_name") if isinstance(call, dict) else None
         if name != "unnest":
             yield "sql_table_function", str(name)
 
@@ -113,18 +119,17 @@ def _of_table(node: dict[str, object], given: frozenset[str], tables: frozenset[
         yield "sql_table_unknown", ".".join(part for part in (catalog, schema, name) if part)
 
 
-# Rows of a query as lines of JSON, with every digit of a number as the engine has it.
-
+# Rows of a query as lines of JSON, with every digit of a number as the engine has it
 
 _ROWS = 2_000
 """Rows of one chunk."""
 
 
 def json_lines(connection: "DuckDBPyConnection", sql: str) -> Iterator[tuple[int, bytes]]:
-    """The rows of a statement, so many at a time: their number, and one JSON array a line."""
+    """Yield the rows of a statement in chunks: their number, and one JSON array a line."""
     cursor = connection.execute(sql)
-    while found := cursor.fetchmany(_ROWS):
-        yield len(found), "".join(f"[{','.join(map(_cell, row))}]\n" for row in found).encode("utf-8", "replace")
+    while chunk := cursor.fetchmany(_ROWS):
+        yield len(chunk), "".join(f"[{','.join(map(_cell, row))}]\n" for row in chunk).encode("utf-8", "replace")
 
 
 def _cell(value: object) -> str:
@@ -149,13 +154,7 @@ def _cell(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False)
 
 
-# The process that runs one SQL of a user: `python -m mcp_server.engines.duckdb.sandbox.child`, started by `sql_run.py` only.
-#
-# It confines itself before it reads anything: address space, processor time, and a file size of nothing, where the
-# system has such limits (POSIX; macOS does not hold the first one, Windows has none of them: there the engine's own
-# memory limit and the parent's timer remain). It ends when its standard input closes, so it never outlives the
-# server. Standard output carries frames (`sql_pipe.py`) and nothing else.
-
+# The process
 
 OWN_SPACE = 1024**3
 """Address space beyond the engine's memory: Python, the engine's code, stacks, what allocators reserve and never touch."""
@@ -164,22 +163,22 @@ _LOOK_EVERY = 0.1
 
 
 def main() -> None:
-    """Answer one request, and end at once: nothing is worth an orderly exit."""
+    """Answer one request and end at once, without an orderly exit."""
     outlet = _outlet()
     with suppress(OSError, ValueError):  # ValueError: the request broke off
         request = SqlRequest.read(sys.stdin.buffer.readline())
         _confine(request)
         threading.Thread(target=_end_with_parent, daemon=True).start()
-        _guarded(outlet, lambda: _answer(request, outlet))
+        _answer(request, outlet)
     os._exit(0)
 
 
 def _outlet() -> Outlet:
-    """Keep the pipe for frames; what anything prints goes nowhere."""
+    """Keep the pipe for frames; discard what anything prints."""
     pipe = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     return Outlet(pipe)
 
 
@@ -208,27 +207,22 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _guarded(outlet: Outlet, work: Callable[[], None]) -> None:
-    """Tell what broke the work off; only the first line of the engine's own words."""
+def _answer(request: SqlRequest, outlet: Outlet) -> None:
+    """Send the result, what is wrong with the SQL, or a failure (with the first line of the engine's message)."""
     import duckdb
 
     try:
-        work()
+        findings = _read(open_project(request), request, outlet)
+        if findings or request.only_bind:
+            outlet.send_json("findings", findings)
     except (MemoryError, duckdb.OutOfMemoryException):
-        outlet.tell("failed", {"kind": "memory"})
+        outlet.send_json("failed", {"kind": "memory"})
     except duckdb.Error as error:
-        outlet.tell("failed", {"kind": "engine", "detail": str(error).splitlines()[0][:300]})
-
-
-def _answer(request: SqlRequest, outlet: Outlet) -> None:
-    connection = open_project(request)
-    findings = _read(connection, request, outlet)
-    if findings or request.only_bind:
-        outlet.tell("findings", findings)
+        outlet.send_json("failed", {"kind": "engine", "detail": str(error).splitlines()[0][:300]})
 
 
 def _read(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet) -> list[Finding]:
-    """Check, bind and, unless only that was asked, run; what is wrong with the SQL, or nothing."""
+    """Check, bind and, unless only that was requested, run; return what is wrong with the SQL."""
     with _Explained(lines_above=0) as explained:
         refused = refusals(connection, request.sql, table_names(request.project_id))
         explained.findings += [{"code": code, "got": got} for code, got in refused]
@@ -238,7 +232,7 @@ def _read(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet)
         shape = shape_of(connection, request.sql)
         explained.findings += shape.findings(request.columns)
         if not explained.findings and not request.only_bind:
-            with _Progress(connection, outlet):
+            with repeatedly(lambda: _send_progress(connection, outlet), _LOOK_EVERY):
                 if not request.columns:
                     _send_all(connection, request, outlet, shape)
                 else:
@@ -247,7 +241,7 @@ def _read(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet)
         return explained.findings
     counts, findings = reduce(connection, request, shape)
     if counts["rows"] > request.rows:
-        outlet.tell("failed", {"kind": "rows"})
+        outlet.send_json("failed", {"kind": "rows"})
     elif not findings:
         _send(connection, request, outlet, counts)
     return findings
@@ -257,23 +251,23 @@ def _send(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet,
     for chunk in chunks(connection, request.columns):
         outlet.send("rows", chunk)
     kind = kept_type(connection) if request.columns > 1 else ""
-    outlet.tell("done", {**counts, "type": kind})
+    outlet.send_json("done", {**counts, "type": kind})
 
 
 def _send_all(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet, shape: Shape) -> None:
-    """The rows of a query as they come."""
+    """Send the rows of a query as they come."""
     total = 0
     for count, chunk in json_lines(connection, request.sql):
         total += count
         if total > request.rows:
-            outlet.tell("failed", {"kind": "rows"})
+            outlet.send_json("failed", {"kind": "rows"})
             return
         outlet.send("rows", chunk)
-    outlet.tell("done", {"rows": total, "type": "", "names": list(shape.names)})
+    outlet.send_json("done", {"rows": total, "type": "", "names": list(shape.names)})
 
 
 class _Explained:
-    """Turns what the engine says against a statement into a finding. Lack of memory and broken files are no findings."""
+    """Turns the engine's error about a statement into a finding. Lack of memory and broken files are no findings."""
 
     def __init__(self, *, lines_above: int) -> None:
         self.findings: list[Finding] = []
@@ -293,7 +287,7 @@ class _Explained:
 
 
 def _finding(text: str, lines_above: int) -> Finding:
-    """An unknown column with its candidates, or the engine's own first line with the line of the SQL."""
+    """Return an unknown column with its candidates, or the engine's own first line with the line of the SQL."""
     column = re.search(r'Referenced column "(.+?)" (?:was )?not found', text)
     if column:
         candidates = re.search(r"Candidate bindings: (.+)", text)
@@ -310,28 +304,12 @@ def _finding(text: str, lines_above: int) -> Finding:
     }
 
 
-class _Progress:
-    """Tells the engine's own progress while a statement runs."""
-
-    def __init__(self, connection: "DuckDBPyConnection", outlet: Outlet) -> None:
-        self._connection = connection
-        self._outlet = outlet
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(_LOOK_EVERY):
-            percent = self._connection.query_progress()
-            if percent > 0:
-                with suppress(OSError):
-                    self._outlet.tell("progress", min(percent, 100.0))
+def _send_progress(connection: "DuckDBPyConnection", outlet: Outlet) -> None:
+    """Send the engine's own progress while a statement runs."""
+    percent = connection.query_progress()
+    if percent > 0:
+        with suppress(OSError):
+            outlet.send_json("progress", min(percent, 100.0))
 
 
 if __name__ == "__main__":

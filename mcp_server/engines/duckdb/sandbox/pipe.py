@@ -1,7 +1,7 @@
-"""What the process that runs SQL and the one that started it say to each other.
+"""What passes between the process that runs SQL and the one that started it.
 
-One request goes in as a line of JSON. Frames come out: a kind, a length, and that many bytes. Everything about the result
-passes here; the process that runs SQL opens no file for writing.
+One request goes in as a line of JSON. Frames come out: a kind, a length, and that many bytes. The whole result passes
+here; the process that runs SQL opens no file for writing.
 """
 
 import json
@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 Kind = Literal["progress", "findings", "rows", "done", "failed"]
 _KINDS: dict[Kind, bytes] = {"progress": b"p", "findings": b"f", "rows": b"r", "done": b"d", "failed": b"x"}
@@ -20,13 +20,17 @@ _LONGEST = 256 * 1024 * 1024
 """A frame longer than this is a sign that the other side is broken."""
 
 
+Finding = dict[str, Any]
+"""A problem on its way out, as JSON: its code and what it is about."""
+
+
 class Broken(Exception):
     """What arrives is no frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class SqlRequest:
-    """Everything the process needs to know."""
+    """What the process is to run, on what, and within which limits."""
 
     sql: str
     columns: int
@@ -45,12 +49,10 @@ class SqlRequest:
     threads: int
 
     def line(self) -> bytes:
-        """The request as a line."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> "SqlRequest":
-        """The request of a line."""
         fields = json.loads(line)
         fields["clusters"] = [(name, path) for name, path in fields["clusters"]]
         return cls(**fields)
@@ -70,13 +72,13 @@ class Outlet:
             while frame:
                 frame = frame[os.write(self._descriptor, frame) :]
 
-    def tell(self, kind: Kind, value: object) -> None:
+    def send_json(self, kind: Kind, value: object) -> None:
         """Write one frame of JSON."""
         self.send(kind, json.dumps(value).encode())
 
 
 def frames(source: IO[bytes]) -> Iterator[tuple[Kind, bytes]]:
-    """The frames that arrive, until the other side ends. Broken: something else arrives, or half a frame."""
+    """Yield the frames that arrive, until the other side ends. Broken: something else arrives, or half a frame."""
     while head := source.read(_HEAD.size):
         if len(head) < _HEAD.size:
             raise Broken("half a frame")

@@ -1,16 +1,16 @@
-"""From the rows of users' SQL to members: what the columns may be, what is dropped and counted, how members leave."""
+"""From the rows of users' SQL to members: what the columns may be, what is dropped and counted, how members are sent."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mcp_server.engines.dialect import literal
-from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
-from mcp_server.engines.duckdb.sandbox.views import DATA, years_of
-from mcp_server.engines.zones import FIRST, LAST, clock
+from mcp_server.engines.duckdb.connection import LARGE_TYPES, WHOLE_TYPES, columns_of, one
+from mcp_server.engines.duckdb.sandbox.pipe import Finding, SqlRequest
+from mcp_server.engines.duckdb.sandbox.views import DATA
+from mcp_server.engines.duckdb.zones import FIRST, LAST, clock, years_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_VALUE = 2000
 """Characters of a tag's value: what a definition can compare with (qp.md section 1)."""
-_WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
-_LARGE = frozenset({"UBIGINT", "HUGEINT", "UHUGEINT"})
+_WHOLE = WHOLE_TYPES | LARGE_TYPES
 _TEXT = frozenset({"VARCHAR", "UUID", '"NULL"', "NULL", "JSON"})
 _TIMES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
@@ -27,9 +26,6 @@ _UTC = "timezone('UTC', value)"
 _DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 _LINES = {1: 20_000, 2: 2_000}
 """Lines of one chunk on their way out, by the number of columns."""
-
-Finding = dict[str, Any]
-"""A problem on its way out, as JSON: its code and what it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class Shape:
     types: tuple[str, ...]
 
     def findings(self, columns: int) -> Iterator[Finding]:
-        """What does not fit a cluster (one column) or a tag (two); a query (0) may return anything."""
+        """Yield what does not fit a cluster (one column) or a tag (two); a query (0) may return anything."""
         if not columns:
             return
         if len(self.names) != columns:
@@ -48,15 +44,15 @@ class Shape:
             return
         if self.names[0].casefold() != "#user_id":
             yield {"code": "sql_id_column", "got": self.names[0]}
-        if self.types[0] not in _WHOLE | _LARGE | {'"NULL"', "NULL"}:
+        if self.types[0] not in _WHOLE | {'"NULL"', "NULL"}:
             yield {"code": "sql_id_type", "got": self.types[0]}
         if columns > 1 and not (self.value_type() or self.types[1] in _TIMES | {_INSTANT}):
             yield {"code": "sql_value_type", "got": self.types[1]}
 
     def value_type(self) -> str:
-        """The type in which the value is kept, a time left out; "" for a type that no value has."""
+        """Return the type in which the value is kept, other than a time; "" for a type that no value has."""
         kind = self.types[1]
-        if kind in _WHOLE | _LARGE:
+        if kind in _WHOLE:
             return "BIGINT"
         if kind in ("FLOAT", "DOUBLE"):
             return "DOUBLE"
@@ -66,7 +62,7 @@ class Shape:
 
 
 def shape_of(connection: "DuckDBPyConnection", sql: str) -> Shape:
-    """Names and types of the columns; the statement is bound, not run. duckdb.Error: it cannot be."""
+    """Return names and types of the columns; the statement is bound, not run. duckdb.Error: it cannot be."""
     description = connection.execute(f"SELECT * FROM (\n{sql}\n) LIMIT 0").description or []
     return Shape(tuple(str(column[0]) for column in description), tuple(str(column[1]) for column in description))
 
@@ -81,7 +77,7 @@ def collect(connection: "DuckDBPyConnection", request: SqlRequest, shape: Shape)
 
 
 def _kept(shape: Shape) -> str:
-    """The value as it is kept; what is no number or no moment (NaN, infinity) is no value. Times are still local."""
+    """Return SQL of the value as it is kept; NaN and infinities are no values. Times are still local."""
     kind = shape.types[1]
     if kind == _INSTANT:
         return f"CASE WHEN isfinite(value) THEN {_within(_UTC)} END"
@@ -97,7 +93,7 @@ def _within(moment: str) -> str:
 
 
 def reduce(connection: "DuckDBPyConnection", request: SqlRequest, shape: Shape) -> tuple[dict[str, int], list[Finding]]:
-    """Make the members from what was collected; the counts of what was dropped, and what is wrong with values.
+    """Make the members from what was collected; return the counts of what was dropped, and what is wrong with values.
 
     Every collected row is counted once: without an id, without a value, an id that no user has, a further row of a user.
     """
@@ -125,7 +121,7 @@ def reduce(connection: "DuckDBPyConnection", request: SqlRequest, shape: Shape) 
 
 
 def _instants(connection: "DuckDBPyConnection", request: SqlRequest, shape: Shape) -> str:
-    """The value; a local time as an instant, as times are stored (qp.md section 2)."""
+    """Return SQL of the value; a local time as an instant, as times are stored (qp.md section 2)."""
     if shape.types[1] not in _TIMES:
         return "value"
     years = years_of(connection, "collected", ["value"])
@@ -146,12 +142,12 @@ def _value_findings(connection: "DuckDBPyConnection") -> Iterator[Finding]:
 
 
 def kept_type(connection: "DuckDBPyConnection") -> str:
-    """The type of the members' values."""
-    return next(str(row[1]) for row in rows(connection, "DESCRIBE members") if row[0] == "value")
+    """Return the type of the members' values."""
+    return columns_of(connection, "members")["value"]
 
 
 def chunks(connection: "DuckDBPyConnection", columns: int) -> Iterator[bytes]:
-    """The members as lines: the id, and after a comma the value's text in base64 (so that no value breaks a line)."""
+    """Yield the members as lines: the id, and after a comma the value's text in base64 (so that no value breaks a line)."""
     line = "CAST(user_id AS VARCHAR)"
     if columns > 1:
         line += " || ',' || to_base64(encode(CAST(value AS VARCHAR)))"
