@@ -1,4 +1,4 @@
-"""What the three vendors' clients share: reading JSON leniently, and quoting a vendor's words safely."""
+"""What the vendors' clients share: reading JSON leniently, quoting a vendor's words safely, answers that are lost or unreadable."""
 
 import json
 import re
@@ -8,27 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 from mcp_server.errors import NotFound, OutcomeUnknown, VendorError, VendorUnreachable, VendorUnreadable
-from mcp_server.platforms.transport import BUSY, Repeat, Reply
+from mcp_server.platforms.transport import BUSY, AnswerLost, Repeat, Reply
 from mcp_server.text import Text
 
-LONGEST_QUOTE = 300
-"""Characters of a vendor's words that are passed on."""
+NOTHING_CHANGED = Text("Nothing was changed.", "未做任何更改。")
+WORDS_QUOTED = Text("The words in quotes are the platform's.", "引号内为平台原话。")
+WAIT_A_LITTLE = Text("Wait a little, then call again unchanged.", "请稍候，再原样调用。")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-
-
-def quoted(words: object, secrets: Iterable[str] = ()) -> str:
-    """A vendor's words as data: on one line, cut, and without what must not be shown."""
-    said = _without(_CONTROL.sub(" ", str(words)).strip(), filter(None, secrets))
-    return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
+# Reading JSON leniently
 
 
 class UnreadableReply(Exception):
-    """An answer that is not in the documented form; whether that is harmless depends on what was asked."""
+    """An answer that is not in the documented form; whether that is harmless depends on the request."""
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
-    """An answer as a JSON object. Raw line breaks inside texts are let pass (vendors.md A5). Unreadable otherwise."""
+    """Read an answer as a JSON object. Raw line breaks inside texts are accepted (vendors.md A5). UnreadableReply."""
     try:
         value = json.loads(body.decode("utf-8-sig"), strict=False)
     except (ValueError, RecursionError):
@@ -38,8 +33,8 @@ def read_object(body: bytes) -> Mapping[str, Any]:
     return value
 
 
-def whole(value: object, default: int = 0) -> int:
-    """A whole number that may have come as text; the default where it is none."""
+def number_of(value: object, default: int = 0) -> int:
+    """Return a whole number that may have come as text; the default where it is none."""
     if isinstance(value, bool):
         return default
     try:
@@ -48,74 +43,138 @@ def whole(value: object, default: int = 0) -> int:
         return default
 
 
-def truth(value: object) -> bool:
-    """True, also as text or 1."""
+def truth_of(value: object) -> bool:
+    """Whether it is true, also as text or 1."""
     return str(value).strip().casefold() in ("true", "1")
 
 
-def words(value: object) -> str:
-    """A text; "" for null."""
+def text_of(value: object) -> str:
+    """Return a text; "" for null."""
     return "" if value is None else str(value)
 
 
-_UNREADABLE = Text(
-    "{platform} answered something that is not in its documented form.", "{platform}返回了不符合其文档格式的内容。"
-)
-_MAYBE = Text(
-    "The change was sent to {platform}, but its answer was lost or unreadable: it may have happened.",
-    "更改已发往{platform}，但没有收到可读的响应：更改可能已生效。",
-)
+# Quoting a vendor's words safely
 
-_OUT_OF_ORDER = Text(
-    "{platform} is out of order for the moment (HTTP {status}).", "{platform}暂时无法提供服务（HTTP {status}）。"
-)
-_LATER = Text("Nothing was changed. Try again later.", "未做任何更改。请稍后重试。")
+
+LONGEST_QUOTE = 300
+"""Characters of a vendor's words that are passed on."""
+SHORTEST_SECRET = 8
+"""Characters; what is shorter is masked in messages only, as it may be a part of many a word."""
+MOST_RAW = 20_000
+"""Characters of an undocumented answer that are passed on."""
+DEEPEST = 30
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def quoted(words: object, secrets: Iterable[str] = ()) -> str:
+    """Return a vendor's words as data: on one line, cut, and without secrets."""
+    text = _masked(_CONTROL.sub(" ", str(words)).strip(), filter(None, secrets))
+    return text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
+
+
+def masked(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Return an answer without secrets, should the platform repeat them in its texts."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            body = body.replace(secret.encode(), b"***")
+    return body
+
+
+def cleaned(answer: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """Return an answer without secrets and control characters; what is nested too deep is left out."""
+    result: dict[str, Any] = _cleaned(answer, tuple(secret for secret in secrets if secret), DEEPEST)
+    return result
+
+
+def shortened(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer of undocumented form as a result may show it: a long one is cut, as a text."""
+    text = json.dumps(answer, ensure_ascii=False)
+    return answer if len(text) <= MOST_RAW else {"cut": text[:MOST_RAW] + "…"}
+
+
+def _cleaned(value: object, secrets: tuple[str, ...], deeper: int) -> Any:
+    if isinstance(value, str):
+        return _masked(_CONTROL.sub(" ", value), secrets)
+    if not isinstance(value, Mapping | list):
+        return value
+    if not deeper:
+        return "…"
+    if isinstance(value, Mapping):
+        return {_cleaned(str(k), secrets, 1): _cleaned(part, secrets, deeper - 1) for k, part in value.items()}
+    return [_cleaned(part, secrets, deeper - 1) for part in value]
+
+
+def _masked(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+# Answers that are lost or unreadable
 
 
 def unreadable(platform: Text) -> VendorUnreadable:
-    """The answer to a question could not be read."""
+    """The error for an answer to a question that could not be read."""
     return VendorUnreadable(
-        _UNREADABLE.format(platform=platform),
+        Text(
+            "{platform} answered something that is not in its documented form.",
+            "{platform}返回了不符合其文档格式的内容。",
+        ).format(platform=platform),
         next_step=Text(
-            "Nothing was changed. If it stays so, the address may be wrong: `fenqun doctor` looks at it.",
+            "Nothing was changed. If it stays so, the address may be wrong: `fenqun doctor` checks it.",
             "未做任何更改。若一直如此，可能是地址有误，可用 `fenqun doctor` 检查。",
         ),
     )
 
 
 def outcome_unknown(platform: Text, settle: Text) -> OutcomeUnknown:
-    """A change may have happened; `settle` names the read that tells."""
-    return OutcomeUnknown(_MAYBE.format(platform=platform), next_step=settle)
+    """The error for a change that may have happened; `settle` names the read that shows it."""
+    message = Text(
+        "The change was sent to {platform}, but its answer was lost or unreadable: it may have happened.",
+        "更改已发往{platform}，但没有收到可读的响应：更改可能已生效。",
+    )
+    return OutcomeUnknown(message.format(platform=platform), next_step=settle)
 
 
 @contextmanager
-def question_of(reply: Reply, platform: Text) -> Iterator[None]:
-    """Around reading the answer to a question. VendorUnreachable where it is unreadable and its status says that the
+def answer_to_question(reply: Reply, platform: Text) -> Iterator[None]:
+    """Wrap the reading of an answer to a question. VendorUnreachable where it is unreadable and its status shows that the
     platform is out of order, VendorUnreadable otherwise."""
     try:
         yield
     except UnreadableReply:
         if reply.status not in BUSY:
             raise unreadable(platform) from None
-        said = _OUT_OF_ORDER.format(platform=platform, status=reply.status)
-        raise VendorUnreachable(said, next_step=_LATER) from None
+        message = Text(
+            "{platform} is out of order for the moment (HTTP {status}).",
+            "{platform}暂时无法提供服务（HTTP {status}）。",
+        )
+        raise VendorUnreachable(
+            message.format(platform=platform, status=reply.status),
+            next_step=Text("Nothing was changed. Try again later.", "未做任何更改。请稍后重试。"),
+        ) from None
 
 
-async def readable(send: Callable[[], Awaitable[Reply]], repeat: Repeat) -> Reply:
-    """The answer to a change. One that nobody can read is asked for once more, where that changes nothing more."""
-    reply = await send()
-    if repeat is not Repeat.AGAIN:
-        return reply
+async def send_change(send: Callable[[], Awaitable[Reply]], repeat: Repeat, platform: Text, settle: Text) -> Reply:
+    """Return the answer to a change; an unreadable one is asked for once more, where that changes nothing more.
+
+    OutcomeUnknown where the answer was lost."""
     try:
-        read_object(reply.body)
-    except UnreadableReply:
-        return replace(await send(), doubtful=True)
+        reply = await send()
+        if repeat is Repeat.AGAIN:
+            try:
+                read_object(reply.body)
+            except UnreadableReply:
+                reply = replace(await send(), doubtful=True)
+    except AnswerLost:
+        raise outcome_unknown(platform, settle) from None
     return reply
 
 
 @contextmanager
-def answer_of(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
-    """Around reading the answer to a change. OutcomeUnknown where it is unreadable, and where it is a refusal of a
+def answer_to_change(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
+    """Wrap the reading of an answer to a change. OutcomeUnknown where it is unreadable, and where it is a refusal of a
     repetition while an earlier try got no answer: that one may have been carried out."""
     try:
         yield
@@ -125,50 +184,3 @@ def answer_of(reply: Reply, platform: Text, settle: Text) -> Iterator[None]:
         if reply.doubtful:
             raise outcome_unknown(platform, settle) from None
         raise
-
-
-SHORTEST_SECRET = 8
-"""Characters; what is shorter is masked in messages only, as it may be a part of many a word."""
-
-
-def masked(body: bytes, secrets: Iterable[str]) -> bytes:
-    """An answer without secrets, should the platform repeat them in the texts that it tells."""
-    for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            body = body.replace(secret.encode(), b"***")
-    return body
-
-
-MOST_RAW = 20_000
-"""Characters of an undocumented answer that are handed on."""
-DEEPEST = 30
-
-
-def cleaned(answer: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
-    """An answer without secrets and control characters; what is nested deeper than any answer should be is left out."""
-    found: dict[str, Any] = _plain(answer, tuple(secret for secret in secrets if secret), DEEPEST)
-    return found
-
-
-def handed_on(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An answer whose form is not documented, as a result may show it: a long one is cut, as a text."""
-    said = json.dumps(answer, ensure_ascii=False)
-    return answer if len(said) <= MOST_RAW else {"cut": said[:MOST_RAW] + "…"}
-
-
-def _plain(value: object, secrets: tuple[str, ...], deeper: int) -> Any:
-    if isinstance(value, str):
-        return _without(_CONTROL.sub(" ", value), secrets)
-    if not isinstance(value, Mapping | list):
-        return value
-    if not deeper:
-        return "…"
-    if isinstance(value, Mapping):
-        return {_plain(str(k), secrets, 1): _plain(part, secrets, deeper - 1) for k, part in value.items()}
-    return [_plain(part, secrets, deeper - 1) for part in value]
-
-
-def _without(said: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        said = said.replace(secret, "***")
-    return said

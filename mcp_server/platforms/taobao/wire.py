@@ -1,4 +1,13 @@
-"""What goes out to the Taobao Open Platform: one form, signed (document 101617; vendors.md A3), everything in the body."""
+"""Requests to the Taobao Open Platform: one form, signed (document 101617; vendors.md A3).
+
+Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
+
+* TB1 every parameter is in the body, so that session and signature never get into an access log (vendors.md A2).
+* TB2 `timestamp` is `yyyy-MM-dd HH:mm:ss` in GMT+8, at most ten minutes away from the server's clock.
+* TB3 a parameter without a value is not sent at all: the vendor's own SDKs disagree on how to sign one.
+* TB4 `format` is sent, since the default is XML; `simplify` is not.
+* TB5 a struct is JSON in one field, snake_case, without null; it is serialised once, as the text is signed.
+"""
 
 import hashlib
 import hmac
@@ -12,9 +21,7 @@ from urllib.parse import urlencode
 from mcp_server.calls.settings import BEIJING
 from mcp_server.platforms.transport import Outgoing
 
-# The signature of the Taobao Open Platform (document 101617; exact rules in vendors.md A3).
-#
-# Every parameter except `sign` takes part, as the raw text before any encoding, sorted by the bytes of its name.
+# The signature
 
 
 SignMethod = Literal["md5", "hmac", "hmac-sha256"]
@@ -22,32 +29,25 @@ SIGN_METHODS: tuple[SignMethod, ...] = get_args(SignMethod)
 
 
 def canonical(parameters: Mapping[str, str]) -> str:
-    """What is signed: names and values in a row. A parameter whose name or value is blank takes no part.
+    """Return the text that is signed: names and values in a row, as they are before any encoding, sorted by the bytes of
+    the names; without `sign`, and without parameters whose name or value is blank.
 
-    (One vendor SDK drops those, another signs the bare name; who sends none is right with both.)
+    (One vendor SDK drops those, another signs the bare name; sending none is right with both.)
     """
     taken = [name for name, value in parameters.items() if name != "sign" and name.strip() and value.strip()]
     return "".join(name + parameters[name] for name in sorted(taken, key=lambda name: name.encode()))
 
 
 def sign(parameters: Mapping[str, str], secret: str, method: SignMethod) -> str:
-    """The value of `sign`: 32 or 64 hexadecimal digits in upper case."""
+    """Return the value of `sign`: 32 or 64 hexadecimal digits in upper case."""
     text, key = canonical(parameters).encode(), secret.encode()
     if method == "md5":
-        # The vendor's algorithm, still the only one that some apps accept; it protects no secret of ours.
+        # the vendor's algorithm, the only one that some apps accept
         return hashlib.md5(key + text + key, usedforsecurity=False).hexdigest().upper()
     return hmac.new(key, text, hashlib.md5 if method == "hmac" else hashlib.sha256).hexdigest().upper()
 
 
-# What goes out to the Taobao Open Platform: one form, signed, everything in the body.
-#
-# Quirks, each with a test of its own (tests/vendors/test_taobao_wire.py):
-#
-# * TB1 every parameter stands in the body, so that session and signature never get into an access log (vendors.md
-# A2). * TB2 `timestamp` is `yyyy-MM-dd HH:mm:ss` in GMT+8, at most ten minutes away from the server's clock. * TB3 a
-# parameter without a value is not sent at all: the vendor's own SDKs disagree on how to sign one. * TB4 `format` is
-# sent, since the default is XML; `simplify` is not. * TB5 a struct is JSON in one field, snake_case, without null; it
-# is serialised once, as the text is signed.
+# Requests
 
 
 PATH = "/router/rest"
@@ -74,7 +74,7 @@ class TaobaoCredentials:
 
 
 def parameters(method: str, business: Mapping[str, Any], keys: TaobaoCredentials, now: datetime) -> dict[str, str]:
-    """All parameters of a call with their signature."""
+    """Return all parameters of a request with their signature."""
     common: dict[str, Any] = {
         "method": method,
         "app_key": keys.app_key,
@@ -89,7 +89,7 @@ def parameters(method: str, business: Mapping[str, Any], keys: TaobaoCredentials
 
 
 def post(method: str, business: Mapping[str, Any], keys: TaobaoCredentials, now: datetime) -> Outgoing:
-    """A call, ready to be sent."""
+    """Return a request, ready to be sent."""
     return Outgoing("POST", PATH, FORM, urlencode(parameters(method, business, keys, now)).encode())
 
 

@@ -1,4 +1,7 @@
-"""ThinkingData's Open API, one method per request: its return codes, its replies read leniently, lost answers."""
+"""Client of ThinkingData's Open API: its return codes, its replies read leniently, lost answers, one method per request.
+
+By name is preferred, as newer manuals know only that (te-api.md §1); `by_id` is the setting for older deployments.
+"""
 
 import json
 import re
@@ -18,23 +21,27 @@ from mcp_server.errors import (
     VendorRejected,
 )
 from mcp_server.platforms.thinkingdata import wire
-from mcp_server.platforms.transport import AnswerLost, Outgoing, Repeat, Reply, Transport, by_status
+from mcp_server.platforms.transport import Outgoing, Repeat, Reply, Transport, by_status
 from mcp_server.platforms.vendor import (
+    NOTHING_CHANGED,
+    WAIT_A_LITTLE,
     UnreadableReply,
-    answer_of,
+    answer_to_change,
+    answer_to_question,
     masked,
+    number_of,
     outcome_unknown,
-    question_of,
     quoted,
     read_object,
-    readable,
+    send_change,
+    text_of,
     unreadable,
-    whole,
-    words,
 )
 from mcp_server.text import Text
 
-# The return codes of ThinkingData's Open API that are known (te-api.md §8), and the errors that they become.
+NAME = Text("ThinkingData", "数数平台")
+
+# Return codes (te-api.md §8), and the errors that they become
 #
 # HTTP is 200 for errors too; only `return_code` 0 is success. The vendor's full table is not public: an unknown code
 # is a refusal, with the vendor's words quoted.
@@ -47,37 +54,34 @@ EMPTY_PARAMETER = -1008
 WRONG_ITEM = -1999
 
 _OF_THE_TOKEN = re.compile(r"(?ai)(?<!\w)token(?!\w)")
-"""What a refusal speaks of that is about the token: the page tells the code of a missing one only (-1008)."""
+"""In the message of a refusal that is about the token: the page has only the code of a missing one (-1008)."""
 
-NAME = Text("ThinkingData", "数数平台")
-
-_SAID = Text(
+_REFUSED = Text(
     '{name} refused it: "{words}" (return_code {code}).', "{name}拒绝了该请求：“{words}”（return_code {code}）。"
 )
-_BUSY = Text("Nothing was changed. Wait a little and call again unchanged.", "未做任何更改。请稍候，原样再次调用。")
 _TOKEN = Text(
-    "Nothing was changed. Tell the user: the token (FENQUN_THINKINGDATA_TOKEN) is missing, wrong or replaced by a newer one.",
-    "未做任何更改。请告知用户：token（FENQUN_THINKINGDATA_TOKEN）缺失、有误或已被新 token 取代。",
+    "Tell the user: the token (FENQUN_THINKINGDATA_TOKEN) is missing, wrong or replaced by a newer one.",
+    "请告知用户：token（FENQUN_THINKINGDATA_TOKEN）缺失、有误或已被新 token 取代。",
 )
-_REFUSED = Text(
-    "Nothing was changed. The words in quotes are the platform's; read the current state before trying something else.",
-    "未做任何更改。引号内为平台原话；请先查看当前状态，再尝试其他做法。",
+_READ_FIRST = Text(
+    "The words in quotes are the platform's; read the current state before trying something else.",
+    "引号内为平台原话；请先查看当前状态，再尝试其他做法。",
 )
 
 
-def fault(code: int, words: str) -> FenqunError:
-    """The error for a return code; `words` are the vendor's, already safe to show."""
-    said = _SAID.format(name=NAME, words=words, code=code)
+def refusal(code: int, words: str) -> FenqunError:
+    """Return the error for a return code; `words` are the vendor's, already safe to show."""
+    message = _REFUSED.format(name=NAME, words=words, code=code)
     if code == TOO_FREQUENT:
-        return VendorBusy(said, next_step=_BUSY)
+        return VendorBusy(message, next_step=NOTHING_CHANGED.then(WAIT_A_LITTLE))
     if _OF_THE_TOKEN.search(words):
-        return VendorDenied(said, next_step=_TOKEN)
-    return VendorRejected(said, next_step=_REFUSED)
+        return VendorDenied(message, next_step=NOTHING_CHANGED.then(_TOKEN))
+    return VendorRejected(message, next_step=NOTHING_CHANGED.then(_READ_FIRST))
 
 
-# What comes back from ThinkingData, read leniently: a number may be a text, a field may be missing.
+# Replies, read leniently: a number may be a text, a field may be missing
 #
-# Shapes are those of the vendor's page 用户分群和标签 API where nothing else is said.
+# Shapes are those of the vendor's page 用户分群和标签 API where no other source is given.
 
 
 Raw = Mapping[str, Any]
@@ -85,7 +89,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RemoteCluster:
-    """A cluster or tag as the platform tells it. What a call doesn't tell is empty."""
+    """A cluster or tag as the platform returns it. What a request does not return is empty."""
 
     cluster_id: str
     name: str
@@ -101,9 +105,9 @@ class RemoteCluster:
     main_column: str = ""
     """Of uploaded ids: the property that they are values of."""
     value_type: str = ""
-    """Of a tag, by the vendor's name; only the list tells it."""
+    """Of a tag, by the vendor's name; only the list has it."""
     definition: Raw = field(default_factory=dict)
-    """`userClusterDef` or `userTagDef`, as it came; only the detail call has it."""
+    """`userClusterDef` or `userTagDef`, as it came; only the detail request has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,49 +130,44 @@ class ImportCounts:
 
 
 def data_of(body: bytes, secrets: Sequence[str] = ()) -> Any:
-    """`data` of a successful answer. Unreadable without an envelope; the error of the code where it is not 0."""
-    return data_in(read_object(body), secrets)
-
-
-def data_in(envelope: Raw, secrets: Sequence[str] = ()) -> Any:
-    """The same of an envelope that is already read."""
+    """Return `data` of a successful answer. UnreadableReply without an envelope; the error of the code where it is not 0."""
+    envelope = read_object(body)
     if "return_code" not in envelope:
         raise UnreadableReply
-    code = whole(envelope["return_code"], default=-1)
+    code = number_of(envelope["return_code"], default=-1)
     if code != SUCCESS:
-        raise fault(code, quoted(words(envelope.get("return_message")), secrets))
+        raise refusal(code, quoted(text_of(envelope.get("return_message")), secrets))
     return envelope.get("data")
 
 
 def is_busy(body: bytes) -> bool:
-    """Whether an answer asks for patience. (HTTP is 200 all the same.)"""
+    """Whether the platform asks to wait. (HTTP is 200 all the same.)"""
     try:
-        return whole(read_object(body).get("return_code")) == TOO_FREQUENT
+        return number_of(read_object(body).get("return_code")) == TOO_FREQUENT
     except UnreadableReply:
         return False
 
 
 def cluster_in(data: object) -> RemoteCluster:
-    """The cluster of the detail call, or a row of the list. Unreadable where it has no id or no name."""
-    if not isinstance(data, Mapping) or not words(data.get("id")) or not words(data.get("clusterName")):
+    """Return the cluster of the detail request, or a row of the list. UnreadableReply where it has no id or no name."""
+    if not isinstance(data, Mapping) or not text_of(data.get("id")) or not text_of(data.get("clusterName")):
         raise UnreadableReply
-    cluster_type = words(data.get("clusterType"))
-    tag = cluster_type.startswith("tag_") or words(data.get("clusterCatalog")) == "catalog_tag"
-    definition = data.get("userTagDef") if tag else data.get("userClusterDef")
+    cluster_type = text_of(data.get("clusterType"))
+    tag = cluster_type.startswith("tag_") or text_of(data.get("clusterCatalog")) == "catalog_tag"
     return RemoteCluster(
-        cluster_id=words(data["id"]),
-        name=words(data["clusterName"]),
+        cluster_id=text_of(data["id"]),
+        name=text_of(data["clusterName"]),
         cluster_type=cluster_type,
-        display_name=words(data.get("displayName")),
+        display_name=text_of(data.get("displayName")),
         catalog="catalog_tag" if tag else "catalog_cluster",
-        project_id=words(data.get("projectId")),
-        progress=whole(data.get("progress")),
-        refresh_time=words(data.get("refreshTime")),
-        users_num=whole(data["usersNum"]) if data.get("usersNum") is not None else None,
-        remarks=words(data.get("remarks")),
-        main_column=words(data.get("mainColumnName")),
-        value_type=words(data.get("selectType")),
-        definition=_definition(definition),
+        project_id=text_of(data.get("projectId")),
+        progress=number_of(data.get("progress")),
+        refresh_time=text_of(data.get("refreshTime")),
+        users_num=number_of(data["usersNum"]) if data.get("usersNum") is not None else None,
+        remarks=text_of(data.get("remarks")),
+        main_column=text_of(data.get("mainColumnName")),
+        value_type=text_of(data.get("selectType")),
+        definition=_definition(data.get("userTagDef" if tag else "userClusterDef")),
     )
 
 
@@ -183,69 +182,67 @@ def _definition(value: object) -> Raw:
 
 
 def page_in(data: object) -> ListPage:
-    """A page of the list call."""
+    """Return a page of the list."""
     if not isinstance(data, Mapping):
         raise UnreadableReply
     rows = data.get("userClusters") or ()
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise UnreadableReply
     pager = data.get("pagerResult")
-    total = whole(pager.get("totalNum"), default=len(rows)) if isinstance(pager, Mapping) else len(rows)
+    total = number_of(pager.get("totalNum"), default=len(rows)) if isinstance(pager, Mapping) else len(rows)
     return ListPage(tuple(cluster_in(row) for row in rows), total)
 
 
 def new_id_in(data: object) -> str:
-    """The id of a new cluster. (The page's table calls it a number of successes; its example is the id, te-api.md §1.)"""
-    if isinstance(data, bool) or not words(data).strip().isdigit():
+    """Return the id of a new cluster. (The page's table calls it a number of successes; its example is the id, te-api.md §1.)"""
+    if isinstance(data, bool) or not text_of(data).strip().isdigit():
         raise UnreadableReply
-    return words(data).strip()
+    return text_of(data).strip()
 
 
 def counts_in(data: object) -> ImportCounts | None:
-    """The counters of an import; None where the platform gives none (the page's table for modify says "")."""
+    """Return the counters of an import; None where the platform gives none (the page's table for modify has "")."""
     if not isinstance(data, Mapping):
         return None
     return ImportCounts(
-        cluster_id=words(data.get("clusterId")),
-        uploaded=whole(data.get("uploadNum")),
-        users=whole(data.get("userNum")),
-        unmatched=whole(data.get("unmatchedNum")),
-        without_value=whole(data.get("tagValueNullNum")),
+        cluster_id=text_of(data.get("clusterId")),
+        uploaded=number_of(data.get("uploadNum")),
+        users=number_of(data.get("userNum")),
+        unmatched=number_of(data.get("unmatchedNum")),
+        without_value=number_of(data.get("tagValueNullNum")),
     )
 
 
 def progress_in(data: object) -> int:
-    """0 to 100, -1 failed."""
+    """Return how far a computation is: 0 to 100, -1 failed."""
     if not isinstance(data, Mapping) or "progress" not in data:
         raise UnreadableReply
-    return whole(data["progress"])
+    return number_of(data["progress"])
 
 
 def rows_in(body: bytes, secrets: Sequence[str] = ()) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
-    """Headers and rows of a query (`format=json`): the first line is the envelope, each other one a row."""
+    """Return headers and rows of a query (`format=json`): the first line is the envelope, each other one a row."""
     first, _, rest = body.partition(b"\n")
     data = data_of(first, secrets)
     headers = data.get("headers") if isinstance(data, Mapping) else None
     if not isinstance(headers, Sequence) or isinstance(headers, str):
         raise UnreadableReply
-    return tuple(map(words, headers)), _rows(rest)
+    return tuple(map(text_of, headers)), (row_in(line) for line in rest.split(b"\n") if line.strip())
 
 
-def _rows(lines: bytes) -> Iterator[list[Any]]:
-    for line in lines.split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, parse_float=str)  # digits as they came: a float would change them
-        except (ValueError, RecursionError):
-            raise UnreadableReply from None
-        if not isinstance(row, list):
-            raise UnreadableReply
-        yield row
+def row_in(line: bytes, width: int | None = None) -> list[Any]:
+    """Return a row of a query, of this width where it is given; its digits as they came: a float would change them."""
+    try:
+        row = json.loads(line, parse_float=str)
+    except (ValueError, RecursionError):
+        raise UnreadableReply from None
+    if not isinstance(row, list) or len(row) != (len(row) if width is None else width):
+        raise UnreadableReply
+    return row
 
 
-# Changes whose answer was lost: unknown until a read tells, so no failure of these reads may say that nothing was
-# changed.
+# Changes whose answer was lost: unknown until a read shows what happened. No failure of these reads may say that
+# nothing was changed.
 
 
 T = TypeVar("T")
@@ -253,14 +250,14 @@ T = TypeVar("T")
 
 @contextmanager
 def settling(doubt: OutcomeUnknown) -> Iterator[None]:
-    """Around the reads that are to tell what became of a change whose answer was lost: where they fail, the doubt stays."""
+    """Wrap the reads that show what became of a change whose answer was lost: where they fail, raise the doubt again."""
     try:
         yield
     except (VendorError, NotFound):
         raise doubt from None
 
 
-async def made_once(send: Callable[[], Awaitable[T]], look: Callable[[], Awaitable[T | None]]) -> T:
+async def made_once(send: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]]) -> T:
     """Create what has a unique name. Where the answer is lost, look for it, and send once more only what is not there.
 
     Names are unique, so a first request that arrives late makes the second one fail instead of doubling it.
@@ -270,26 +267,25 @@ async def made_once(send: Callable[[], Awaitable[T]], look: Callable[[], Awaitab
     except OutcomeUnknown as lost:
         doubt = lost
     with settling(doubt):
-        found = await look()
-    if found is not None:
-        return found
+        made = await find()
+    if made is not None:
+        return made
     try:
         return await send()
     except VendorError as error:
         with settling(doubt):
-            found = await look()
-        if found is not None:
-            return found
+            made = await find()
+        if made is not None:
+            return made
         if isinstance(error, VendorRejected):
             raise
         raise doubt from None  # the first request may still arrive
 
 
-# ThinkingData's Open API, one method a call, by id or by name.
+# The API
 #
-# By name is preferred, as newer manuals know only that (te-api.md §1); `by_id` is the setting for older deployments.
-# Every method raises the errors of `codes.py`, VendorUnreachable and, for a question, VendorUnreadable; a change
-# whose answer was lost or unreadable raises OutcomeUnknown, which names the read that tells.
+# Every method raises the errors of the return codes, VendorUnreachable and, for a question, VendorUnreadable; a change
+# whose answer was lost or unreadable raises OutcomeUnknown, which names the read that shows what happened.
 
 
 A = TypeVar("A")
@@ -299,21 +295,21 @@ PAGE = 100
 """Rows asked for at a time. The vendor's own limit is not known."""
 SQL_SECONDS = 300
 BUSY_WAIT = 1.0
-"""Seconds after an answer that calls come too often; the vendor says no figure."""
+"""Seconds to wait after TOO_FREQUENT; the vendor names none."""
 
 _LOOK = Text(
     "Look first: get_cluster {name} shows whether it happened. Then decide whether to repeat it.",
     "请先查看：用 get_cluster 查看 {name}，确认是否已生效，再决定是否重试。",
 )
 _LOOK_FOR = Text(
-    "get_cluster {name} tells whether it is there; create it again only where it is not.",
+    "get_cluster {name} shows whether it is there; create it again only where it is not.",
     "用 get_cluster 查看 {name} 是否已存在；确认不存在后才可重新创建。",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """A cluster or tag that exists, as calls name it."""
+    """A cluster or tag that exists, as requests name it."""
 
     project_id: str
     cluster_id: str
@@ -321,7 +317,7 @@ class Which:
 
 
 class ThinkingDataApi:
-    """The calls of one deployment."""
+    """The requests of one deployment."""
 
     def __init__(self, transport: Transport, token: str, *, by_id: bool = False) -> None:
         self._transport = transport
@@ -331,19 +327,19 @@ class ThinkingDataApi:
     # questions
 
     async def detail(self, project_id: str, *, cluster_id: str = "", name: str = "") -> RemoteCluster:
-        """One cluster with its definition. VendorRejected where there is none (the vendor's code for it is not public)."""
+        """Return one cluster with its definition. VendorRejected where there is none (the code for that is not public)."""
         data = await self._ask(
             wire.get(wire.DETAIL, self._token, projectId=project_id, clusterId=cluster_id, clusterName=name)
         )
         return self._read(cluster_in, data)
 
     async def page(self, project_id: str, catalog: str, types: tuple[str, ...], words: str, number: int) -> ListPage:
-        """One page (from 1) of the clusters or tags of these types; `words` are searched for in names."""
+        """Return one page (from 1) of the clusters or tags of these types; `words` are searched for in names."""
         body = wire.list_body(project_id, catalog, types, words, number, PAGE)
         return self._read(page_in, await self._ask(wire.post(wire.LIST, self._token, body)))
 
     async def progress(self, which: Which) -> int:
-        """How far its computation is: 0 to 100, -1 failed."""
+        """Return how far its computation is: 0 to 100, -1 failed."""
         address, named = self._named(which, wire.PROGRESS, wire.PROGRESS_BY_NAME)
         return self._read(progress_in, await self._ask(wire.get(address, self._token, **named)))
 
@@ -356,24 +352,24 @@ class ThinkingDataApi:
         return await self._ask(wire.get(wire.PROPERTIES, self._token, projectId=project_id, tableType=table))
 
     async def query(self, statement: str) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
-        """Headers and rows of a read-only statement, for small results."""
+        """Return headers and rows of a read-only statement, for small results."""
         reply = await self._send(wire.sql(statement, self._token, SQL_SECONDS), Repeat.READ)
-        with question_of(reply, NAME):
+        with answer_to_question(reply, NAME):
             return rows_in(reply.body, (self._token,))
 
     async def rows(self, statement: str) -> list[list[Any]]:
-        """The rows of such a statement, all of them read."""
+        """Return the rows of such a statement, all of them read."""
         _, rows = await self.query(statement)
         return self._read(list, rows)
 
     def download(self, statement: str) -> AsyncIterator[bytes]:
-        """The answer to a statement piece by piece, for results of any size."""
+        """Yield the answer to a statement piece by piece, for results of any size."""
         return self._transport.download(lambda: wire.sql(statement, self._token, SQL_SECONDS))
 
     # changes
 
     async def add(self, body: Mapping[str, Any]) -> str:
-        """Create a cluster or tag; its id. Never sent twice."""
+        """Create a cluster or tag; return its id. Never sent twice."""
         settle = _LOOK_FOR.format(name=body["clusterName"])
         return await self._change(wire.post(wire.ADD, self._token, body), Repeat.ONCE, settle, new_id_in)
 
@@ -381,7 +377,7 @@ class ThinkingDataApi:
         """Replace definition and display name."""
         address, named = self._named(which, wire.UPDATE, wire.UPDATE_BY_NAME)
         if self._by_id:
-            del named["projectId"]  # the page's address by id has none: it stands in the body
+            del named["projectId"]  # the page's address by id has none: it is in the body
         await self._change(wire.post(address, self._token, body, **named), Repeat.AGAIN, _look_at(which))
 
     async def delete(self, which: Which) -> None:
@@ -404,15 +400,13 @@ class ThinkingDataApi:
         return counts
 
     async def import_modify(self, which: Which, file: Path, named: Mapping[str, str]) -> ImportCounts | None:
-        """Replace an id list. None where the platform tells no counters."""
+        """Replace an id list. None where the platform returns no counters."""
         address, own = self._named(which, wire.IMPORT_MODIFY, wire.IMPORT_MODIFY_BY_NAME)
         out = self._upload(address, file, {**own, **named})
         return await self._change(out, Repeat.AGAIN, _look_at(which), counts_in)
 
-    # how
-
     def _named(self, which: Which, by_id: str, by_name: str) -> tuple[str, dict[str, str]]:
-        """The address of a call and the parameters that name a cluster."""
+        """The address of a request and the parameters that name a cluster."""
         if self._by_id:
             return by_id, {"projectId": which.project_id, "clusterId": which.cluster_id}
         return by_name, {"projectId": which.project_id, "clusterName": which.name}
@@ -429,22 +423,19 @@ class ThinkingDataApi:
 
     async def _ask(self, out: Outgoing) -> Any:
         reply = await self._send(out, Repeat.READ)
-        with question_of(reply, NAME):
+        with answer_to_question(reply, NAME):
             return data_of(reply.body, (self._token,))
 
     async def _change(
         self, out: Outgoing, repeat: Repeat, settle: Text, read: Callable[[Any], R] = lambda data: data
     ) -> R:
-        """Send a change and read its answer; `settle` names the read that tells what became of it."""
-        try:
-            reply = await readable(lambda: self._send(out, repeat), repeat)
-        except AnswerLost:
-            raise outcome_unknown(NAME, settle) from None
-        with answer_of(reply, NAME, settle):
+        """Send a change and read its answer; `settle` names the read that shows what became of it."""
+        reply = await send_change(lambda: self._send(out, repeat), repeat, NAME, settle)
+        with answer_to_change(reply, NAME, settle):
             return read(data_of(reply.body, (self._token,)))
 
     def _read(self, read: Callable[[A], R], answer: A) -> R:
-        """Read the answer to a question."""
+        """Read the answer to a question. VendorUnreadable."""
         try:
             return read(answer)
         except UnreadableReply:

@@ -20,7 +20,7 @@ from mcp_server.language.model import TAG
 from mcp_server.platforms.thinkingdata import client, queries
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi
 from mcp_server.platforms.thinkingdata.listing import Listing
-from mcp_server.platforms.vendor import unreadable, words
+from mcp_server.platforms.vendor import text_of, unreadable
 
 MINUTES = 5.0
 """How long events, properties and values are kept."""
@@ -157,7 +157,7 @@ def _rows(data: object) -> list[Mapping[str, Any]]:
 
 
 def _first(row: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return next((words(row[key]).strip() for key in keys if words(row.get(key)).strip()), "")
+    return next((text_of(row[key]).strip() for key in keys if text_of(row.get(key)).strip()), "")
 
 
 def _names(row: Mapping[str, Any], name: str) -> Names:
@@ -186,7 +186,7 @@ def _events(rows: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
 def _properties(rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Property]:
     for row in rows:
         name = _first(row, _NAMES[1:])
-        kind = next((TYPES[k] for key in _KINDS if (k := words(row.get(key)).strip().casefold()) in TYPES), None)
+        kind = next((TYPES[k] for key in _KINDS if (k := text_of(row.get(key)).strip().casefold()) in TYPES), None)
         if name and kind is not None:
             scale = 0 if name == "#user_id" else None
             yield Property(table=table, name=name, type=kind, scale=scale, names=_names(row, name), more=_more(row))

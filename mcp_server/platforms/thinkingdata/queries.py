@@ -1,12 +1,12 @@
-"""What our SQL answers over ThinkingData's tables: sizes of definitions, previews, members as a file."""
+"""Our SQL over ThinkingData's tables (te-api.md section 6): sizes of definitions, previews, members as a file."""
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import anyio
 import anyio.to_thread
@@ -29,7 +29,7 @@ from mcp_server.platforms.vendor import UnreadableReply, masked, unreadable
 from mcp_server.text import Text
 from mcp_server.user_sql.plan import SqlPlan
 
-# Whole statements for ThinkingData's query engine, over the tables that it shows of a project (te-api.md section 6).
+# Statements
 
 
 MOST_VALUES = 20
@@ -41,31 +41,19 @@ _name, _text = TRINO.identifier, TRINO.literal
 _USER_ID = _name("#user_id")
 
 
-class OfADay(Exception):
-    """A plan reads a cluster as it was on a day, and how the platform keeps those is not known."""
-
-
-def compile_for_vendor(definition: Definition, metadata: Metadata) -> Plan | TagPlan:
-    """The plan of a definition by conditions, its times as clock readings. OfADay."""
-    plan = compile_any(definition, metadata.by_clock_readings())
-    if isinstance(plan, SqlPlan) or any(source.day for source in plan.clusters):
-        raise OfADay
-    return plan
-
-
 def chosen(plan: Plan | TagPlan, metadata: Metadata) -> str:
-    """The users that a plan selects (`user_id`), of a tag with their values (`user_id`, `value`). NoForm."""
+    """Select the users of a plan (`user_id`), of a tag with their values (`user_id`, `value`). NoForm."""
     tables = _tables(plan, metadata)
     return selection_sql(plan, TRINO, tables) if isinstance(plan, Plan) else tag_sql(plan, TRINO, tables)
 
 
 def counted(plan: Plan, metadata: Metadata) -> str:
-    """One row: all users, alone and left of each step, the whole. NoForm."""
+    """Select one row: all users, alone and left of each step, the whole. NoForm."""
     return counted_sql(plan, TRINO, _tables(plan, metadata))
 
 
 def spread(values: str, project_id: str, *, ordered: bool) -> str:
-    """One row over `user_id`, `value`: all users, users with a value, distinct values, and the least and greatest one."""
+    """Select one row over `user_id`, `value`: all users, users with a value, distinct values, the least and greatest one."""
     ends = ", min(value), max(value)" if ordered else ""
     return (
         f"SELECT (SELECT count(*) FROM {user_table(project_id)}), count(*), count(DISTINCT value){ends}"
@@ -74,7 +62,7 @@ def spread(values: str, project_id: str, *, ordered: bool) -> str:
 
 
 def most_frequent(values: str) -> str:
-    """Rows of value and users over `user_id`, `value`."""
+    """Select rows of value and users over `user_id`, `value`."""
     return (
         f"SELECT value, count(*) AS n\nFROM (\n{values}\n) AS given\nGROUP BY value\nORDER BY n DESC, value"
         f"\nLIMIT {MOST_VALUES}"
@@ -82,7 +70,7 @@ def most_frequent(values: str) -> str:
 
 
 def sample_sql(users: str, project_id: str, columns: Sequence[str], limit: int, *, tag: bool) -> str:
-    """The first users of a selection by id: columns of the user table, of a tag then the value."""
+    """Select the first users of a selection by id: columns of the user table, of a tag then the value."""
     shown = [f"u.{_name(column)}" for column in columns] + (["given.value"] if tag else [])
     return (
         f"SELECT {', '.join(shown)}\nFROM (\n{users}\n) AS given\nJOIN {user_table(project_id)} AS u"
@@ -91,7 +79,7 @@ def sample_sql(users: str, project_id: str, columns: Sequence[str], limit: int, 
 
 
 def members(project_id: str, cluster: str, columns: Sequence[str], *, tag: bool) -> str:
-    """The members of a cluster by id: their id, of a tag the value, then columns of the user table."""
+    """Select the members of a cluster by id: their id, of a tag the value, then columns of the user table."""
     shown = [f"r.{_USER_ID}", *(["r.tag_value"] if tag else []), *(f"u.{_name(column)}" for column in columns)]
     return (
         f"SELECT {', '.join(shown)}\nFROM user_result_cluster_{_number(project_id)} AS r\n"
@@ -101,28 +89,28 @@ def members(project_id: str, cluster: str, columns: Sequence[str], *, tag: bool)
 
 
 def value_counts(project_id: str, properties: Sequence[Property], today: date) -> str:
-    """Rows of table, property, value and a number: first of all users (without names), then the most frequent values of
-    text properties. Of events, those of the last days only: nobody wants all of them read for a look.
+    """Select rows of table, property, value and a number: first of all users (without names), then the most frequent
+    values of text properties; of events, only those of the last days are read.
     """
     parts = [f"SELECT 'user' AS t, '' AS p, '' AS v, count(*) AS n FROM {user_table(project_id)}"]
-    for number, found in enumerate(properties):
-        column, where = _name(found.name), f"{_name(found.name)} IS NOT NULL"
+    for number, counted in enumerate(properties):
+        column, where = _name(counted.name), f"{_name(counted.name)} IS NOT NULL"
         table = user_table(project_id)
-        if found.table == "event":
+        if counted.table == "event":
             first, last = (_text(day.isoformat()) for day in (today - _RECENT, today))
             table, where = (
                 f"v_event_{_number(project_id)}",
                 f"{where} AND {_name(TRINO.day)} BETWEEN {first} AND {last}",
             )
         parts.append(
-            f"SELECT * FROM (SELECT {_text(found.table)} AS t, {_text(found.name)} AS p, {column} AS v, count(*) AS n"
+            f"SELECT * FROM (SELECT {_text(counted.table)} AS t, {_text(counted.name)} AS p, {column} AS v, count(*) AS n"
             f" FROM {table} WHERE {where} GROUP BY {column} ORDER BY n DESC, v LIMIT {MOST_VALUES + 1}) AS t{number}"
         )
     return "\nUNION ALL\n".join(parts)
 
 
 def least(project_id: str) -> str:
-    """The smallest question to a project's own tables, which shows whether they may be queried."""
+    """Write the smallest query of a project's own tables, which shows whether they may be queried."""
     return f"SELECT 1 AS n FROM {user_table(project_id)} LIMIT 1"
 
 
@@ -137,27 +125,27 @@ def _tables(plan: Plan | TagPlan, metadata: Metadata) -> Tables:
 
 
 def _cluster(source: ClusterSource, metadata: Metadata) -> str:
-    """The current members of a cluster, of a tag with the value in the column of its type."""
-    found = metadata.property("cluster", source.name)
-    kind = found.type if found else "cluster"
+    """Select the current members of a cluster, of a tag with the value in the column of its type."""
+    known = metadata.property("cluster", source.name)
+    kind = known.type if known else "cluster"
     value = "" if kind == "cluster" else f", {_VALUE_COLUMNS.get(kind, 'tag_value')} AS value"
     table = f"user_result_cluster_{_number(metadata.project_id)}"
     return f"(SELECT {_USER_ID} AS user_id{value} FROM {table} WHERE cluster_name = {_text(source.name)})"
 
 
 def _number(project_id: str) -> int:
-    """The project as it stands in names of tables: nothing but digits gets there."""
+    """The project as it is in names of tables: nothing but digits gets there."""
     return int(project_id)
 
 
-# Values of a query's answer as text: times in the documented form, lists as JSON, missing ones empty.
+# Values
 
 
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2})(?:\.(\d+))?")
 
 
 def shown(value: object) -> str:
-    """A value as people read it."""
+    """Return a value as people read it: times in the documented form, lists as JSON, missing ones empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -172,21 +160,18 @@ def shown(value: object) -> str:
     return time[1].replace("T", " ") + (f".{fraction}" if fraction.strip("0") else "")
 
 
-# The size of a definition on ThinkingData, counted by SQL of ours over its tables.
+# Previews
 
 
 COUNTING = Text("Counting users on ThinkingData", "正在数数平台上统计用户")
 
 _CANT = Text("This can't be counted beforehand on ThinkingData: {why}.", "无法在数数平台上预先统计：{why}。")
 _CREATE = Text(
-    "It can still be created: the platform itself computes it, and get_cluster tells the size then.",
+    "It can still be created: the platform itself computes it, and get_cluster shows the size then.",
     "仍可直接创建：由平台自行计算，之后可用 get_cluster 查看人数。",
 )
-_MEDIAN = Text("its query engine has no exact median", "其查询引擎没有精确的中位数")
-_AVERAGE = Text("its query engine can't compare an exact average", "其查询引擎无法比较精确的平均值")
-_WHY: Mapping[Lacking, Text] = {"median": _MEDIAN, "average": _AVERAGE}
 _OF_A_DAY = Text("how it keeps clusters of past days is not known", "平台如何保存分群的历史版本尚不清楚")
-_VIRTUAL = Text("{name} is computed by the platform and stands in no table", "{name} 由平台实时计算，不在数据表中")
+_VIRTUAL = Text("{name} is computed by the platform and is in no table", "{name} 由平台实时计算，不在数据表中")
 _NOT_CONDITIONS = Text("it is not made of conditions", "它不是条件定义")
 _VIRTUAL_MARKS = ("ta@", "#vp@")
 _ORDERED = ("number", "time")
@@ -208,7 +193,7 @@ class RemotePreview:
         want_sql: bool,
         on_progress: OnProgress,
     ) -> Preview:
-        """The preview (`ports.SegmentPlatform.preview`). NotOnPlatform where SQL can't tell it."""
+        """Return the preview (`SegmentPlatform.preview`). NotOnPlatform where SQL can't count it."""
         tag = isinstance(definition, TagQp)
         names = ["#user_id", *(c for c in columns if c != "#user_id")]
         try:
@@ -216,33 +201,33 @@ class RemotePreview:
             users = chosen(plan, metadata)
             counting = _counting(plan, users, definition, metadata)
         except NoForm as error:
-            raise cant(_WHY[error.lacking]) from error
+            raise cant(_without(error.lacking)) from error
         sampling = sample_sql(users, metadata.project_id, names, size, tag=tag) if size > 0 else ""
         await on_progress(10, COUNTING)
-        *counted, sample = await self._together([*counting, sampling])
-        seen = _funnel(plan, counted[0]) if isinstance(plan, Plan) else _spread(counted[0], counted[1])
+        *counts, sample = await self._together([*counting, sampling])
+        seen = _funnel(plan, counts[0]) if isinstance(plan, Plan) else _spread(counts[0], counts[1])
         titles = [*names, "tag_value"] if tag else names
         return replace(seen, sample=tuple(_row(titles, row) for row in sample), sql=users if want_sql else "")
 
     async def _together(self, statements: Sequence[str]) -> list[list[list[Any]]]:
-        """The rows of each, none of an empty one. They are asked at once: each takes a query engine its time to begin."""
-        found: list[list[list[Any]]] = [[] for _ in statements]
+        """Return the rows of each, none of an empty one. They run at once, as a query engine takes a while to start each."""
+        answers: list[list[list[Any]]] = [[] for _ in statements]
 
-        async def ask(place: int) -> None:
-            found[place] = await self._api.rows(statements[place])
+        async def run(place: int) -> None:
+            answers[place] = await self._api.rows(statements[place])
 
         try:
             async with anyio.create_task_group() as group:
                 for place, statement in enumerate(statements):
                     if statement:
-                        group.start_soon(ask, place)
+                        group.start_soon(run, place)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        return found
+        return answers
 
 
 def _counting(plan: Plan | TagPlan, users: str, definition: Definition, metadata: Metadata) -> list[str]:
-    """What is asked for the size: of a cluster one statement, of a tag two. NoForm."""
+    """Return what counts the size: of a cluster one statement, of a tag two. NoForm."""
     if isinstance(plan, Plan):
         return [counted(plan, metadata)]
     kind = value_type_any(definition, metadata)
@@ -268,71 +253,82 @@ def _row(titles: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
 
 
 def _planned(definition: Definition, metadata: Metadata) -> Plan | TagPlan:
+    """Return the plan of a definition by conditions, its times as clock readings. NotOnPlatform."""
     if not isinstance(definition, Qp | TagQp):
         raise cant(_NOT_CONDITIONS)
     for name in names_used(definition):
         if name.startswith(_VIRTUAL_MARKS):
             raise cant(_VIRTUAL.format(name=name))
-    try:
-        return compile_for_vendor(definition, metadata)
-    except OfADay:
-        raise cant(_OF_A_DAY) from None
+    plan = compile_any(definition, metadata.by_clock_readings())
+    if isinstance(plan, SqlPlan) or any(source.day for source in plan.clusters):
+        raise cant(_OF_A_DAY)
+    return plan
+
+
+def _without(lacking: Lacking) -> Text:
+    match lacking:
+        case "median":
+            return Text("its query engine has no exact median", "其查询引擎没有精确的中位数")
+        case "average":
+            return Text("its query engine can't compare an exact average", "其查询引擎无法比较精确的平均值")
+        case _:
+            assert_never(lacking)
 
 
 def cant(why: Text) -> NotOnPlatform:
-    """The error for what can't be counted."""
+    """Return the error for what can't be counted."""
     return NotOnPlatform(_CANT.format(why=why), next_step=_CREATE)
 
 
-# The members of a cluster on ThinkingData as a file here: streamed from its query answer, whole or not at all.
+# Exports: streamed from the answer of a query into a file, whole or not at all
 
 
 EXPORTING = Text("Fetching the users", "正在获取用户")
 _MARK = "\ufeff"
 _AT_ONCE = 5_000
-"""Rows that are written together: each writing goes through a thread."""
+"""Rows that are written together, as each write goes through a thread."""
 _FORMULA = re.compile(FORMULA)
-_PARTS = re.compile(r"\.\d+$")
+_FRACTION = re.compile(r"\.\d+$")
 """Of a second."""
 _PLAIN = ("number", "time", "bool")
-"""Values that are no texts: what looks like a formula in them is a sign of a number."""
+"""Types of values that hold no text: what looks like a formula in them is the sign of a number."""
 _QUOTE = '"'
 _QUOTED = re.compile(r'[\n\r"#,]')
-"""What makes quotes necessary. `#` is there because DuckDB, which writes the files of local clusters, quotes it."""
+"""Characters that need quotes. `#` does not, but DuckDB, which writes the files of local clusters, quotes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the file, and the type of its values ("" where nobody knows it)."""
+    """A column of the file, and the type of its values ("" where it is not known)."""
 
     name: str
     kind: str
 
     def cell(self, value: object, *, defused: bool) -> str:
-        """A value as it stands in the file: nothing where it is missing."""
+        """Return a value as it is written: nothing where it is missing."""
         if value is None:
             return ""
         if isinstance(value, list | dict):
-            said = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         elif self.kind == "time":
-            said = _PARTS.sub(lambda found: found[0].rstrip("0").rstrip("."), shown(value))
+            text = _FRACTION.sub(lambda match: match[0].rstrip("0").rstrip("."), shown(value))
         else:
-            said = value if isinstance(value, str) else shown(value)
-        return _written(_defused(said) if defused and self.kind not in _PLAIN else said)
+            text = value if isinstance(value, str) else shown(value)
+        return _written(_defused(text) if defused and self.kind not in _PLAIN else text)
 
 
-def _kind(metadata: Metadata, table: str, name: str) -> str:
-    found = metadata.property(table, name)
-    return found.type if found else ""
+def _column(metadata: Metadata, table: str, name: str, title: str) -> _Column:
+    known = metadata.property(table, name)
+    return _Column(title, known.type if known else "")
 
 
 class RemoteExport:
-    """Writes members of one deployment's clusters as CSV, to the byte as `local.export` does: UTF-8, a header row,
+    """Writes members of one deployment's clusters as CSV, to the byte as the local platform does: UTF-8, a header row,
     local times, lists as JSON, by id."""
 
-    def __init__(self, api: ThinkingDataApi, here: LocalFiles, secrets: Sequence[str]) -> None:
+    def __init__(self, api: ThinkingDataApi, files: LocalFiles, secrets: Sequence[str]) -> None:
         self._api = api
-        self._here = here
+        self._files = files
         self._secrets = tuple(secrets)
 
     async def write(
@@ -345,20 +341,20 @@ class RemoteExport:
         spreadsheet: bool,
         on_progress: OnProgress,
     ) -> Export:
-        """The file (`ports.SegmentPlatform.export`)."""
+        """Write the file (`SegmentPlatform.export`)."""
         tag = cluster.catalog == TAG
         own = [p for p in dict.fromkeys(properties) if p != "#user_id"]
         value = "tag_value" if cluster.cluster_name.casefold() in map(str.casefold, own) else cluster.cluster_name
         columns = [
             _Column("#user_id", "number"),
-            *([_Column(value, _kind(metadata, "cluster", cluster.cluster_name))] if tag else []),
-            *(_Column(name, _kind(metadata, "user", name)) for name in own),
+            *([_column(metadata, "cluster", cluster.cluster_name, value)] if tag else []),
+            *(_column(metadata, "user", name, name) for name in own),
         ]
         statement = members(cluster.project_id, cluster.cluster_name, own, tag=tag)
-        temp = self._here.temp_path(".csv")
+        temp = self._files.temp_path(".csv")
         try:
             rows = await self._fill(temp, statement, columns, cluster, spreadsheet, on_progress)
-            final = await anyio.to_thread.run_sync(self._here.keep_export, temp, stem, "csv")
+            final = await anyio.to_thread.run_sync(self._files.keep_export, temp, stem, "csv")
         finally:
             temp.unlink(missing_ok=True)
         return Export(final, rows, final.stat().st_size, tuple(column.name for column in columns))
@@ -372,13 +368,14 @@ class RemoteExport:
         spreadsheet: bool,
         on_progress: OnProgress,
     ) -> int:
+        """Write the rows; return how many."""
         rows = 0
-        head = _line([_written(_defused(column.name) if spreadsheet else column.name) for column in columns])
+        head = _line(_written(_defused(column.name) if spreadsheet else column.name) for column in columns)
         waiting = [_MARK, head] if spreadsheet else [head]
         async with await anyio.open_file(temp, "w", encoding="utf-8", newline="") as file:
             async for row in self._rows(statement, len(columns)):
                 pairs = zip(columns, row, strict=True)
-                waiting.append(_line([column.cell(value, defused=spreadsheet) for column, value in pairs]))
+                waiting.append(_line(column.cell(value, defused=spreadsheet) for column, value in pairs))
                 rows += 1
                 if rows % _AT_ONCE == 0:
                     await file.write("".join(waiting))
@@ -389,30 +386,20 @@ class RemoteExport:
         return rows
 
     async def _rows(self, statement: str, width: int) -> AsyncIterator[list[Any]]:
-        """The rows of the answer as they come; the first line is the envelope."""
+        """Yield the rows of the answer as they come; the first line is the envelope."""
         first = True
-        async for told in _lines(self._api.download(statement)):
-            line = masked(told, self._secrets)
+        async for raw in _lines(self._api.download(statement)):
+            line = masked(raw, self._secrets)
             try:
                 if first:
                     client.data_of(line, self._secrets)
                     first = False
                 elif line.strip():
-                    yield _parsed_row(line, width)
+                    yield client.row_in(line, width)
             except UnreadableReply:
                 raise unreadable(client.NAME) from None
         if first:
             raise unreadable(client.NAME)
-
-
-def _parsed_row(line: bytes, width: int) -> list[Any]:
-    try:
-        row = json.loads(line, parse_float=str)
-    except (ValueError, RecursionError):
-        raise UnreadableReply from None
-    if not isinstance(row, list) or len(row) != width:
-        raise UnreadableReply
-    return row
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -429,11 +416,11 @@ def _line(cells: Iterable[str]) -> str:
     return ",".join(cells) + "\n"
 
 
-def _defused(said: str) -> str:
-    """What a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{said}" if _FORMULA.match(said) else said
+def _defused(text: str) -> str:
+    """Put an apostrophe in front of what a spreadsheet would run as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
-def _written(said: str) -> str:
-    """With quotes where they are needed, and around the empty text, which is not nothing."""
-    return f'"{said.replace(_QUOTE, _QUOTE * 2)}"' if not said or _QUOTED.search(said) else said
+def _written(text: str) -> str:
+    """Put quotes where they are needed, and around the empty text, which is not a missing one."""
+    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if not text or _QUOTED.search(text) else text

@@ -1,7 +1,7 @@
 """Call tasks on Volcengine's voice service (vendors.md B5, B6).
 
-The service tells of a task its name, window, state and progress (QueryTaskList), and nothing of what else it is set
-to; tasks and their lists are made in its console. An update therefore states everything that it replaces.
+The service shows of a task its name, window, state and progress (QueryTaskList), and nothing else of its settings;
+tasks and their lists are made in its console. An update therefore states everything that it replaces.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,17 +13,16 @@ from mcp_server.calls.volcengine import update_body
 from mcp_server.errors import InvalidArguments, NotOnPlatform
 from mcp_server.platforms.segments import OnProgress
 from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
-from mcp_server.platforms.vendor import quoted, unreadable, whole, words
-from mcp_server.platforms.volcengine import client
-from mcp_server.platforms.volcengine.client import VolcengineApi
+from mcp_server.platforms.vendor import number_of, quoted, text_of, unreadable
+from mcp_server.platforms.volcengine.client import NAME, VolcengineApi
 from mcp_server.text import Text, listed
 
 PAGE = 100
 """Tasks that are asked for at a time."""
-MOST_LOOKED = 500
-"""Tasks among which one is looked for, where the keyword finds nothing."""
+MOST_SEARCHED = 500
+"""Tasks among which one is looked for, where the keyword has no match."""
 
-_NOT_HERE = Text(
+_ONLY_CONSOLE = Text(
     "{platform} does not do this over its interface: tasks and their lists are made in its console.",
     "{platform}的接口不支持此操作：任务及其名单需在其控制台中创建。",
 )
@@ -32,11 +31,11 @@ _GO_THERE = Text(
     "请在控制台创建任务，再把 TaskOpenId 交给 update_call_task。",
 )
 _SEVERAL = Text('{n} call tasks are named "{name}".', "有 {n} 个外呼任务名为“{name}”。")
-_WHICH = Text("Say which by its id: {ids}.", "请用 id 指明：{ids}。")
+_WHICH = Text("Name it by its id: {ids}.", "请用 id 指明：{ids}。")
 
 
 class VolcengineCalls:
-    """The call tasks of an account (`platforms.call_port.CallPlatform`)."""
+    """The call tasks of an account (`platforms.tasks.CallPlatform`)."""
 
     name = "volcengine"
     reads = False
@@ -53,22 +52,22 @@ class VolcengineCalls:
         return self._clock().astimezone(BEIJING).replace(tzinfo=None, microsecond=0)
 
     async def entry(self, project_id: str, task_open_id: str) -> CallEntry | None:
-        """By its id or name, from the list of tasks; None where it is not on it."""
-        found = await self._named(task_open_id)
-        if len(found) > 1:
+        """Return the task of this id or name, from the list of tasks; None where it is not on it."""
+        matches = await self._matches(task_open_id)
+        if len(matches) > 1:
             raise InvalidArguments(
-                _SEVERAL.format(n=len(found), name=quoted(task_open_id)),
-                next_step=_WHICH.format(ids=listed(one.task_open_id for one in found)),
+                _SEVERAL.format(n=len(matches), name=quoted(task_open_id)),
+                next_step=_WHICH.format(ids=listed(one.task_open_id for one in matches)),
             )
-        return found[0] if found else None
+        return matches[0] if matches else None
 
     async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
         result = await self._api.tasks(words, limit, offset)
         records = result.get("Records")
         if records is not None and not isinstance(records, list):
-            raise unreadable(client.NAME)
+            raise unreadable(NAME)
         items = tuple(_entries(records or []))
-        return CallPage(items, max(whole(result.get("Total")), offset + len(items) if items else 0))
+        return CallPage(items, max(number_of(result.get("Total")), offset + len(items) if items else 0))
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
@@ -84,77 +83,73 @@ class VolcengineCalls:
         projects: frozenset[str] | None,
         on_progress: OnProgress,
     ) -> Often:
-        """Nothing: the service does not tell who is on a list."""
+        """Return nothing: the service does not show who is on a list."""
         return Often()
 
-    # what it does not do
+    # not over the interface
 
     async def get(self, project_id: str, task_open_id: str) -> CallTask:
-        _not_here()
+        _refuse()
 
     async def find_name(self, project_id: str, name: str) -> CallTask | None:
-        _not_here()
+        _refuse()
 
     async def count(self, project_id: str, callees: Callees, *, on_progress: OnProgress) -> CalleeCount:
-        _not_here()
+        _refuse()
 
     async def create(self, project_id: str, draft: CallDraft, *, on_progress: OnProgress) -> CallTask:
-        _not_here()
+        _refuse()
 
-    async def _named(self, ref: str) -> list[CallEntry]:
+    async def _matches(self, ref: str) -> list[CallEntry]:
         """The task of this id, else those of this name.
 
-        Whether the list's keyword looks into ids is not documented, so the first tasks of the list are looked at too.
+        Whether the list's keyword looks into ids is not documented, so the first tasks of the list are searched too.
         """
         page = await self.search("", words=ref, offset=0, limit=PAGE)
-        found = _meant(page.items, ref)
+        matches = _named(page.items, ref)
         offset = 0
-        while not found and offset < MOST_LOOKED:
+        while not matches and offset < MOST_SEARCHED:
             page = await self.search("", words="", offset=offset, limit=PAGE)
-            found = _meant(page.items, ref)
-            offset = offset + PAGE if len(page.items) == PAGE else MOST_LOOKED
-        return found
+            matches = _named(page.items, ref)
+            offset = offset + PAGE if len(page.items) == PAGE else MOST_SEARCHED
+        return matches
 
 
-def _meant(entries: Sequence[CallEntry], ref: str) -> list[CallEntry]:
+def _named(entries: Sequence[CallEntry], ref: str) -> list[CallEntry]:
     by_id = [one for one in entries if one.task_open_id == ref]
     return by_id or [one for one in entries if one.name.casefold() == ref.casefold()]
 
 
-def _not_here() -> NoReturn:
-    raise NotOnPlatform(_NOT_HERE.format(platform=client.NAME), next_step=_GO_THERE)
+def _refuse() -> NoReturn:
+    raise NotOnPlatform(_ONLY_CONSOLE.format(platform=NAME), next_step=_GO_THERE)
 
 
 def _entries(records: list[Any]) -> Iterator[CallEntry]:
+    """Lines of QueryTaskList; the numbers of `State` are not documented, so they stay as they came."""
     for record in records:
         if isinstance(record, Mapping) and record.get("TaskOpenId") is not None:
-            yield _entry(record)
-
-
-def _entry(record: Mapping[str, Any]) -> CallEntry:
-    """A line of QueryTaskList; the numbers of `State` are not documented, so they stay as they came."""
-    return CallEntry(
-        task_open_id=quoted(words(record["TaskOpenId"])),
-        name=quoted(words(record.get("Name"))),
-        start=_moment(record.get("StartTime")),
-        end=_moment(record.get("EndTime")),
-        callees=_count(record.get("ListNum")),
-        state=quoted(words(record.get("State"))),
-        called=_count(record.get("CalledNum")),
-        connected=_count(record.get("ThroughNum")),
-    )
+            yield CallEntry(
+                task_open_id=quoted(text_of(record["TaskOpenId"])),
+                name=quoted(text_of(record.get("Name"))),
+                start=_moment(record.get("StartTime")),
+                end=_moment(record.get("EndTime")),
+                callees=_count(record.get("ListNum")),
+                state=quoted(text_of(record.get("State"))),
+                called=_count(record.get("CalledNum")),
+                connected=_count(record.get("ThroughNum")),
+            )
 
 
 def _count(value: object) -> int | None:
-    found = whole(value, default=-1)
-    return found if found >= 0 else None
+    number = number_of(value, default=-1)
+    return number if number >= 0 else None
 
 
 def _moment(value: object) -> datetime | None:
-    """A time as the page writes it, Beijing time (B6); None where it is not one."""
+    """A time as on the page, Beijing time (B6); None where it is not one."""
     try:
-        found = datetime.fromisoformat(words(value).strip())
+        moment = datetime.fromisoformat(text_of(value).strip())
     except ValueError:
         return None
-    found = found.astimezone(BEIJING) if found.tzinfo else found
-    return found.replace(tzinfo=None, microsecond=0)
+    moment = moment.astimezone(BEIJING) if moment.tzinfo else moment
+    return moment.replace(tzinfo=None, microsecond=0)

@@ -1,4 +1,13 @@
-"""What goes out to Volcengine's voice service: JSON, with signature V4 (document 6358/166389; vendors.md B2)."""
+"""Requests to Volcengine's voice service: JSON, action and version in the query, signature V4 (document 6358/166389;
+vendors.md B2).
+
+Quirks, each with a test of its own (tests/vendors/test_volcengine_wire.py):
+
+* VE1 Action and Version are in the query, never in the body (vendors.md B1).
+* VE2 the bytes that are hashed are the bytes that are sent, and the query that is signed is the query that is sent.
+* VE3 weekdays are 1 = Sunday to 7 = Saturday (B6); our names become numbers in calls/volcengine.py, which makes the body.
+* VE4 `Recall` is sent with the redial settings, and false without them: left out it may switch redialling off (B6).
+"""
 
 import hashlib
 import hmac
@@ -11,15 +20,12 @@ from urllib.parse import quote
 
 from mcp_server.platforms.transport import Outgoing
 
-# Signature V4 of Volcengine (document 6358/166389; exact rules in vendors.md B2).
-#
-# A request is signed over its method, path, query, some headers and the hash of its body. The query that is signed is
-# the query that has to be sent: build the address from `canonical_query`.
+# The signature: over method, path, query, some headers and the hash of the body
 
 
 ALGORITHM = "HMAC-SHA256"
 SIGNED = ("content-type", "host", "x-content-sha256", "x-date", "x-security-token")
-"""Headers that are signed where they are sent; host and x-date always are."""
+"""Headers that are signed where they are sent; host and x-date always are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class VolcengineCredentials:
 
 @dataclass(frozen=True, slots=True)
 class RequestToSign:
-    """What is to be signed. Header names in any case."""
+    """A request to be signed. Header names in any case."""
 
     method: str
     path: str
@@ -44,10 +50,10 @@ class RequestToSign:
     @property
     def named(self) -> dict[str, str]:
         """Headers by lower-case name, values trimmed, the host without a default port."""
-        found = {name.lower(): value.strip() for name, value in self.headers.items()}
-        if "host" in found:
-            found["host"] = found["host"].removesuffix(":443").removesuffix(":80")
-        return found
+        headers = {name.lower(): value.strip() for name, value in self.headers.items()}
+        if "host" in headers:
+            headers["host"] = headers["host"].removesuffix(":443").removesuffix(":80")
+        return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,14 @@ def body_hash(body: bytes) -> str:
 
 
 def canonical_query(query: Iterable[tuple[str, str]]) -> str:
-    """Pairs sorted by name, equal names in their order; everything but letters, digits and `-_.~` percent-encoded."""
+    """Return the query to sign and to send: pairs sorted by name, equal names in their order; everything but letters, digits
+    and `-_.~` percent-encoded."""
     coded = [(quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query]
     return "&".join(f"{name}={value}" for name, value in sorted(coded, key=lambda pair: pair[0]))
 
 
 def canonical_request(request: RequestToSign, signed: Iterable[str]) -> str:
-    """The request as the signature sees it. `signed` are lower-case header names, sorted."""
+    """Return the text of the request that is signed. `signed` are lower-case header names, sorted."""
     headers = request.named
     names = list(signed)
     return "\n".join(
@@ -91,7 +98,7 @@ def canonical_request(request: RequestToSign, signed: Iterable[str]) -> str:
 
 
 def signature(request: RequestToSign, signed: Iterable[str], secret_key: str, scope: CredentialScope) -> str:
-    """The signature in lower-case hexadecimal digits; `x-date` has to be among the headers."""
+    """Return the signature in lower-case hexadecimal digits; `x-date` has to be among the headers."""
     x_date = request.named["x-date"]
     hashed = hashlib.sha256(canonical_request(request, signed).encode()).hexdigest()
     text = "\n".join([ALGORITHM, x_date, scope.text(x_date), hashed])
@@ -104,21 +111,14 @@ def signature(request: RequestToSign, signed: Iterable[str], secret_key: str, sc
 def authorization(
     request: RequestToSign, keys: VolcengineCredentials, scope: CredentialScope, signed: Iterable[str] = ()
 ) -> str:
-    """The value of the Authorization header. What is signed by default: `SIGNED`, as far as it is sent."""
+    """Return the value of the Authorization header. By default the headers of `SIGNED` are signed, as far as they are sent."""
     names = sorted(signed) or [name for name in SIGNED if name in request.named]
     made = signature(request, names, keys.secret_key, scope)
     credential = f"{keys.access_key}/{scope.text(request.named['x-date'])}"
     return f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={made}"
 
 
-# What goes out to Volcengine's voice service: JSON, signed, action and version in the query.
-#
-# Quirks, each with a test of its own (tests/vendors/test_volcengine_wire.py):
-#
-# * VE1 Action and Version stand in the query, never in the body (vendors.md B1). * VE2 the bytes that are hashed are
-# the bytes that are sent, and the query that is signed is the query that is sent. * VE3 weekdays are 1 = Sunday to 7
-# = Saturday (B6); our names become numbers in calls/volcengine.py, which makes the body. * VE4 `Recall` is sent with the
-# redial settings, and false without them: left out it may switch redialling off (B6).
+# Requests
 
 
 SERVICE = "vms"
@@ -130,7 +130,7 @@ LIST = "QueryTaskList"
 def post(
     action: str, body: Mapping[str, Any], host: str, keys: VolcengineCredentials, region: str, now: datetime
 ) -> Outgoing:
-    """A call, ready to be sent (VE1, VE2)."""
+    """Return a request, ready to be sent (VE1, VE2)."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     query = (("Action", action), ("Version", VERSION))
     headers = {
