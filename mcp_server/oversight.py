@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_server.consent import approving
@@ -93,21 +93,22 @@ def pending_lines(app: "App") -> list[str]:
         return [_NONE_PENDING.say(language)]
     lines = []
     for consent in consents:
-        lines += [*_headed(consent, language), "  " + consent.question.replace("\n", "\n  ")]
+        lines += [*_headed(consent, app), "  " + consent.question.replace("\n", "\n  ")]
     return [*lines, _APPROVE.say(language)]
 
 
-def _headed(consent: Consent, language: Language) -> list[str]:
+def _headed(consent: Consent, app: "App") -> list[str]:
     """Return who asked for what, and what there is to know about that caller."""
+    books, project = app.deps.books(), consent.project or app.settings.project_id
     head = _WHO.format(
         id=consent.id,
         tool=consent.tool,
         name=consent.name,
         known=consent.known,
-        at=_local(consent.created_at),
-        until=_local(consent.expires_at),
+        at=books.local(consent.created_at, project),
+        until=books.local(consent.expires_at, project),
     )
-    return [words.say(language) for words in (head, approving.doubt(consent)) if any(words)]
+    return [words.say(app.settings.language) for words in (head, approving.doubt(consent)) if any(words)]
 
 
 def approve(app: "App", consent_id: str) -> list[str]:
@@ -125,7 +126,7 @@ async def _approved(app: "App", consent_id: str) -> str:
     from mcp_server.operations.registry import OPERATIONS
 
     language, consent = app.settings.language, approving.waiting(consent_id, app.deps)
-    sys.stderr.write("\n".join([*_headed(consent, language), ""]))
+    sys.stderr.write("\n".join([*_headed(consent, app), ""]))
     with Bar(language) as bar:
         files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
         deps = replace(app.deps, report=bar.report, files=files)
@@ -178,30 +179,34 @@ def _pinned(app: "App") -> str:
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
     """Return the lines of `fenqun log`, newest first."""
-    entries = app.deps.books().entries(limit=limit, tool=tool, since=_moment(since), project=_pinned(app))
+    books, own = app.deps.books(), app.settings.project_id
+    entries = books.entries(limit=limit, tool=tool, since=_moment(since, books.zone(own)), project=_pinned(app))
     if as_json:
         return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in entries]
-    return _lines(entries) or [_NONE_LOGGED.say(app.settings.language)]
+    return _lines(entries, lambda entry: books.local(entry.began_at, entry.subject.project or own)) or [
+        _NONE_LOGGED.say(app.settings.language)
+    ]
 
 
-def _moment(since: str) -> datetime | None:
-    """Read a date or time in this machine's zone, or one with an offset."""
+def _moment(since: str, zone: tzinfo | None) -> datetime | None:
+    """Read a date or time in the project's zone (None: this machine's), or one with an offset."""
     if not since:
         return None
     try:
-        return datetime.fromisoformat(since).astimezone(UTC)
+        moment = datetime.fromisoformat(since)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidArguments(_WRONG_SINCE) from None
 
 
-def _lines(entries: Sequence[Entry]) -> list[str]:
+def _lines(entries: Sequence[Entry], began: Callable[[Entry], str]) -> list[str]:
     lines = []
     for entry in entries:
         subject = entry.subject
         who = f"{subject.name} ({', '.join(filter(None, (subject.known, subject.client)))})"
         where = " ".join(filter(None, (subject.platform, subject.account)))
         head = [
-            _local(entry.began_at),
+            began(entry),
             entry.outcome,
             subject.tool,
             who,
@@ -239,10 +244,6 @@ def _as_data(entry: Entry) -> dict[str, Any]:
         "before": entry.before,
         "after": entry.after,
     }
-
-
-def _local(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 # Access tokens for HTTP.

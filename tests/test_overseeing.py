@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -10,8 +11,10 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -179,6 +182,20 @@ def test_yes_on_the_command_line_and_the_log_that_tells_of_it(
     assert run(workspace, "call", "restore_cluster", '{"cluster": "vip"}', "--yes") == 0
     assert run(workspace, "purge") == 0
     assert "Nothing was removed" in capsys.readouterr().out
+
+
+def test_times_that_people_read_are_the_projects(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The project is in Shanghai; what is logged is an instant."""
+    consent = waiting(workspace, capsys)
+    (made,) = logged(workspace, capsys)
+    began = datetime.fromisoformat(made["began_at"]).astimezone(ZoneInfo("Asia/Shanghai"))
+    assert run(workspace, "log") == 0
+    assert capsys.readouterr().out.startswith(began.isoformat(" ", "seconds"))
+    assert run(workspace, "pending") == 0
+    assert re.search(rf"{consent}: delete_cluster, .* at \d{{4}}-\S+ \S+\+08:00, until", capsys.readouterr().out)
+    second = timedelta(seconds=1)
+    for since, entries in ((began - second, [made]), (began + second, [])):
+        assert logged(workspace, capsys, "--since", since.replace(tzinfo=None).isoformat()) == entries
 
 
 def test_purging_is_logged_keeps_to_the_pinned_project_and_is_no_reading(

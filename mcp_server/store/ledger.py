@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from mcp_server.errors import ConsentInvalid
 from mcp_server.store.catalog import Catalog
@@ -300,6 +301,15 @@ class Ledger:
         return str(row["outcome"] or ("running" if alive else "unknown"))
 
     # -- housekeeping ----------------------------------------------------------------------------------------
+
+    def local(self, moment: datetime, project: str = "") -> str:
+        """Return a moment as people read it: in the zone of the project, or of this machine where it has no data."""
+        return moment.astimezone(self.zone(project)).isoformat(" ", "seconds")
+
+    def zone(self, project: str) -> ZoneInfo | None:
+        """Return the zone of a project; None where it has no data."""
+        record = self._catalog.find_project(project)
+        return ZoneInfo(record.zone) if record else None
 
     def tidy(self) -> None:
         """Remove what is older than is kept, and the texts of questions that nobody answered in time."""

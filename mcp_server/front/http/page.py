@@ -165,10 +165,21 @@ def sign_in(language: Language, *, action: str, said: str) -> Html:
 
 
 def waiting(
-    found: Sequence[Consent], language: Language, *, action: str, csrf: str, who: str, said: str, wrong: bool
+    found: Sequence[Consent],
+    language: Language,
+    *,
+    local: Callable[[datetime, str], str],
+    action: str,
+    csrf: str,
+    who: str,
+    said: str,
+    wrong: bool,
 ) -> Html:
-    """What waits, each with its question and two buttons; above it what came of the last decision."""
-    acts = [_act(consent, language, action=action, csrf=csrf) for consent in found]
+    """What waits, each with its question and two buttons; above it what came of the last decision.
+
+    `local` renders a moment in a project's zone.
+    """
+    acts = [_act(consent, language, local, action=action, csrf=csrf) for consent in found]
     none = html("<p>{none}</p>", none=_NONE.say(language))
     return html(
         '{said}{acts}<div>{who} <form method="post" action="{action}/leave">{csrf}<button>{out}</button></form></div>',
@@ -181,15 +192,17 @@ def waiting(
     )
 
 
-def _act(consent: Consent, language: Language, *, action: str, csrf: str) -> Html:
+def _act(
+    consent: Consent, language: Language, local: Callable[[datetime, str], str], *, action: str, csrf: str
+) -> Html:
     head = _WHO.format(
         id=consent.id,
         tool=consent.tool,
         project=consent.project,
         name=consent.name,
         known=consent.known,
-        at=_local(consent.created_at),
-        until=_local(consent.expires_at),
+        at=local(consent.created_at, consent.project),
+        until=local(consent.expires_at, consent.project),
     )
     known = doubt(consent).say(language)
     yes = html('<button name="decision" value="approve">{approve}</button>', approve=_APPROVE.say(language))
@@ -216,10 +229,6 @@ def _hidden(csrf: str) -> Html:
 def _said(said: str, *, wrong: bool) -> Html:
     kind = "said wrong" if wrong else "said"
     return html('<p class="{kind}" role="status">{said}</p>', kind=kind, said=said) if said else Html("")
-
-
-def _local(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M %z")
 
 
 # The page where a person decides what waits: `GET /pending`, and one button per decision.
@@ -330,6 +339,7 @@ class ApprovalPage:
         return waiting(
             found,
             language,
+            local=self._deps.books().local,
             action=self._path,
             csrf=visit.session.csrf,
             who=visit.caller.who.name,
