@@ -23,6 +23,7 @@ from mcp_server.front.mcp.server import FenqunServer, serving
 from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.arguments import ClusterRef, DefinitionArgument, DryRun, Limit
 from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
+from mcp_server.operations.registry import OPERATIONS as REGISTERED
 from mcp_server.text import Language, Text
 from tests.answers import error_data
 from tests.ledgers import bare
@@ -145,10 +146,21 @@ def test_a_tool_says_what_it_is_and_what_it_does_to_the_world() -> None:
     assert document["_meta"] == {"anthropic/alwaysLoad": True}
     reading = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
     deleting = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": False}
-    assert document["annotations"] == reading
-    assert tool_document(delete_cluster)["annotations"] == deleting
+    assert document["annotations"] == reading | {"title": "Find data"}
+    assert tool_document(delete_cluster)["annotations"] == deleting | {"title": delete_cluster.title.en}
     assert "_meta" not in tool_document(delete_cluster)
-    assert tool_document(refresh_cluster)["annotations"] == reading | {"readOnlyHint": False}
+    writing = reading | {"readOnlyHint": False, "destructiveHint": True, "title": refresh_cluster.title.en}
+    assert tool_document(refresh_cluster)["annotations"] == writing
+
+
+def test_each_published_tool_has_what_directories_of_connectors_ask_for() -> None:
+    for each in REGISTERED:
+        document = tool_document(each)
+        hints = document["annotations"]
+        assert hints["title"] == each.title.en
+        assert len(document["name"]) <= 64
+        assert hints["readOnlyHint"] is not each.effect.writes
+        assert hints["destructiveHint"] is each.effect.writes
 
 
 def test_a_call_answers_with_text_and_with_valid_structured_content() -> None:

@@ -24,8 +24,9 @@ def tool_document(operation: Operation[Any, Any], *, takes_token: bool = False) 
         "inputSchema": input_schema(operation),
         "outputSchema": output_schema(operation),
         "annotations": {
+            "title": operation.title.en,
             "readOnlyHint": not operation.effect.writes,
-            "destructiveHint": operation.effect.destroys,
+            "destructiveHint": operation.effect.writes,  # directories of connectors ask it of everything that writes
             "idempotentHint": operation.idempotent,
             "openWorldHint": False,
         },
