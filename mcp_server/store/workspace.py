@@ -25,9 +25,12 @@ from mcp_server.text import Text
 FOLDERS = ("data", "members", "exports", "imports", "tmp", "locks")
 GRACE = 600.0
 """Seconds that a file stays which the catalogue no longer names: a reader may just be about to open it."""
+BUNDLE_MANIFEST = "manifest.json"
+"""Beside the code in a bundle for Claude Desktop, and nowhere else."""
 FOREIGN_TEMP_AGE = 86400.0
 """Seconds after which a file in `tmp/` that carries no owner is removed."""
 
+_PROGRAM = Path(__file__).resolve().parents[2]
 _OWNED = re.compile(r"(?:[^.]+\.)?([0-9a-f]{16})\.[0-9a-f]{12}(?:\..*)?", re.ASCII)
 _LOCK = re.compile(r"owner-([0-9a-f]{16})\.lock", re.ASCII)
 _FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
@@ -35,6 +38,10 @@ _FULL = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG")
 _NO_SPACE = Text(
     "The disk that holds {path} is full; nothing was changed. Free some space, then try again.",
     "{path} 所在的磁盘已满，未做任何更改。请清理空间后重试。",
+)
+_IN_BUNDLE = Text(
+    "The workspace {path} is inside the folder of the extension, which an update replaces with everything in it. Choose a folder of your own for it in the extension's settings, or with --workspace or FENQUN_WORKSPACE.",
+    "工作区 {path} 位于扩展自身的文件夹内，更新扩展时会被连同内容一起替换。请在扩展设置中，或用 --workspace 或 FENQUN_WORKSPACE 另选自己的文件夹。",
 )
 _UNUSABLE = Text(
     "The workspace {path} can't be written to ({reason}). Correct its permissions, or choose another folder with --workspace or FENQUN_WORKSPACE.",
@@ -85,9 +92,11 @@ class Workspace:
     def open(cls, path: Path) -> "Workspace":
         """Make the folders where they are missing, and take the owner lock of this process.
 
-        Raises ConfigurationError where the folder can't be made or written to, DiskFull where there is no room.
+        Raises ConfigurationError where the folder can't be made or written to, or would go with an update, DiskFull where there is no room.
         """
         workspace = cls(path.expanduser().absolute())
+        if (_PROGRAM / BUNDLE_MANIFEST).is_file() and workspace.root.resolve().is_relative_to(_PROGRAM):
+            raise ConfigurationError(_IN_BUNDLE.format(path=workspace.root))
         with explained(workspace.root):
             for folder in (workspace.root, *(workspace.root / name for name in FOLDERS)):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -48,6 +48,22 @@ def test_folders_are_private_and_files_too(tmp_path: Path) -> None:
     assert {mode(p) for p in workspace.locks.iterdir()} == {0o600}
 
 
+def test_a_workspace_that_an_update_of_the_extension_would_remove_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "Claude Extensions" / "fenqun"
+    monkeypatch.setattr("mcp_server.store.workspace._PROGRAM", bundle)
+    bundle.mkdir(parents=True)
+    Workspace.open(bundle / "in a checkout").close()
+    (bundle / "manifest.json").touch()
+    (tmp_path / "link").symlink_to(bundle)
+    for folder in (bundle, bundle / "data", tmp_path / "link" / "data"):
+        with pytest.raises(ConfigurationError, match="inside the folder of the extension"):
+            Workspace.open(folder)
+    assert not (bundle / "data").exists()
+    Workspace.open(bundle.with_name("fenqun data")).close()
+
+
 def test_a_published_file_has_left_tmp_and_keeps_its_content(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path)
     file = published(workspace, workspace.members, b"members")
