@@ -128,7 +128,8 @@ COMMANDS: Mapping[str, Command] = {
     )),
     "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
         _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",
-               required=True),
+               ),
+        _flag("--demo", "the bundled demo data, in place of files", "改为加载自带的演示数据"),
         _value("--users", "FILE", "the same for users; left out: the ids in the events", "用户文件，格式同上；省略时取事件中的用户"),
         _value("--time-zone", "ZONE", "of the project, and of times without an offset", "项目时区，也用于不带偏移的时间"),
         _value("--as-of", "YYYY-MM-DD", "a fixed date as today", "以固定日期作为“今天”"),
@@ -518,9 +519,28 @@ def _usage_error(message: Text) -> NoReturn:
     raise UsageError(message)
 
 
+_NO_EVENTS = Text("load needs --events FILE, or --demo.", "load 需要 --events FILE 或 --demo。")
+_DEMO_ALONE = Text("--demo goes with no files and no columns of your own.", "--demo 不能与自己的文件或列设置同时使用。")
+
+
+def _take_demo_data(arguments: Arguments) -> None:
+    """Put the files of the demo in place of the user's."""
+    from mcp_server.demo import DATA
+    from mcp_server.demo.script import AS_OF
+
+    if arguments.events or arguments.users or arguments.metadata or arguments.map:
+        _usage_error(_DEMO_ALONE)
+    arguments.events, arguments.users = str(DATA / "events.parquet"), str(DATA / "users.parquet")
+    arguments.metadata, arguments.as_of = str(DATA / "metadata.json"), arguments.as_of or AS_OF
+
+
 def _load(arguments: Arguments) -> int:
     from mcp_server.platforms.local.loading import load, told
 
+    if arguments.demo:
+        _take_demo_data(arguments)
+    if not arguments.events:
+        _usage_error(_NO_EVENTS)
     settings = _settings(arguments)
     with Bar(settings.language) as bar:
         report = load(

@@ -126,7 +126,7 @@ def test_arguments_that_are_no_object_are_wrong_usage(said: str, capsys: pytest.
     assert said_instead.err.startswith("The arguments")
 
 
-@pytest.mark.parametrize("words", [[], ["nope"], ["call"], ["load"], ["tools", "--nope"]])
+@pytest.mark.parametrize("words", [[], ["nope"], ["call"], ["tools", "--nope"]])
 def test_wrong_usage_ends_with_two(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -238,3 +238,15 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert running.stderr
         assert running.stderr.read() == ""
         assert running.wait(20) == 0
+
+
+def test_demo_data_is_loaded_in_place_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--workspace", str(tmp_path / "ws"), "--project", "3"]
+    for words in ([], ["--demo", "--events", "x.csv"], ["--demo", "--users", "x.csv"], ["--demo", "--map", "a=b"]):
+        assert main(["load", *words, *where]) == 2
+        assert "--demo" in capsys.readouterr().err
+    assert main(["load", "--demo", *where]) == 0
+    capsys.readouterr()
+    assert main(["call", "describe_data", "{}", "--json", *where]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["users"], described["today"]) == (23_570, "1998-07-01")

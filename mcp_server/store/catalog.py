@@ -4,6 +4,7 @@ Every call is synchronous and short, so that it can run inline in an event loop.
 transaction of the caller's (`Database.write`), which is one commit: after a crash it has happened wholly or not at all.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +28,14 @@ MAX_NAMES = 2000
 """Names that are looked through for a suggestion, newest first."""
 
 _NO_DATA = Text(
-    "Project {project} has no data yet. Load some first: fenqun load --users FILE --events FILE --project {project}",
-    "项目 {project} 还没有数据。请先加载：fenqun load --users FILE --events FILE --project {project}",
+    "Project {project} has no data yet.",
+    "项目 {project} 还没有数据。",
 )
+_LOAD_FIRST = Text(
+    "Ask the user for a file of their own (Parquet, CSV or NDJSON), or offer the demo data. In a terminal: fenqun load --events FILE {where}; demo data: fenqun load --demo {where}",
+    "请让用户提供自己的文件（Parquet、CSV 或 NDJSON），或使用演示数据。在终端中运行：fenqun load --events FILE {where}；演示数据：fenqun load --demo {where}",
+)
+"""What to do on a first start, in a conversation: the one place that names how data is loaded."""
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
 _NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
 _NO_ID = Text("There is no cluster or tag with the id {ref}.", "没有 id 为 {ref} 的分群或标签。")
@@ -137,7 +143,11 @@ class Catalog:
         names = [same(p.id) for p in self.projects()]
         if names:
             raise NoProject(_NO_PROJECT.format(project=records.shown(project_id), known=listed(names)))
-        raise NoData(_NO_DATA.format(project=records.shown(project_id)))
+        raise self._no_data(records.shown(project_id))
+
+    def _no_data(self, project: str) -> NoData:
+        where = f"--project {project} --workspace {shlex.quote(str(self.workspace.root))}"
+        return NoData(_NO_DATA.format(project=project), next_step=_LOAD_FIRST.format(where=where))
 
     def today(self, project: ProjectRecord) -> date:
         """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""
@@ -152,7 +162,7 @@ class Catalog:
         key = (project.id, project.generation)
         known = self._generations.get(key) or self.generation_numbered(*key)
         if known is None:
-            raise NoData(_NO_DATA.format(project=project.id))
+            raise self._no_data(project.id)
         seen = _seen_from(known, self.today(project))
         if self._generations.get(key) is not seen:
             self._generations = {**{k: v for k, v in self._generations.items() if k[0] != project.id}, key: seen}

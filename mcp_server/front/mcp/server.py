@@ -51,8 +51,8 @@ fenqun (分群) turns a sentence about users into a cluster: a named, refreshabl
 
 Work in this order:
 1. describe_data: find exact event names, properties and values, by English or Chinese words. Never guess names.
-2. validate_definition: lists every problem of a definition (qp) with path and suggestion, and explains it in words. Mend until none is left; show the user the explanation.
-3. preview_definition: its size, and where each condition loses users.
+2. validate_definition: lists every problem of a definition (qp) with path and suggestion, and explains it in words. Fix until none is left; show the user the explanation.
+3. preview_definition: size, and where conditions lose users.
 4. create_cluster when the user agrees (dry_run: what would happen). It is computed at once.
 5. refresh_cluster, get_refresh_progress: progress 100 is done, -1 failed with the reason.
 6. export_users: writes a file; never paste ids into chat.
@@ -69,7 +69,8 @@ Traps:
 - A missing value matches only isNull, not notEqual.
 - A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: up to date.
 - Leave out what you don't need, no null or "".
-- An error lists problems with path and suggestion: mend those and call again. Repeat an unchanged call only where retryable is true.
+- An error lists problems with path and suggestion: fix those, call again; unchanged only if retryable.
+- no_data: offer what its next step names.
 
 Answer in the user's language."""
 
