@@ -2,28 +2,29 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mcp_server.credentials import Credentials
 from mcp_server.errors import ConfigurationError
 from mcp_server.language.names import NameLimits
 from mcp_server.operations.asking import Consenting
 from mcp_server.operations.operation import Deps
-from mcp_server.platforms.segments import LocalFiles, Nowhere, OnProgress, SegmentPlatform
+from mcp_server.platforms.segments import OnProgress, SegmentPlatform
 from mcp_server.platforms.taobao.client import TaobaoApi
 from mcp_server.platforms.taobao.crowds import TaobaoCrowds
 from mcp_server.platforms.taobao.wire import SIGN_METHODS
 from mcp_server.platforms.taobao.wire import TaobaoCredentials as TaobaoKeys
 from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
-from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments, thinkingdata_segments
+from mcp_server.platforms.thinkingdata.segments import thinkingdata_segments
 from mcp_server.platforms.transport import Policy, Transport
 from mcp_server.platforms.volcengine.calls import VolcengineCalls
 from mcp_server.platforms.volcengine.client import VolcengineApi
 from mcp_server.platforms.volcengine.wire import VolcengineCredentials as VolcengineKeys
 from mcp_server.settings import Settings
+from mcp_server.store.files import LocalFiles
 from mcp_server.store.ledger import Ledger
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed
@@ -63,53 +64,23 @@ _PLAIN_SETTING = Text(
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """The platforms that are not on this machine; None where they are."""
+class Account:
+    """What the platform of a vendor is made from."""
 
-    segments: ThinkingDataSegments | None = None
-    crowds: CrowdPlatform | None = None
-    calls: CallPlatform | None = None
-    transports: Mapping[str, Transport] = field(default_factory=dict)
-    """By the name of the system."""
-
-    async def close(self) -> None:
-        """Let go of the connections."""
-        for transport in self.transports.values():
-            await transport.close()
+    given: Credentials
+    transport: Transport
+    clock: Clock
+    files: LocalFiles
+    regex_fault: Callable[[str], str]
+    """Why a pattern is not valid on this machine; "" where it is."""
 
 
-def connect(
-    remote: Mapping[str, Credentials], clock: Clock = _now, policy: Policy = _POLICY, here: LocalFiles | None = None
-) -> Remote:
-    """The platforms of these systems. Nothing is sent yet. ConfigurationError where an address or a word is not legal.
-
-    Without `here` segments can only be asked: files and patterns need this machine.
-    """
-    transports = {name: _transport(given, policy) for name, given in remote.items()}
-    machine = here or Nowhere()
-    return Remote(
-        segments=thinkingdata_segments(remote["thinkingdata"], transports["thinkingdata"], machine, clock)
-        if "thinkingdata" in remote
-        else None,
-        crowds=_crowds(remote["taobao"], transports["taobao"], clock) if "taobao" in remote else None,
-        calls=_calls(remote["volcengine"], transports["volcengine"], clock) if "volcengine" in remote else None,
-        transports=transports,
-    )
+def _thinkingdata(account: Account) -> SegmentPlatform:
+    return thinkingdata_segments(account.given, account.transport, account.files, account.regex_fault, account.clock)
 
 
-def _transport(given: Credentials, policy: Policy) -> Transport:
-    """ConfigurationError, which names the variable, where the address can't be used."""
-    plain = given.values.get("allow_http") == "1"
-    try:
-        return Transport(given["url"], policy, plain_private=plain)
-    except ConfigurationError as error:
-        where = _PLAIN_SETTING if "allow_http" in given.values and not plain else _ADDRESS
-        raise ConfigurationError(
-            error.message, next_step=error.next_step.then(where.format(own=given.system.pin))
-        ) from error
-
-
-def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCrowds:
+def _taobao(account: Account) -> CrowdPlatform:
+    given, transport, clock = account.given, account.transport, account.clock
     method = next((m for m in SIGN_METHODS if m == given["sign_method"].casefold()), None)
     if method is None:
         raise ConfigurationError(
@@ -122,7 +93,8 @@ def _crowds(given: Credentials, transport: Transport, clock: Clock) -> TaobaoCro
     return TaobaoCrowds(TaobaoApi(transport, keys, clock), f"{transport.authority} (app {given['app_key']})", clock)
 
 
-def _calls(given: Credentials, transport: Transport, clock: Clock) -> VolcengineCalls:
+def _volcengine(account: Account) -> CallPlatform:
+    given, transport, clock = account.given, account.transport, account.clock
     keys = VolcengineKeys(given["access_key"], given.secret("secret_key"), given.secret("session_token"))
     api = VolcengineApi(transport, keys, given["region"], clock)
     return VolcengineCalls(api, f"{transport.authority} (access key {_partly(keys.access_key)})", clock)
@@ -130,6 +102,59 @@ def _calls(given: Credentials, transport: Transport, clock: Clock) -> Volcengine
 
 def _partly(key: str) -> str:
     return f"{key[:_SHOWN]}…{key[-_SHOWN:]}" if len(key) > 3 * _SHOWN else "…"
+
+
+SEGMENTS: dict[str, Callable[[Account], SegmentPlatform]] = {"thinkingdata": _thinkingdata}
+CROWDS: dict[str, Callable[[Account], CrowdPlatform]] = {"taobao": _taobao}
+CALLS: dict[str, Callable[[Account], CallPlatform]] = {"volcengine": _volcengine}
+"""How the platform of each vendor (`credentials.VENDORS`) is made, by the system that it serves."""
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The platforms that are not on this machine; None where they are."""
+
+    segments: SegmentPlatform | None
+    crowds: CrowdPlatform | None
+    calls: CallPlatform | None
+    transports: Mapping[str, Transport]
+    """By the name of the vendor."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        for transport in self.transports.values():
+            await transport.close()
+
+
+def connect(
+    remote: Mapping[str, Credentials],
+    files: LocalFiles,
+    regex_fault: Callable[[str], str],
+    clock: Clock = _now,
+    policy: Policy = _POLICY,
+) -> Remote:
+    """The platforms of these vendors. Nothing is sent yet. ConfigurationError where an address or a word is not legal."""
+    transports = {name: _transport(given, policy) for name, given in remote.items()}
+
+    def platform(makers: Mapping[str, Callable[[Account], P]]) -> P | None:
+        name = next((name for name in makers if name in remote), None)
+        return makers[name](Account(remote[name], transports[name], clock, files, regex_fault)) if name else None
+
+    return Remote(platform(SEGMENTS), platform(CROWDS), platform(CALLS), transports)
+
+
+def _transport(given: Credentials, policy: Policy) -> Transport:
+    """ConfigurationError, which names the variable, where the address can't be used."""
+    plain = given.values.get("allow_http") == "1"
+    try:
+        return Transport(given["url"], policy, plain_private=plain)
+    except ConfigurationError as error:
+        where = _PLAIN_SETTING if "allow_http" in given.values and not plain else _ADDRESS
+        raise ConfigurationError(
+            error.message, next_step=error.next_step.then(where.format(own=given.vendor.pin))
+        ) from error
 
 
 # The parts of one process. The engine starts with the first query; a server over stdio opens only the workspace first
@@ -222,15 +247,15 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
 
     local = _open_local(settings, workspace or Workspace.open(settings.workspace))
     try:
-        remote = connect(settings.remote, here=local.here)
+        remote = connect(settings.remote, local.files, local.regex_fault)
     except BaseException:
         local.close()
         raise
-    elsewhere = remote.segments is not None
+    elsewhere = remote.segments.name if remote.segments else ""
     deps = Deps(
         segments=remote.segments or local.segments,
-        crowds=remote.crowds or (absent_crowds() if elsewhere else local.crowds),
-        calls=remote.calls or (absent_calls() if elsewhere else local.calls),
+        crowds=remote.crowds or (absent_crowds(elsewhere) if elsewhere else local.crowds),
+        calls=remote.calls or (absent_calls(elsewhere) if elsewhere else local.calls),
         ledger=local.ledger,
         exports=local.handed,
         consenting=Consenting(settings.consent, frozenset({"local"}) | settings.consent_platforms),
@@ -307,7 +332,8 @@ class _Local:
     crowds: CrowdPlatform
     calls: CallPlatform
     ledger: Ledger
-    here: "LocalFiles"
+    files: LocalFiles
+    regex_fault: Callable[[str], str]
     finish: Callable[[OnProgress], Awaitable[int]]
     tidy: Callable[[], None]
     purge: Callable[[str], tuple[str, ...]]
@@ -334,12 +360,11 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     from mcp_server.platforms.local.calls import LocalCalls
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
-    from mcp_server.platforms.local.imports import LocalHere
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.queries import LocalQueries
     from mcp_server.platforms.local.segments import LocalSegments
     from mcp_server.store.catalog import Catalog
-    from mcp_server.store.files import AllowedFiles, HandedFiles
+    from mcp_server.store.files import HandedFiles
     from mcp_server.store.runner import JobRunner, purge, sweep
     from mcp_server.store.tokens import Tokens
 
@@ -364,14 +389,15 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         ledger.tidy()
         handed.tidy()
 
-    files = AllowedFiles([workspace.imports, *settings.allow_dirs])
+    files = LocalFiles(workspace, settings.allow_dirs)
     segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
     return _Local(
         segments,
         LocalCrowds(catalog, engine, segments, read_only=settings.read_only),
         LocalCalls(catalog, engine),
         ledger,
-        LocalHere(workspace, engine, files),
+        files,
+        engine.regex_fault,
         lambda on_progress: _finish(jobs, on_progress),
         tidy,
         lambda project: purge(catalog, jobs.store, project),

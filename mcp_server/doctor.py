@@ -7,25 +7,26 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from mcp_server.app import Remote, connect
-from mcp_server.credentials import SYSTEMS, Credentials, System
+from mcp_server.credentials import VENDORS, Credentials, System, Vendor
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorUnreachable, VendorUnreadable
 from mcp_server.platforms.segments import name_of
+from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments
 from mcp_server.platforms.transport import Policy, Transport, is_loopback
 from mcp_server.settings import Settings
+from mcp_server.store.files import LocalFiles
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import NOTHING, Language, Text, listed, same
 
 Level = Literal["ok", "warning", "wrong"]
 
 POLICY: Final = Policy(connect=5, read=15, attempts=1)
 """One short attempt: a person waits for the answer."""
-SKEWS: Final[Mapping[str, int]] = {"taobao": 600, "volcengine": 900}
-"""Seconds that a clock may be off before the platform refuses every call (vendors.md A2, B2)."""
 _MARKS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "! ", "wrong": "x "}
 
-_TITLES: Final[Mapping[str, Text]] = {
-    "thinkingdata": Text("Segments", "分群"),
-    "taobao": Text("Crowd analyses", "人群分析"),
-    "volcengine": Text("Call tasks", "外呼任务"),
+_TITLES: Final[Mapping[System, Text]] = {
+    "segments": Text("Segments", "分群"),
+    "crowds": Text("Crowd analyses", "人群分析"),
+    "calls": Text("Call tasks", "外呼任务"),
 }
 _WORKS: Final = Text("The workspace {path} can be used.", "工作区 {path} 可用。")
 _NO_SEGMENTS: Final = Text(
@@ -33,8 +34,8 @@ _NO_SEGMENTS: Final = Text(
     "所有操作都会被拒绝：本机任务依赖本机分群，而分群在远程平台上。",
 )
 _SET: Final = Text(
-    "Set {names}, without {pin}=local, or set FENQUN_THINKINGDATA=local.",
-    "请设置 {names}（且不设 {pin}=local），或设 FENQUN_THINKINGDATA=local。",
+    "Set {names}, without {pin}=local, or set {segments}=local.",
+    "请设置 {names}（且不设 {pin}=local），或设 {segments}=local。",
 )
 _REACHED: Final = Text("It answers, and the credentials are accepted.", "可以连接，凭证有效。")
 _MAY_READ: Final = Text(
@@ -81,7 +82,8 @@ class Finding:
 class Checkup:
     """The state of one system."""
 
-    system: str
+    vendor: Vendor
+    """Whose platform serves the system; where it is on this machine, the vendor that can."""
     platform: str
     where: Text
     reachable: bool | None = None
@@ -92,6 +94,11 @@ class Checkup:
     clock_skew: int | None = None
     """Seconds that the platform's clock is ahead of this machine's."""
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def system(self) -> str:
+        """The name of the vendor, as programs read it."""
+        return self.vendor.name
 
     @property
     def wrong(self) -> bool:
@@ -125,19 +132,21 @@ def _opened(settings: Settings) -> None:
 async def examine(settings: Settings, works: Callable[[], object], policy: Policy = POLICY) -> list[Checkup]:
     """Examine each system. `works` raises FenqunError where the workspace cannot be used."""
     checkups = []
-    for system in SYSTEMS:
-        given = settings.remote.get(system.name)
+    for system in _TITLES:
+        vendors = [vendor for vendor in VENDORS if vendor.system == system]
+        given = next((settings.remote[vendor.name] for vendor in vendors if vendor.name in settings.remote), None)
         if given is None:
-            checkups.append(_local(system, settings, works))
+            checkups.append(_local(vendors[0], settings, works))
         else:
-            checkups.append(await _remote(system, given, settings, policy))
+            checkups.append(await _remote(given, settings, policy))
     return checkups
 
 
-def _local(system: System, settings: Settings, works: Callable[[], object]) -> Checkup:
-    checkup = Checkup(system.name, "local", name_of("local"))
-    if system.name != "thinkingdata" and "thinkingdata" in settings.remote:
-        step = _SET.format(names=listed(system.required), pin=system.pin)
+def _local(vendor: Vendor, settings: Settings, works: Callable[[], object]) -> Checkup:
+    checkup = Checkup(vendor, "local", name_of("local"))
+    segments = next((each.vendor for each in settings.remote.values() if each.vendor.system == "segments"), None)
+    if segments is not None:
+        step = _SET.format(names=listed(vendor.required), pin=vendor.pin, segments=segments.pin)
         finding = Finding("warning", _NO_SEGMENTS, step)
         return replace(checkup, findings=(finding,))
     try:
@@ -147,26 +156,27 @@ def _local(system: System, settings: Settings, works: Callable[[], object]) -> C
     return replace(checkup, findings=(Finding("ok", _WORKS.format(path=settings.workspace)),))
 
 
-async def _remote(system: System, given: Credentials, settings: Settings, policy: Policy) -> Checkup:
-    where = _at(system, same(_host(given["url"])))
-    checkup = Checkup(system.name, system.name, where)
+async def _remote(given: Credentials, settings: Settings, policy: Policy) -> Checkup:
+    vendor = given.vendor
+    checkup = Checkup(vendor, vendor.name, _at(vendor, same(_host(given["url"]))))
+    files = LocalFiles(Workspace(settings.workspace))  # not opened: nothing is written here
     try:
-        remote = connect({system.name: given}, policy=policy)
+        remote = connect({vendor.name: given}, files, lambda _: "", policy=policy)
     except FenqunError as error:
         return replace(checkup, findings=(Finding("wrong", error.message, error.next_step),))
-    transport = remote.transports[system.name]
+    transport = remote.transports[vendor.name]
     try:
-        result = await _asked(_READS[system.name](remote, settings.project_id))
-        if result.reads and remote.segments:
+        result = await _asked(_small_request(remote, settings.project_id))
+        if result.reads and isinstance(remote.segments, ThinkingDataSegments):
             result = await _queried(result, remote.segments.query(settings.project_id))
     finally:
         await remote.close()
     account = next((p.account for p in (remote.segments, remote.crowds, remote.calls) if p), "")
     skew = None if transport.skew is None else round(transport.skew)
-    findings = (*_plainness(transport), *result.findings, *_clock(system.name, skew))
+    findings = (*_plainness(transport), *result.findings, *_clock(vendor, skew))
     return replace(
         checkup,
-        where=_at(system, same(account)),
+        where=_at(vendor, same(account)),
         reachable=result.reachable,
         reads=result.reads,
         queries=result.queries,
@@ -183,28 +193,20 @@ def _host(url: str) -> str:
         return ""
 
 
-def _at(system: System, account: Text) -> Text:
+def _at(vendor: Vendor, account: Text) -> Text:
     if not any(account):
-        return name_of(system.name)
-    return Text("{name}, {account}", "{name}，{account}").format(name=name_of(system.name), account=account)
+        return vendor.text
+    return Text("{name}, {account}", "{name}，{account}").format(name=vendor.text, account=account)
 
 
-_READS: Final[Mapping[str, Callable[[Remote, str], Awaitable[object]]]] = {
-    "thinkingdata": lambda remote, project: (
-        remote.segments.search(project, words="", cluster_types=(), offset=0, limit=1) if remote.segments else _none()
-    ),
-    "taobao": lambda remote, project: (
-        remote.crowds.search(project, crowd_id="", offset=0, limit=1) if remote.crowds else _none()
-    ),
-    "volcengine": lambda remote, project: (
-        remote.calls.search(project, words="", offset=0, limit=1) if remote.calls else _none()
-    ),
-}
-"""A small request to each platform."""
-
-
-async def _none() -> None:
-    """Stand in for a request to a platform that is not there."""
+async def _small_request(remote: Remote, project: str) -> None:
+    """Read the first row of a list."""
+    if remote.segments:
+        await remote.segments.search(project, words="", cluster_types=(), offset=0, limit=1)
+    if remote.crowds:
+        await remote.crowds.search(project, crowd_id="", offset=0, limit=1)
+    if remote.calls:
+        await remote.calls.search(project, words="", offset=0, limit=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +254,9 @@ def _plainness(transport: Transport) -> Iterator[Finding]:
         yield Finding("warning", _PLAIN, _TLS)
 
 
-def _clock(system: str, skew: int | None) -> Iterator[Finding]:
+def _clock(vendor: Vendor, skew: int | None) -> Iterator[Finding]:
     """Compare the clocks, where the platform checks times and has reported its own."""
-    limit = SKEWS.get(system)
+    limit = vendor.most_skew
     if limit is None or skew is None:
         return
     if abs(skew) < limit // 2:
@@ -267,7 +269,9 @@ def _clock(system: str, skew: int | None) -> Iterator[Finding]:
 def as_lines(checkups: list[Checkup], language: Language) -> Iterator[str]:
     """Yield lines for a terminal."""
     for checkup in checkups:
-        head = Text("{title}: {where}", "{title}：{where}").format(title=_TITLES[checkup.system], where=checkup.where)
+        head = Text("{title}: {where}", "{title}：{where}").format(
+            title=_TITLES[checkup.vendor.system], where=checkup.where
+        )
         yield head.say(language)
         for finding in checkup.findings:
             yield f"  {_MARKS[finding.level]} {finding.message.say(language)}"

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from mcp_server.credentials import SYSTEMS
+from mcp_server.credentials import VENDORS
 from mcp_server.errors import ConfigurationError, InvalidArguments
 from mcp_server.settings import Settings
 from mcp_server.text import NOTHING, Text, listed, same
@@ -409,7 +409,7 @@ def _secrets_kept() -> list[str]:
     from keyring.errors import KeyringError
 
     try:
-        secrets = [system.variable(field) for system in SYSTEMS for field in system.fields if field.secret]
+        secrets = [vendor.variable(field) for vendor in VENDORS for field in vendor.fields if field.secret]
         return [name for name in secrets if keyring.get_password(NAME, name)]
     except KeyringError:
         return []

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from mcp_server.credentials import KEYRING, SYSTEMS, Credentials, Keyring, read_credentials
+from mcp_server.credentials import KEYRING, VENDORS, Credentials, Keyring, read_credentials
 from mcp_server.credentials import variables as credential_variables
 from mcp_server.errors import ConfigurationError
 from mcp_server.language.problems import shorten
@@ -102,9 +102,9 @@ def _one_of(*words: str, legal: Text) -> Callable[[str], str]:
 def _platforms(text: str) -> frozenset[str]:
     """Names of remote platforms, each written out, so that a platform added later is not covered by today's setting."""
     names = frozenset(word.strip().casefold() for word in text.split(","))
-    if not names <= {system.name for system in SYSTEMS}:
+    if not names <= {vendor.name for vendor in VENDORS}:
         legal = Text("names of remote platforms, separated by commas: {names}", "以逗号分隔的远程平台名：{names}")
-        raise _Illegal(legal.format(names=listed(system.name for system in SYSTEMS)), text)
+        raise _Illegal(legal.format(names=listed(vendor.name for vendor in VENDORS)), text)
     return names
 
 

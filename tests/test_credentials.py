@@ -1,22 +1,37 @@
 """A system is remote with all its credentials, local with none, and nothing in between; secrets stay masked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mcp_server.credentials import SERVICE, SYSTEMS, THINKINGDATA, Secret, read_credentials, variables
+from mcp_server.credentials import (
+    SERVICE,
+    THINKINGDATA,
+    VENDORS,
+    VOLCENGINE,
+    Secret,
+    Vendor,
+    read_credentials,
+    variables,
+)
 from mcp_server.errors import ConfigurationError
+from mcp_server.text import NOTHING, Text
 
 CANARY = "canary-77aa"
 
 
 def complete(name: str) -> dict[str, str]:
-    """The needed variables of a system."""
-    system = next(s for s in SYSTEMS if s.name == name)
-    return {system.variable(f): CANARY if f.secret else "https://x.example" for f in system.fields if f.needed}
+    """The needed variables of a vendor."""
+    vendor = next(each for each in VENDORS if each.name == name)
+    return needed(vendor)
 
 
-@pytest.mark.parametrize("name", [system.name for system in SYSTEMS])
+def needed(vendor: Vendor) -> dict[str, str]:
+    return {vendor.variable(f): CANARY if f.secret else "https://x.example" for f in vendor.fields if f.needed}
+
+
+@pytest.mark.parametrize("name", [vendor.name for vendor in VENDORS])
 def test_a_complete_system_is_remote_and_the_others_stay_local(name: str) -> None:
     remote = read_credentials(complete(name))
     assert set(remote) == {name}
@@ -25,7 +40,7 @@ def test_a_complete_system_is_remote_and_the_others_stay_local(name: str) -> Non
     assert read_credentials({}) == {}
 
 
-@pytest.mark.parametrize("name", [system.name for system in SYSTEMS])
+@pytest.mark.parametrize("name", [vendor.name for vendor in VENDORS])
 def test_some_but_not_all_credentials_stop_the_start(name: str) -> None:
     whole = complete(name)
     for left_out in whole:
@@ -44,6 +59,20 @@ def test_a_pin_decides() -> None:
         read_credentials({"FENQUN_TAOBAO": "remote"})
     with pytest.raises(ConfigurationError, match="must be local or remote"):
         read_credentials(whole | {"FENQUN_TAOBAO": "cloud"})
+
+
+def test_of_two_vendors_of_one_system_only_one_is_used() -> None:
+    other = replace(VOLCENGINE, name="acme", text=Text("Acme", "某厂"), service=NOTHING)
+    vendors, both = (*VENDORS, other), complete("volcengine") | needed(other)
+    assert set(read_credentials(needed(other), vendors=vendors)) == {"acme"}
+    with pytest.raises(ConfigurationError, match="Volcengine voice service and Acme are both set up") as caught:
+        read_credentials(both, vendors=vendors)
+    assert (
+        caught.value.next_step.zh
+        == "如使用某厂，请设 FENQUN_VOLCENGINE=local；如使用火山引擎语音服务，请设 FENQUN_ACME=local。"
+    )
+    assert set(read_credentials(both | {"FENQUN_VOLCENGINE": "local"}, vendors=vendors)) == {"acme"}
+    assert set(read_credentials(both | {"FENQUN_ACME": "local"}, vendors=vendors)) == {"volcengine"}
 
 
 def test_what_is_optional_has_its_default_and_does_not_make_a_system_remote() -> None:

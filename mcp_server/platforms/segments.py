@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
+from mcp_server.credentials import VENDORS
 from mcp_server.errors import FenqunError, Problem
 from mcp_server.language.definitions import Definition
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.reading.check import SqlLook
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, same
 
 # What the operations ask of a platform: one protocol per system.
 #
@@ -18,18 +19,11 @@ from mcp_server.text import NOTHING, Text
 # dd HH:mm:ss`.
 
 
-PLATFORMS: Mapping[str, Text] = {
-    "local": Text("this machine", "本机"),
-    "thinkingdata": Text("ThinkingData", "数数"),
-    "taobao": Text("Taobao Open Platform", "淘宝开放平台"),
-    "volcengine": Text("Volcengine", "火山引擎"),
-}
-"""Names of platforms, as people read them."""
-
-
 def name_of(platform: str) -> Text:
-    """A platform as people read it."""
-    return PLATFORMS.get(platform, Text(platform, platform))
+    """The name of a platform as people read it."""
+    if platform == "local":
+        return Text("this machine", "本机")
+    return next((vendor.text for vendor in VENDORS if vendor.name == platform), same(platform))
 
 
 OnProgress = Callable[[float, Text], Awaitable[None]]
@@ -347,60 +341,3 @@ class SegmentPlatform(Protocol):
         spreadsheet: bool,
         on_progress: OnProgress,
     ) -> Export: ...
-
-
-# What the remote platform needs of this machine: files of ids in, exported files out, and a check of patterns.
-
-
-class Source(NamedTuple):
-    """Ids to read: an opened file, what it is called ("" where they stood in the call), its size in bytes."""
-
-    file: BinaryIO
-    name: str
-    size: int
-
-
-class LocalFiles(Protocol):
-    """This machine."""
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """Where files of ids may lie."""
-        ...
-
-    def open_ids(self, source: IdSource, *, tag: bool) -> Source:
-        """InvalidArguments where it may not, or cannot, be read."""
-        ...
-
-    def temp_path(self, suffix: str) -> Path:
-        """A new name for a file of this process."""
-        ...
-
-    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
-        """Move a finished file to the folder of exports, under a name that nobody else gets."""
-        ...
-
-    def regex_fault(self, pattern: str) -> str:
-        """As `ports.SegmentPlatform.regex_fault`."""
-        ...
-
-
-class Nowhere:
-    """No machine: for who only asks a platform."""
-
-    folders: tuple[Path, ...] = ()
-
-    def open_ids(self, source: IdSource, *, tag: bool) -> Source:
-        raise RuntimeError(_ONLY_ASKED)
-
-    def temp_path(self, suffix: str) -> Path:
-        raise RuntimeError(_ONLY_ASKED)
-
-    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
-        raise RuntimeError(_ONLY_ASKED)
-
-    def regex_fault(self, pattern: str) -> str:
-        raise RuntimeError(_ONLY_ASKED)
-
-
-_ONLY_ASKED = "this platform was connected without a machine"

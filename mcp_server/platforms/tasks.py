@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, cast
 
 from mcp_server.calls.settings import CallSettings
-from mcp_server.credentials import TAOBAO, VOLCENGINE, System
+from mcp_server.credentials import VENDORS, System
 from mcp_server.errors import ConfigurationError, InvalidArguments
 from mcp_server.language.problems import finding, shorten
-from mcp_server.platforms.segments import Cluster, OnProgress
+from mcp_server.platforms.segments import Cluster, OnProgress, name_of
 from mcp_server.text import NOTHING, Text, listed
 
 # What the operations ask of a platform of crowd analysis tasks (vendor page taobao.opencrm.crowdanalysis.update).
@@ -414,47 +414,46 @@ class CallPlatform(Protocol):
         ...
 
 
-# What stands in for crowd and call tasks where they can't work: on this machine, with segments elsewhere.
-#
-# Local tasks load the members of local clusters. With segments on a remote platform there are none.
-
+# Crowd and call tasks of this machine while segments are remote: they load members of local clusters, and there are none
 
 _NEEDS = Text(
-    "{what} on this machine need segments on this machine, and those are on ThinkingData.",
-    "本机的{what}依赖本机的分群，而当前的分群在数数平台上。",
+    "{what} on this machine need segments on this machine, and those are on {platform}.",
+    "本机的{what}依赖本机的分群，而当前的分群在{platform}平台上。",
 )
 _SET = Text(
-    "Tell the user: whoever runs the server sets {settings}, without {pin}=local, to use the real account, or FENQUN_THINKINGDATA=local.",
-    "请告知用户：由服务的运行者设置 {settings}（且不设 {pin}=local）以使用真实账号，或设 FENQUN_THINKINGDATA=local。",
+    "Tell the user: the operator of the server sets {settings}, without {pin}=local, to use the real account, or {segments}=local.",
+    "请告知用户：由服务的运行者设置 {settings}（且不设 {pin}=local）以使用真实账号，或设 {segments}=local。",
 )
 
 
 class _Absent:
-    """Refuses whatever is asked of it."""
+    """A platform that refuses every call."""
 
     name = "local"
     account = ""
 
-    def __init__(self, what: Text, system: System) -> None:
-        self._what = what
-        self._system = system
+    def __init__(self, what: Text, system: System, segments: str) -> None:
+        self._what, self._system, self._segments = what, system, segments
 
     def only_reading(self) -> "_Absent":
         return self
 
-    def __getattr__(self, asked: str) -> Any:
-        if asked.startswith("__"):
-            raise AttributeError(asked)
-        system = self._system
-        step = _SET.format(settings=listed(system.required), pin=system.pin)
-        raise ConfigurationError(_NEEDS.format(what=self._what), next_step=step)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        step = NOTHING
+        for vendor in VENDORS:
+            if vendor.system == self._system:
+                own = {"settings": listed(vendor.required), "pin": vendor.pin}
+                step = step.then(_SET.format(**own, segments=f"FENQUN_{self._segments.upper()}"))
+        raise ConfigurationError(_NEEDS.format(what=self._what, platform=name_of(self._segments)), next_step=step)
 
 
-def absent_crowds() -> CrowdPlatform:
-    """Refuses, and names the settings of the remote platform."""
-    return cast(CrowdPlatform, _Absent(Text("Crowd analysis tasks", "人群分析任务"), TAOBAO))
+def absent_crowds(segments: str) -> CrowdPlatform:
+    """A platform that refuses, and names the settings of a remote one; `segments` names the platform of segments."""
+    return cast(CrowdPlatform, _Absent(Text("Crowd analysis tasks", "人群分析任务"), "crowds", segments))
 
 
-def absent_calls() -> CallPlatform:
-    """Refuses, and names the settings of the remote platform."""
-    return cast(CallPlatform, _Absent(Text("Call tasks", "外呼任务"), VOLCENGINE))
+def absent_calls(segments: str) -> CallPlatform:
+    """A platform that refuses, and names the settings of a remote one; `segments` names the platform of segments."""
+    return cast(CallPlatform, _Absent(Text("Call tasks", "外呼任务"), "calls", segments))

@@ -9,7 +9,9 @@ the file. An upload stays for a day, and so does an answer that was too long for
 `exports/`, which belongs to people and stays until they remove it.
 """
 
+import csv
 import errno
+import io
 import os
 import re
 import secrets
@@ -21,14 +23,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
-from mcp_server.errors import InvalidArguments, LoadRefused, NotFound
+from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotFound
 from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest
 from mcp_server.sources.staging import refuse_ids
 from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.records import quoted
-from mcp_server.store.workspace import explained
+from mcp_server.store.workspace import Workspace, explained
 from mcp_server.text import Text, listed, same
 
 _OUTSIDE = Text("{path} lies elsewhere.", "{path}不在允许的文件夹内。")
@@ -161,6 +163,61 @@ def _similar(folder: Path, parts: tuple[str, ...]) -> str:
         return ""
     near = nearest(parts[-1], names)
     return str(folder.joinpath(*parts[:-1], near)) if near else ""
+
+
+class LocalFiles:
+    """Files of this machine as platforms use them: ids that callers give, exports that they get."""
+
+    def __init__(self, workspace: Workspace, folders: Sequence[Path] = ()) -> None:
+        """`folders` are further ones from which files are taken, besides `imports/` of the workspace."""
+        self._workspace = workspace
+        self._allowed = AllowedFiles([workspace.imports, *folders])
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders from which files are taken."""
+        return self._allowed.folders
+
+    def open_ids(self, path: str, ids: Sequence[str], *, tag: bool) -> OpenedFile:
+        """Open the file of this path; without one, make a file of ids: one to a line, of a tag up to the first comma.
+
+        InvalidArguments where it may not, or cannot, be read.
+        """
+        if path:
+            return self._allowed.open(path)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        for one in ids:
+            key, comma, value = one.partition(",") if tag else (one, "", "")
+            writer.writerow([key.strip(), value] if comma else [key.strip()])
+        content = text.getvalue().encode()
+        return OpenedFile(io.BytesIO(content), "", len(content))
+
+    def temp_path(self, suffix: str) -> Path:
+        """Return a new name for a file of this process."""
+        return self._workspace.temp_path(suffix)
+
+    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
+        """Move a finished file to the folder of exports, under a name that no other file gets, in no process."""
+        with explained(self._workspace.root):
+            final = self._reserved(stem, suffix)
+        try:
+            self._workspace.publish(temp, final)
+        except FenqunError:
+            final.unlink(missing_ok=True)
+            raise
+        return final
+
+    def _reserved(self, stem: str, suffix: str) -> Path:
+        path, number = self._workspace.exports / f"{stem}.{suffix}", 1
+        while True:
+            try:
+                path.touch(mode=0o600, exist_ok=False)
+            except FileExistsError:
+                number += 1
+                path = self._workspace.exports / f"{stem}_{number}.{suffix}"
+            else:
+                return path
 
 
 # Files that are handed over HTTP

@@ -27,12 +27,11 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG, Qp, TagQp
 from mcp_server.language.sql import Sql
 from mcp_server.language.uploaded import Uploaded
-from mcp_server.platforms.local.imports import LocalHere
 from mcp_server.platforms.segments import ClusterChanges, ClusterDraft, IdChanges, IdDraft, IdSource, SegmentPlatform
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments
 from mcp_server.platforms.transport import Transport
-from mcp_server.store.files import AllowedFiles
+from mcp_server.store.files import LocalFiles
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text
 from tests.gateway.faults import Fault, Kind
@@ -83,10 +82,10 @@ async def _sleep(seconds: float) -> None:
 def platform(station: Station, portal: BlockingPortal, root: Path, words: Any = "warn") -> Iterator[Remote]:
     workspace = Workspace.open(root)
     engine = Engine(workspace.temp_path(".spill"))
-    here = LocalHere(workspace, engine, AllowedFiles([workspace.imports]))
+    transport, files = Transport(station.url, QUICK), LocalFiles(workspace)
     made = portal.call(
         lambda: ThinkingDataSegments(
-            Transport(station.url, QUICK), KEYS.token, here, words=words, clock=lambda: NOW, sleep=_sleep
+            transport, KEYS.token, files, engine.regex_fault, words=words, clock=lambda: NOW, sleep=_sleep
         )
     )
     yield Remote(portal, made, root)

@@ -16,6 +16,8 @@ from mcp_server.credentials import read_credentials
 from mcp_server.operations.operation import Report
 from mcp_server.platforms.transport import Policy
 from mcp_server.settings import Settings
+from mcp_server.store.files import LocalFiles
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import Language
 from tests.gateway.kit import KEYS
 from tests.operations.desk import Desk
@@ -40,7 +42,7 @@ class RemoteDesk(Desk):
 def remote_desk(root: Path, environment: Mapping[str, str]) -> Iterator[RemoteDesk]:
     """A process with these variables, on a workspace of its own; it waits for nothing between attempts."""
     made = build(Settings(workspace=root, threads=1))
-    remote = connect(read_credentials(environment), policy=QUICK)
+    remote = connect(read_credentials(environment), LocalFiles(Workspace(root)), str, policy=QUICK)
     deps = replace(
         made.deps,
         crowds=remote.crowds or made.deps.crowds,

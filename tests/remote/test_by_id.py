@@ -12,6 +12,8 @@ from mcp_server.app import connect
 from mcp_server.credentials import read_credentials
 from mcp_server.errors import ConfigurationError
 from mcp_server.platforms.thinkingdata import wire
+from mcp_server.store.files import LocalFiles
+from mcp_server.store.workspace import Workspace
 from tests import small
 from tests.gateway.faults import Fault, Kind
 from tests.gateway.kit import KEYS, Station, station
@@ -50,8 +52,8 @@ def test_everything_that_names_a_cluster_names_it_by_id(older: Station, tmp_path
         assert desk("list_clusters").total == 0
 
 
-def test_the_switch_is_1_or_0() -> None:
+def test_the_switch_is_1_or_0(tmp_path: Path) -> None:
     given = {"URL": "http://127.0.0.1:1", "TOKEN": KEYS.token, "BY_ID": "yes"}
     credentials = read_credentials({f"FENQUN_THINKINGDATA_{name}": value for name, value in given.items()})
     with pytest.raises(ConfigurationError, match="FENQUN_THINKINGDATA_BY_ID must be 1 or 0"):
-        connect(credentials)
+        connect(credentials, LocalFiles(Workspace(tmp_path)), str)

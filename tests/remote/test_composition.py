@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from mcp_server.app import build, connect
+from mcp_server.app import CALLS, Remote, build, connect
+from mcp_server.credentials import VOLCENGINE, Credentials
 from mcp_server.errors import ConfigurationError, NotAllowed
 from mcp_server.platforms.tasks import absent_calls, absent_crowds
+from mcp_server.platforms.volcengine.calls import VolcengineCalls
 from mcp_server.settings import Settings, read_settings
+from mcp_server.store.files import LocalFiles
+from mcp_server.store.workspace import Workspace
 from tests.operations.desk import Desk
 from tests.remote.kit import plain_environment, variables
 
@@ -31,9 +36,23 @@ def test_each_system_is_remote_or_local_by_itself(tmp_path: Path) -> None:
             app.close()
 
 
-def test_accounts_are_told_without_secrets() -> None:
+def connected(root: Path, remote: Mapping[str, Credentials]) -> Remote:
+    return connect(remote, LocalFiles(Workspace(root)), str)
+
+
+def test_a_second_vendor_of_call_tasks_needs_its_rows_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = read_settings(variables(URL)).remote
+    acme = Credentials(replace(VOLCENGINE, name="acme"), given["volcengine"].values, given["volcengine"].secrets)
+    monkeypatch.setitem(CALLS, "acme", CALLS["volcengine"])
+    remote = connected(tmp_path, {"taobao": given["taobao"], "acme": acme})
+    assert isinstance(remote.calls, VolcengineCalls)
+    assert remote.segments is None
+    assert set(remote.transports) == {"taobao", "acme"}
+
+
+def test_accounts_are_told_without_secrets(tmp_path: Path) -> None:
     given = variables(URL, VOLCENGINE_ACCESS_KEY="AKLT0123456789abcd")
-    remote = connect(read_settings(given).remote)
+    remote = connected(tmp_path, read_settings(given).remote)
     assert remote.crowds is not None
     assert remote.calls is not None
     assert remote.crowds.account == "vendor.example (app 12345678)"
@@ -58,7 +77,8 @@ def test_what_is_not_legal_stops_the_start(tmp_path: Path, name: str, value: str
 def test_local_tasks_without_local_segments_refuse_and_name_the_settings(tmp_path: Path) -> None:
     app = build(Settings(workspace=tmp_path, threads=1))
     try:
-        desk = Desk(replace(app, deps=replace(app.deps, crowds=absent_crowds(), calls=absent_calls())))
+        absent = {"crowds": absent_crowds("thinkingdata"), "calls": absent_calls("thinkingdata")}
+        desk = Desk(replace(app, deps=replace(app.deps, **absent)))
         for tool, arguments, variable in (
             ("list_crowd_analyses", {}, "FENQUN_TAOBAO_APP_KEY"),
             ("delete_crowd_analysis", {"task_id": "1"}, "FENQUN_TAOBAO_APP_KEY"),
@@ -71,7 +91,7 @@ def test_local_tasks_without_local_segments_refuse_and_name_the_settings(tmp_pat
             assert ", " not in error.next_step.zh
             assert "FENQUN_THINKINGDATA=local" in error.next_step.en
             assert "且不设 FENQUN_" in error.next_step.zh  # its own pin may be what keeps it here
-        assert absent_crowds().only_reading().name == "local"
+        assert absent_crowds("thinkingdata").only_reading().name == "local"
     finally:
         app.close()
 

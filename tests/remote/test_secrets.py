@@ -22,12 +22,11 @@ import pytest
 
 from mcp_server import doctor
 from mcp_server.app import build, connect
-from mcp_server.credentials import read_credentials
+from mcp_server.credentials import VENDORS, read_credentials
 from mcp_server.errors import FenqunError
 from mcp_server.front.mcp import handler as results
 from mcp_server.front.mcp.rendering import as_answer
 from mcp_server.operations.asking import Consenting
-from mcp_server.platforms.segments import PLATFORMS
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.client import ThinkingDataApi as TaApi
 from mcp_server.settings import Settings, read_settings
@@ -326,7 +325,9 @@ def test_whatever_thinkingdata_answers_to_changes_and_sql_the_tools_keep_its_tok
     kind: str, host: Host, desk: RemoteDesk, everything_logged: Callable[[], str]
 ) -> None:
     host.set(kind, reads=True)
-    deps = replace(desk.app.deps, consenting=Consenting("never", frozenset(PLATFORMS)))
+    deps = replace(
+        desk.app.deps, consenting=Consenting("never", frozenset({"local", *(vendor.name for vendor in VENDORS)}))
+    )
     said = anyio.run(used, replace(desk, app=replace(desk.app, deps=deps)), SEGMENT_CALLS)
     asked = "\n".join(host.seen)
     for path in (*CHANGES - {"/", "/router/rest"}, wire.SQL):

@@ -14,7 +14,7 @@ import anyio.to_thread
 from mcp_server.engines.base import AnyPlan, DataFile, Written, compile_any, followed
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.engines.duckdb.members import members_query
-from mcp_server.errors import FenqunError, InvalidDefinition
+from mcp_server.errors import InvalidDefinition
 from mcp_server.language.definitions import Definition, from_written, read_any, value_type_any
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
@@ -23,9 +23,10 @@ from mcp_server.language.window import local, show_time
 from mcp_server.platforms.local.known import KnownClusters, moves
 from mcp_server.platforms.segments import Export, OnProgress
 from mcp_server.store.catalog import Catalog
+from mcp_server.store.files import LocalFiles
 from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
 from mcp_server.store.runner import Compute, Computed, JobControl
-from mcp_server.store.workspace import Workspace, explained
+from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text
 from mcp_server.user_sql.plan import look_at
 
@@ -218,9 +219,9 @@ def exported_columns(
 
 def export_members(
     engine: Engine,
-    workspace: Workspace,
+    files: LocalFiles,
     data: DataFile,
-    version: VersionRecord,
+    members: Path,
     *,
     name: str,
     columns: Sequence[Property],
@@ -229,12 +230,11 @@ def export_members(
     spreadsheet: bool,
     control: JobControl,
 ) -> Export:
-    """Write a version's members with some of their properties; the file appears whole or not at all.
+    """Write the users of a members file with some of their properties; the export appears whole or not at all.
 
     CSV: UTF-8, header row, times in the project's local time, lists as JSON. For spreadsheets it begins with a
     byte-order mark, and a text that a spreadsheet would run as a formula is written with a leading apostrophe.
     """
-    members = workspace.absolute(version.file)
     as_text = file_format == "csv"
     temp = control.temp_path(f".{file_format}")
     rows = engine.copy(
@@ -246,13 +246,7 @@ def export_members(
     )
     if spreadsheet and as_text:
         temp = _marked(temp, control.temp_path(".csv"))
-    with explained(workspace.root):
-        final = reserved(workspace.exports, name, file_format)
-    try:
-        workspace.publish(temp, final)
-    except FenqunError:
-        final.unlink(missing_ok=True)
-        raise
+    final = files.keep_export(temp, name, file_format)
     return Export(final, rows, final.stat().st_size, tuple(c.name for c in columns))
 
 
@@ -263,19 +257,6 @@ def _marked(source: Path, target: Path) -> Path:
         while chunk := old.read(_CHUNK):
             new.write(chunk)
     return target
-
-
-def reserved(folder: Path, name: str, suffix: str) -> Path:
-    """A new, empty file whose name nobody else gets, in this process or another."""
-    path, count = folder / f"{name}.{suffix}", 1
-    while True:
-        try:
-            path.touch(mode=0o600, exist_ok=False)
-        except FileExistsError:
-            count += 1
-            path = folder / f"{name}_{count}.{suffix}"
-        else:
-            return path
 
 
 def shown_value(value: object, zone: ZoneInfo) -> str:

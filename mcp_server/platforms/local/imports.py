@@ -1,11 +1,9 @@
 """Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit."""
 
-import csv
-import io
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +11,14 @@ from typing import Final
 
 from mcp_server.engines.base import StageControl
 from mcp_server.engines.duckdb.engine import Engine
-from mcp_server.errors import ChangedMeanwhile, FenqunError, InvalidArguments, NameTaken, Problem
+from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, Problem
 from mcp_server.language.definitions import written
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
 from mcp_server.language.problems import finding, shorten
 from mcp_server.language.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
-from mcp_server.platforms.local.computing import data_file, reserved
-from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported, Source
+from mcp_server.platforms.local.computing import data_file
+from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported
 from mcp_server.sources.ids import (
     PATH,
     IdCounts,
@@ -33,11 +31,11 @@ from mcp_server.sources.ids import (
 )
 from mcp_server.sources.staging import refuse_ids
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.files import AllowedFiles, OpenedFile
+from mcp_server.store.files import LocalFiles
 from mcp_server.store.jobs import Published, add_version
 from mcp_server.store.records import ClusterRecord, GenerationRecord
 from mcp_server.store.runner import JobControl
-from mcp_server.store.workspace import Workspace, explained
+from mcp_server.store.workspace import explained
 from mcp_server.text import NOTHING, Text
 
 # What is worth a second look in a file of ids: read otherwise than meant, or matching nobody.
@@ -127,8 +125,8 @@ class _Matched:
 class LocalImports:
     """Reads, matches and saves uploaded ids. Its methods block: call them in a worker thread."""
 
-    def __init__(self, catalog: Catalog, engine: Engine, files: AllowedFiles) -> None:
-        self.files = files
+    def __init__(self, catalog: Catalog, engine: Engine, files: LocalFiles) -> None:
+        self._files = files
         self._catalog = catalog
         self._engine = engine
         self._workspace = catalog.workspace
@@ -176,7 +174,7 @@ class LocalImports:
     def _matched(self, project_id: str, source: IdSource, column: str, catalog: str, control: JobControl) -> _Matched:
         began = time.perf_counter()
         generation = self._catalog.generation(project_id)
-        opened = self.files.open(source.path) if source.path else inline(source.ids, tag=catalog == TAG)
+        opened = self._files.open_ids(source.path, source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
             file = private_copy(opened.file, opened.size, control.temp_path, StageControl(control, 0, COPIED))
         wanted = IdTarget(_property(generation, column), tag=catalog == TAG)
@@ -331,17 +329,6 @@ def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
     )
 
 
-def inline(ids: Sequence[str], *, tag: bool) -> OpenedFile:
-    """The ids of a call as a file: one to a line, of a tag up to the first comma."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for one in ids:
-        key, comma, value = one.partition(",") if tag else (one, "", "")
-        writer.writerow([key.strip(), value] if comma else [key.strip()])
-    content = text.getvalue().encode()
-    return OpenedFile(io.BytesIO(content), "", len(content))
-
-
 def _property(generation: GenerationRecord, name: str) -> Property:
     """The main column. InvalidArguments where the data no longer has it."""
     found = generation.metadata.property("user", name)
@@ -359,40 +346,3 @@ def _others(generation: GenerationRecord, column: Property) -> tuple[Property, .
         p for p in metadata.properties_of("user") if p.type in MAIN_TYPES and p.name not in (column.name, "#user_id")
     ]
     return tuple(sorted(found, key=lambda p: -p.distinct)[:MOST_PROBED])
-
-
-# This machine, as a remote platform uses it (`platforms.here_port.Here`): the workspace's folders and the engine's
-# patterns.
-
-
-class LocalHere:
-    """The workspace, its engine (which starts with the first pattern), and the folders that files may come from."""
-
-    def __init__(self, workspace: Workspace, engine: Engine, files: AllowedFiles) -> None:
-        self._workspace = workspace
-        self._engine = engine
-        self._files = files
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        return self._files.folders
-
-    def open_ids(self, source: IdSource, *, tag: bool) -> Source:
-        opened = self._files.open(source.path) if source.path else inline(source.ids, tag=tag)
-        return Source(opened.file, opened.name, opened.size)
-
-    def temp_path(self, suffix: str) -> Path:
-        return self._workspace.temp_path(suffix)
-
-    def keep_export(self, temp: Path, stem: str, suffix: str) -> Path:
-        with explained(self._workspace.root):
-            final = reserved(self._workspace.exports, stem, suffix)
-        try:
-            self._workspace.publish(temp, final)
-        except FenqunError:
-            final.unlink(missing_ok=True)
-            raise
-        return final
-
-    def regex_fault(self, pattern: str) -> str:
-        return self._engine.regex_fault(pattern)

@@ -42,7 +42,7 @@ from mcp_server.platforms.segments import (
     Undo,
 )
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.files import AllowedFiles
+from mcp_server.store.files import LocalFiles
 from mcp_server.store.records import ClusterRecord, GenerationRecord, JobRecord, VersionRecord
 from mcp_server.store.runner import JobControl, JobRunner
 from mcp_server.text import NOTHING, Text, listed
@@ -148,7 +148,7 @@ class LocalSegments:
         engine: Engine,
         jobs: JobRunner,
         known: KnownClusters,
-        files: AllowedFiles,
+        files: LocalFiles,
         *,
         read_only: bool = False,
     ) -> None:
@@ -156,6 +156,7 @@ class LocalSegments:
         self._known = known
         self._engine = engine
         self._jobs = jobs
+        self._files = files
         self._tasks = Tasks(catalog.workspace)
         self._read_only = read_only
         self._imports = LocalImports(catalog, engine, files)
@@ -306,7 +307,7 @@ class LocalSegments:
 
     @property
     def import_folders(self) -> tuple[FilePath, ...]:
-        return self._imports.files.folders
+        return self._files.folders
 
     async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
         return await self._tasks.run(
@@ -380,9 +381,9 @@ class LocalSegments:
         return await self._tasks.run(
             lambda control: export_members(
                 self._engine,
-                self._catalog.workspace,
+                self._files,
                 data_file(self._catalog, generation),
-                version,
+                self._catalog.workspace.absolute(version.file),
                 name=f"{cluster.cluster_name}_{self._stamp(generation.metadata.tz)}",
                 columns=columns,
                 zone=generation.metadata.zone,

@@ -22,10 +22,11 @@ from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG, Qp, TagQp
 from mcp_server.language.names import names_used
 from mcp_server.plan.plan import ClusterSource, Plan, TagPlan
-from mcp_server.platforms.segments import Cluster, Export, LocalFiles, OnProgress, Preview, Step, TagValues
+from mcp_server.platforms.segments import Cluster, Export, OnProgress, Preview, Step, TagValues
 from mcp_server.platforms.thinkingdata import client
 from mcp_server.platforms.thinkingdata.client import ThinkingDataApi
 from mcp_server.platforms.vendor import UnreadableReply, masked, unreadable
+from mcp_server.store.files import LocalFiles
 from mcp_server.text import Text
 from mcp_server.user_sql.plan import SqlPlan
 

@@ -32,7 +32,6 @@ from mcp_server.platforms.segments import (
     IdChanges,
     IdDraft,
     Imported,
-    LocalFiles,
     OnProgress,
     Page,
     Preview,
@@ -47,6 +46,7 @@ from mcp_server.platforms.thinkingdata.queries import RemoteExport, RemotePrevie
 from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
 from mcp_server.platforms.thinkingdata.uploads import RemoteImports
 from mcp_server.platforms.transport import Transport
+from mcp_server.store.files import LocalFiles
 from mcp_server.text import Text
 
 # Waiting for computations on ThinkingData, by asking with growing pauses.
@@ -168,7 +168,8 @@ class ThinkingDataSegments:
         self,
         transport: Transport,
         token: str,
-        here: LocalFiles,
+        files: LocalFiles,
+        regex_fault: Callable[[str], str],
         *,
         words: Words = "warn",
         by_id: bool = False,
@@ -180,7 +181,8 @@ class ThinkingDataSegments:
         self.transport = transport
         self.sql_look = _no_sql
         self._api = api
-        self._here = here
+        self._files = files
+        self.regex_fault = regex_fault
         self._words = words
         self._clock, self._zone = clock, ZoneInfo(zone)
         self._listing = Listing(api)
@@ -188,8 +190,8 @@ class ThinkingDataSegments:
         self._computations = Computations(api, self._listing, sleep)
         self._preview = RemotePreview(api)
         self._saving = RemoteSaving(api, self._listing, self._metadata, words)
-        self._imports = RemoteImports(api, self._listing, here, self._now, self._row)
-        self._export = RemoteExport(api, here, (token,))
+        self._imports = RemoteImports(api, self._listing, files, self._now, self._row)
+        self._export = RemoteExport(api, files, (token,))
 
     def _now(self) -> datetime:
         return self._clock().astimezone(self._zone)
@@ -228,9 +230,6 @@ class ThinkingDataSegments:
         return await self._preview.of(
             definition, metadata, size=sample, columns=properties, want_sql=want_sql, on_progress=on_progress
         )
-
-    def regex_fault(self, pattern: str) -> str:
-        return self._here.regex_fault(pattern)
 
     def doubts(self, definition: Definition, root: At) -> tuple[Problem, ...]:
         code = "word_refused" if self._words == "refuse" else "word_unverified"
@@ -308,7 +307,7 @@ class ThinkingDataSegments:
 
     @property
     def import_folders(self) -> tuple[Path, ...]:
-        return self._here.folders
+        return self._files.folders
 
     async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
         metadata = await self.metadata(project_id)
@@ -388,7 +387,11 @@ def _project(project_id: str) -> str:
 
 
 def thinkingdata_segments(
-    credentials: Credentials, transport: Transport, here: LocalFiles, clock: Callable[[], datetime]
+    credentials: Credentials,
+    transport: Transport,
+    files: LocalFiles,
+    regex_fault: Callable[[str], str],
+    clock: Callable[[], datetime],
 ) -> ThinkingDataSegments:
     """The platform for these credentials; nothing is sent yet. ConfigurationError where a setting is none."""
     for key in ("allow_http", "by_id"):
@@ -399,4 +402,5 @@ def thinkingdata_segments(
         raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
     words: Words = "refuse" if said == "refuse" else "warn"
     by_id = credentials["by_id"] == "1"
-    return ThinkingDataSegments(transport, credentials.secret("token"), here, words=words, by_id=by_id, clock=clock)
+    token = credentials.secret("token")
+    return ThinkingDataSegments(transport, token, files, regex_fault, words=words, by_id=by_id, clock=clock)

@@ -20,15 +20,14 @@ from mcp_server.platforms.segments import (
     IdDraft,
     IdSource,
     Imported,
-    LocalFiles,
     OnProgress,
-    Source,
     as_it_stands,
 )
 from mcp_server.platforms.thinkingdata.client import ImportCounts, RemoteCluster, ThinkingDataApi, Which, made_once
 from mcp_server.platforms.thinkingdata.listing import Listing, is_import
 from mcp_server.sources.ids import BLANKS, PATH, Swallowed, about_the_file, about_the_header, private_copy, records
 from mcp_server.sources.staging import refuse_ids
+from mcp_server.store.files import LocalFiles, OpenedFile
 from mcp_server.text import Text
 
 # Ids as ThinkingData takes them: raw CSV without a header, one id a line, of a tag id and value, CRLF line ends (te-
@@ -72,7 +71,7 @@ class _Unseen:
         pass
 
 
-def vendor_file(source: Source, temp: Callable[[str], Path], *, tag: bool) -> VendorFile:
+def vendor_file(source: OpenedFile, temp: Callable[[str], Path], *, tag: bool) -> VendorFile:
     """Write the file that is sent. Blocks: call it in a worker thread. InvalidArguments where it can't be read as ids.
 
     Blanks around ids and empty lines are dropped (qp.md section 7); a value of a tag stays as it is.
@@ -157,11 +156,11 @@ class RemoteImports:
     """Uploads ids to one deployment."""
 
     def __init__(
-        self, api: ThinkingDataApi, listing: Listing, here: LocalFiles, now: Callable[[], datetime], stand: Standing
+        self, api: ThinkingDataApi, listing: Listing, files: LocalFiles, now: Callable[[], datetime], stand: Standing
     ) -> None:
         self._api = api
         self._listing = listing
-        self._here = here
+        self._files = files
         self._now = now
         self._stand = stand
 
@@ -230,7 +229,7 @@ class RemoteImports:
 
     async def _read(self, source: IdSource, *, tag: bool) -> VendorFile:
         return await anyio.to_thread.run_sync(
-            lambda: vendor_file(self._here.open_ids(source, tag=tag), self._here.temp_path, tag=tag)
+            lambda: vendor_file(self._files.open_ids(source.path, source.ids, tag=tag), self._files.temp_path, tag=tag)
         )
 
     async def _sent(self, project_id: str, file: VendorFile, named: dict[str, str]) -> tuple[ImportCounts | None, str]:
