@@ -7,11 +7,18 @@ test holds it to the models.
 from collections.abc import Iterable, Sequence
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.model import DAY, MAX_VALUES, PLAIN_MEASURE, RECENT_DAY, TIME
+from mcp_server.language.model import DAY, RECENT_DAY, TIME
 from mcp_server.language.numbers import NUMBER
 from mcp_server.language.schema import EXAMPLE, TAG_EXAMPLES, Schema
 from mcp_server.language.sql import LONGEST, PARAMETERS, SQL
-from mcp_server.language.vocabulary import COMPARATORS, MEASURES, NUMBER_COMPARATORS, TIME_UNITS
+from mcp_server.language.vocabulary import (
+    COMPARATORS,
+    MAX_VALUES,
+    MEASURES,
+    NUMBER_COMPARATORS,
+    PLAIN_MEASURE,
+    TIME_UNITS,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -79,7 +86,7 @@ def _first_last() -> Schema:
             "columnName": name("The property whose value is taken; not a list."),
             "tableType": one_of(words.TABLES_IN_EVENT, "Whose property."),
         },
-        words.TAKEN_KEYS,
+        ("columnName", "tableType"),
     )
     calc = {"isCalc": {"type": "boolean", "const": False, "description": "Nothing is calculated."}, "property": taken}
     properties = {

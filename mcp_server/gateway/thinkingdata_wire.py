@@ -25,7 +25,7 @@ from mcp_server.gateway.base import (
     same_secret,
     unknown_key,
 )
-from mcp_server.language.bodies import mended
+from mcp_server.language.bodies import read_json
 from mcp_server.operations.operation import Operation, Result
 from mcp_server.platforms.thinkingdata.client import EMPTY_PARAMETER, SUCCESS, TOO_FREQUENT, WRONG_ITEM
 from mcp_server.web import Stopped, TooLong, whole
@@ -190,7 +190,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     try:
         return read_object(body)
     except NotJson as error:
-        fixed = mended(body.decode("utf-8", "replace"))
+        fixed = read_json(body.decode("utf-8", "replace"))
         if not isinstance(fixed, dict):
             raise wrong("body", str(error)) from None
         return fixed

@@ -11,9 +11,6 @@ from mcp_server.language.metadata import Property
 from mcp_server.language.model import Qp, TagQp
 from mcp_server.language.problems import finding
 
-# Names of clusters and tags (qp.md section 6).
-
-
 _NOT_ON_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 """Categories of control characters, halves of characters, line and paragraph breaks."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -49,64 +46,52 @@ def _legal(name: str, most: int) -> str:
     return cut if _NAME.fullmatch(cut) else ""
 
 
-# The names of events and properties that a definition by conditions uses.
-
-
-_KEYS = ("eventName", "columnName", "quota")
+# Names in a definition
 
 
 def names_used(definition: Qp | TagQp) -> Iterator[str]:
-    """Every name, as often as it stands there."""
-    return _names(definition.wire())
-
-
-def _names(part: Any) -> Iterator[str]:
-    if isinstance(part, list):
-        for one in part:
-            yield from _names(one)
-    elif isinstance(part, dict):
-        for key, value in part.items():
-            if key in _KEYS and isinstance(value, str) and value:
-                yield value
-            else:
-                yield from _names(value)
-
-
-# Which clusters and tags a definition names, and which it reaches through them.
+    """Every name of an event or a property in a definition by conditions, as often as it is used."""
+    for node in _objects(definition.wire()):
+        for key in ("eventName", "columnName", "quota"):
+            if isinstance(node.get(key), str) and node[key]:
+                yield node[key]
 
 
 def named_clusters(definition: object) -> frozenset[str]:
-    """The clusters and tags that a definition as it is kept names, without case.
+    """The clusters and tags that a definition as it is stored names, without case.
 
-    Of SQL: those that its check found; of SQL that may read any of them, none.
+    Of SQL: those that its check reported; of SQL that may read any of them, none.
     """
-    return frozenset(_named(definition))
-
-
-def _named(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
+    names: set[str] = set()
+    for node in _objects(definition):
         if node.get("tableType") == "cluster" and isinstance(node.get("columnName"), str):
-            yield node["columnName"].casefold()
+            names.add(node["columnName"].casefold())
+        if isinstance(node.get("reads"), Mapping):
+            names |= {name.casefold() for name in node["reads"].get("clusters", ())}
+    return frozenset(names)
+
+
+def _objects(node: object) -> Iterator[Mapping[str, Any]]:
+    """Every object of plain JSON, outer ones first."""
+    if isinstance(node, Mapping):
+        yield node
         for part in node.values():
-            yield from _named(part)
-        reads = node.get("reads")
-        if isinstance(reads, Mapping):
-            yield from map(str.casefold, reads.get("clusters", ()))
+            yield from _objects(part)
     elif isinstance(node, list | tuple):
         for part in node:
-            yield from _named(part)
+            yield from _objects(part)
 
 
-def rests_on(found: Property, own: str, at: str) -> Iterator[Problem]:
-    """Why the cluster `own` cannot read this one: it rests on `own` itself, or has no members yet."""
-    if own.casefold() in (found.name.casefold(), *(name.casefold() for name in found.uses)):
-        yield finding("cluster_cycle", at, got=found.name, name=found.name, own=own)
-    elif not found.ready:
-        yield finding("cluster_not_ready", at, got=found.name, name=found.name)
+def dependency_findings(cluster: Property, own: str, at: str) -> Iterator[Problem]:
+    """Why the cluster `own` cannot read this one: it depends on `own` itself, or has no members yet."""
+    if own.casefold() in (cluster.name.casefold(), *(name.casefold() for name in cluster.uses)):
+        yield finding("cluster_cycle", at, got=cluster.name, name=cluster.name, own=own)
+    elif not cluster.ready:
+        yield finding("cluster_not_ready", at, got=cluster.name, name=cluster.name)
 
 
 def reached(name: str, uses: Mapping[str, Set[str]]) -> frozenset[str]:
-    """Everything that `name` uses, directly or through others; itself among it where there is a cycle."""
+    """Everything that `name` uses, directly or through others; with itself where there is a cycle."""
     seen: set[str] = set()
     waiting = list(uses.get(name, ()))
     while waiting:

@@ -1,22 +1,24 @@
-"""Every word of the definition language, once: comparators, measures, relations, and the legal keys of each object."""
+"""Every word of the definition language, once: comparators, measures, relations, limits.
 
-from collections.abc import Container, Iterable, Mapping
+One row per word. The schema, the checks, the repairs, the plan, the explanations and the suggestions all read these
+tables; adding a word is adding it to its `Literal` and a row here, and a `Test` where it asks something new of a value.
+mypy then names every `match` that does not know it.
+
+Marks (qp.md): D documented by the vendor, U used against the vendor's product but not on its page, P decided by this
+project.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple, assert_never
 
 from mcp_server.language.metadata import ValueType
 from mcp_server.text import Text
 
-# Every word of the definition language, once.
-#
-# One row per word. The schema, the checks, the repairs, the plan, the explanations and the suggestions all read these
-# tables; adding a word is adding a row (and a `Test` where it asks something new of a value).
-#
-# Marks (qp.md): D documented by the vendor, U used against the vendor's product but not on its page, P decided by
-# this project.
-
-
+Path = tuple[str | int, ...]
+"""Where a part of a definition is: keys and positions from its root."""
 Mark = Literal["D", "U", "P"]
 
 ComparatorWord = Literal[
@@ -75,7 +77,7 @@ class Comparator:
     test: Test
     mark: Mark
     text: Text
-    """What is said of the property. `{any}` lists the values, `{a}` and `{b}` are the first and the second."""
+    """The statement about the property. `{any}` lists the values, `{a}` and `{b}` are the first and the second."""
     many_text: Text | None = None
     """Other words where there are several values (in Chinese they bring their own blank)."""
     negated: bool = False
@@ -102,7 +104,7 @@ def _types(*names: ValueType) -> frozenset[ValueType]:
 
 
 # fmt: off
-_COMPARATORS = (
+COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in (
     Comparator("equal", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
                Text("is {any}", "等于 {any}"), Text("is one of {any}", "等于 {any}中的任一个"), synonyms=("eq", "in", "=", "==")),
     Comparator("notEqual", _types("string", "number", "time"), (1, MANY), Test.ONE_OF, "D",
@@ -153,9 +155,7 @@ _COMPARATORS = (
     Comparator("belongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U", Text("belongs to {name}", "属于{name}")),
     Comparator("notBelongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U",
                Text("does not belong to {name}", "不属于{name}"), negated=True),
-)
-
-COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in _COMPARATORS}
+)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +168,29 @@ class NumberComparator:
     test: NumberTest
     mark: Mark
     text: Text
-    """What is said of a measure; `{a}` and `{b}` are the numbers, with their unit where they have one."""
+    """The statement about a measure; `{a}` and `{b}` are the numbers, with their unit where they have one."""
     times_text: Text | None = None
     """Other words where the measure is a number of times; `{n}` is the first number without its unit."""
     negated: bool = False
     synonyms: tuple[str, ...] = ()
 
+    def passes(self, value: int, numbers: Sequence[Decimal]) -> bool:
+        """Whether a measure of this value passes the comparison with the numbers of `num`."""
+        match self.test:
+            case Test.ABOVE:
+                passed = value > numbers[0]
+            case Test.BELOW:
+                passed = value < numbers[0]
+            case Test.ONE_OF:
+                passed = value == numbers[0]
+            case Test.BETWEEN:
+                passed = numbers[0] <= value <= numbers[1]
+            case unknown:
+                assert_never(unknown)
+        return passed != self.negated
 
-_NUMBER_COMPARATORS = (
+
+NUMBER_COMPARATORS: Mapping[str, NumberComparator] = {row.word: row for row in (
     NumberComparator("greater", 1, Test.ABOVE, "D", Text("more than {a}", "大于 {a}"), synonyms=("gt", ">")),
     NumberComparator("less", 1, Test.BELOW, "U", Text("less than {a}", "小于 {a}"),
                      Text("fewer than {a}", "小于 {a}"), synonyms=("lt", "<")),
@@ -184,9 +199,7 @@ _NUMBER_COMPARATORS = (
                      Text("a number of times other than {n}", "不等于 {a}"), negated=True, synonyms=("ne", "!=", "<>")),
     NumberComparator("range", 2, Test.BETWEEN, "U",
                      Text("from {a} to {b}", "为 {a} 至 {b}"), synonyms=("between",)),
-)
-
-NUMBER_COMPARATORS: Mapping[str, NumberComparator] = {row.word: row for row in _NUMBER_COMPARATORS}
+)}
 
 AT_LEAST = ("gte", ">=", "greaterEqual", "atLeast")
 AT_MOST = ("lte", "<=", "lessEqual", "atMost")
@@ -207,7 +220,7 @@ OPEN_RANGES: Mapping[str, tuple[Text, Text]] = {
     "time": (Text("is at or after {a}", "不早于 {a}"), Text("is at or before {b}", "不晚于 {b}")),
     "measure": (Text("at least {a}", "至少为 {a}"), Text("at most {b}", "至多为 {b}")),
 }
-"""What a `range` says whose upper end is open, and one whose lower end is: of a property, of a time, of a measure."""
+"""The words for a `range` with an open upper end and for one with an open lower end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +232,7 @@ class MeasureKind:
     """Types of property it takes; empty where it takes none."""
     mark: Mark
     text: Text
-    """How it is named; `{quota}` is the property (in Chinese its words bring their own blank)."""
+    """Its name in a sentence; `{quota}` is the property (in Chinese its words bring their own blank)."""
     counts: bool = False
     """True where the result is a whole number from 0 up."""
     without_rows: Literal["zero", "undefined"] = "undefined"
@@ -227,26 +240,24 @@ class MeasureKind:
     synonyms: tuple[str, ...] = ()
 
 
-_MEASURES = (
+MEASURES: Mapping[str, MeasureKind] = {row.word: row for row in (
     MeasureKind("TIMES", frozenset(), "D", Text("number of times", "次数"), counts=True, without_rows="zero",
-            synonyms=("TOTAL_TIMES", "COUNT")),
+                synonyms=("TOTAL_TIMES", "COUNT")),
     MeasureKind("SUM", _types("number"), "U", Text("the sum of {quota}", "{quota}的总和")),
     MeasureKind("AVG", _types("number"), "U", Text("the average of {quota}", "{quota}的平均值")),
     MeasureKind("MAX", _types("number"), "U", Text("the largest {quota}", "{quota}的最大值")),
     MeasureKind("MIN", _types("number"), "U", Text("the smallest {quota}", "{quota}的最小值")),
     MeasureKind("MEDIAN", _types("number"), "U", Text("the median of {quota}", "{quota}的中位数")),
     MeasureKind("DISTINCT", _types("string", "number", "bool", "time"), "D",
-            Text("the number of different values of {quota}", "{quota}的去重数"), counts=True),
-)
-
-MEASURES: Mapping[str, MeasureKind] = {row.word: row for row in _MEASURES}
+                Text("the number of different values of {quota}", "{quota}的去重数"), counts=True),
+)}
 
 POPULATION_MEASURES = ("TRIG_USER_NUM", "PER_CAPITA_TIMES", "PER_CAPITA_NUM")
 """They measure a whole population and mean nothing for one user: `analysis_not_per_user`."""
 
 RELATIONS: Mapping[Relation, Text] = {"and": Text("and", "且"), "or": Text("or", "或")}
 JOINS: Mapping[Relation, Text] = {"and": Text("all of", "同时满足"), "or": Text("any of", "满足任一")}
-"""How a relation is said in front of what it joins."""
+"""A relation in front of what it joins."""
 TABLES: Mapping[str, Text] = {
     "event": Text("event property", "事件属性"),
     "user": Text("user property", "用户属性"),
@@ -256,19 +267,35 @@ TABLES_IN_EVENT = ("event", "user")
 TABLES_AT_TOP = ("user", "cluster")
 """What filters may name inside an event condition, and at the top of a definition."""
 
-TIME_UNITS: Mapping[str, tuple[int, Text]] = {
-    "minute": (60, Text("{n} minute{s}", "{n} 分钟")),
-    "hour": (3600, Text("{n} hour{s}", "{n} 小时")),
-    "day": (86400, Text("{n} day{s} of 24 hours", "{n} 天（每天按 24 小时计）")),
+
+
+class Unit(NamedTuple):
+    """A unit of the `relativeEvent…` words."""
+
+    seconds: int
+    text: Text
+    """`{s}` is the ending of the English plural."""
+
+
+TIME_UNITS: Mapping[str, Unit] = {
+    "minute": Unit(60, Text("{n} minute{s}", "{n} 分钟")),
+    "hour": Unit(3600, Text("{n} hour{s}", "{n} 小时")),
+    "day": Unit(86400, Text("{n} day{s} of 24 hours", "{n} 天（每天按 24 小时计）")),
 }
-"""Unit of the `relativeEvent…` words: seconds, and how it is said (`{s}` is the English plural)."""
 
 ANY_EVENT = "anyEvent"
 ANY_EVENT_TEXT = Text("any event", "任意事件")
 """As `eventName`: rows of every name."""
 
-GROUP = "COMPOUND"
+GROUP: Literal["COMPOUND"] = "COMPOUND"
 """As `filterType`: a nested group."""
+
+VALUES, FIRST_LAST, QUOTA = "userTagValueDefs", "userTagConFirstLastEventDef", "userTagConQuotaDef"
+FIRST_LAST_EVENT, QUOTA_EVENT = "userTagConFirstLastEvent", "userTagConQuotaEvent"
+"""The keys of the three kinds of tags, and of the one part of two of them."""
+
+PLAIN_MEASURE: Literal["normal"] = "normal"
+"""As `type` of a metric: a measure of the rows as they are; the vendor documents no other."""
 
 OLD_KEYS: Mapping[str, str] = {"uceCalcuSymbol": "comparator"}
 """Keys of the vendor page's older spelling."""
@@ -277,24 +304,25 @@ DISPLAY_KEYS = frozenset({
     "columnDesc", "columnType", "analysisDesc", "analysisParams", "eventDesc", "eventType", "quotaDesc",
     "subTableType", "selectType", "tagValueDesc",
 })
-"""Keys that the vendor's own pages show or copy out and that carry no meaning; they are dropped and reported."""
+"""Keys of the vendor's pages without meaning; they are dropped and reported."""
 
 MAX_EVENTS = 32
 MAX_FILTERS = 200
 MAX_DEPTH = 3
+MAX_VALUES = 100
 MAX_TEXT = 2000
 """Limits of one definition (qp.md section 1)."""
 
 MAX_OBJECTS = 1000
-"""Objects in the definition of a cluster that is read at all: 32 events with their measures, 200 filters, each in up to
+"""Objects in a cluster's definition; a larger one is refused unread. 32 events with their measures and 200 filters, each in
 three groups of its own, are 865."""
 MAX_TAG_OBJECTS = 5000
-"""The same of a tag, whose values share them: more would take seconds to read (P)."""
+"""The same for a tag, whose values share them: more would take seconds to read (P)."""
 MAX_CHARACTERS = 4_000_000
 """Characters of one definition in all (P): two thousand texts of the longest kind."""
 
 
-# Words that are read by what stands beside them: at least, at most, contains (qp.md section 1).
+# Words whose meaning depends on what is beside them: at least, at most, contains (qp.md section 1)
 
 
 def bound_side(word: object) -> Literal["least", "most", ""]:
@@ -315,98 +343,6 @@ def _among(word: object, spellings: tuple[str, ...]) -> bool:
     return isinstance(word, str) and word.strip().casefold() in {s.casefold() for s in spellings}
 
 
-def synonyms_of(
-    rows: Iterable[Comparator] | Iterable[NumberComparator] | Iterable[MeasureKind],
-) -> dict[str, str]:
+def synonyms_of(rows: Iterable[Comparator | NumberComparator | MeasureKind]) -> dict[str, str]:
     """Every synonym in a table with the word that it stands for."""
     return {synonym: row.word for row in rows for synonym in row.synonyms}
-
-
-# The legal keys of every object of a definition (qp.md sections 1 and 5), and what may stand at a path.
-
-
-Path = tuple[str | int, ...]
-Keys = tuple[str, ...]
-
-QP_KEYS: Keys = ("events", "event_relation", "filts", "relation", "event_user_relation")
-EVENT_KEYS: Keys = (
-    "eventName",
-    "comparator",
-    "num",
-    "taPropQuota",
-    "recentDay",
-    "startTime",
-    "endTime",
-    "relation",
-    "filts",
-)
-MEASURE_KEYS: Keys = ("analysis", "quota")
-FILTER_KEYS: Keys = (
-    "filterType",
-    "relation",
-    "filts",
-    "tableType",
-    "columnName",
-    "comparator",
-    "ftv",
-    "timeUnit",
-    "specifiedClusterDate",
-)
-
-VALUES, FIRST_LAST, QUOTA = TAG_KEYS = (
-    "userTagValueDefs",
-    "userTagConFirstLastEventDef",
-    "userTagConQuotaDef",
-)
-FIRST_LAST_EVENT, QUOTA_EVENT = "userTagConFirstLastEvent", "userTagConQuotaEvent"
-VALUE_KEYS: Keys = ("tagValue", "tagRemark", "userClusterDef")
-FIRST_LAST_KEYS: Keys = (
-    "eventName",
-    "isFirstEvent",
-    "calcPropVo",
-    "recentDay",
-    "startTime",
-    "endTime",
-    "relation",
-    "filts",
-)
-QUOTA_KEYS: Keys = ("type", "eventName", "analysis", "quota", "recentDay", "startTime", "endTime", "relation", "filts")
-CALC_KEYS: Keys = ("isCalc", "property")
-TAKEN_KEYS: Keys = ("columnName", "tableType")
-
-_OF_TAGS: Mapping[str, Keys] = {
-    VALUES: VALUE_KEYS,
-    FIRST_LAST: (FIRST_LAST_EVENT,),
-    FIRST_LAST_EVENT: FIRST_LAST_KEYS,
-    "calcPropVo": CALC_KEYS,
-    "property": TAKEN_KEYS,
-    QUOTA: (QUOTA_EVENT,),
-    QUOTA_EVENT: QUOTA_KEYS,
-}
-"""The keys of a tag's own objects, by the key that they stand under."""
-
-
-def legal_keys(path: Path, root: Keys = QP_KEYS) -> Keys:
-    """The keys of the object at a path of a definition whose own keys are `root`."""
-    inner = _in_qp(path)
-    if "filts" in inner:
-        return FILTER_KEYS
-    if len(inner) == len(path) and path[:1] and path[0] in TAG_KEYS:
-        return _OF_TAGS[next(key for key in reversed(path) if isinstance(key, str))]
-    if inner[-1:] == ("taPropQuota",):
-        return MEASURE_KEYS
-    if inner[:1] == ("events",):
-        return EVENT_KEYS
-    return QP_KEYS if inner != path else root
-
-
-def tables_at(path: Path) -> tuple[str, ...]:
-    """The tables that a property at a path may belong to."""
-    in_event = ("events",), (FIRST_LAST,), (QUOTA,)
-    return TABLES_IN_EVENT if _in_qp(path)[:1] in in_event else TABLES_AT_TOP
-
-
-def _in_qp(path: Path) -> Path:
-    """A path from the `qp` that it lies in; one that lies in none, as it is."""
-    here = "userClusterDef"
-    return path[path.index(here) + 1 :] if path[:1] == (VALUES,) and here in path else path

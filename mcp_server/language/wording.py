@@ -1,8 +1,8 @@
 """The words for the parts of a definition: names, values, windows and filters (qp.md sections 1, 2 and 4).
 
-Two parts of different meaning never read the same. Everything that comes from outside stands in quotes with
-escapes (names in backticks, texts in JSON quotes), so it cannot imitate our own words; what would be invisible or
-look like something else is escaped as well. Words of the language come from `vocabulary.py`, the glue is here.
+Two parts of different meaning never read the same. Everything that comes from outside is quoted and escaped (names in
+backticks, texts in JSON quotes), so it cannot imitate our own words; what would be invisible or look like something
+else is escaped as well. Words of the language come from `vocabulary.py`.
 """
 
 import hashlib
@@ -10,7 +10,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import assert_never
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, Names, ValueType
@@ -21,7 +22,7 @@ from mcp_server.language.window import MAX_DAYS_BACK, parse_time, recent_days, s
 from mcp_server.text import Text, clauses, joined_by, listed, same
 
 ALL_SHOWN = 20
-"""Up to so many values are all listed; of more, the first FIRST_SHOWN, the count and a hash of all of them."""
+"""Most values that are all listed; of more, the first FIRST_SHOWN, the count and a hash of all of them."""
 FIRST_SHOWN = 10
 
 _NUMBER = re.compile(NUMBER)
@@ -47,13 +48,13 @@ _NOTES = Text(" ({notes})", "（{notes}）")
 _GROUP = Text("{join} [{parts}]", "{join}【{parts}】")
 _END_OF_DAY = Text("the end of {day}", "{day} 当天结束")
 
-_DAY_ALONE = Text("{first} ({said})", "{first}（{said}）")
-_DAY_SPAN = Text("{first} to {last} ({said})", "{first} 至 {last}（{said}）")
+_DAY_ALONE = Text("{first} ({relative})", "{first}（{relative}）")
+_DAY_SPAN = Text("{first} to {last} ({relative})", "{first} 至 {last}（{relative}）")
 _TODAY, _YESTERDAY, _DAY_AGO = Text("today", "今天"), Text("yesterday", "昨天"), Text("{far} days ago", "{far} 天前")
 _PAST_WITH_TODAY = Text("the past {far} days, with today", "过去 {far} 天，含今天")
 _PAST = Text("the past {far} days, without today", "过去 {far} 天，不含今天")
 _DAYS_AGO = Text("{near} to {far} days ago", "{near} 至 {far} 天前")
-_DAY_START = Text("{day} 00:00:00 (the start of {said})", "{day} 00:00:00（{said}零点）")
+_DAY_START = Text("{day} 00:00:00 (the start of {relative})", "{day} 00:00:00（{relative}零点）")
 _THAT_DAY = Text("the day {far} days ago", "{far} 天前当日")
 _NO_DAYS = Text("the days {raw}, which are no window", "无效的日期范围 {raw}")
 
@@ -106,7 +107,7 @@ def event_name(name: str, metadata: Metadata) -> Text:
 
 
 def property_name(table: str, name: str, metadata: Metadata) -> Text:
-    """A property in its declared spelling, with its display name; the user's properties are said to be the user's."""
+    """A property in its declared spelling, with its display name; the user's properties are called the user's."""
     known = metadata.property(table, name)
     return _OWNED[table].format(name=named(known.name, known.names) if known else named(name, None))
 
@@ -115,21 +116,13 @@ def noted(text: Text, notes: Sequence[Text]) -> Text:
     """A text with remarks in one pair of parentheses."""
     if not notes:
         return text
-    said = joined_by("; ", "，", notes)
-    remarks = _NOTES.format(notes=said)
+    remarks = _NOTES.format(notes=joined_by("; ", "，", notes))
     return Text(text.en + remarks.en, text.zh.rstrip() + remarks.zh)
-
-
-def apart(parts: Sequence[Text]) -> Text:
-    """Conditions side by side."""
-    return clauses(parts)
 
 
 def joined(parts: Sequence[Text], relation: words.Relation) -> Text:
     """Conditions as one: in brackets behind their relation, one alone as it is."""
-    if len(parts) == 1:
-        return parts[0]
-    return _GROUP.format(join=words.JOINS[relation], parts=apart(parts))
+    return parts[0] if len(parts) == 1 else _GROUP.format(join=words.JOINS[relation], parts=clauses(parts))
 
 
 def plural(number: str) -> str:
@@ -141,12 +134,12 @@ def plural(number: str) -> str:
 
 
 def window(event: EventCondition | EventSelection, metadata: Metadata) -> Text:
-    """When an event must have happened: dates, and in parentheses whether they move with today (qp.md section 2)."""
+    """The window of an event: dates, and in parentheses whether they move with today (qp.md section 2)."""
     return span_of(event.recent_day, event.start_time, event.end_time, metadata)
 
 
 def span_of(recent_day: str, start_time: str, end_time: str, metadata: Metadata) -> Text:
-    """A window by its parts; what is empty is not given."""
+    """A window by its parts; an empty one is not given."""
     if recent_day:
         days = recent_days(recent_day, metadata.today)
         alone = days is not None and days.first == days.last
@@ -166,7 +159,7 @@ def span_of(recent_day: str, start_time: str, end_time: str, metadata: Metadata)
 
 
 def _bound(text: str) -> tuple[str, bool]:
-    """One end of a date window, and whether it stands at midnight and so for a whole day."""
+    """One end of a date window, and whether it is a midnight and so means a whole day."""
     written = parse_time(text) if text else None
     if written is None:
         return (quoted(text) if text else ""), False
@@ -181,8 +174,9 @@ def _recent(text: str, metadata: Metadata) -> Text:
     if days is None:
         return _NO_DAYS.format(raw=quoted(text))
     near, far = map(int, text.split("-"))
-    said = _relative(near, far).format(near=near, far=far)
-    return (_DAY_ALONE if days.first == days.last else _DAY_SPAN).format(first=days.first, last=days.last, said=said)
+    relative = _relative(near, far).format(near=near, far=far)
+    dates = _DAY_ALONE if days.first == days.last else _DAY_SPAN
+    return dates.format(first=days.first, last=days.last, relative=relative)
 
 
 def _relative(near: int, far: int) -> Text:
@@ -196,14 +190,10 @@ def _relative(near: int, far: int) -> Text:
 def _day_start(text: str, metadata: Metadata) -> Text:
     """The start of the day N days ago, as `relativeCurrentBefore` means it."""
     far = int(text) if _DAYS.fullmatch(text) else MAX_DAYS_BACK + 1
-    try:
-        day = metadata.today - timedelta(days=far)
-    except OverflowError:
-        far = MAX_DAYS_BACK + 1
-    if far > MAX_DAYS_BACK:
+    if far > min(MAX_DAYS_BACK, (metadata.today - date.min).days):
         return _NO_DAYS.format(raw=quoted(text))
-    said = {0: _TODAY, 1: _YESTERDAY}.get(far, _THAT_DAY).format(far=far)
-    return _DAY_START.format(day=day, said=said)
+    relative = {0: _TODAY, 1: _YESTERDAY}.get(far, _THAT_DAY).format(far=far)
+    return _DAY_START.format(day=metadata.today - timedelta(days=far), relative=relative)
 
 
 # Filters
@@ -212,52 +202,51 @@ def _day_start(text: str, metadata: Metadata) -> Text:
 def filter_text(part: Filter, metadata: Metadata) -> Text:
     """A filter, or a group of them in brackets, as a statement about its property."""
     if part.is_group:
-        return joined([filter_text(p, metadata) for p in part.children], part.relation)
+        return joined([filter_text(p, metadata) for p in part.filts], part.relation)
     known = metadata.property(part.table_type, part.column_name)
     row = words.COMPARATORS[part.comparator]
+    version = [_VERSION.format(day=part.cluster_date)] if part.cluster_date else []
     if row.test is Test.MEMBER:
-        said = row.text.format(name=_cluster_name(part, metadata))
-        return noted(Text(said.en, said.zh.rstrip()), _version(part))
+        name = named(known.name, known.names) if known else named(part.column_name, None)
+        text = row.text.format(name=_CLUSTER.format(name=name))
+        return noted(Text(text.en, text.zh.rstrip()), version)
     name = property_name(part.table_type, part.column_name, metadata)
-    said, notes = _predicate(part, known.type if known else None, metadata)
-    return noted(Text(f"{name.en} {said.en}", f"{name.zh}{said.zh}"), [*_version(part), *notes])
+    text, notes = _predicate(part, row, known.type if known else None, metadata)
+    return noted(Text(f"{name.en} {text.en}", f"{name.zh}{text.zh}"), [*version, *notes])
 
 
-def _cluster_name(part: Filter, metadata: Metadata) -> Text:
-    known = metadata.property(part.table_type, part.column_name)
-    return _CLUSTER.format(name=named(known.name, known.names) if known else named(part.column_name, None))
+def _predicate(
+    part: Filter, row: words.Comparator, kind: ValueType | None, metadata: Metadata
+) -> tuple[Text, list[Text]]:
+    """The statement of a filter about its property, and what has to be added about ends, letters or missing values."""
+    match row.test:
+        case Test.BETWEEN:
+            return _range(part, row, kind)
+        case Test.RECENT:
+            return row.text.format(any=_recent("-".join(part.ftv), metadata)), []
+        case Test.BEFORE_DAY:
+            return row.text.format(any=_day_start(part.ftv[0], metadata)), []
+        case Test.NEAR_EVENT:
+            amount = _value(part.ftv[0], "number")
+            unit = words.TIME_UNITS[part.time_unit].text
+            return row.text.format(a=unit.format(n=amount, s=plural(amount))), []
+        case Test.ITEM_AT:
+            return row.text.format(a=_value(part.ftv[0], "number"), b=_value(part.ftv[1], kind)), []
+        case Test.MISSING | Test.EMPTY | Test.MEMBER:
+            return row.text, []
+        case Test.ONE_OF | Test.ABOVE | Test.BELOW | Test.CONTAINS | Test.MATCHES | Test.TRUE | Test.HOLDS:
+            case_note = [_CASE] if row.test is Test.MATCHES else []
+            return _of_values(row, part.ftv, kind), case_note + ([_NO_VALUE] if row.negated else [])
+        case unknown:
+            assert_never(unknown)
 
 
-def _version(part: Filter) -> list[Text]:
-    """Which version of a cluster or tag is meant, where it is not the current one."""
-    return [_VERSION.format(day=part.cluster_date)] if part.cluster_date else []
-
-
-def _predicate(part: Filter, kind: ValueType | None, metadata: Metadata) -> tuple[Text, list[Text]]:
-    """What a filter says of its property, and what has to be added about its ends, letters or missing values."""
-    row = words.COMPARATORS[part.comparator]
-    if row.test is Test.BETWEEN:
-        return _range(part, row, kind)
-    if row.test is Test.RECENT:
-        return row.text.format(any=_recent("-".join(part.ftv), metadata)), []
-    if row.test is Test.BEFORE_DAY:
-        return row.text.format(any=_day_start(part.ftv[0], metadata)), []
-    if row.test is Test.NEAR_EVENT:
-        return row.text.format(a=_span(part)), []
-    notes = [_CASE] if row.test is Test.MATCHES else []
-    if row.negated and row.test not in (Test.MISSING, Test.EMPTY):
-        notes.append(_NO_VALUE)
-    return _said(row, part.ftv, kind), notes
-
-
-def _said(row: words.Comparator, values: tuple[str, ...], kind: ValueType | None) -> Text:
+def _of_values(row: words.Comparator, values: tuple[str, ...], kind: ValueType | None) -> Text:
     distinct = tuple(dict.fromkeys(values))
     text = row.time_text if kind == "time" and row.time_text else row.text
     if row.many_text and len(distinct) > 1:
         text = row.many_text
-    kinds: tuple[ValueType | None, ...] = ("number" if row.test is Test.ITEM_AT else kind, kind)
-    first_two = {key: _value(v, k) for key, v, k in zip("ab", values, kinds, strict=False)}
-    return text.format(any=_values(distinct, kind), **first_two)
+    return text.format(any=_values(distinct, kind), a=_value(values[0], kind) if values else "")
 
 
 def _value(text: str, kind: ValueType | None) -> str:
@@ -283,23 +272,13 @@ def _range(part: Filter, row: words.Comparator, kind: ValueType | None) -> tuple
     low, high = part.ftv
     lowest, highest = (words.TIME_MIN, words.TIME_MAX) if kind == "time" else (words.NUMBER_MIN, words.NUMBER_MAX)
     at_least, at_most = words.OPEN_RANGES["time" if kind == "time" else "number"]
-    ends = {"a": same(_value(low, kind)), "b": _upper(high, kind)}
+    written = parse_time(high) if kind == "time" else None
+    upper = same(_value(high, kind))
+    if written and written.bare_date:  # takes in its day (qp.md section 4)
+        upper = _END_OF_DAY.format(day=written.moment.date())
+    ends = {"a": same(_value(low, kind)), "b": upper}
     if high == highest:
         return at_least.format(**ends), []
     if low == lowest:
         return at_most.format(**ends), []
     return row.text.format(**ends), [_BOTH_INCLUDED]
-
-
-def _upper(text: str, kind: ValueType | None) -> Text:
-    """The upper end of a range: a bare date takes in its day (qp.md section 4)."""
-    written = parse_time(text) if kind == "time" else None
-    if written and written.bare_date:
-        return _END_OF_DAY.format(day=written.moment.date())
-    return same(_value(text, kind))
-
-
-def _span(part: Filter) -> Text:
-    """The span around an event: a number with its unit."""
-    amount = _value(part.ftv[0], "number")
-    return words.TIME_UNITS[part.time_unit][1].format(n=amount, s=plural(amount))

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, InvalidDefinition, NotRefreshable, Problem
-from mcp_server.language.definitions import explain_any, rows_any
+from mcp_server.language.definitions import explain_definition, rows_to_read
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest
@@ -121,7 +121,7 @@ async def get_cluster(params: GetCluster, deps: Deps) -> ClusterState:
         named_state(found),
         deps,
         definition=found.definition.wire(),
-        explanation=deps.say(explain_any(found.definition, metadata).summary),
+        explanation=deps.say(explain_definition(found.definition, metadata).summary),
     )
 
 
@@ -364,7 +364,7 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
         raise NotRefreshable(_UPLOADED.format(name=found.cluster_name), next_step=_UPLOAD_AGAIN)
     if params.dry_run:
         metadata = await deps.segments.metadata(project)
-        rows = rows_any(found.definition, metadata)
+        rows = rows_to_read(found.definition, metadata)
         cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
         said = Text("Would refresh {noun} {name}", "将刷新{noun} {name}").format(
             noun=kind_of(found).noun, name=found.cluster_name

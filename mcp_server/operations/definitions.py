@@ -7,15 +7,15 @@ from pydantic import Field
 
 from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
-from mcp_server.language.bodies import OpenedBody, body_of, contradictions, opened, other_project
-from mcp_server.language.definitions import AnyReading, Definition, assumptions_any, explain_any, form_of, rows_any
+from mcp_server.language.bodies import OpenedBody, body_of, contradictions, open_body, other_project
+from mcp_server.language.definitions import AnyReading, Definition, assumptions, explain_definition, rows_to_read
 from mcp_server.language.definitions import Definition as AnyDefinition
 from mcp_server.language.explain import Explanation
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import TagQp
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding, pointer
-from mcp_server.language.reading.check import finders
+from mcp_server.language.reading.check import lookup_hint
 from mcp_server.language.suggest import nearest_named
 from mcp_server.operations.arguments import (
     DefinitionArgument,
@@ -140,20 +140,20 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     raw, kind = _given(params)
-    body = opened(raw, (kind.root,))
+    body = open_body(raw, (kind.root,))
     kind = TAGS if body.is_tag else kind
     reading = await read_definition(body.definition, metadata, deps, kind=kind, root=body.root)
     reading = _with_body(reading, body, deps, project)
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
-            next=deps.say(_MEND.format(finders=finders(reading.problems))),
+            next=deps.say(_MEND.format(finders=lookup_hint(reading.problems))),
             valid=False,
             problems=problem_rows(reading.problems, deps),
             warnings=problem_rows(reading.warnings, deps),
             repairs=repair_rows(reading.repairs, deps),
         )
-    summary = explain_any(reading.definition, metadata).summary
+    summary = explain_definition(reading.definition, metadata).summary
     return Validated(
         message=deps.say(_valid(reading)),
         next=deps.say(_SHOW),
@@ -161,9 +161,9 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
         warnings=problem_rows(reading.warnings, deps),
         repairs=repair_rows(reading.repairs, deps),
         definition=reading.normalised,
-        vendor_body=body_of(reading.definition, reading.normalised, body.fields, project),
+        vendor_body=body_of(reading.definition, body.fields, project),
         explanation=Explained(en=summary.en, zh=summary.zh),
-        rows_to_read=rows_any(reading.definition, metadata),
+        rows_to_read=rows_to_read(reading.definition, metadata),
         event_rows=metadata.rows or 0,
     )
 
@@ -173,7 +173,7 @@ def _with_body(reading: AnyReading, body: OpenedBody, deps: Deps, project: str) 
     found = [*body.problems, *other_project(body, project)]
     if reading.definition is not None:
         found += contradictions(body, reading.definition)
-        found += [] if form_of(reading.definition).body_key else [finding("sql_local_only", pointer(body.root))]
+        found += [] if reading.definition.body_key else [finding("sql_local_only", pointer(body.root))]
     if "clusterName" in body.fields:
         found += name_findings(body.fields["clusterName"], deps.limits, pointer((*body.around, "clusterName")))
     if "displayName" in body.fields:
@@ -266,7 +266,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         users_num=seen.users_num,
         all_users=seen.all_users,
         share=share(seen.users_num, seen.all_users),
-        funnel=tuple(_funnel(seen, explain_any(definition, metadata), deps)),
+        funnel=tuple(_funnel(seen, explain_definition(definition, metadata), deps)),
         values=value_rows(seen),
         without_value=seen.all_users - seen.users_num if seen.values else 0,
         low=values.low,
@@ -278,7 +278,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(
             deps.say(note)
-            for note in (*seen.outdated, *assumptions_any(definition, metadata), left_out(seen.dropped))
+            for note in (*seen.outdated, *assumptions(definition, metadata), left_out(seen.dropped))
             if any(note)
         ),
         sql=seen.sql,

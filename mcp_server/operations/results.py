@@ -10,7 +10,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from mcp_server.errors import InvalidArguments, Problem, Repair
-from mcp_server.language.definitions import AnyReading, Definition, form_of, read_any
+from mcp_server.language.definitions import AnyReading, Definition, parse_definition
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG, Filter, Qp, leaves
 from mcp_server.language.problems import finding
@@ -166,15 +166,19 @@ def type_findings(definition: Definition | None, kind: SegmentKind, cluster_type
     """
     if definition is None:
         return []
-    form = form_of(definition)
-    if cluster_type.endswith(form.types_end):
+    if cluster_type.endswith(definition.types_end):
         return _only_clusters(definition, cluster_type)
-    fitting = [name for name in kind.types if name.endswith(form.types_end) and name != RESULT]
+    fitting = [name for name in kind.types if name.endswith(definition.types_end) and name != RESULT]
     moving = "_dynamic_" in cluster_type
     close = next(name for name in fitting if ("_dynamic_" in name) is moving) if path == "/cluster_type" else ""
     return [
         finding(
-            "cluster_type_form", path, got=cluster_type, form=form.noun, expected=" / ".join(fitting), suggestion=close
+            "cluster_type_form",
+            path,
+            got=cluster_type,
+            form=definition.noun,
+            expected=" / ".join(fitting),
+            suggestion=close,
         )
     ]
 
@@ -264,7 +268,7 @@ async def read_definition(
 ) -> AnyReading:
     """Read a definition in a worker thread: checking a pattern may start the engine. `root`: where it stood."""
     reading: AnyReading = await anyio.to_thread.run_sync(
-        lambda: read_any(
+        lambda: parse_definition(
             raw,
             metadata,
             catalog=kind.catalog,

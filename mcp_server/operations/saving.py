@@ -15,7 +15,14 @@ from mcp_server.errors import (
     VendorRejected,
     VendorUnreadable,
 )
-from mcp_server.language.definitions import AnyReading, Definition, compare_any, explain_any, hash_any, value_type_any
+from mcp_server.language.definitions import (
+    AnyReading,
+    Definition,
+    compare_definitions,
+    explain_definition,
+    meaning_hash,
+    value_type_of,
+)
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding
@@ -153,7 +160,7 @@ def _existing(taken: Cluster, wish: Wish, reading: AnyReading, metadata: Metadat
     kind = kind_of(taken)
     differences = [_TYPE_DIFFERS.format(type=taken.cluster_type)] if taken.cluster_type != wish.cluster_type else []
     if kind is wish.kind:
-        differences += compare_any(taken.definition, reading.must(), metadata)
+        differences += compare_definitions(taken.definition, reading.must(), metadata)
     if differences:
         named = {"noun": kind.noun, "name": taken.cluster_name, "id": taken.cluster_id}
         next_step = _OTHER_NEXT.format(noun=kind.noun, update=kind.update)
@@ -173,7 +180,7 @@ async def _would_create(
         dry_run=True,
         warnings=problem_rows(reading.warnings, deps),
         repairs=repair_rows(reading.repairs, deps),
-        explanation=deps.say(explain_any(definition, metadata).summary),
+        explanation=deps.say(explain_definition(definition, metadata).summary),
         users_num_after=size,
     )
 
@@ -243,9 +250,9 @@ _OTHER_VALUES = Text(
 
 async def _users(found: Cluster, new: Definition, metadata: Metadata, deps: Deps) -> list[Problem]:
     """A warning where others rest on what gets another meaning, the more so where its values get another type."""
-    if hash_any(new, metadata) == hash_any(found.definition, metadata):
+    if meaning_hash(new, metadata) == meaning_hash(found.definition, metadata):
         return []
-    types = [value_type_any(one, metadata) for one in (found.definition, new)]
+    types = [value_type_of(one, metadata) for one in (found.definition, new)]
     hint = NOTHING
     if types[0] and types[1] and types[0][0] != types[1][0]:
         hint = _OTHER_VALUES.format(old=TYPE_NAMES[types[0][0]], new=TYPE_NAMES[types[1][0]])
@@ -281,7 +288,7 @@ def changes_between(now: Cluster, then: Cluster, metadata: Metadata) -> list[Tex
 def _told_changes(
     found: Cluster, definition: Definition | None, display_name: str | None, remarks: str | None, metadata: Metadata
 ) -> list[Text]:
-    changes = list(compare_any(found.definition, definition, metadata)) if definition else []
+    changes = list(compare_definitions(found.definition, definition, metadata)) if definition else []
     parts: tuple[tuple[Text, str, str | None], ...] = (
         (Text("display name", "显示名称"), found.display_name, display_name),
         (Text("remarks", "备注"), found.remarks, remarks),
@@ -303,7 +310,7 @@ async def _would_update(
     deps: Deps,
 ) -> ClusterState:
     sized, before, after = NOTHING, None, None
-    if deps.counting and reading and hash_any(reading.must(), metadata) != hash_any(found.definition, metadata):
+    if deps.counting and reading and meaning_hash(reading.must(), metadata) != meaning_hash(found.definition, metadata):
         before, said_before = await _size_now(found, metadata, deps)
         after = await _size(reading.must(), found.project_id, deps)
         sized = USERS_CHANGE.format(before=said_before, after=number(after))

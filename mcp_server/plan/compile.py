@@ -165,7 +165,7 @@ class Compiler:
 
     def filter(self, part: Filter) -> Predicate:  # noqa: C901 - one case for each test of the language
         if part.is_group:
-            return self.joined(part.children, part.relation) or Never()
+            return self.joined(part.filts, part.relation) or Never()
         prop, row, ftv = self.property(part.table_type, part.column_name), words.COMPARATORS[part.comparator], part.ftv
         column, negated = self.column(part, prop), row.negated
         match row.test:

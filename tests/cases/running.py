@@ -18,11 +18,11 @@ import duckdb
 
 from mcp_server.engines.dialect import DUCKDB, Tables, identifier
 from mcp_server.engines.sql import selection_sql, tag_sql
-from mcp_server.language.definitions import AnyReading, read_any
-from mcp_server.language.explain import explain, explain_sql, explain_tag
-from mcp_server.language.model import CLUSTER, TAG
-from mcp_server.language.reading.check import Reading, TagReading, read, read_tag
-from mcp_server.language.vocabulary import TAG_KEYS
+from mcp_server.language.definitions import AnyReading, parse_definition
+from mcp_server.language.explain import explain_qp, explain_tag
+from mcp_server.language.model import CLUSTER, TAG, Qp, TagQp, keys_of
+from mcp_server.language.reading.check import Reading, read_qp, read_tag
+from mcp_server.language.sql import explain_sql
 from mcp_server.language.window import local, show_time
 from mcp_server.plan.compile import compile_definition, compile_tag
 from mcp_server.plan.plan import ClusterSource, ValuesTag
@@ -69,7 +69,7 @@ def _shown(value: object) -> object:
 
 def is_tag(sent: Any) -> bool:
     """A definition in the form of a tag's; SQL is a tag's where it calls a column `value`."""
-    return isinstance(sent, dict) and (any(key in sent for key in TAG_KEYS) or " AS value" in sent.get("sql", ""))
+    return isinstance(sent, dict) and (any(key in sent for key in keys_of(TagQp)) or " AS value" in sent.get("sql", ""))
 
 
 def names(folder: Path = CASES) -> list[str]:
@@ -106,15 +106,15 @@ def project() -> Iterator[duckdb.DuckDBPyConnection]:
 def read_sent(sent: Any, connection: duckdb.DuckDBPyConnection, *, tag: bool) -> AnyReading:
     """Read what was sent as a definition of a cluster or of a tag, whichever form it has."""
     fault, catalog, root = _regex_fault(connection), TAG if tag else CLUSTER, "tag_qp" if tag else "qp"
-    return read_any(sent, METADATA, catalog=catalog, root=(root,), regex_fault=fault, sql_look=look_at, own=OWN)
+    return parse_definition(sent, METADATA, catalog=catalog, root=(root,), regex_fault=fault, sql_look=look_at, own=OWN)
 
 
-def read_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> Reading:
+def read_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> Reading[Qp]:
     """Read a definition against the project."""
-    return read(sent, METADATA, regex_fault=_regex_fault(connection), own=OWN)
+    return read_qp(sent, METADATA, regex_fault=_regex_fault(connection), own=OWN)
 
 
-def read_tag_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> TagReading:
+def read_tag_case(sent: Any, connection: duckdb.DuckDBPyConnection) -> Reading[TagQp]:
     """Read a tag against the project."""
     return read_tag(sent, METADATA, regex_fault=_regex_fault(connection), own=OWN)
 
@@ -140,7 +140,7 @@ def run(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
 def _run_cluster(sent: Any, connection: duckdb.DuckDBPyConnection) -> Outcome:
     reading = read_case(sent, connection)
     checked = reading.must()
-    said = explain(checked, METADATA).summary
+    said = explain_qp(checked, METADATA).summary
     plan = compile_definition(checked, METADATA)
     sql = selection_sql(plan, DUCKDB, _tables(plan.clusters))
     users = sorted(number for (number,) in connection.execute(sql).fetchall())

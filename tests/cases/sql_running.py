@@ -10,13 +10,14 @@ from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
 from mcp_server.engines.duckdb.sandbox.result import collect, reduce, shape_of
 from mcp_server.engines.duckdb.sandbox.views import open_project
 from mcp_server.language.model import CLUSTER, TAG
-from mcp_server.language.reading.check import SqlReading, read_sql
+from mcp_server.language.reading.check import Reading, read_sql
+from mcp_server.language.sql import Sql
 from mcp_server.user_sql.plan import SqlPlan, look_at
 from tests.cases.data import METADATA, OWN, WORLD
 from tests.reading.tables import fill
 
 
-def read_sql_case(sent: Any, *, tag: bool) -> SqlReading:
+def read_sql_case(sent: Any, *, tag: bool) -> Reading[Sql]:
     """Read SQL against the project."""
     catalog, root = (TAG, "tag_qp") if tag else (CLUSTER, "qp")
     return read_sql(sent, METADATA, catalog=catalog, root=(root,), look=look_at, own=OWN)

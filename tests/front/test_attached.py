@@ -21,7 +21,7 @@ from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.prompts import MOST_CHARACTERS, PROMPTS
 from mcp_server.front.mcp.resources import KINDS
 from mcp_server.front.mcp.server import serving
-from mcp_server.language.definitions import read_any
+from mcp_server.language.definitions import parse_definition
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG
 from mcp_server.language.vocabulary import COMPARATORS, MEASURES
@@ -149,7 +149,7 @@ def test_the_guide_is_listed_and_shows_every_word_and_definitions_that_pass(app:
     shown = [json.loads(line) for block in blocks for line in block.splitlines()]
     assert len(shown) == 4
     for definition in shown:
-        reading = read_any(
+        reading = parse_definition(
             definition, _anything(definition), catalog=CLUSTER if "events" in definition else TAG, root=()
         )
         assert not reading.problems

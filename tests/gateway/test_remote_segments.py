@@ -22,7 +22,7 @@ from mcp_server.errors import (
     NotRefreshable,
     OutcomeUnknown,
 )
-from mcp_server.language.definitions import Foreign, compare_any, hash_any
+from mcp_server.language.definitions import PlatformDefinition, compare_definitions, meaning_hash
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG, Qp, TagQp
 from mcp_server.language.sql import Sql
@@ -520,12 +520,15 @@ def test_a_pattern_is_checked_here(remote: Remote) -> None:
 
 def test_a_foreign_definition_is_shown_as_it_came() -> None:
     told = {"sequence": [1]}
-    assert json.loads(json.dumps(Foreign(CLUSTER, told).wire())) == told
+    assert json.loads(json.dumps(PlatformDefinition(CLUSTER, told).wire())) == told
 
 
 @pytest.mark.parametrize("catalog", [CLUSTER, TAG])
 def test_a_foreign_definition_is_another_one_only_where_its_words_are(catalog: str) -> None:
-    one, other = Foreign(catalog, {"sequence": [1]}), Foreign(catalog, {"filts": "x"})
+    one, other = PlatformDefinition(catalog, {"sequence": [1]}), PlatformDefinition(catalog, {"filts": "x"})
     metadata = Metadata(project_id=PROJECT, today=NOW.date())
-    assert (hash_any(one, metadata) == hash_any(other, metadata), compare_any(one, one, metadata)) == (False, ())
-    assert compare_any(one, other, metadata)
+    assert (meaning_hash(one, metadata) == meaning_hash(other, metadata), compare_definitions(one, one, metadata)) == (
+        False,
+        (),
+    )
+    assert compare_definitions(one, other, metadata)

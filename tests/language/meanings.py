@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from mcp_server.language import vocabulary
-from mcp_server.language.explain import explain, explain_tag
+from mcp_server.language.explain import explain_qp, explain_tag
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.model import Qp, TagQp, meaning_hash, tag_meaning_hash
+from mcp_server.language.model import Qp, TagQp, keys_of, qp_hash, tag_hash
 from mcp_server.text import Text
 
 Raw = dict[str, Any]
@@ -18,7 +18,7 @@ def meaning(raw: Raw, metadata: Metadata) -> str:
     """The meaning, where the hashes of meaning also tell apart what qp.md says is the same."""
     plainest = copy.deepcopy(raw)
     if not is_tag(raw):
-        return meaning_hash(Qp.model_validate(_plain(plainest, metadata)))
+        return qp_hash(Qp.model_validate(_plain(plainest, metadata)))
     for value in plainest.get(vocabulary.VALUES, []):
         _plain(value["userClusterDef"], metadata)
     for holder, key in (
@@ -27,18 +27,18 @@ def meaning(raw: Raw, metadata: Metadata) -> str:
     ):
         if holder in plainest:
             _plain_rows(plainest[holder][key], metadata)
-    return tag_meaning_hash(TagQp.model_validate(plainest))
+    return tag_hash(TagQp.model_validate(plainest))
 
 
 def is_tag(raw: Raw) -> bool:
-    return any(key in raw for key in vocabulary.TAG_KEYS)
+    return any(key in raw for key in keys_of(TagQp))
 
 
 def explained(raw: Raw, metadata: Metadata) -> Text:
     """A definition in the strict form, in words."""
     if is_tag(raw):
         return explain_tag(TagQp.model_validate(raw), metadata).summary
-    return explain(Qp.model_validate(raw), metadata).summary
+    return explain_qp(Qp.model_validate(raw), metadata).summary
 
 
 def _plain(qp: Raw, metadata: Metadata) -> Raw:

@@ -4,9 +4,9 @@ from datetime import date
 from itertools import permutations
 from typing import Any
 
-from mcp_server.language.compare import compare
+from mcp_server.language.compare import compare_qp
 from mcp_server.language.metadata import Event, Metadata, Names, Property
-from mcp_server.language.model import Qp, meaning_hash
+from mcp_server.language.model import Qp, qp_hash
 
 METADATA = Metadata(
     project_id="1",
@@ -33,11 +33,11 @@ def group(relation: str, *parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def english(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [t.en for t in compare(Qp.model_validate(old), Qp.model_validate(new), METADATA)]
+    return [t.en for t in compare_qp(Qp.model_validate(old), Qp.model_validate(new), METADATA)]
 
 
 def chinese(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    return [t.zh for t in compare(Qp.model_validate(old), Qp.model_validate(new), METADATA)]
+    return [t.zh for t in compare_qp(Qp.model_validate(old), Qp.model_validate(new), METADATA)]
 
 
 LEVEL, CITY, VIP = having("level", "greater", "3"), having("city", "equal", "a"), having("vip", "isTrue")
@@ -202,7 +202,7 @@ def test_definitions_of_different_meaning_always_differ_in_words() -> None:
         )
         for joins in ({}, {"relation": "or"}, {"event_user_relation": "or"})
     ]
-    hashes = [meaning_hash(Qp.model_validate(d)) for d in definitions]
+    hashes = [qp_hash(Qp.model_validate(d)) for d in definitions]
 
     assert len(set(hashes)) == 20
     for (i, old), (j, new) in permutations(enumerate(definitions), 2):

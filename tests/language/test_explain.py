@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.explain import Explanation, explain
+from mcp_server.language.explain import Explanation, explain_qp
 from mcp_server.language.metadata import Event, Metadata, Names, Property
 from mcp_server.language.model import Qp
 
@@ -53,7 +53,7 @@ def group(relation: str, *parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def said(metadata: Metadata = METADATA, **definition: Any) -> Explanation:
-    return explain(Qp.model_validate(definition), metadata)
+    return explain_qp(Qp.model_validate(definition), metadata)
 
 
 def once(condition: dict[str, Any], metadata: Metadata = METADATA) -> tuple[str, str]:

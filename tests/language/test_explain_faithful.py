@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.explain import explain
+from mcp_server.language.explain import explain_qp
 from mcp_server.language.metadata import Event, Metadata, Names, Property
 from mcp_server.language.model import Qp
 from tests.language.meanings import Raw, collisions, meaning
@@ -224,7 +224,8 @@ def test_never_reads_the_same_however_it_is_written() -> None:
     base: Raw = {"eventName": "pay", "taPropQuota": {"analysis": "TIMES"}}
     ways = (("less", "1"), ("equal", "0"), ("range", "0,0"), ("less", "0.5"))
     texts = {
-        explain(Qp.model_validate({"events": [base | {"comparator": c, "num": n}]}), METADATA).summary for c, n in ways
+        explain_qp(Qp.model_validate({"events": [base | {"comparator": c, "num": n}]}), METADATA).summary
+        for c, n in ways
     }
 
     assert len(texts) == 1
@@ -232,7 +233,7 @@ def test_never_reads_the_same_however_it_is_written() -> None:
 
 def test_each_condition_is_a_part_and_stands_in_the_summary() -> None:
     for raw in definitions():
-        explanation = explain(Qp.model_validate(raw), METADATA)
+        explanation = explain_qp(Qp.model_validate(raw), METADATA)
         bodies = [p.text for p in explanation.parts if p.path]
         assert all(b.en in explanation.summary.en and b.zh in explanation.summary.zh for b in bodies)
         assert len(bodies) == len(raw.get("events", [])) + len(raw.get("filts", []))

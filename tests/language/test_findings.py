@@ -5,19 +5,20 @@ from collections.abc import Mapping
 import pytest
 
 from mcp_server.language.metadata import Property
-from mcp_server.language.reading.check import Reading, read
+from mcp_server.language.model import Qp
+from mcp_server.language.reading.check import Reading, read_qp
 from tests.language.projects import GAME, event, user
 
 
 def found(raw: object) -> list[tuple[str, str, str]]:
     """(code, path, suggestion) of every problem."""
-    reading = read(raw, GAME, regex_fault=lambda pattern: "no look-ahead" if "(?=" in pattern else "")
+    reading = read_qp(raw, GAME, regex_fault=lambda pattern: "no look-ahead" if "(?=" in pattern else "")
     return [(p.code, p.path.removeprefix("/qp"), p.suggestion) for p in reading.problems]
 
 
 def warned(raw: object) -> list[tuple[str, str, str]]:
     """(code, path, suggestion) of every warning of a definition without problems."""
-    reading: Reading = read(raw, GAME)
+    reading: Reading[Qp] = read_qp(raw, GAME)
     assert reading.problems == ()
     return [(p.code, p.path.removeprefix("/qp"), p.suggestion) for p in reading.warnings]
 
@@ -226,7 +227,7 @@ def test_usual_windows_draw_no_warning(window: str):
 
 
 def test_messages_exist_in_both_languages_and_quote_the_input_cut():
-    reading = read({"events": [event(num="x" * 5000)]}, GAME)
+    reading = read_qp({"events": [event(num="x" * 5000)]}, GAME)
     problem = reading.problems[0]
     assert len(problem.got) < 300
     assert problem.message.en != problem.message.zh

@@ -5,14 +5,14 @@ from datetime import date
 import pytest
 
 from mcp_server.language.reading.suggestions import (
-    as_number,
-    as_time,
     bound_fault,
-    likely_number,
-    likely_pair,
-    likely_time,
-    likely_window,
+    number_or_suggestion,
     recent_fault,
+    split_pair,
+    suggest_number,
+    suggest_time,
+    suggest_window,
+    time_or_suggestion,
 )
 from mcp_server.language.window import recent_days
 
@@ -55,7 +55,7 @@ TODAY = date(2026, 7, 15)
     ],
 )
 def test_a_window_in_words_is_understood(text: str, window: str) -> None:
-    assert likely_window(text) == window
+    assert suggest_window(text) == window
     assert recent_days(window, TODAY)
 
 
@@ -78,7 +78,7 @@ def test_a_window_in_words_is_understood(text: str, window: str) -> None:
     ],
 )
 def test_what_is_open_is_not_guessed(text: str) -> None:
-    assert likely_window(text) == ""
+    assert suggest_window(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_each_fault_of_a_date_is_told_by_itself(text: str, said: str, suggestion
 
 
 def test_a_long_text_is_no_time() -> None:
-    assert likely_time("2026-07-01" * 1000) == ""
+    assert suggest_time("2026-07-01" * 1000) == ""
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_long_text_is_no_time() -> None:
     ],
 )
 def test_a_number_in_words_is_understood(text: str, number: str) -> None:
-    assert likely_number(text) == number
+    assert suggest_number(text) == number
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_a_number_in_words_is_understood(text: str, number: str) -> None:
     ],
 )
 def test_a_range_in_one_text_is_taken_apart(text: str, pair: list[str]) -> None:
-    assert likely_pair(text, as_number) == pair
+    assert split_pair(text, number_or_suggestion) == pair
 
 
 def test_a_range_of_dates_in_one_text_is_taken_apart() -> None:
-    assert likely_pair("2026/7/1 - 2026-07-08", as_time) == ["2026-07-01", "2026-07-08"]
-    assert likely_pair("2026-07-01", as_time) == []
+    assert split_pair("2026/7/1 - 2026-07-08", time_or_suggestion) == ["2026-07-01", "2026-07-08"]
+    assert split_pair("2026-07-01", time_or_suggestion) == []

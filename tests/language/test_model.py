@@ -5,12 +5,12 @@ from itertools import combinations
 import pytest
 from pydantic import ValidationError
 
-from mcp_server.language.model import Qp, meaning_hash
+from mcp_server.language.model import Qp, qp_hash
 from tests.language.projects import event, user
 
 
 def hashed(**parts: object) -> str:
-    return meaning_hash(Qp.model_validate(parts))
+    return qp_hash(Qp.model_validate(parts))
 
 
 SAME = [

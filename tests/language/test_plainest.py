@@ -4,13 +4,13 @@ from itertools import combinations
 
 import pytest
 
-from mcp_server.language.definitions import compare_any, hash_any
-from mcp_server.language.reading.check import read
+from mcp_server.language.definitions import compare_definitions, meaning_hash
+from mcp_server.language.reading.check import read_qp
 from tests.language.projects import GAME, user
 
 
 def hashed(part: object) -> str:
-    return hash_any(read({"filts": [part]}, GAME).must(), GAME)
+    return meaning_hash(read_qp({"filts": [part]}, GAME).must(), GAME)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def hashed(part: object) -> str:
 )
 def test_another_spelling_is_the_same_meaning(one: object, other: object) -> None:
     assert hashed(one) == hashed(other)
-    assert compare_any(*(read({"filts": [p]}, GAME).must() for p in (one, other)), GAME) == ()
+    assert compare_definitions(*(read_qp({"filts": [p]}, GAME).must() for p in (one, other)), GAME) == ()
 
 
 def test_other_values_are_another_meaning() -> None:

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from mcp_server.language.reading.check import read
+from mcp_server.language.reading.check import read_qp
 from tests.language.projects import GAME, event, user
 
 
 def repaired(raw: object) -> dict[str, object]:
     """The normalised form of input that must be readable, and repaired."""
-    reading = read(raw, GAME)
+    reading = read_qp(raw, GAME)
     assert reading.problems == ()
     assert reading.repairs
     return reading.normalised
@@ -18,7 +18,7 @@ def repaired(raw: object) -> dict[str, object]:
 
 def test_a_definition_in_the_documented_form_is_left_alone():
     raw = {"events": [event()], "filts": [user("Level", "greater", "3")], "relation": "and"}
-    reading = read(raw, GAME)
+    reading = read_qp(raw, GAME)
     assert reading.normalised == raw
     assert reading.repairs == ()
 
@@ -102,7 +102,7 @@ def test_a_filter_is_rewritten(changed: dict[str, object], expected: dict[str, o
 
 def test_blanks_in_text_values_are_values():
     raw = {"filts": [user("city", "equal", "  ", "", " 上海")]}
-    assert read(raw, GAME).normalised == raw
+    assert read_qp(raw, GAME).normalised == raw
 
 
 def test_a_definition_sent_as_text_is_parsed_with_its_numbers_exact():
@@ -123,11 +123,11 @@ def test_the_older_key_of_the_vendor_page_is_read():
 
 
 def test_paths_point_into_what_was_sent():
-    reading = read({"Events": {"eventName": "purchase", "uceCalcuSymbol": "gt", "num": "x"}}, GAME)
+    reading = read_qp({"Events": {"eventName": "purchase", "uceCalcuSymbol": "gt", "num": "x"}}, GAME)
     assert {r.path for r in reading.repairs} >= {"/qp/Events", "/qp/Events/uceCalcuSymbol"}
     assert [(p.code, p.path) for p in reading.problems] == [("num_invalid", "/qp/Events/num")]
 
 
 def test_two_spellings_of_one_key_are_not_merged():
-    reading = read({"events": [{**event(), "Num": "9"}]}, GAME)
+    reading = read_qp({"events": [{**event(), "Num": "9"}]}, GAME)
     assert [(p.code, p.path) for p in reading.problems] == [("key_unknown", "/qp/events/0/Num")]

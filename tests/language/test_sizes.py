@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.bodies import opened
-from mcp_server.language.reading.check import Reading, read, read_tag
+from mcp_server.language.bodies import open_body
+from mcp_server.language.model import Qp
+from mcp_server.language.reading.check import Reading, read_qp, read_tag
 from tests.language.projects import GAME, event, user
 from tests.steps import counted
 
@@ -58,9 +59,9 @@ def test_what_is_far_too_large_is_refused_unread(name: str) -> None:
     make, path, said = HOSTILE[name]
     raw = make()
 
-    def opened_and_read() -> Reading:
-        body = opened(raw, ("qp",))
-        return read(body.definition, GAME, root=body.root)
+    def opened_and_read() -> Reading[Qp]:
+        body = open_body(raw, ("qp",))
+        return read_qp(body.definition, GAME, root=body.root)
 
     reading, steps = counted(opened_and_read)
     assert [(p.code, p.path) for p in reading.problems] == [("definition_too_large", path)]
@@ -74,12 +75,12 @@ def test_the_largest_legal_definition_is_read() -> None:
 
     events = [event(num=str(i), filts=[nested(user("Level", "equal", str(i)))]) for i in range(words.MAX_EVENTS)]
     filts = [nested(user("Level", "equal", str(i))) for i in range(words.MAX_FILTERS - words.MAX_EVENTS)]
-    assert read({"events": events, "filts": filts}, GAME).problems == ()
+    assert read_qp({"events": events, "filts": filts}, GAME).problems == ()
 
 
 def test_objects_are_counted_to_their_edge() -> None:
     def codes(objects: int) -> list[str]:
-        return [p.path for p in read({"filts": [PART] * (objects - 1)}, GAME).problems if "in all" in p.message.en]
+        return [p.path for p in read_qp({"filts": [PART] * (objects - 1)}, GAME).problems if "in all" in p.message.en]
 
     assert codes(words.MAX_OBJECTS) == []
     assert codes(words.MAX_OBJECTS + 1) == ["/qp"]
@@ -98,13 +99,13 @@ def test_a_tag_may_hold_more_and_not_without_end() -> None:
 
 def test_parts_that_are_json_text_keep_to_the_limits_too() -> None:
     raw = {"filts": json.dumps([PART] * 2000)}
-    reading, steps = counted(lambda: read(raw, GAME))
+    reading, steps = counted(lambda: read_qp(raw, GAME))
     (problem,) = reading.problems
     assert steps < MOST_STEPS
     assert (problem.code, problem.path) == ("type_wrong", "/qp/filts")
 
 
 def test_very_many_unseen_values_are_told_together() -> None:
-    reading = read({"filts": [user("city", "equal", *[f"x{i}" for i in range(1000)])]}, GAME)
+    reading = read_qp({"filts": [user("city", "equal", *[f"x{i}" for i in range(1000)])]}, GAME)
     assert [w.path for w in reading.warnings] == [*(f"/qp/filts/0/ftv/{i}" for i in range(20)), "/qp/filts/0/ftv"]
     assert reading.warnings[-1].got == "x20, x21, x22, … (980)"

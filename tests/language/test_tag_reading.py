@@ -6,8 +6,8 @@ import pytest
 
 from mcp_server.errors import InvalidDefinition
 from mcp_server.language.metadata import Metadata, Property
-from mcp_server.language.model import TagQp, tag_meaning_hash, tag_value_type
-from mcp_server.language.reading.check import read, read_tag
+from mcp_server.language.model import TagQp, tag_hash, tag_value_type
+from mcp_server.language.reading.check import read_qp, read_tag
 from tests.language.projects import GAME, event, user
 from tests.language.tags import FIRST_LAST, QUOTA, Json, first_tag, metric_tag, taken, value, values_tag
 
@@ -226,14 +226,14 @@ def test_the_other_kind_of_definition_is_named_with_the_tool_that_takes_it() -> 
         assert (problem.code, problem.path) == ("cluster_given", "/tag_qp")
         assert all("create_cluster" in said for said in problem.message)
     for raw in (metric_tag(), json.dumps(values_tag()), {"usertagvaluedefs": []}):
-        [problem] = read(raw, GAME).problems
+        [problem] = read_qp(raw, GAME).problems
         assert (problem.code, problem.path) == ("tag_given", "/qp")
         assert all("create_tag" in said for said in problem.message)
 
 
 def test_a_definition_of_both_kinds_is_read_as_what_was_asked_for() -> None:
     assert found(metric_tag() | {"events": []}) == [("key_unknown", "/events", "")]
-    assert [p.code for p in read(metric_tag() | {"events": [event()]}, GAME).problems] == ["key_unknown"]
+    assert [p.code for p in read_qp(metric_tag() | {"events": [event()]}, GAME).problems] == ["key_unknown"]
 
 
 def test_a_tag_with_problems_cannot_be_used() -> None:
@@ -271,4 +271,4 @@ def test_the_type_of_values_whose_property_is_gone_is_still_one() -> None:
 
 def test_what_is_read_means_what_was_sent_however_it_was_written() -> None:
     for sent, expected in REPAIRED:
-        assert tag_meaning_hash(read_tag(sent, GAME).must()) == tag_meaning_hash(TagQp.model_validate(expected))
+        assert tag_hash(read_tag(sent, GAME).must()) == tag_hash(TagQp.model_validate(expected))

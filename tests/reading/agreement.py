@@ -9,7 +9,7 @@ import pytest
 
 from mcp_server.engines.dialect import DUCKDB, Tables
 from mcp_server.engines.sql import chosen_sql, funnel_sql, masks_sql, selection_sql
-from mcp_server.language.reading.check import read
+from mcp_server.language.reading.check import read_qp
 from mcp_server.plan.compile import compile_definition
 from mcp_server.plan.plan import Plan
 from tests.reading import slow
@@ -26,7 +26,7 @@ def agreed(
     The connection holds the world's tables, the folder its clusters and tags, if it has some (`tables.fill`).
     """
     metadata = metadata_of(world)
-    reading = read(definition, metadata)
+    reading = read_qp(definition, metadata)
     assert not reading.problems, (definition, reading.problems)
     assert not reading.repairs, (definition, reading.repairs)
     plan = compile_definition(reading.must(), metadata)

@@ -16,7 +16,7 @@ from mcp_server.engines.dialect import DUCKDB, Tables
 from mcp_server.engines.sql import selection_sql
 from mcp_server.language import vocabulary
 from mcp_server.language.model import tag_value_type
-from mcp_server.language.reading.check import read
+from mcp_server.language.reading.check import read_qp
 from mcp_server.plan.compile import compile_definition
 from tests.reading import slow
 from tests.reading.agreement import selected, shown
@@ -58,7 +58,7 @@ def agreed_condition(
     tagged = replace(world, crowds=[crowd])
     definition = {"filts": [draw.draw(crowd_conditions(tagged))]}
     metadata = metadata_of(tagged)
-    reading = read(definition, metadata)
+    reading = read_qp(definition, metadata)
     assert not reading.problems, (definition, reading.problems)
     sql = selection_sql(compile_definition(reading.must(), metadata), DUCKDB, Tables(members=(parquet(folder),)))
     expected = selected(tagged, definition)

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_server.language.definitions import Foreign
+from mcp_server.language.definitions import PlatformDefinition
 from mcp_server.platforms.thinkingdata.client import ThinkingDataApi
 from mcp_server.platforms.thinkingdata.listing import Listing, standing
 from mcp_server.platforms.thinkingdata.segments import Computations
@@ -96,5 +96,5 @@ def test_waiting_ends_when_the_time_is_over(seconds: float, asked: int) -> None:
 
 def test_what_cannot_be_read_is_shown_in_the_platforms_own_form() -> None:
     done, _, _ = waited(look(100, OLD), before=None)
-    assert isinstance(done.definition, Foreign)
+    assert isinstance(done.definition, PlatformDefinition)
     assert done.fresh

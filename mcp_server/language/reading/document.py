@@ -1,4 +1,4 @@
-"""A definition as it arrived: JSON with the place of every part, within limits of size."""
+"""A definition as it was sent: JSON, the place of each part, what repairs changed, and limits of size."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,52 +8,48 @@ from typing import Any, NamedTuple
 
 from mcp_server.errors import Problem, Repair
 from mcp_server.language import vocabulary as words
-from mcp_server.language.model import MAX_VALUES
+from mcp_server.language.model import Keys
 from mcp_server.language.problems import finding, pointer, shorten
-from mcp_server.language.vocabulary import VALUES, Keys, Path
+from mcp_server.language.vocabulary import Path
 from mcp_server.text import Text, listed
 
-# A definition as it was sent: JSON, where each part stood, and what was changed while reading it.
-
-
 ABSENT = object()
-"""Stands for "nothing there" before or after a change."""
-
+"""Nothing, before or after a change."""
 MAX_NESTING = 64
 """Deeper input is not walked at all; no definition comes near."""
 
 
 class Place(NamedTuple):
-    """Where a part stands: in the rewritten definition, and in what was sent."""
+    """The path of a part in the repaired definition, and in the arguments as they were sent."""
 
-    now: tuple[str | int, ...]
-    sent: tuple[str | int, ...]
+    path: Path
+    sent: Path
 
     def to(self, key: str | int, sent: str | int | None = None) -> "Place":
-        return Place((*self.now, key), (*self.sent, key if sent is None else sent))
+        return Place((*self.path, key), (*self.sent, key if sent is None else sent))
 
     def within(self, key: str | int) -> "Place":
-        """A part that did not exist apart in what was sent: a lone value that became a list."""
-        return Place((*self.now, key), self.sent)
+        """A part that was not apart in what was sent: a lone value that became a list."""
+        return Place((*self.path, key), self.sent)
 
 
 @dataclass
 class Repaired:
-    """The rewritten definition, what was changed, and where each part stood."""
+    """The repaired definition, what was changed, and where each part was."""
 
     value: Any = None
     repairs: list[Repair] = field(default_factory=list)
-    moved: dict[tuple[str | int, ...], tuple[str | int, ...]] = field(default_factory=dict)
+    moved: dict[Path, Path] = field(default_factory=dict)
 
-    def as_sent(self, path: tuple[str | int, ...]) -> str:
-        """The JSON Pointer, in the arguments as they were sent, of a part of the rewritten definition."""
+    def pointer_to(self, path: Path) -> str:
+        """The JSON Pointer, in the arguments as they were sent, to a part of the repaired definition."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.moved:
                 return pointer((*self.moved[path[:length]], *path[length:]))
         return pointer(path)
 
     def note(self, place: Place, before: object, after: object, reason: Text) -> None:
-        """Remember a change; one that goes on from the change before it is told as one."""
+        """Remember a change; one that goes on from the change before it is reported as one."""
         step = Repair(pointer(place.sent), _shown(before), _shown(after), reason)
         last = self.repairs[-1] if self.repairs else None
         if last and last.path == step.path and last.after == step.before:
@@ -61,24 +57,25 @@ class Repaired:
             self.repairs[-1] = Repair(step.path, last.before, step.after, both)
         else:
             self.repairs.append(step)
-        if place.now != place.sent:
-            self.moved[place.now] = place.sent
+        if place.path != place.sent:
+            self.moved[place.path] = place.sent
 
 
 def too_deep(raw: object) -> bool:
     """True where nesting goes beyond anything that could be a definition. Does not recurse."""
     level = [raw]
     for _ in range(MAX_NESTING):
-        level = [child for node in level for child in _children(node)]
+        level = [child for node in level for _, child in _children(node)]
         if not level:
             return False
     return True
 
 
-def _children(node: object) -> Iterable[object]:
+def _children(node: object) -> Iterable[tuple[str | int, object]]:
+    """The parts of an object or a list with their keys or positions."""
     if isinstance(node, Mapping):
-        return node.values()
-    return node if isinstance(node, list) else ()
+        return ((str(key), value) for key, value in node.items())
+    return enumerate(node) if isinstance(node, list) else ()
 
 
 def from_json(text: str) -> object:
@@ -94,7 +91,7 @@ def _no_constant(name: str) -> object:
 
 
 def _shown(value: object) -> str:
-    """A value as JSON, cut short; nothing for what is not there."""
+    """A value as JSON, cut short; "" where there is none."""
     return "" if value is ABSENT else shorten(json.dumps(value, ensure_ascii=False, default=str))
 
 
@@ -109,12 +106,7 @@ def as_wire_text(value: object) -> str | None:
     return None
 
 
-# Definitions that are refused unread because of their size.
-#
-# Reading takes up to 0.3 ms for each object, so that a hundred thousand of them would hold a worker for half a
-# minute. Counting stops at the first limit that is passed, long before that. The limits are in `vocabulary.py`; what
-# is only a little too large is read, so that all its problems come at once.
-
+# Sizes
 
 MAX_KEYS = 100
 """Most keys in one object; the largest legal one has 9."""
@@ -124,7 +116,7 @@ MAX_UNREAD_TEXT = 10 * words.MAX_TEXT
 _LISTS = {
     "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
     "filts": Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS),
-    VALUES: Text("{n} values of a tag", "{n} 个标签值").format(n=MAX_VALUES),
+    words.VALUES: Text("{n} values of a tag", "{n} 个标签值").format(n=words.MAX_VALUES),
 }
 _ENTRIES = Text("{n} values", "{n} 个值").format(n=words.MANY)
 _KEYS = Text("{n} keys in one object", "每个对象 {n} 个键").format(n=MAX_KEYS)
@@ -134,26 +126,30 @@ _CHARACTERS = Text("{n} characters in all", "共 {n} 个字符").format(n=f"{wor
 
 
 def oversized(raw: object, root: Path, *, most_objects: int) -> Problem | None:
-    """The first limit that a definition passes by far; None where it can be read. Does not recurse."""
+    """The first limit that a definition passes by far; None where it can be read. Does not recurse.
+
+    Reading takes up to 0.3 ms for each object, so that a hundred thousand of them would hold a worker for half a minute.
+    What is only a little too large is read, so that all its problems come at once.
+    """
     waiting: list[tuple[object, Path]] = [(raw, root)]
     objects = characters = 0
     while waiting:
         node, at = waiting.pop()
         objects += isinstance(node, Mapping)
         characters += len(node) if isinstance(node, str) else 0
-        limit = _by_itself(node, at)
+        limit = _passed_alone(node, at)
         if limit:
-            return _too_large(at, limit)
+            return finding("definition_too_large", pointer(at), limit=limit)
         if objects > most_objects:
-            return _too_large(root, _OBJECTS.format(n=f"{most_objects:,}"))
+            return finding("definition_too_large", pointer(root), limit=_OBJECTS.format(n=f"{most_objects:,}"))
         if characters > words.MAX_CHARACTERS:
-            return _too_large(root, _CHARACTERS)
-        waiting += ((child, (*at, key)) for key, child in _keyed_children(node))
+            return finding("definition_too_large", pointer(root), limit=_CHARACTERS)
+        waiting += ((child, (*at, key)) for key, child in _children(node))
     return None
 
 
-def _by_itself(node: object, at: Path) -> Text | None:
-    """The limit that one text, list or object passes without what is in it."""
+def _passed_alone(node: object, at: Path) -> Text | None:
+    """The limit that one text, list or object passes, its parts left aside."""
     if isinstance(node, str):
         return _TEXT if len(node) > MAX_UNREAD_TEXT and node.lstrip()[:1] not in ("{", "[") else None
     if isinstance(node, list):
@@ -165,18 +161,7 @@ def _by_itself(node: object, at: Path) -> Text | None:
     return _TEXT if any(len(str(key)) > words.MAX_TEXT for key in node) else None
 
 
-def _keyed_children(node: object) -> Iterable[tuple[str | int, object]]:
-    if isinstance(node, Mapping):
-        return ((str(key), value) for key, value in node.items())
-    return enumerate(node) if isinstance(node, list) else ()
-
-
-def _too_large(at: Path, limit: Text) -> Problem:
-    return finding("definition_too_large", pointer(at), limit=limit)
-
-
-# A definition in the wrong place: of the other kind, with another object around it, or without the one it needs.
-
+# Definitions in the wrong place
 
 WRAPPERS = ("qp", "tagQp", "tag_qp", "userClusterDef", "userTagDef", "definition")
 """Keys that people put around a definition once more."""
@@ -185,9 +170,9 @@ MOST_SUGGESTED = 500
 
 
 def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, code: str) -> Problem | None:
-    """Why an object without any of `keys` is no definition: it is of the `other` kind (`code`), or stands too deep.
+    """Why an object without any of `keys` is no definition: it is of the `other` kind (`code`), or one level too deep.
 
-    None where it is neither; the keys that are unknown are then told one by one.
+    None where it is neither; the unknown keys are then reported one by one.
     """
     if has_any(raw, other):
         return finding(code, pointer(root), got=listed(raw), expected=" / ".join(keys))
@@ -196,24 +181,21 @@ def elsewhere(raw: Mapping[Any, object], root: Path, keys: Keys, other: Keys, co
         if has_any(inner, other) and not has_any(inner, keys):
             return elsewhere(inner, (*root, key), keys, other, code)
         if has_any(inner, keys):
-            text = json.dumps(inner, ensure_ascii=False, default=str)
-            suggestion = text if len(text) <= MOST_SUGGESTED else ""
-            return finding("definition_wrapped", pointer(root), got=listed(raw), suggestion=suggestion, key=key)
-    return _bare(raw, root, keys)
-
-
-def _bare(raw: Mapping[Any, object], root: Path, keys: Keys) -> Problem | None:
-    """One condition by itself, without the list that it belongs into."""
+            return _in_its_place("definition_wrapped", raw, root, key, inner)
     for holder, key in (("events", "eventName"), ("filts", "columnName")):
         if holder in keys and key in raw:
-            text = json.dumps({holder: [raw]}, ensure_ascii=False, default=str)
-            suggestion = text if len(text) <= MOST_SUGGESTED else ""
-            return finding("condition_bare", pointer(root), got=listed(raw), suggestion=suggestion, key=holder)
+            return _in_its_place("condition_bare", raw, root, holder, {holder: [raw]})
     return None
 
 
-def has_any(raw: Mapping[Any, object], keys: Keys) -> bool:
-    """Whether one of these keys was sent, in any spelling that is read."""
+def _in_its_place(code: str, raw: Mapping[Any, object], root: Path, key: str, right: object) -> Problem:
+    text = json.dumps(right, ensure_ascii=False, default=str)
+    suggestion = text if len(text) <= MOST_SUGGESTED else ""
+    return finding(code, pointer(root), got=listed(raw), suggestion=suggestion, key=key)
+
+
+def has_any(raw: Mapping[Any, object], keys: Iterable[str]) -> bool:
+    """Whether an object has one of these keys, in any spelling that is read."""
     return bool({str(key).strip().casefold() for key in raw} & {key.casefold() for key in keys})
 
 

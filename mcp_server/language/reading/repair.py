@@ -1,12 +1,32 @@
-"""Tolerant reading: what people and models write, rewritten into the documented form (qp.md sections 1 and 5)."""
+"""Tolerant reading: what people and models write, rewritten into the documented form (qp.md sections 1 and 5).
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+Every change is reported and none changes the meaning. What cannot be read in exactly one way is left as it is, and
+`check.py` reports it as a problem. Some words depend on a property's type (`contains`, `gte`, times with an offset), so
+the project's metadata is read here too.
+"""
 
-from mcp_server.language import vocabulary
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, Property
-from mcp_server.language.model import PLAIN_MEASURE
+from mcp_server.language.model import (
+    CalcProp,
+    EventCondition,
+    EventFilter,
+    FirstLast,
+    FirstLastEvent,
+    Keys,
+    Measure,
+    Qp,
+    Quota,
+    QuotaEvent,
+    StrictModel,
+    TagQp,
+    TagValue,
+    TakenProperty,
+    keys_of,
+)
 from mcp_server.language.numbers import parse_number, plain
 from mcp_server.language.reading.document import (
     ABSENT,
@@ -18,25 +38,9 @@ from mcp_server.language.reading.document import (
     oversized,
     too_deep,
 )
-from mcp_server.language.vocabulary import (
-    EVENT_KEYS,
-    FILTER_KEYS,
-    MEASURE_KEYS,
-    QP_KEYS,
-    Keys,
-    bound_side,
-    contains_side,
-    synonyms_of,
-)
+from mcp_server.language.vocabulary import Path, bound_side, contains_side, synonyms_of
 from mcp_server.language.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
-
-# Tolerant reading: what people and models write, rewritten into the documented form (qp.md section 1).
-#
-# Every change is reported and none changes the meaning. What cannot be read in exactly one way is left as it is;
-# `check.py` then names it as a problem. Some words depend on a property's type (`contains`, `gte`, times with an
-# offset), so the project's metadata is read here too.
-
 
 OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",
                        "timeUnit", "filterType", "specifiedClusterDate"})  # fmt: skip
@@ -53,17 +57,35 @@ _LOCAL = Text("in the project's local time", "换算为项目当地时间")
 _BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”，改为等价写法")
 _BY_TYPE = Text("the word for this type of property; same meaning", "按属性类型改为等价写法")
 _ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限,上限”")
+_AS_BOOL = Text("true or false is expected here", "此处应为 true 或 false")
+_NO_REMARK = Text("no remark is an empty text or no key", "没有备注时应为空文本或省略")
+_DEFAULT = Text("left out; this is the only legal value", "未填，补上唯一可用的值")
 
 
-def repair(raw: object, metadata: Metadata, root: tuple[str | int, ...] = ()) -> Repaired:
+def repair(raw: object, metadata: Metadata, root: Path = ()) -> Repaired:
     """Rewrite a definition as it was sent into the documented form, as far as it can be read."""
     done = Repaired()
-    done.value = Repairer(done, metadata).qp(raw, Place((), root))
+    done.value = _Repairer(done, metadata).qp(raw, Place((), root))
     done.moved[()] = root
     return done
 
 
-class Repairer:
+def repair_tag(raw: object, metadata: Metadata, root: Path = ()) -> Repaired:
+    """Rewrite a tag's definition, as `repair` does a cluster's."""
+    done = Repaired()
+    done.value = _TagRepairer(done, metadata).tag(raw, Place((), root))
+    done.moved[()] = root
+    return done
+
+
+class _Part(NamedTuple):
+    """An object with its keys in the documented spelling, and the place of each."""
+
+    value: dict[str, Any]
+    places: dict[str, Place]
+
+
+class _Repairer:
     """One walk over one definition. A method per kind of part; each returns the rewritten part."""
 
     optional = OPTIONAL
@@ -74,258 +96,237 @@ class Repairer:
         self.metadata = metadata
 
     def qp(self, raw: object, place: Place) -> object:
-        node = self._object(raw, place)
-        if not isinstance(node, dict):
-            return node
-        out, places = self._keys(node, place, QP_KEYS)
+        part = self._part(raw, place, Qp)
+        if part is None:
+            return raw
         for key in ("event_relation", "relation", "event_user_relation"):
-            self._word(out, key, places, words.RELATIONS)
-        self._each(out, "events", places, self.event)
-        self._each(out, "filts", places, self.filter)
-        return out
+            self._word(part, key, words.RELATIONS)
+        self._each(part, "events", self._event)
+        self._each(part, "filts", self._filter)
+        return part.value
 
-    def event(self, raw: object, place: Place) -> object:
-        node = self._object(raw, place)
-        if not isinstance(node, dict):
-            return node
-        out, places = self._keys(node, place, EVENT_KEYS)
-        self._rows(out, places)
-        self._measure(out, place, places)
-        self._num(out, places)
-        self._word(out, "comparator", places, words.NUMBER_COMPARATORS, synonyms_of(words.NUMBER_COMPARATORS.values()))
-        self._count_bounds(out, places)
-        return out
+    def _event(self, raw: object, place: Place) -> object:
+        part = self._part(raw, place, EventCondition)
+        if part is None:
+            return raw
+        self._rows(part)
+        self._measure(part, place)
+        self._num(part)
+        self._word(part, "comparator", words.NUMBER_COMPARATORS, synonyms_of(words.NUMBER_COMPARATORS.values()))
+        self._count_bounds(part)
+        return part.value
 
-    def _rows(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        """What says which rows of an event count."""
-        self._strip(out, "eventName", places)
-        self._word(out, "relation", places, words.RELATIONS)
-        if (text := as_wire_text(out.get("recentDay"))) is not None:
-            self._set(out, "recentDay", places, text, _AS_TEXT)
-        self._strip(out, "recentDay", places)
+    def _rows(self, part: _Part) -> None:
+        """The keys that decide which rows of an event count."""
+        self._strip(part, "eventName")
+        self._word(part, "relation", words.RELATIONS)
+        if (text := as_wire_text(part.value.get("recentDay"))) is not None:
+            self._set(part, "recentDay", text, _AS_TEXT)
+        self._strip(part, "recentDay")
         for key in ("startTime", "endTime"):
-            self._time(out, key, places)
-        self._each(out, "filts", places, self.filter)
+            self._strip(part, key)
+            if isinstance(part.value.get(key), str):
+                part.value[key] = self._local(part.value[key], part.places[key])
+        self._each(part, "filts", self._filter)
 
-    def filter(self, raw: object, place: Place) -> object:
-        node = self._object(raw, place)
-        if not isinstance(node, dict) or len(place.now) > 2 * MAX_NESTING:
-            return node
-        out, places = self._keys(node, place, FILTER_KEYS)
+    def _filter(self, raw: object, place: Place) -> object:
+        part = self._part(raw, place, EventFilter) if len(place.path) <= 2 * MAX_NESTING else None
+        if part is None:
+            return raw
+        out = part.value
         if str(out.get("filterType", "")).strip().upper() == "SIMPLE":
-            self.done.note(places["filterType"], out.pop("filterType"), ABSENT, _DISPLAY)
-        self._word(out, "filterType", places, (words.GROUP,))
+            self.done.note(part.places["filterType"], out.pop("filterType"), ABSENT, _DISPLAY)
+        self._word(part, "filterType", (words.GROUP,))
         if "filterType" in out or ("filts" in out and "columnName" not in out):
-            self._word(out, "relation", places, words.RELATIONS)
-            self._each(out, "filts", places, self.filter)
+            self._word(part, "relation", words.RELATIONS)
+            self._each(part, "filts", self._filter)
         else:
-            self._condition(out, places)
+            self._condition(part)
         return out
 
-    def _condition(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        self._word(out, "tableType", places, words.TABLES, {"user_cluster": "cluster"})
-        self._strip(out, "specifiedClusterDate", places)
-        self._strip(out, "columnName", places)
-        found = self._property(out, places, out.get("tableType"), "columnName")
-        self._values(out, places, found)
-        self._word(out, "comparator", places, words.COMPARATORS, synonyms_of(words.COMPARATORS.values()))
-        self._word(out, "timeUnit", places, words.TIME_UNITS)
-        if found:
-            self._words_by_type(out, places, found)
+    def _condition(self, part: _Part) -> None:
+        out = part.value
+        self._word(part, "tableType", words.TABLES, {"user_cluster": "cluster"})
+        self._strip(part, "specifiedClusterDate")
+        known = self._property(part, "columnName", out.get("tableType"))
+        self._values(part, known)
+        self._word(part, "comparator", words.COMPARATORS, synonyms_of(words.COMPARATORS.values()))
+        self._word(part, "timeUnit", words.TIME_UNITS)
+        if known:
+            self._words_by_type(part, known)
         row = words.COMPARATORS.get(str(out.get("comparator")))
         if row and not row.values[1] and out.get("ftv", ()) in (None, ""):
-            self.done.note(places["ftv"], out.pop("ftv"), ABSENT, _ABSENT)
+            self.done.note(part.places["ftv"], out.pop("ftv"), ABSENT, _ABSENT)
 
-    # keys, objects, lists
+    # Keys, objects, lists
 
-    def _object(self, raw: object, place: Place) -> object:
-        """An object, also where it came as JSON text."""
-        return self._parsed(raw, place, dict)
-
-    def _object_at(
-        self, out: dict[str, Any], key: str, places: dict[str, Place], legal: Keys
-    ) -> tuple[dict[str, Any], dict[str, Place]] | None:
-        """The object under a key with its own keys in the documented spelling, and where each stood."""
-        node = self._object(out.get(key), places[key]) if key in out else None
+    def _part(self, raw: object, place: Place, kind: type[StrictModel]) -> _Part | None:
+        """An object, also as JSON text, with its keys in the documented spelling; None for anything else."""
+        node = self._parsed(raw, place, dict)
         if not isinstance(node, dict):
             return None
-        inner, inner_places = self._keys(node, places[key], legal)
-        out[key] = inner
-        return inner, inner_places
+        legal = keys_of(kind)
+        part = _Part({}, {})
+        for old, value in node.items():
+            new = _legal_key(old, legal)
+            if new != old and (new in node or new in part.value):
+                new = old  # both spellings were sent: the other one stays, unknown, and becomes a problem
+            at = place.to(new, old)
+            if (new in words.DISPLAY_KEYS and new not in legal) or (new in self.optional and value in ("", None)):
+                self.done.note(place.to(old), value, ABSENT, _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
+                continue
+            if new != old:
+                self.done.note(at, old, new, _SPELLING)
+            part.value[new], part.places[new] = value, at
+        return part
+
+    def _part_under(self, part: _Part, key: str, kind: type[StrictModel]) -> _Part | None:
+        """The object under a key, as `_part` gives it, put in its place."""
+        inner = self._part(part.value[key], part.places[key], kind) if key in part.value else None
+        if inner is not None:
+            part.value[key] = inner.value
+        return inner
 
     def _parsed(self, raw: object, place: Place, kind: type) -> object:
+        """The object or list that a JSON text holds; anything else as it is."""
         if not isinstance(raw, str) or raw.lstrip()[:1] not in ("{", "["):
             return raw
         try:
             value = from_json(raw)
         except ValueError:
             return raw
-        if (
-            not isinstance(value, kind)
-            or too_deep(value)
-            or oversized(value, place.now, most_objects=words.MAX_OBJECTS)
-        ):
+        large = too_deep(value) or oversized(value, place.path, most_objects=words.MAX_OBJECTS)
+        if not isinstance(value, kind) or large:
             return raw
         self.done.note(place, raw, value, _AS_JSON)
         return value
 
-    def _keys(self, node: dict[str, Any], place: Place, legal: Keys) -> tuple[dict[str, Any], dict[str, Place]]:
-        """The node with its keys in the documented spelling, and where each stood."""
-        out: dict[str, Any] = {}
-        places: dict[str, Place] = {}
-        for old, value in node.items():
-            new = _legal_key(old, legal)
-            if new != old and (new in node or new in out):
-                new = old  # both spellings were sent: the other one stays, unknown, and is named as a problem
-            here = place.to(new, old)
-            if (new in words.DISPLAY_KEYS and new not in legal) or (new in self.optional and value in ("", None)):
-                self.done.note(place.to(old), value, ABSENT, _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
-                continue
-            if new != old:
-                self.done.note(here, old, new, _SPELLING)
-            out[new], places[new] = value, here
-        return out, places
-
-    def _each(self, out: dict[str, Any], key: str, places: dict[str, Place], one: Any) -> None:
+    def _each(self, part: _Part, key: str, one: Callable[[object, Place], object]) -> None:
         """Rewrite a list of parts; a lone part becomes a list of one."""
-        if key not in out:
+        if key not in part.value:
             return
-        place = places[key]
-        value = self._parsed(out[key], place, list)
+        place = part.places[key]
+        value = self._parsed(part.value[key], place, list)
         if isinstance(value, str):
             value = self._parsed(value, place, dict)
         if isinstance(value, dict):
-            self.done.note(place, value, [value], _AS_LIST)
-            self.done.moved[(*place.now, 0)] = place.sent
-            value = [value]
-            out[key] = [one(value[0], place.within(0))]
+            part.value[key] = [one(value, self._listed(value, place))]
         elif isinstance(value, list):
-            out[key] = [one(part, place.to(i)) for i, part in enumerate(value)]
+            part.value[key] = [one(item, place.to(i)) for i, item in enumerate(value)]
 
-    # words and names
+    def _listed(self, value: object, place: Place) -> Place:
+        """Note that a lone value becomes a list of one; return its place there."""
+        self.done.note(place, value, [value], _AS_LIST)
+        self.done.moved[(*place.path, 0)] = place.sent
+        return place.within(0)
 
-    def _word(
-        self,
-        out: dict[str, Any],
-        key: str,
-        places: dict[str, Place],
-        legal: Iterable[str],
-        synonyms: Mapping[str, str] | None = None,
-    ) -> None:
+    # Words and names
+
+    def _word(self, part: _Part, key: str, legal: Iterable[str], synonyms: Mapping[str, str] | None = None) -> None:
         """A word in another letter case, or a synonym with one reading, becomes the documented word."""
-        written = out.get(key)
+        written = part.value.get(key)
         if not isinstance(written, str) or written in (known := tuple(legal)):
             return
         folded = written.strip().casefold()
-        spelt, meant = (
-            {s.casefold(): w for s, w in rows} for rows in (zip(known, known, strict=True), (synonyms or {}).items())
-        )
-        if folded in spelt:
-            self._set(out, key, places, spelt[folded], _SPELLING)
-        elif folded in meant:
-            self._set(out, key, places, meant[folded], _SYNONYM)
+        for spellings, reason in ({word: word for word in known}, _SPELLING), (synonyms or {}, _SYNONYM):
+            word = next((word for spelling, word in spellings.items() if spelling.casefold() == folded), None)
+            if word:
+                self._set(part, key, word, reason)
+                return
 
-    def _strip(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
-        written = out.get(key)
+    def _strip(self, part: _Part, key: str) -> None:
+        written = part.value.get(key)
         if isinstance(written, str) and written != written.strip():
-            self._set(out, key, places, written.strip(), _BLANKS)
+            self._set(part, key, written.strip(), _BLANKS)
 
-    def _property(self, out: dict[str, Any], places: dict[str, Place], table: object, key: str) -> Property | None:
-        """The property that is meant; its name gets the declared spelling (names ignore case)."""
-        name = out.get(key)
+    def _property(self, part: _Part, key: str, table: object) -> Property | None:
+        """The property of this name; the name gets the declared spelling (names ignore case)."""
+        self._strip(part, key)
+        name = part.value.get(key)
         if not isinstance(name, str) or not isinstance(table, str):
             return None
-        found = self.metadata.property(table, name)
-        if found and found.name != name:
-            self._set(out, key, places, found.name, _SPELLING)
-        return found
+        known = self.metadata.property(table, name)
+        if known and known.name != name:
+            self._set(part, key, known.name, _SPELLING)
+        return known
 
-    def _set(self, out: dict[str, Any], key: str, places: dict[str, Place], value: Any, reason: Text) -> None:
-        self.done.note(places[key], out[key], value, reason)
-        out[key] = value
+    def _set(self, part: _Part, key: str, value: Any, reason: Text) -> None:
+        self.done.note(part.places[key], part.value[key], value, reason)
+        part.value[key] = value
 
-    # measures and numbers
+    # Measures and numbers
 
-    def _measure(self, out: dict[str, Any], place: Place, places: dict[str, Place]) -> None:
-        if "taPropQuota" not in out:
-            out["taPropQuota"] = {"analysis": "TIMES"}
-            self.done.note(place.to("taPropQuota"), ABSENT, out["taPropQuota"], _COUNTED)
+    def _measure(self, part: _Part, place: Place) -> None:
+        if "taPropQuota" not in part.value:
+            part.value["taPropQuota"] = {"analysis": "TIMES"}
+            self.done.note(place.to("taPropQuota"), ABSENT, part.value["taPropQuota"], _COUNTED)
             return
-        found = self._object_at(out, "taPropQuota", places, MEASURE_KEYS)
-        if not found:
+        measure = self._part_under(part, "taPropQuota", Measure)
+        if measure is None:
             return
-        measure, inner = found
-        if measure.get("analysis") in (None, ""):
-            measure["analysis"] = "TIMES"
-            self.done.note(places["taPropQuota"].to("analysis"), ABSENT, "TIMES", _COUNTED)
-        else:
-            self._analysis(measure, inner)
-        self._quota(measure, inner)
+        if measure.value.get("analysis") in (None, ""):
+            measure.value["analysis"] = "TIMES"
+            self.done.note(part.places["taPropQuota"].to("analysis"), ABSENT, "TIMES", _COUNTED)
+        self._analysis(measure)
 
-    def _analysis(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        self._word(out, "analysis", places, words.MEASURES, synonyms_of(words.MEASURES.values()))
+    def _analysis(self, part: _Part) -> None:
+        self._word(part, "analysis", words.MEASURES, synonyms_of(words.MEASURES.values()))
+        self._property(part, "quota", "event")
 
-    def _quota(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        self._strip(out, "quota", places)
-        self._property(out, places, "event", "quota")
-
-    def _num(self, out: dict[str, Any], places: dict[str, Place]) -> None:
-        value = out.get("num")
+    def _num(self, part: _Part) -> None:
+        value = part.value.get("num")
         if isinstance(value, list) and len(value) == 2:
             pair = [as_wire_text(v) if not isinstance(v, str) else v.strip() for v in value]
             if None not in pair:
-                self._set(out, "num", places, ",".join(p for p in pair if p is not None), _ONE_TEXT)
+                self._set(part, "num", ",".join(p for p in pair if p is not None), _ONE_TEXT)
         elif (text := as_wire_text(value)) is not None:
-            self._set(out, "num", places, text, _AS_TEXT)
+            self._set(part, "num", text, _AS_TEXT)
         elif isinstance(value, str):
             tidy = ",".join(p.strip() for p in value.split(","))
             if tidy != value:
-                self._set(out, "num", places, tidy, _BLANKS)
+                self._set(part, "num", tidy, _BLANKS)
 
-    def _count_bounds(self, out: dict[str, Any], places: dict[str, Place]) -> None:
+    def _count_bounds(self, part: _Part) -> None:
         """`gte 5` on a count becomes `greater 4`; on another measure a range up to the vendor's limit."""
-        side, number = bound_side(out.get("comparator")), parse_number(out.get("num"))
-        measure = out.get("taPropQuota")
+        side, number = bound_side(part.value.get("comparator")), parse_number(part.value.get("num"))
+        measure = part.value.get("taPropQuota")
         row = words.MEASURES.get(str(measure.get("analysis"))) if isinstance(measure, dict) else None
         if not side or number is None or row is None:
             return
         if not row.counts:
-            low, high = (out["num"], words.NUMBER_MAX) if side == "least" else (words.NUMBER_MIN, out["num"])
-            self._set(out, "comparator", places, "range", _BOUND)
-            self._set(out, "num", places, f"{low},{high}", _BOUND)
+            low, high = words.NUMBER_MIN, words.NUMBER_MAX
+            num = part.value["num"]
+            self._set(part, "comparator", "range", _BOUND)
+            self._set(part, "num", f"{num},{high}" if side == "least" else f"{low},{num}", _BOUND)
             return
-        whole = number == int(number)
-        step = (-1 if side == "least" else 1) if whole else 0
-        self._set(out, "comparator", places, "greater" if side == "least" else "less", _BOUND)
-        if step:
-            self._set(out, "num", places, plain(number + step), _BOUND)
+        self._set(part, "comparator", "greater" if side == "least" else "less", _BOUND)
+        if number == int(number):
+            self._set(part, "num", plain(number + (-1 if side == "least" else 1)), _BOUND)
 
-    # values of filters
+    # Values of filters
 
-    def _values(self, out: dict[str, Any], places: dict[str, Place], found: Property | None) -> None:
-        if "ftv" not in out:
+    def _values(self, part: _Part, known: Property | None) -> None:
+        if "ftv" not in part.value:
             return
-        place = places["ftv"]
-        value = self._parsed(out["ftv"], place, list)
+        place = part.places["ftv"]
+        value = self._parsed(part.value["ftv"], place, list)
         if value is None or isinstance(value, dict):
             return
         if isinstance(value, list):
-            out["ftv"] = [self._value(v, place.to(i), found) for i, v in enumerate(value)]
-            return
-        self.done.note(place, value, [value], _AS_LIST)
-        self.done.moved[(*place.now, 0)] = place.sent
-        out["ftv"] = [self._value(value, place.within(0), found)]
+            part.value["ftv"] = [self._value(v, place.to(i), known) for i, v in enumerate(value)]
+        else:
+            part.value["ftv"] = [self._value(value, self._listed(value, place), known)]
 
-    def _value(self, value: object, place: Place, found: Property | None) -> object:
+    def _value(self, value: object, place: Place, known: Property | None) -> object:
         text = self._text(value, place)
         if text is not value:
             return text
-        if not isinstance(value, str) or found is None or found.type not in ("number", "time"):
+        if not isinstance(value, str) or known is None or known.type not in ("number", "time"):
             return value
         tidy = value.strip()
         if tidy != value:
             self.done.note(place, value, tidy, _BLANKS)
-        return self._local(tidy, place) if found.type == "time" else tidy
+        return self._local(tidy, place) if known.type == "time" else tidy
 
     def _text(self, value: object, place: Place) -> object:
         """A number or bool as text; anything else as it is."""
@@ -334,11 +335,6 @@ class Repairer:
             return value
         self.done.note(place, value, text, _AS_TEXT)
         return text
-
-    def _time(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
-        self._strip(out, key, places)
-        if isinstance(out.get(key), str):
-            out[key] = self._local(out[key], places[key])
 
     def _local(self, text: str, place: Place) -> str:
         """A time with an offset, or with a `T`, in the documented form and the project's local time."""
@@ -351,135 +347,113 @@ class Repairer:
         self.done.note(place, text, show_time(moment), _LOCAL)
         return show_time(moment)
 
-    def _words_by_type(self, out: dict[str, Any], places: dict[str, Place], found: Property) -> None:
-        word, ftv = out.get("comparator"), out.get("ftv")
-        if not isinstance(word, str):
+    def _words_by_type(self, part: _Part, known: Property) -> None:
+        """`contains`, `gte`, `equal "true"`: the word that the property's type needs."""
+        word, ftv = part.value.get("comparator"), part.value.get("ftv")
+        contains, bound = contains_side(word), bound_side(word)
+        if contains and known.type in ("string", "list"):
+            pair = ("include", "notInclude") if known.type == "string" else ("arrayIncludeItem", "arrayNotIncludeItem")
+            self._set(part, "comparator", pair[contains == "none"], _BY_TYPE)
+        elif not isinstance(ftv, list) or len(ftv) != 1:
             return
-        contains = contains_side(word)
-        if contains and found.type in ("string", "list"):
-            pair = ("include", "notInclude") if found.type == "string" else ("arrayIncludeItem", "arrayNotIncludeItem")
-            self._set(out, "comparator", places, pair[contains == "none"], _BY_TYPE)
-        elif found.type == "bool" and word in ("equal", "notEqual") and (truth := _truth(ftv)) is not None:
-            self._set(out, "comparator", places, "isTrue" if truth == (word == "equal") else "isFalse", _BY_TYPE)
-            self._set(out, "ftv", places, [], _BY_TYPE)
-        elif (
-            (side := bound_side(word)) and isinstance(ftv, list) and len(ftv) == 1 and found.type in ("number", "time")
-        ):
-            low, high = (
-                (words.NUMBER_MIN, words.NUMBER_MAX) if found.type == "number" else (words.TIME_MIN, words.TIME_MAX)
-            )
-            self._set(out, "comparator", places, "range", _BOUND)
-            self._set(out, "ftv", places, [ftv[0], high] if side == "least" else [low, ftv[0]], _BOUND)
-            if side == "most":
-                self.done.moved[(*places["ftv"].now, 1)] = (*places["ftv"].sent, 0)
+        elif known.type == "bool" and word in ("equal", "notEqual"):
+            truth = {"true": True, "false": False}.get(str(ftv[0]).strip().casefold())
+            if truth is not None:
+                self._set(part, "comparator", "isTrue" if truth == (word == "equal") else "isFalse", _BY_TYPE)
+                self._set(part, "ftv", [], _BY_TYPE)
+        elif bound and known.type in ("number", "time"):
+            number = known.type == "number"
+            low, high = (words.NUMBER_MIN, words.NUMBER_MAX) if number else (words.TIME_MIN, words.TIME_MAX)
+            self._set(part, "comparator", "range", _BOUND)
+            self._set(part, "ftv", [ftv[0], high] if bound == "least" else [low, ftv[0]], _BOUND)
+            if bound == "most":
+                place = part.places["ftv"]
+                self.done.moved[(*place.path, 1)] = (*place.sent, 0)
 
 
-def _truth(ftv: object) -> bool | None:
-    """The yes or no that a list of one value says, in any letter case."""
-    said = ftv[0].strip().casefold() if isinstance(ftv, list) and len(ftv) == 1 and isinstance(ftv[0], str) else ""
-    return {"true": True, "false": False}.get(said)
-
-
-def _legal_key(key: str, legal: tuple[str, ...]) -> str:
+def _legal_key(key: str, legal: Keys) -> str:
+    """The documented spelling of a key; one that is unknown as it is."""
     if key in legal or key in words.DISPLAY_KEYS:
         return key
     bare = key.strip()
     if words.OLD_KEYS.get(bare) in legal:
         return words.OLD_KEYS[bare]
-    folded = {k.casefold(): k for k in legal}
-    return folded.get(bare.casefold(), key)
+    return next((k for k in legal if k.casefold() == bare.casefold()), key)
 
 
-# Tolerant reading of a tag's definition: as `repair.py`, for the objects that only tags have (qp.md section 5).
+# The objects that only tags have
 
-
-_AS_BOOL = Text("true or false is expected here", "此处应为 true 或 false")
-_NO_REMARK = Text("no remark is an empty text or no key", "没有备注时应为空文本或省略")
-_DEFAULT = Text("left out; this is the only legal value", "未填，补上唯一可用的值")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def repair_tag(raw: object, metadata: Metadata, root: tuple[str | int, ...] = ()) -> Repaired:
-    """Rewrite a tag's definition as it was sent into the documented form, as far as it can be read."""
-    done = Repaired()
-    done.value = _TagRepairer(done, metadata).tag(raw, Place((), root))
-    done.moved[()] = root
-    return done
-
-
-class _TagRepairer(Repairer):
+class _TagRepairer(_Repairer):
     """One walk over one tag's definition."""
 
-    optional = OPTIONAL | {*vocabulary.TAG_KEYS, "type", "isCalc"}
+    optional = OPTIONAL | {*keys_of(TagQp), "type", "isCalc"}
 
     def tag(self, raw: object, place: Place) -> object:
-        node = self._object(raw, place)
-        if not isinstance(node, dict):
-            return node
-        out, places = self._keys(node, place, vocabulary.TAG_KEYS)
-        self._each(out, vocabulary.VALUES, places, self._tag_value)
-        first_last = self._object_at(out, vocabulary.FIRST_LAST, places, (vocabulary.FIRST_LAST_EVENT,))
+        part = self._part(raw, place, TagQp)
+        if part is None:
+            return raw
+        self._each(part, words.VALUES, self._tag_value)
+        first_last = self._part_under(part, words.FIRST_LAST, FirstLast)
         if first_last:
-            self._first_last(*first_last)
-        quota = self._object_at(out, vocabulary.QUOTA, places, (vocabulary.QUOTA_EVENT,))
+            self._first_last(first_last)
+        quota = self._part_under(part, words.QUOTA, Quota)
         if quota:
-            self._measured(*quota)
-        return out
+            self._measured(quota)
+        return part.value
 
     def _tag_value(self, raw: object, place: Place) -> object:
-        node = self._object(raw, place)
-        if not isinstance(node, dict):
-            return node
-        out, places = self._keys(node, place, vocabulary.VALUE_KEYS)
+        part = self._part(raw, place, TagValue)
+        if part is None:
+            return raw
+        out = part.value
         if "tagRemark" in out and out["tagRemark"] is None:
-            self.done.note(places["tagRemark"], out.pop("tagRemark"), ABSENT, _NO_REMARK)
+            self.done.note(part.places["tagRemark"], out.pop("tagRemark"), ABSENT, _NO_REMARK)
         for key in ("tagValue", "tagRemark"):
             if key in out:
-                out[key] = self._text(out[key], places[key])
+                out[key] = self._text(out[key], part.places[key])
         if "userClusterDef" in out:
-            out["userClusterDef"] = self.qp(out["userClusterDef"], places["userClusterDef"])
+            out["userClusterDef"] = self.qp(out["userClusterDef"], part.places["userClusterDef"])
         return out
 
-    def _first_last(self, holder: dict[str, Any], holder_places: dict[str, Place]) -> None:
-        found = self._object_at(holder, vocabulary.FIRST_LAST_EVENT, holder_places, vocabulary.FIRST_LAST_KEYS)
-        if not found:
+    def _first_last(self, holder: _Part) -> None:
+        event = self._part_under(holder, words.FIRST_LAST_EVENT, FirstLastEvent)
+        if event is None:
             return
-        out, places = found
-        self._rows(out, places)
-        self._truth(out, "isFirstEvent", places)
-        calc = self._object_at(out, "calcPropVo", places, vocabulary.CALC_KEYS)
-        if not calc:
+        self._rows(event)
+        self._truth(event, "isFirstEvent")
+        calc = self._part_under(event, "calcPropVo", CalcProp)
+        if calc is None:
             return
-        self._truth(calc[0], "isCalc", calc[1])
-        self._default(calc[0], "isCalc", places["calcPropVo"], value=False)
-        taken = self._object_at(calc[0], "property", calc[1], vocabulary.TAKEN_KEYS)
+        self._truth(calc, "isCalc")
+        self._default(calc, "isCalc", event.places["calcPropVo"], value=False)
+        taken = self._part_under(calc, "property", TakenProperty)
         if taken:
-            self._word(taken[0], "tableType", taken[1], words.TABLES)
-            self._strip(taken[0], "columnName", taken[1])
-            self._property(taken[0], taken[1], taken[0].get("tableType"), "columnName")
+            self._word(taken, "tableType", words.TABLES)
+            self._property(taken, "columnName", taken.value.get("tableType"))
 
-    def _measured(self, holder: dict[str, Any], holder_places: dict[str, Place]) -> None:
-        found = self._object_at(holder, vocabulary.QUOTA_EVENT, holder_places, vocabulary.QUOTA_KEYS)
-        if not found:
+    def _measured(self, holder: _Part) -> None:
+        event = self._part_under(holder, words.QUOTA_EVENT, QuotaEvent)
+        if event is None:
             return
-        out, places = found
-        self._word(out, "type", places, (PLAIN_MEASURE,))
-        self._default(out, "type", holder_places[vocabulary.QUOTA_EVENT], value=PLAIN_MEASURE)
-        self._rows(out, places)
-        self._analysis(out, places)
-        self._quota(out, places)
+        self._word(event, "type", (words.PLAIN_MEASURE,))
+        self._default(event, "type", holder.places[words.QUOTA_EVENT], value=words.PLAIN_MEASURE)
+        self._rows(event)
+        self._analysis(event)
 
-    def _default(self, out: dict[str, Any], key: str, place: Place, *, value: object) -> None:
-        """The documented form says the only legal value of a key that was left out."""
-        if key not in out:
-            out[key] = value
+    def _default(self, part: _Part, key: str, place: Place, *, value: object) -> None:
+        """Fill in the only legal value of a key that was left out."""
+        if key not in part.value:
+            part.value[key] = value
             self.done.note(place.to(key), ABSENT, value, _DEFAULT)
 
-    def _truth(self, out: dict[str, Any], key: str, places: dict[str, Place]) -> None:
+    def _truth(self, part: _Part, key: str) -> None:
         """`"true"`, `"False"`, 1 and 0 as true and false."""
-        written = out.get(key)
+        written = part.value.get(key)
         if isinstance(written, bool) or not isinstance(written, str | int):
             return
-        meant = _TRUTH.get(str(written).strip().casefold())
-        if meant is not None:
-            self._set(out, key, places, meant, _AS_BOOL)
+        truth = _TRUTH.get(str(written).strip().casefold())
+        if truth is not None:
+            self._set(part, key, truth, _AS_BOOL)

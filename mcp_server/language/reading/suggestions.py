@@ -1,4 +1,9 @@
-"""What was probably meant by a word, key, window or time that cannot be read: a suggestion, never a repair."""
+"""Suggestions for a word, key, window, time or number that cannot be read: never a repair.
+
+"the last 7 days" leaves open whether today counts (qp.md section 2), so a person or a model has to choose. Likeness of
+letters finds typing errors; it misses the habits of other query languages, and Chinese, and sometimes misleads (`mean`
+is like `MEDIAN`, `xor` like `or`), so the tables of words come first; a word in a table without a replacement gets none.
+"""
 
 import re
 import unicodedata
@@ -13,13 +18,10 @@ from mcp_server.language.suggest import fold, nearest
 from mcp_server.language.window import MAX_DAYS_BACK, parse_time, recent_days
 from mcp_server.text import Text
 
-# What was probably meant by a window or a time that cannot be read, and what is wrong with it, in a few words.
-#
-# A suggestion, never a repair: "the last 7 days" leaves open whether today counts (qp.md section 2).
-
+# Windows
 
 MAX_LOOKED_AT = 100
-"""Longer texts are no window that somebody mistyped."""
+"""Longest text, in characters, that may be a mistyped window, time or number."""
 
 
 class WindowFault(NamedTuple):
@@ -51,11 +53,11 @@ _CALENDAR = Text(
 _TIME = Text("{key} is yyyy-MM-dd or yyyy-MM-dd HH:mm:ss", "{key} 的格式为 yyyy-MM-dd 或 yyyy-MM-dd HH:mm:ss")
 _NO_SUCH_DAY = Text("there is no such day or time", "该日期或时间不存在")
 _DAYS_BACK = Text("days back go into recentDay; {key} is a date", "往前数的天数应写入 recentDay；{key} 只写日期")
-_TURNED = Text("startTime is after endTime; swap them", "startTime 晚于 endTime，请对调")
+TURNED = Text("startTime is after endTime; swap them", "startTime 晚于 endTime，请对调")
 
 
 def recent_fault(text: str, today: date, *, as_values: bool = False) -> WindowFault | None:
-    """What is wrong with a window "A-B"; None where it is good. `as_values`: it was sent as two values of a filter."""
+    """What is wrong with a window "A-B"; None where it is legal. `as_values`: it was sent as two values of a filter."""
     if recent_days(text, today) is not None:
         return None
     bare = text.strip().casefold()[:MAX_LOOKED_AT]
@@ -73,26 +75,23 @@ def recent_fault(text: str, today: date, *, as_values: bool = False) -> WindowFa
         why = _TOO_FAR.format(most=MAX_DAYS_BACK)
     elif near > far:
         why = _NEARER_FIRST
-    return WindowFault(why, likely_window(text))
+    return WindowFault(why, suggest_window(text))
 
 
 def bound_fault(key: str, text: str) -> WindowFault | None:
-    """What is wrong with `startTime` or `endTime`; None where it is good."""
+    """What is wrong with `startTime` or `endTime`; None where it is legal."""
     written = parse_time(text)
     if written is not None and written.plain:
         return None
-    if _PAIR.fullmatch(text.strip()) or likely_window(text):
+    if _PAIR.fullmatch(text.strip()) or suggest_window(text):
         return WindowFault(_DAYS_BACK.format(key=key))
-    likely = likely_time(text)
+    suggestion = suggest_time(text)
     if key == "endTime" and text.endswith(" 24:00:00"):  # an end at midnight takes in its day
-        likely = text.removesuffix(" 24:00:00")
-    if written is None and not likely and _LOOKS_RIGHT.fullmatch(text):
+        suggestion = text.removesuffix(" 24:00:00")
+    if written is None and not suggestion and _LOOKS_RIGHT.fullmatch(text):
         return WindowFault(_NO_SUCH_DAY)
-    return WindowFault(_TIME.format(key=key), likely)
+    return WindowFault(_TIME.format(key=key), suggestion)
 
-
-TURNED = WindowFault(_TURNED)
-"""The start is after the end."""
 
 _HAS_DATE = re.compile(r"\d{4}[-/.年]\d{1,2}")
 _PAIR = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
@@ -124,8 +123,8 @@ _TWO = re.compile(
 )
 
 
-def likely_window(text: str) -> str:
-    """The window "A-B" that somebody probably meant; "" where that would be a guess."""
+def suggest_window(text: str) -> str:
+    """The window "A-B" that a text probably means; "" where that would be a guess."""
     bare = text.strip().casefold()
     if len(bare) > MAX_LOOKED_AT or _PERIOD.fullmatch(bare):
         return ""
@@ -162,7 +161,7 @@ def _number(word: str) -> int:
 
 
 def _calendar(bare: str, today: date) -> tuple[date, date] | None:
-    """First and last day of a calendar week, month or year that was named."""
+    """First and last day of a calendar week, month or year by its name."""
     match = _PERIOD.fullmatch(bare)
     if not match:
         return None
@@ -190,7 +189,7 @@ _AMOUNT = re.compile(
 _SCALES = {None: 1, "千": 1000, "k": 1000, "万": 10_000, "m": 1_000_000, "亿": 100_000_000}
 
 
-def likely_number(text: str) -> str:
+def suggest_number(text: str) -> str:
     """A number in the documented form for `5,000`, `５`, `five`, `五次`, `1万` or `10k`; "" where that would be a guess."""
     if len(text) > MAX_LOOKED_AT:
         return ""
@@ -202,31 +201,31 @@ def likely_number(text: str) -> str:
     number = parse_number(tidy_number(word) or word) if word else Decimal(_number(match[1]))
     if number is None or (not word and not number):
         return tidy_number(text)
-    likely = plain(number * _SCALES[match[2]])
-    return likely if likely != text else ""
+    suggestion = plain(number * _SCALES[match[2]])
+    return suggestion if suggestion != text else ""
 
 
-_APART = (re.compile(r"\s*(?:,|，|、|~|～|至|到|–|—|\.\.| to | - )\s*"), re.compile(r"(?<=\w)-(?=\w)"))
+_SEPARATORS = (re.compile(r"\s*(?:,|，|、|~|～|至|到|–|—|\.\.| to | - )\s*"), re.compile(r"(?<=\w)-(?=\w)"))
 
 
-def likely_pair(text: str, one: Callable[[str], str]) -> list[str]:
+def split_pair(text: str, one: Callable[[str], str]) -> list[str]:
     """The two values of a range that was written as one, `1~3` or `1,3`; `one` reads each. Empty where there are no two."""
-    for apart in _APART:
-        found = [one(part) for part in apart.split(text[:MAX_LOOKED_AT].strip())]
-        if len(found) == 2 and all(found):
-            return found
+    for separator in _SEPARATORS:
+        pair = [one(part) for part in separator.split(text[:MAX_LOOKED_AT].strip())]
+        if len(pair) == 2 and all(pair):
+            return pair
     return []
 
 
-def as_number(text: str) -> str:
-    """A number as it stands, or the likely one."""
-    return text if parse_number(text) is not None else likely_number(text)
+def number_or_suggestion(text: str) -> str:
+    """A number as it is, or the suggested one."""
+    return text if parse_number(text) is not None else suggest_number(text)
 
 
-def as_time(text: str) -> str:
-    """A time as it stands, or the likely one."""
+def time_or_suggestion(text: str) -> str:
+    """A time as it is, or the suggested one."""
     written = parse_time(text)
-    return text if written and written.plain else likely_time(text)
+    return text if written and written.plain else suggest_time(text)
 
 
 _PERIOD = re.compile(r"(last|previous|this|current|上一?个?|本|这个?|当|去|今)\s*(week|month|year|周|星期|礼拜|月|年)")
@@ -242,7 +241,7 @@ _DATE = re.compile(
 _DATE_ONLY_DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 
 
-def likely_time(text: str) -> str:
+def suggest_time(text: str) -> str:
     """A time in the documented form for one that leaves no doubt, `2026/7/8` or `2026-07-08 12:30`; "" for others."""
     if len(text) > MAX_LOOKED_AT:
         return ""
@@ -258,23 +257,15 @@ def likely_time(text: str) -> str:
     return written if written != text and parse_time(written) else ""
 
 
-# What was probably meant by a word or key that does not exist here: a suggestion, never a repair.
-#
-# Likeness of letters finds typing errors; it misses the habits of other query languages, and Chinese, and sometimes
-# misleads (`mean` is like `MEDIAN`, `xor` like `or`). These tables come first; a word that stands here without a
-# replacement gets none.
-
+# Words and keys
 
 Table = Mapping[str, tuple[str, ...]]
 """Folded word to what it may mean, the likeliest first; the first that is legal there is suggested."""
 
 
 def _table(*rows: tuple[str, tuple[str, ...]]) -> Table:
-    return {word: meant for spellings, meant in rows for word in spellings.split()}
+    return {word: candidates for spellings, candidates in rows for word in spellings.split()}
 
-
-AT_LEAST, AT_MOST = words.AT_LEAST[0], words.AT_MOST[0]
-"""Words that are no documented ones and that are read all the same (qp.md section 1)."""
 
 COMPARATORS: Table = _table(
     ("exists exist isset hasvalue 有值 不为空 非空", ("notNull",)),
@@ -296,14 +287,14 @@ COMPARATORS: Table = _table(
     ("notincluster notmemberof 不属于", ("notBelongToCluster",)),
     (
         "ge greaterequals greaterorequal greaterorequals greaterthanorequal greaterthanorequalto notless notlessthan minimum",
-        (AT_LEAST,),
+        (words.AT_LEAST[0],),
     ),
-    ("大于等于 不小于 不少于 不低于 至少 最少 ≥ ＞＝ =>", (AT_LEAST,)),
+    ("大于等于 不小于 不少于 不低于 至少 最少 ≥ ＞＝ =>", (words.AT_LEAST[0],)),
     (
         "le lessequals lessorequal lessorequals lessthanorequal lessthanorequalto notgreater notmore notmorethan maximum",
-        (AT_MOST,),
+        (words.AT_MOST[0],),
     ),
-    ("小于等于 不大于 不多于 不超过 不高于 至多 最多 ≤ ＜＝ =<", (AT_MOST,)),
+    ("小于等于 不大于 不多于 不超过 不高于 至多 最多 ≤ ＜＝ =<", (words.AT_MOST[0],)),
 )
 ANALYSES: Table = _table(
     ("mean average 平均值 均值", ("AVG",)),
@@ -351,8 +342,8 @@ EVENTS: Table = _table(
 )
 
 
-def meant(word: str, table: Table, legal: Iterable[str]) -> str:
-    """What to write in place of a word, of the legal ones; "" where that would be a guess."""
+def suggest_word(word: str, table: Table, legal: Iterable[str]) -> str:
+    """The legal word to write in place of another one; "" where that would be a guess."""
     known = tuple(legal)
     for spelling in (word.strip().casefold(), fold(word)):
         if spelling in table:
@@ -360,6 +351,6 @@ def meant(word: str, table: Table, legal: Iterable[str]) -> str:
     return nearest(word, known)
 
 
-def any_event_meant(name: str) -> str:
-    """`anyEvent`, where a word for it was sent; "" for any other."""
+def suggest_any_event(name: str) -> str:
+    """`anyEvent` for a word that means it; "" for any other."""
     return words.ANY_EVENT if {name.strip().casefold(), fold(name)} & set(EVENTS) else ""

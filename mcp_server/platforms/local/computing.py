@@ -15,7 +15,7 @@ from mcp_server.engines.base import AnyPlan, DataFile, Written, compile_any, fol
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.engines.duckdb.members import members_query
 from mcp_server.errors import InvalidDefinition
-from mcp_server.language.definitions import Definition, from_written, read_any, value_type_any
+from mcp_server.language.definitions import Definition, from_json, parse_definition, value_type_of
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
 from mcp_server.language.numbers import plain
@@ -121,8 +121,8 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         """Data and other clusters may have changed since the definition was saved: its names are checked again."""
         clusters = known.metadata(cluster.project).properties_of("cluster")
         metadata = generation.metadata.with_clusters(tuple(clusters))
-        reading = read_any(
-            from_written(job.definition, cluster.catalog).wire(),
+        reading = parse_definition(
+            from_json(job.definition, cluster.catalog).wire(),
             metadata,
             catalog=cluster.catalog,
             root=(),
@@ -159,7 +159,7 @@ def _update_of(cluster: ClusterRecord) -> str:
 
 def _value_facts(definition: Definition, metadata: Metadata, done: Written) -> Mapping[str, object]:
     """The type of the values that a version holds, whatever becomes of the definition later."""
-    told = done.value_type or value_type_any(definition, metadata)
+    told = done.value_type or value_type_of(definition, metadata)
     return {"value_type": told[0], "value_scale": told[1]} if told else {}
 
 

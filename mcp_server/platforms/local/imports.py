@@ -12,7 +12,7 @@ from typing import Final
 from mcp_server.engines.base import StageControl
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, Problem
-from mcp_server.language.definitions import written
+from mcp_server.language.definitions import to_json
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
 from mcp_server.language.problems import finding, shorten
@@ -163,7 +163,7 @@ class LocalImports:
         old = uploaded(cluster)
         column = changes.main_column or old.main_column
         matched = self._matched(cluster.project_id, changes.source, column, cluster.catalog, control)
-        said = compare_uploads(old, matched.definition, matched.generation.metadata)
+        said = compare_uploads(old, matched.definition)
         if dry_run:
             return replace(_told(matched, cluster.cluster_name, None), changes=said)
         record = self._replaced(cluster, changes, matched)
@@ -242,7 +242,7 @@ class LocalImports:
                     name=draft.cluster_name or self._free_name(project_id, matched),
                     display_name=draft.display_name,
                     cluster_type=import_type(draft.catalog),
-                    definition=written(matched.definition),
+                    definition=to_json(matched.definition),
                     definition_hash=upload_hash(matched.definition),
                     remarks=draft.remarks,
                     catalog=draft.catalog,
@@ -261,7 +261,7 @@ class LocalImports:
                         cluster.revision,
                         display_name=changes.display_name,
                         remarks=changes.remarks,
-                        definition=written(matched.definition),
+                        definition=to_json(matched.definition),
                         definition_hash=upload_hash(matched.definition),
                     )
                 except ChangedMeanwhile as error:

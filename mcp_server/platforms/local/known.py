@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mcp_server.errors import NotComputed
-from mcp_server.language.definitions import from_written, value_type_any
+from mcp_server.language.definitions import from_json, value_type_of
 from mcp_server.language.metadata import Metadata, Names, Property
 from mcp_server.language.model import CLUSTER, TAG
 from mcp_server.language.names import named_clusters, reached
@@ -162,7 +162,7 @@ def value_property(record: ClusterRecord, metadata: Metadata) -> Property | None
     facts = record.current.facts if record.current else {}
     value_type, scale = facts.get("value_type"), facts.get("value_scale")
     if value_type is None:
-        told = value_type_any(from_written(record.definition, record.catalog), metadata)
+        told = value_type_of(from_json(record.definition, record.catalog), metadata)
         value_type, scale = told or ("string", None)
     return Property.model_validate({"table": "cluster", "name": record.name, "type": value_type, "scale": scale})
 

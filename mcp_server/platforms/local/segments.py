@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from mcp_server.engines.base import AnyPlan, compile_any
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
-from mcp_server.language.definitions import Definition, from_written, hash_any, value_type_any, written
+from mcp_server.language.definitions import Definition, from_json, meaning_hash, to_json, value_type_of
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.reading.check import SqlSeen
 from mcp_server.language.sql import Sql
@@ -200,7 +200,7 @@ class LocalSegments:
         data = data_file(self._catalog, self._catalog.generation(project_id), used)
         look = Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
         metadata = self._known.metadata(project_id)
-        value_type = value_type_any(definition, metadata)
+        value_type = value_type_of(definition, metadata)
         seen = await self._tasks.run(
             lambda control: Previewer(self._engine, metadata, look, control).of(plan, value_type), on_progress, COUNTING
         )
@@ -237,7 +237,7 @@ class LocalSegments:
         return Page(tuple(self._seen(found)), total)
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
-        meaning = hash_any(draft.definition, self._known.metadata(project_id))
+        meaning = meaning_hash(draft.definition, self._known.metadata(project_id))
         with self._catalog.database.write() as db:
             made = self._catalog.create_cluster(
                 db,
@@ -245,7 +245,7 @@ class LocalSegments:
                 name=draft.cluster_name,
                 display_name=draft.display_name,
                 cluster_type=draft.cluster_type,
-                definition=written(draft.definition),
+                definition=to_json(draft.definition),
                 definition_hash=meaning,
                 remarks=draft.remarks,
                 catalog=draft.definition.catalog,
@@ -255,7 +255,7 @@ class LocalSegments:
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         new, metadata = changes.definition, self._known.metadata(cluster.project_id)
-        meaning = hash_any(new, metadata) if new else None
+        meaning = meaning_hash(new, metadata) if new else None
         with self._catalog.database.write() as db:
             changed = self._catalog.update_cluster(
                 db,
@@ -263,10 +263,10 @@ class LocalSegments:
                 cluster.revision,
                 display_name=changes.display_name,
                 remarks=changes.remarks,
-                definition=written(new) if new else None,
+                definition=to_json(new) if new else None,
                 definition_hash=meaning,
             )
-        if meaning and meaning != hash_any(cluster.definition, metadata):
+        if meaning and meaning != meaning_hash(cluster.definition, metadata):
             self._jobs.start_background(changed.id)
         return self._seen([changed])[0]
 
@@ -424,7 +424,7 @@ class LocalSegments:
             display_name=record.display_name,
             cluster_type=record.cluster_type,
             project_id=record.project,
-            definition=from_written(record.definition, record.catalog),
+            definition=from_json(record.definition, record.catalog),
             catalog=record.catalog,
             remarks=record.remarks,
             users_num=current.users_num if current else None,

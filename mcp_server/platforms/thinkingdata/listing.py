@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from mcp_server.errors import NotFound, VendorRejected
-from mcp_server.language.definitions import Definition, Foreign, read_any
+from mcp_server.language.definitions import Definition, PlatformDefinition, parse_definition
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG
 from mcp_server.language.problems import shorten
@@ -66,10 +66,12 @@ def _definition(found: RemoteCluster, metadata: Metadata | None) -> Definition:
     if is_import(found.cluster_type):
         return Uploaded(found.catalog, found.main_column, "", 0, 0)
     if metadata is not None and found.definition and not found.cluster_type.endswith("_sql"):
-        read = read_any(_without_days(found.definition), metadata, catalog=found.catalog, root=("qp",), own=found.name)
+        read = parse_definition(
+            _without_days(found.definition), metadata, catalog=found.catalog, root=("qp",), own=found.name
+        )
         if read.definition is not None:
             return read.definition
-    return Foreign(found.catalog, found.definition)
+    return PlatformDefinition(found.catalog, found.definition)
 
 
 def _without_days(part: Any) -> Any:

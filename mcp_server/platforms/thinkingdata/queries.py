@@ -17,7 +17,7 @@ from mcp_server.engines.duckdb.members import FORMULA
 from mcp_server.engines.sql import counted_sql, selection_sql, tag_sql
 from mcp_server.engines.trino import TRINO
 from mcp_server.errors import NotOnPlatform
-from mcp_server.language.definitions import Definition, value_type_any
+from mcp_server.language.definitions import Definition, value_type_of
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG, Qp, TagQp
 from mcp_server.language.names import names_used
@@ -231,7 +231,7 @@ def _counting(plan: Plan | TagPlan, users: str, definition: Definition, metadata
     """Return what counts the size: of a cluster one statement, of a tag two. NoForm."""
     if isinstance(plan, Plan):
         return [counted(plan, metadata)]
-    kind = value_type_any(definition, metadata)
+    kind = value_type_of(definition, metadata)
     ordered = kind is not None and kind[0] in _ORDERED
     return [spread(users, metadata.project_id, ordered=ordered), most_frequent(users)]
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from mcp_server.errors import InvalidArguments, NameTaken, NotOnPlatform, OutcomeUnknown, Problem, VendorRejected
-from mcp_server.language.definitions import Definition, form_of, hash_any
+from mcp_server.language.definitions import Definition, meaning_hash
 from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, made_once, settling
@@ -124,17 +124,16 @@ class RemoteSaving:
     async def _is(self, found: RemoteCluster, definition: Definition, project_id: str) -> bool:
         metadata = await self._metadata.of(project_id)
         there = standing(found, project_id, metadata).definition
-        return form_of(there) is form_of(definition) and hash_any(there, metadata) == hash_any(definition, metadata)
+        return type(there) is type(definition) and meaning_hash(there, metadata) == meaning_hash(definition, metadata)
 
     def _kept(self, cluster: Cluster) -> str:
         """Remarks that stay are sent again where that is allowed: whether an update without them keeps them is not known."""
         return cluster.remarks if self._words == "warn" else ""
 
     def _may(self, definition: Definition, remarks: str, cluster_type: str) -> None:
-        form = form_of(definition)
-        if not form.body_key:
-            step = _REPLACE_IDS if form.types_end == ("_import",) else _ON_ITS_PAGE
-            raise NotOnPlatform(_NO_BODY.format(what=form.noun), next_step=step)
+        if not definition.body_key:
+            step = _REPLACE_IDS if definition.types_end == ("_import",) else _ON_ITS_PAGE
+            raise NotOnPlatform(_NO_BODY.format(what=definition.noun), next_step=step)
         what = _REMARKS if remarks else _RESULT_TYPE if cluster_type == RESULT else None
         if what and self._words == "refuse":
             path = "/remarks" if remarks else "/cluster_type"

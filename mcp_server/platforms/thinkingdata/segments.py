@@ -18,7 +18,7 @@ from mcp_server.errors import (
     OutcomeUnknown,
     Problem,
 )
-from mcp_server.language.definitions import Definition, hash_any, unverified
+from mcp_server.language.definitions import Definition, meaning_hash, unverified
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.problems import finding, pointer, shorten
 from mcp_server.language.reading.check import SqlSeen
@@ -275,7 +275,7 @@ class ThinkingDataSegments:
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         metadata = await self.metadata(cluster.project_id)
         new = changes.definition or cluster.definition
-        changed = hash_any(new, metadata) != hash_any(cluster.definition, metadata)
+        changed = meaning_hash(new, metadata) != meaning_hash(cluster.definition, metadata)
         await self._saving.update(cluster, changes)
         if changed:
             self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mcp_server.language.bodies import body_of
-from mcp_server.language.definitions import Definition, form_of
+from mcp_server.language.definitions import Definition
 from mcp_server.platforms.transport import Outgoing
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -64,7 +64,7 @@ def definition_body(
     fields = {"clusterType": cluster_type, "displayName": display_name}
     if cluster_name:
         fields["clusterName"] = cluster_name
-    body = body_of(definition, form_of(definition).keep(definition), fields, project_id)
+    body = body_of(definition, fields, project_id)
     return body | ({"remarks": remarks} if remarks else {})
 
 
