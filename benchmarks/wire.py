@@ -44,6 +44,11 @@ class Server:
         self.ask("initialize", HELLO)
         self._say({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
+    def signal(self, number: int) -> None:
+        """Send a signal, and wait until the server has answered a ping after it."""
+        self._process.send_signal(number)
+        self.ask("ping", {})
+
     def _say(self, message: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message) + "\n")
