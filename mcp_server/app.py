@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mcp_server.credentials import Credentials
 from mcp_server.errors import ConfigurationError
 from mcp_server.language.names import NameLimits
-from mcp_server.operations.asking import Consenting
-from mcp_server.operations.operation import Deps
+from mcp_server.operations.operation import ConsentPolicy, Deps
 from mcp_server.platforms.segments import OnProgress, SegmentPlatform
 from mcp_server.platforms.taobao.client import TaobaoApi
 from mcp_server.platforms.taobao.crowds import TaobaoCrowds
@@ -201,19 +200,19 @@ class App:
 
     def http(self, settings: "HttpSettings", limits: "HttpLimits") -> "Gate":
         """Return the same server as an ASGI application, with files beside it and the gate around it."""
-        from mcp_server.front.http.app import Door, Resource, application
+        from mcp_server.front.http.app import GateSettings, OAuthResource, application
         from mcp_server.operations.registry import OPERATIONS
 
         oauth = settings.oauth
-        door = Door(
+        gate = GateSettings(
             names=settings.names,
             verify=self._verify(settings),
             approvers=_Approvers(self.tokens),
-            resource=Resource(f"{settings.public_url}/mcp", oauth.issuer) if oauth else None,
+            resource=OAuthResource(f"{settings.public_url}/mcp", oauth.issuer) if oauth else None,
             public_url=settings.public_url,
             limits=limits,
         )
-        return application(OPERATIONS, self.deps, self.handed, door, alive=self.alive)
+        return application(OPERATIONS, self.deps, self.handed, gate, alive=self.alive)
 
     def gateway(
         self,
@@ -258,11 +257,11 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
         calls=remote.calls or (absent_calls(elsewhere) if elsewhere else local.calls),
         ledger=local.ledger,
         exports=local.handed,
-        consenting=Consenting(settings.consent, frozenset({"local"}) | settings.consent_platforms),
+        consent=ConsentPolicy(settings.consent, frozenset({"local"}) | settings.consent_platforms),
         language=settings.language,
         project_id=settings.project_id,
         pinned=settings.pin_project,
-        lacks=_lacks,
+        absent_fields=_absent_fields,
         disconnect=remote.close,
         read_only=settings.read_only,
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
@@ -281,7 +280,7 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
     )
 
 
-def _lacks(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]:
+def _absent_fields(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]:
     from mcp_server.platforms.fields import not_told  # only where something is remote
 
     return not_told(platform, tool, result)
@@ -314,10 +313,10 @@ class _Approvers:
 
     tokens: "Tokens"
 
-    def holder(self, token: str) -> "Caller | None":
+    def by_token(self, token: str) -> "Caller | None":
         return self._approver(self.tokens.find(token))
 
-    def still(self, credential: str) -> "Caller | None":
+    def by_credential(self, credential: str) -> "Caller | None":
         return self._approver(self.tokens.living(int(credential.removeprefix("token:"))))
 
     def _approver(self, record: "TokenRecord | None") -> "Caller | None":

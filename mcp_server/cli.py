@@ -32,7 +32,7 @@ from mcp_server.text import Language, Text, joined_by, listed
 
 if TYPE_CHECKING:
     from mcp_server.app import App
-    from mcp_server.operations.asking import Ask
+    from mcp_server.operations.operation import Ask
 
 
 # Commands and options, each once, in both languages.
@@ -425,14 +425,14 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
     """Return the structured result, and whether it is an error. Waits for computations that the call started."""
     from dataclasses import replace
 
-    from mcp_server.consent.invoke import call, find
+    from mcp_server.consent.invoke import find, invoke
     from mcp_server.front.mcp import rendering
     from mcp_server.operations.registry import OPERATIONS
 
     language = app.settings.language
     with Bar(language) as bar:
         try:
-            result = await call(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report, ask=ask))
+            result = await invoke(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report, ask=ask))
         except FenqunError as error:
             return rendering.structured_error(error, language), True
         finally:

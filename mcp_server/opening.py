@@ -37,12 +37,13 @@ class Opening:
         workspace = self._workspace
         if self._settings.remote or self._settings.consent == "token" or workspace is None:
             return self._built_app().server()
-        from mcp_server.front.mcp.listing import published
-        from mcp_server.front.mcp.server import STATE_KEY, FenqunServer, Manifest
+        from mcp_server.front.mcp.server import STATE_KEY, FenqunServer, Manifest, published_tools
 
         with closing(Database(workspace)) as database:
             key = derived_key(database, STATE_KEY)
-        return FenqunServer(Manifest(published(), self._settings.language, self._settings.read_only, key), self._work)
+        return FenqunServer(
+            Manifest(published_tools(), self._settings.language, self._settings.read_only, key), self._work
+        )
 
     def close(self) -> None:
         """Stop what runs and let go of the workspace. May be called twice."""

@@ -10,10 +10,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_server.consent import approving
-from mcp_server.effect import Effect
 from mcp_server.errors import ConfigurationError, InvalidArguments, ReadOnlyMode
 from mcp_server.front.mcp import rendering
-from mcp_server.operations.asking import NOBODY, Answer, Ask, Question, Said
+from mcp_server.operations.operation import NOBODY, Answer, Ask, Effect, KnownAnswer, Question
 from mcp_server.store.ledger import Consent, Entry, Subject, Way
 from mcp_server.terminal import Bar
 from mcp_server.text import NOTHING, Language, Text, listed
@@ -52,12 +51,12 @@ _WRONG_SINCE: Final = Text(
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Asks on this terminal; only a yes that was typed is one (`operations.asking.Ask`)."""
+    """Asks on this terminal; only a yes that was typed is one (`operations.operation.Ask`)."""
 
     language: Language
     way: Way = "asked"
-    earlier: str = ""
-    by: str = ""
+    earlier_consent: str = ""
+    answered_by: str = ""
 
     @property
     def possible(self) -> bool:
@@ -66,7 +65,7 @@ class Terminal:
     async def __call__(self, question: Question, /) -> Answer:
         import anyio.to_thread
 
-        sys.stderr.write(f"{question.words}\n{_ASKED.say(self.language)}")
+        sys.stderr.write(f"{question.text}\n{_ASKED.say(self.language)}")
         sys.stderr.flush()
         answer = await anyio.to_thread.run_sync(sys.stdin.readline)
         if not answer:
@@ -82,7 +81,7 @@ def at_terminal() -> bool:
 def asker(language: Language, *, yes: bool) -> Ask:
     """Return who answers questions on the command line: with `--yes` the caller has answered already."""
     if yes:
-        return Said()
+        return KnownAnswer()
     return Terminal(language) if at_terminal() else NOBODY
 
 
@@ -99,7 +98,7 @@ def pending_lines(app: "App") -> list[str]:
 
 def _headed(consent: Consent, app: "App") -> list[str]:
     """Return who asked for what, and what there is to know about that caller."""
-    books, project = app.deps.books(), consent.project or app.settings.project_id
+    books, project = app.deps.required_ledger(), consent.project or app.settings.project_id
     head = _WHO.format(
         id=consent.id,
         tool=consent.tool,
@@ -128,7 +127,7 @@ async def _approved(app: "App", consent_id: str) -> str:
     language, consent = app.settings.language, approving.waiting(consent_id, app.deps)
     sys.stderr.write("\n".join([*_headed(consent, app), ""]))
     with Bar(language) as bar:
-        files = HttpFiles(app.handed, "", app.deps.who.name)  # of acts that were asked for over HTTP
+        files = HttpFiles(app.handed, "", app.deps.caller.name)  # of acts that were asked for over HTTP
         deps = replace(app.deps, report=bar.report, files=files)
         try:
             result = await approving.approve(consent_id, OPERATIONS, deps, Terminal(language))
@@ -148,7 +147,7 @@ def purge(app: "App", *, yes: bool) -> list[str]:
     question = Question("", _WOULD_PURGE.say(language), 0)
     if anyio.run(asker(language, yes=yes), question) is not Answer.YES:
         return [_NOT_PURGED.say(language)]
-    who = app.deps.who
+    who = app.deps.caller
     subject = Subject(
         tool="purge",
         effect=Effect.DELETE.value,
@@ -161,7 +160,7 @@ def purge(app: "App", *, yes: bool) -> list[str]:
         account="",
         project=project,
     )
-    books = app.deps.books()
+    books = app.deps.required_ledger()
     entry = books.begin(subject, before=_WOULD_PURGE.say(language), consent=None, way="asked", by="")
     try:
         done = _PURGED.format(n=len(app.purge(project))).say(language)
@@ -179,7 +178,7 @@ def _pinned(app: "App") -> str:
 
 def log_lines(app: "App", *, limit: int, tool: str, since: str, as_json: bool) -> list[str]:
     """Return the lines of `fenqun log`, newest first."""
-    books, own = app.deps.books(), app.settings.project_id
+    books, own = app.deps.required_ledger(), app.settings.project_id
     entries = books.entries(limit=limit, tool=tool, since=_moment(since, books.zone(own)), project=_pinned(app))
     if as_json:
         return [json.dumps(_as_data(entry), ensure_ascii=False) for entry in entries]

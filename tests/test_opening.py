@@ -15,7 +15,7 @@ from mcp_types import CallToolResult, ResourceTemplateReference, TextContent
 
 from mcp_server.errors import ConfigurationError
 from mcp_server.front.mcp import server as face
-from mcp_server.front.mcp.listing import FOLDER, published
+from mcp_server.front.mcp.server import FOLDER, published_tools
 from mcp_server.front.mcp.tools import tool_document
 from mcp_server.opening import Opening
 from mcp_server.operations.registry import OPERATIONS
@@ -50,7 +50,7 @@ def break_catalogue(workspace: Path, version: int) -> None:
 
 
 def test_what_is_published_is_what_the_operations_say() -> None:
-    assert published() == [tool_document(o) for o in OPERATIONS]
+    assert published_tools() == [tool_document(o) for o in OPERATIONS]
 
 
 def test_an_installed_copy_has_the_published_tools_beside_the_code() -> None:

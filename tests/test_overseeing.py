@@ -23,7 +23,7 @@ from mcp_server.app import build
 from mcp_server.cli import main
 from mcp_server.consent.approving import approve
 from mcp_server.errors import ConsentDeclined
-from mcp_server.operations.asking import Answer, Said
+from mcp_server.operations.operation import Answer, KnownAnswer
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from mcp_server.store.catalog import Catalog
@@ -132,8 +132,8 @@ def test_approving_asks_and_uses_up_whatever_the_setting_says(
     consent = waiting(workspace, capsys)
     app = build(Settings(workspace, threads=1, consent="never"))
     with pytest.raises(ConsentDeclined):
-        anyio.run(approve, consent, OPERATIONS, app.deps, Said(Answer.NO))
-    assert not app.deps.books().pending()
+        anyio.run(approve, consent, OPERATIONS, app.deps, KnownAnswer(Answer.NO))
+    assert not app.deps.required_ledger().pending()
     app.close()
 
 
@@ -221,8 +221,8 @@ _KILLED = """
 import anyio, os, signal, sys
 from dataclasses import replace
 from mcp_server.app import build
-from mcp_server.operations.asking import Said
-from mcp_server.consent.invoke import call, find
+from mcp_server.operations.operation import KnownAnswer
+from mcp_server.consent.invoke import find, invoke
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from pathlib import Path
@@ -230,8 +230,8 @@ app = build(Settings(Path(sys.argv[1])))
 class Dying:
     def __getattr__(self, name): return getattr(app.deps.segments, name)
     async def delete(self, cluster): os.kill(os.getpid(), signal.SIGKILL)
-deps = replace(app.deps, ask=Said(), segments=Dying())
-anyio.run(call, find(OPERATIONS, "delete_cluster"), {"cluster": "vip"}, deps)
+deps = replace(app.deps, ask=KnownAnswer(), segments=Dying())
+anyio.run(invoke, find(OPERATIONS, "delete_cluster"), {"cluster": "vip"}, deps)
 """
 
 

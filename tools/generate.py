@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from mcp_server.calls.problems import CALL_CODES
-from mcp_server.effect import Effect
 from mcp_server.errors import FenqunError
-from mcp_server.front.mcp.listing import FOLDER, INDEX
-from mcp_server.front.mcp.tools import tool_document, unwrapped
+from mcp_server.front.mcp.server import FOLDER, INDEX
+from mcp_server.front.mcp.tools import tool_document, unfolded
 from mcp_server.language.problems import CODES, Code
+from mcp_server.operations.operation import Effect
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import PROCESS
 from tools import platform_fields
@@ -112,7 +112,7 @@ def table() -> str:
     """The tools as a Markdown table: name, both titles, the first sentence of the description, effect."""
     rows = ["| Tool | 工具 | What it does | Effect |", "| --- | --- | --- | --- |"]
     for o in OPERATIONS:
-        sentence = unwrapped(o.description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
+        sentence = unfolded(o.description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
         rows.append(f"| `{o.name}` | {o.title.zh} | {sentence.replace('|', chr(92) + '|')} | {_EFFECTS[o.effect]} |")
     return "\n".join(rows)
 

@@ -1,44 +1,36 @@
-"""Consent: no act that overwrites or removes what a person made happens without a person who wanted it.
+"""Consent: nothing that a person made is overwritten or removed unless a person agrees.
 
-By effect, not by name: an operation that destroys and that is not only tried. What is asked is what the dry run
-says, and after a yes the dry run is made again: if it now speaks of another state, the yes no longer holds. A
-value that a model fills in is never consent. Whatever is unclear counts as no.
+It depends on the operation's effect, not its name: consent is needed to run one that destroys, not to try it with
+dry_run. The question shows what the dry run reports; after a yes the dry run is repeated, and if it describes another
+state, the yes no longer holds. A value that a model fills in is never consent. Whatever is unclear counts as no.
 """
 
-import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, assert_never, cast
 
 import anyio
 
-from mcp_server.consent.redacting import plain, told
+from mcp_server.consent.redacting import cleaned, digest, token_digest
 from mcp_server.errors import ApprovalNeeded, ChangedMeanwhile, ConsentDeclined, ConsentInvalid
-from mcp_server.operations.asking import Answer, Question
+from mcp_server.operations.operation import Answer, Deps, Operation, P, Question, R, Result
 from mcp_server.store.ledger import Consent, ConsentDraft, Subject, Way, check
-from mcp_server.text import Text
-
-if TYPE_CHECKING:
-    from mcp_server.operations.operation import Deps, Operation, Params, Result
-
+from mcp_server.text import Text, same
 
 ANSWER_SECONDS: Final = 600.0
-"""How long a question may stand open, and how long the token of a dry run holds."""
+"""How long a question waits for its answer, and how long the token of a dry run holds."""
 PENDING_SECONDS: Final = 86_400.0
 """How long an act waits for approval."""
 COUNTING_SECONDS = 10.0
-"""How long counting users may hold up a question; then it is asked without."""
+"""How long counting users may delay a question; after that it is asked without."""
 MOST_LINES: Final = 20
 """Changes that a question lists; the others are counted."""
 MOST_LINE: Final = 500
 """Characters of one line of a question."""
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 """For ids that a person types: no letters that look like digits; a digit comes first, so that none reads as a word."""
-
-P = TypeVar("P", bound="Params")
-R = TypeVar("R", bound="Result")
 
 _DECLINED = Text("The person declined {tool}; nothing was changed.", "用户拒绝了 {tool}，未做任何更改。")
 _CLOSED = Text(
@@ -66,11 +58,11 @@ _ON_PAGE = Text(
     "请告知用户：持有审批令牌的人可在 24 小时内于页面 {page} 批准 {id}。",
 )
 _APPROVE_ELSEWHERE = Text(
-    "Tell the user: whoever runs the server can approve {id} within 24 hours.",
+    "Tell the user: the operator of the server can approve {id} within 24 hours.",
     "请告知用户：服务的运行者可在 24 小时内批准 {id}。",
 )
 _NOT_AGAIN = Text("Do not call the tool again; look at the outcome afterwards.", "请勿再次调用此工具，之后可查看结果。")
-_MOVED_ON = Text(
+_CHANGED = Text(
     "What {tool} was about to touch has changed since it was shown; nothing was changed.",
     "{tool} 将要改动的内容在展示之后已有变化，未做任何更改。",
 )
@@ -87,7 +79,7 @@ _WITH_TOKEN = Text(
     "If this is wanted, call again without dry_run and with consent_token.",
     "若确认执行，请去掉 dry_run 并带上 consent_token 再次调用。",
 )
-_WHERE = Text("({tool}, project {project}, {platform})", "（{tool}，项目 {project}，{platform}）")
+_ACT = Text("({tool}, project {project}, {platform})", "（{tool}，项目 {project}，{platform}）")
 _MORE = Text("… and {n} more", "……另有 {n} 项")
 
 
@@ -95,200 +87,183 @@ _MORE = Text("… and {n} more", "……另有 {n} 项")
 class Act(Generic[P, R]):
     """One call that is to change something, as it is bound and logged."""
 
-    operation: "Operation[P, R]"
+    operation: Operation[P, R]
     params: P
-    sent: Mapping[str, object]
-    deps: "Deps"
+    arguments: Mapping[str, object]
+    """As the caller sent them."""
+    deps: Deps
     subject: Subject
 
-    async def tried(self, *, counting: bool) -> R:
-        """What the dry run says, with or without counts of users."""
+    async def dry_run(self, *, counting: bool) -> R:
+        """The result of the dry run, with or without counts of users."""
         params = self.params.model_copy(update={"dry_run": True})
-        return await self.operation.run(params, self.deps.quiet(counting=counting))
+        return await self.operation.run(params, self.deps.for_dry_run(counting=counting))
 
-    async def shown(self) -> R:
-        """What a person is shown: with counts, unless those take too long."""
+    async def shown_dry_run(self) -> R:
+        """The dry run that a person is shown: with counts, unless those take too long."""
         with anyio.move_on_after(COUNTING_SECONDS):
-            return await self.tried(counting=True)
-        return await self.tried(counting=False)
+            return await self.dry_run(counting=True)
+        return await self.dry_run(counting=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Consent that may be used up; none where none is needed."""
+    """Consent that may be used up; None where none is needed."""
 
     consent: Consent | None = None
     way: str = ""
     by: str = ""
     before: str = ""
     basis: tuple[str, ...] = ()
-    """What the dry run rested on."""
+    """`Result.basis` of the dry run."""
 
 
-def digest(tool: str, arguments: object, *bound: str) -> str:
-    """One text that stands for a call: other arguments, another person or another project give another one."""
-    words = json.dumps([tool, plain(arguments), *bound], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(words.encode()).hexdigest()
-
-
-def version(tried: "Result") -> str:
-    """One text that stands for the state that a dry run spoke of."""
-    what: object = tried.basis or tried.model_dump(exclude={"next"})
-    return digest("", what)
+def version(tried: Result) -> str:
+    """A digest of the state that a dry run describes."""
+    described: object = tried.basis or tried.model_dump(exclude={"next"})
+    return digest("", described)
 
 
 def with_token(act: Act[P, R], tried: R) -> R:
     """The answer of a dry run with a token that is consent for one call (`--consent token`)."""
     token = secrets.token_urlsafe(9)
-    _put(act, tried, "token", consent_id=_token_id(token))
+    _record(act, tried, "token", consent_id=token_digest(token))
     return tried.with_token(token, act.deps.say(_WITH_TOKEN))
 
 
 async def agreed(act: Act[P, R], token: str) -> Agreed | R:
-    """The consent for an act; or the answer of its dry run, where there is nothing to do.
+    """Get consent for an act; return the answer of its dry run instead where there is nothing to do.
 
     Raises ConsentDeclined, ApprovalNeeded, ConsentInvalid, ChangedMeanwhile; `Suspended` where the answer to
     the question will come with another call.
     """
-    deps, mode = act.deps, act.deps.consenting.on(act.subject.platform)
+    deps, mode = act.deps, act.deps.consent.mode_on(act.subject.platform)
     if mode == "never":
         return Agreed(way="never")
     if token and mode == "token":
-        consent = _given(act, _token_id(token), "token")
-    elif deps.ask.earlier:
-        consent = _given(act, deps.ask.earlier, deps.ask.way)
+        consent = _recorded(act, token_digest(token), "token")
+    elif deps.ask.earlier_consent:
+        consent = _recorded(act, deps.ask.earlier_consent, deps.ask.way)
         if consent.way == "approved":
-            await _still(act, consent)
-        await _answered(act, consent)
+            await _check_same_state(act, consent)
+        await _ask(act, consent)
     else:
-        tried = await act.shown()
-        if tried.idle:
-            return tried.as_done()
+        tried = await act.shown_dry_run()
+        if tried.unchanged:
+            return tried.model_copy(update={"dry_run": False})
         if not deps.ask.possible:
-            raise _token_first(act) if mode == "token" else _waiting(act, tried)
-        consent = _put(act, tried, deps.ask.way)
-        await _answered(act, consent, tried)
-    tried = await _still(act, consent)
-    return Agreed(consent, consent.way, deps.ask.by, _brief(tried), tried.basis)
+            raise _token_missing(act, _TOKEN_FIRST) if mode == "token" else _kept_for_approval(act, tried)
+        consent = _record(act, tried, deps.ask.way)
+        await _ask(act, consent, tried)
+    tried = await _check_same_state(act, consent)
+    return Agreed(
+        consent, consent.way, deps.ask.answered_by, _one_line(" ".join(_lines(tried, clean=cleaned))), tried.basis
+    )
 
 
-def _given(act: Act[P, R], consent_id: str, way: Way) -> Consent:
+def _recorded(act: Act[P, R], consent_id: str, way: Way) -> Consent:
     """The consent that a call brings along. ConsentInvalid where it can't be used for this call."""
-    found = act.deps.books().consent(consent_id)
-    if found is None or found.way != way:
-        raise ConsentInvalid(_NO_SUCH_TOKEN, next_step=_get_token(act)) if way == "token" else _unknown(act)
-    check(found, act.subject, found.version)
-    return found
+    consent = act.deps.required_ledger().consent(consent_id)
+    if consent is not None and consent.way != way:
+        consent = None
+    if consent is None and way == "token":
+        raise _token_missing(act, _NO_SUCH_TOKEN)
+    check(consent, act.subject, consent.version if consent else "")
+    return cast(Consent, consent)  # `check` raises for None
 
 
-def _unknown(act: Act[Any, Any]) -> ConsentInvalid:
-    check(None, act.subject, "")
-    raise AssertionError
-
-
-async def _answered(act: Act[P, R], consent: Consent, tried: R | None = None) -> None:
-    """Ask, and go on only after a yes."""
+async def _ask(act: Act[P, R], consent: Consent, tried: R | None = None) -> None:
+    """Ask, and return only after a yes."""
     deps = act.deps
     answer = await deps.ask(Question(consent.id, consent.question, ANSWER_SECONDS))
-    if answer is Answer.YES:
-        return
-    if answer is Answer.IMPOSSIBLE:
-        raise _waiting(act, tried or await act.shown())
-    deps.books().close(consent.id, "declined", deps.ask.by or act.subject.name)
-    said = {Answer.NO: _DECLINED, Answer.CLOSED: _CLOSED}.get(answer, _UNCLEAR)
-    raise ConsentDeclined(said.format(tool=act.subject.tool), next_step=_DONT_INSIST)
+    match answer:
+        case Answer.YES:
+            return
+        case Answer.IMPOSSIBLE:
+            raise _kept_for_approval(act, tried or await act.shown_dry_run())
+        case Answer.NO:
+            message = _DECLINED
+        case Answer.CLOSED:
+            message = _CLOSED
+        case Answer.UNCLEAR:
+            message = _UNCLEAR
+        case _:
+            assert_never(answer)
+    deps.required_ledger().close(consent.id, "declined", deps.ask.answered_by or act.subject.name)
+    raise ConsentDeclined(message.format(tool=act.subject.tool), next_step=_DONT_INSIST)
 
 
-async def _still(act: Act[P, R], consent: Consent) -> R:
-    """The dry run, made again. ChangedMeanwhile where it no longer speaks of the state that was shown."""
-    tried = await act.tried(counting=False)
+async def _check_same_state(act: Act[P, R], consent: Consent) -> R:
+    """Repeat the dry run. ChangedMeanwhile where it no longer describes the state that was shown."""
+    tried = await act.dry_run(counting=False)
     if version(tried) != consent.version:
-        act.deps.books().close(consent.id, "changed", "")
+        act.deps.required_ledger().close(consent.id, "changed", "")
         tool = act.subject.tool
-        raise ChangedMeanwhile(_MOVED_ON.format(tool=tool), next_step=_LOOK_AGAIN.format(tool=tool))
+        raise ChangedMeanwhile(_CHANGED.format(tool=tool), next_step=_LOOK_AGAIN.format(tool=tool))
     return tried
 
 
-def _put(act: Act[P, R], tried: R, way: Way, *, consent_id: str = "", arguments: str = "") -> Consent:
+def _record(act: Act[P, R], tried: R, way: Way, *, consent_id: str = "", arguments: str = "") -> Consent:
     draft = ConsentDraft(
         id=consent_id or secrets.token_hex(12),
         way=way,
         subject=act.subject,
         version=version(tried),
-        question=question(act, tried),
+        question=_question(act, tried),
         language=act.deps.language,
         seconds=PENDING_SECONDS if way == "approved" else ANSWER_SECONDS,
         arguments=arguments,
     )
-    return act.deps.books().put(draft)
+    return act.deps.required_ledger().put(draft)
 
 
-def _waiting(act: Act[P, R], tried: R) -> ApprovalNeeded:
-    """Keep the act until somebody approves it."""
+def _kept_for_approval(act: Act[P, R], tried: R) -> ApprovalNeeded:
+    """Keep the act until a person approves it, and return the error that says so."""
     consent_id = secrets.choice(_ALPHABET[:8]) + "".join(secrets.choice(_ALPHABET) for _ in range(5))
-    consent = _put(act, tried, "approved", consent_id=consent_id, arguments=json.dumps(dict(act.sent)))
-    said = _WAITS.format(tool=act.subject.tool, id=consent.id)
-    return ApprovalNeeded(said, next_step=_how_to_approve(consent.id, act.deps).then(_NOT_AGAIN))
+    consent = _record(act, tried, "approved", consent_id=consent_id, arguments=json.dumps(dict(act.arguments)))
+    message = _WAITS.format(tool=act.subject.tool, id=consent.id)
+    return ApprovalNeeded(message, next_step=_how_to_approve(consent.id, act.deps).then(_NOT_AGAIN))
 
 
-def _how_to_approve(consent_id: str, deps: "Deps") -> Text:
-    """Where a person decides: in a terminal of this machine, on the page, or wherever the operator does."""
-    if deps.who.known in ("system", "loopback"):
-        command = f'fenqun approve {consent_id} --workspace "{deps.books().where}"'
+def _how_to_approve(consent_id: str, deps: Deps) -> Text:
+    """Where a person decides: in a terminal of this machine, on the page, or where the operator chooses."""
+    if deps.caller.known in ("system", "loopback"):
+        command = f'fenqun approve {consent_id} --workspace "{deps.required_ledger().where}"'
         how = _APPROVE.format(command=command)
         return how.then(_OR_ON_PAGE.format(page=deps.page)) if deps.page else how
     return (_ON_PAGE if deps.page else _APPROVE_ELSEWHERE).format(id=consent_id, page=deps.page)
 
 
-def _token_first(act: Act[Any, Any]) -> ConsentInvalid:
-    return ConsentInvalid(_TOKEN_FIRST.format(tool=act.subject.tool), next_step=_get_token(act))
+def _token_missing(act: Act[Any, Any], message: Text) -> ConsentInvalid:
+    tool = act.subject.tool
+    return ConsentInvalid(message.format(tool=tool), next_step=_GET_TOKEN.format(tool=tool))
 
 
-def _get_token(act: Act[Any, Any]) -> Text:
-    return _GET_TOKEN.format(tool=act.subject.tool)
+# The question
 
 
-def _token_id(token: str) -> str:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-# -- what is asked ---------------------------------------------------------------------------------------------
-
-
-def question(act: Act[P, R], tried: R) -> str:
+def _question(act: Act[P, R], tried: R) -> str:
     """What would happen, in the words of the dry run, and where."""
     subject, say = act.subject, act.deps.say
-    title = act.operation.title
-    where = _WHERE.format(tool=title, project=subject.project, platform=_place(subject))
-    return "\n".join([*_told(tried, say), say(where)])
+    place = Text("on this machine", "本机")
+    if subject.platform != "local":
+        place = same(f"{subject.platform} {subject.account}".strip())
+    about = _ACT.format(tool=act.operation.title, project=subject.project, platform=place)
+    return "\n".join([*_lines(tried, say), say(about)])
 
 
-def _place(subject: Subject) -> Text:
-    """The platform, with the account where there is one."""
-    if subject.platform == "local":
-        return Text("on this machine", "本机")
-    account = subject.account and f" {subject.account}"
-    return Text(f"{subject.platform}{account}", f"{subject.platform}{account}")
-
-
-def _told(tried: "Result", say: Any = None, clean: Callable[[str], str] = str) -> list[str]:
-    """What a dry run says, on lines: the sentence, the changes, the warnings; each cleaned before it is cut."""
+def _lines(tried: Result, say: Callable[[Text], str] | None = None, clean: Callable[[str], str] = str) -> list[str]:
+    """The message, the changes and the warnings of a dry run, one a line; each cleaned before it is cut."""
     changes = [str(change) for change in getattr(tried, "changes", ())]
     warnings = [str(row.message) for row in getattr(tried, "warnings", ()) if hasattr(row, "message")]
     lines = [f"- {one}" for one in (*changes, *warnings)]
     left = len(lines) - MOST_LINES
     if left > 0:
         lines[MOST_LINES:] = [(say(_MORE.format(n=left)) if say else f"+{left}")]
-    return [_line(clean(words)) for words in (tried.message, *lines)]
+    return [_one_line(clean(words)) for words in (tried.message, *lines)]
 
 
-def _line(words: str) -> str:
-    """One line: a name that somebody chose must not draw lines or colours of its own."""
+def _one_line(words: str) -> str:
+    """The words on one line: a name that somebody chose must not draw lines or colours of its own."""
     line = "".join(c if c.isprintable() else " " for c in words[:MOST_LINE])
     return f"{line}…" if len(words) > MOST_LINE else line
-
-
-def _brief(tried: "Result") -> str:
-    """The same for the log."""
-    return _line(" ".join(_told(tried, clean=told)))

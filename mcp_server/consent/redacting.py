@@ -1,7 +1,7 @@
-"""Arguments as the log keeps them: no secrets, ids and phones only as a count and a hash; and what was said of an act.
+"""Arguments and sentences as the log keeps them: no secrets, ids and phones only as a count and a hash; digests of calls.
 
-The hash is keyed with a secret of the workspace: whoever has the list can tell whether it was this one, whoever
-has only the log cannot find out who was in it (there are few enough phone numbers to try them all).
+The hash is keyed with a secret of the workspace: with the list at hand one can check whether it was this one; from the
+log alone nobody can find out who was in it (there are few enough phone numbers to try them all).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 MOST_TEXT: Final = 200
 """Characters of a text that are kept."""
-MOST_TOLD: Final = 2000
+MOST_CLEANED: Final = 2000
 """Characters of a sentence that are looked through; the log keeps fewer."""
 MOST_ITEMS: Final = 20
 """A longer list of plain values is a list of somebody or something: count and hash."""
@@ -48,19 +48,30 @@ def redacted(arguments: Mapping[str, object], key: bytes) -> str:
     return words if len(words) <= MOST_LOGGED else _json({"size": len(words), "hash": _hash(words, key)})
 
 
-def told(words: str) -> str:
+def cleaned(words: str) -> str:
     """A sentence of ours as the log keeps it: no phones and addresses, and of columns that name people no values."""
-    return _OF_COLUMN.sub(_without_values, _CONTACT.sub("***", words[:MOST_TOLD]))
+
+    def without_values(match: re.Match[str]) -> str:
+        column, rest = match.groups()
+        return f"`{column}`{_VALUE.sub('***', rest)}" if _PEOPLE.search(column) else match[0]
+
+    return _OF_COLUMN.sub(without_values, _CONTACT.sub("***", words[:MOST_CLEANED]))
 
 
-def _without_values(found: re.Match[str]) -> str:
-    column, rest = found.groups()
-    return f"`{column}`{_VALUE.sub('***', rest)}" if _PEOPLE.search(column) else found[0]
+def digest(tool: str, arguments: object, *bound: str) -> str:
+    """A digest of a call: other arguments, another person or another project give another one."""
+    words = json.dumps([tool, _plain(arguments), *bound], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def token_digest(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _part(value: object, key: bytes) -> Any:
     if isinstance(value, Mapping):
-        return {str(name)[:MOST_TEXT]: _named(str(name), part, key) for name, part in _with_column(value)}
+        return {str(name)[:MOST_TEXT]: _entry(str(name), part, key) for name, part in _with_column(value)}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         plain = all(not isinstance(item, Mapping | list | tuple) for item in value)
         people = any(_is_contact(item) for item in value)
@@ -73,7 +84,7 @@ def _part(value: object, key: bytes) -> Any:
 
 
 def _with_column(value: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """The entries of an object; values that belong to a column of people stand under that column's name."""
+    """The entries of an object; values that belong to a column of people are marked."""
     column = value.get("columnName", value.get("column"))
     people = isinstance(column, str) and _PEOPLE.search(column)
     for name, part in value.items():
@@ -87,8 +98,8 @@ class _People:
         self.value = value
 
 
-def _named(name: str, part: object, key: bytes) -> Any:
-    """One entry of an object, by what its name says."""
+def _entry(name: str, part: object, key: bytes) -> Any:
+    """One entry of an object, redacted by what its name says."""
     if isinstance(part, _People):
         return _counted(part.value, key)
     if _SECRET.search(name):
@@ -121,19 +132,19 @@ def _is_contact(value: object) -> bool:
 def _counted(value: object, key: bytes) -> dict[str, object]:
     """Values as their number and a hash that does not depend on their order."""
     items = list(value) if isinstance(value, list | tuple) else [value]
-    return {"count": len(items), "hash": _hash("\n".join(sorted(_json(plain(item)) for item in items)), key)}
+    return {"count": len(items), "hash": _hash("\n".join(sorted(_json(_plain(item)) for item in items)), key)}
 
 
 def _hash(words: str, key: bytes) -> str:
     return hmac.new(key, words.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
 
 
-def plain(value: object) -> Any:
+def _plain(value: object) -> Any:
     """The same value so that it can be written as JSON, whatever its size."""
     if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
+        return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [_plain(part) for part in value]
     return hex(value) if isinstance(value, int) and abs(value) >= HUGE else value
 
 

@@ -13,11 +13,9 @@ from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 
-from mcp_server.consent.invoke import call
-from mcp_server.effect import Effect
+from mcp_server.consent.invoke import invoke
 from mcp_server.errors import ConfigurationError, FenqunError
-from mcp_server.operations.asking import Consenting
-from mcp_server.operations.operation import Deps, Identity, Operation, Params, Result
+from mcp_server.operations.operation import ConsentPolicy, Deps, Effect, Identity, Operation, Params, Result
 from mcp_server.platforms.local.queries import LocalQueries
 from mcp_server.settings import GATEWAY_PREFIX
 from mcp_server.store.files import HandedFiles
@@ -265,12 +263,12 @@ class GatewayParts:
     def deps_of(self, system: str) -> Deps:
         """The parts for a caller that has proved this system's credentials. It is a program with credentials of its
         own, so no person is asked (docs/decisions.md)."""
-        deps = replace(self.deps, consenting=Consenting("never"))
-        return deps.seen_by(Identity(system, "gateway"))
+        deps = replace(self.deps, consent=ConsentPolicy("never"))
+        return deps.for_caller(Identity(system, "gateway"))
 
     async def invoke(self, system: str, operation: Operation[Any, R], arguments: Mapping[str, object]) -> R:
         """Invoke an operation as this system's caller. FenqunError."""
-        return await call(operation, arguments, self.deps_of(system))
+        return await invoke(operation, arguments, self.deps_of(system))
 
     def line(self, error: FenqunError) -> str:
         """An error as one line: its message, and its first problems with their places."""

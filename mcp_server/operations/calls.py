@@ -25,7 +25,6 @@ from mcp_server.calls.problems import finding
 from mcp_server.calls.reading import SettingsReading, SettingsRequest, read_settings
 from mcp_server.calls.settings import CallSettings, Redials
 from mcp_server.calls.week import WEEKDAYS, chart, in_words, written
-from mcp_server.effect import Effect
 from mcp_server.errors import (
     InvalidArguments,
     NameTaken,
@@ -44,7 +43,7 @@ from mcp_server.language.problems import shorten
 from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest_named
 from mcp_server.operations.arguments import DryRun, ObjectsAsText, ProjectId
-from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.operations.results import ProblemRow, RepairRow, problem_rows, repair_rows
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.segments import Cluster, name_of
@@ -176,7 +175,7 @@ class DayRow(Result.Row):
     planned: int = Field(description="Attempts of this list")
 
 
-class CallTaskState(PartlyTold):
+class CallTaskState(PartialResult):
     """Answer of everything that ends with one call task."""
 
     task: CallTaskRow | None = None
@@ -457,13 +456,13 @@ async def update_call_task(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     named, row = _named(before.entry), call_row(replace(before, settings=settings).entry, work.now)
     if settings == before.settings and not reading.recall:
         told["recall"] = None
-        return call_state(_UNCHANGED.format(name=named), row, work, deps, dry_run=params.dry_run, **told).as_idle()
+        return call_state(_UNCHANGED.format(name=named), row, work, deps, dry_run=params.dry_run, **told).as_unchanged()
     told["changes"] = changes_between(before.settings, settings)
     if params.dry_run:
         said = _WOULD_UPDATE.format(name=named)
         tried = call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
-        return tried.resting_on(before.revision, tried.sent)
-    deps.still(str(before.revision))
+        return tried.with_basis(before.revision, tried.sent)
+    deps.check_unchanged(str(before.revision))
     done = await calls.update(
         project, before.task_open_id, settings, recall=reading.recall, revision=before.revision
     )  # fmt: skip
@@ -486,8 +485,8 @@ async def _update_unseen(params: UpdateCallTask, deps: Deps) -> CallTaskState:
     if params.dry_run:
         said = _WOULD_UPDATE.format(name=named)
         tried = call_state(said, row, work, deps, next_step=SAME_WITHOUT_DRY_RUN, dry_run=True, **told)
-        return tried.resting_on(stamp, tried.sent)
-    deps.still(stamp)
+        return tried.with_basis(stamp, tried.sent)
+    deps.check_unchanged(stamp)
     done = await calls.update(project, task.task_open_id, settings, recall=reading.recall, revision=0)
     said = _UPDATED.format(name=named)
     return call_state(said, row, work, deps, request_id=done.request_id, **told)
@@ -503,7 +502,9 @@ async def _listed(project: str, task_open_id: str, deps: Deps) -> CallEntry | No
 
 async def _often(project: str, whom: CallTask | Callees, settings: CallSettings, deps: Deps) -> Often:
     """What other tasks add for the callees of this one, as far as the caller may know of them."""
-    return await deps.calls.often(project, whom, settings, projects=deps.within().projects, on_progress=deps.report)
+    return await deps.calls.often(
+        project, whom, settings, projects=deps.pinned_caller().projects, on_progress=deps.report
+    )
 
 
 def _wanted(params: "UpdateCallTask | CreateCallTask") -> SettingsRequest:
@@ -586,7 +587,7 @@ class ListCallTasks(Params):
     project_id: ProjectId = ""
 
 
-class CallTaskList(PartlyTold):
+class CallTaskList(PartialResult):
     """Answer of list_call_tasks."""
 
     tasks: tuple[CallTaskRow, ...] = ()

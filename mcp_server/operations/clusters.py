@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, InvalidDefinition, NotRefreshable, Problem
 from mcp_server.language.definitions import explain_definition, rows_to_read
 from mcp_server.language.metadata import Metadata
@@ -28,7 +27,7 @@ from mcp_server.operations.arguments import (
     WaitSeconds,
 )
 from mcp_server.operations.definitions import brief, property_problems, user_properties
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.operations.results import (
     ALL_TYPES,
     CLUSTERS,
@@ -251,8 +250,8 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             cluster=cluster_row(found, deps),
             dry_run=True,
-        ).resting_on(found.stamp)
-    deps.still(found.stamp)
+        ).with_basis(found.stamp)
+    deps.check_unchanged(found.stamp)
     await deps.segments.delete(found)
     gone = Text("Deleted {noun} {name} (id {id}).", "已删除{noun} {name}（id {id}）。").format(
         noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id
@@ -467,7 +466,7 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
     after = await as_it_stands(found, deps.segments.get(project, found.cluster_id))
     url = deps.files.offer(made.path, project) if deps.files else ""
     if not deps.files and deps.exports:
-        deps.exports.offer(made.path, project, deps.who.name)
+        deps.exports.offer(made.path, project, deps.caller.name)
     said = _OFFERED if url else _WROTE
     note = standing_note(after)
     hint = Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING
@@ -520,7 +519,7 @@ async def restore_cluster(params: RestoreCluster, deps: Deps) -> ClusterState:
     changes = () if undo.kind == "delete" else tuple(map(deps.say, changes_between(undo.now, undo.before, metadata)))
     if params.dry_run:
         return _would_restore(undo, changes, deps)
-    deps.still(undo.now.stamp)
+    deps.check_unchanged(undo.now.stamp)
     done = await deps.segments.restore(undo)
     before = None if undo.kind == "delete" else undo.now.users_num
     return cluster_state(done, _RESTORED, deps, changes=changes, users_num_before=before)
@@ -542,7 +541,7 @@ def _would_restore(undo: Undo, changes: tuple[str, ...], deps: Deps) -> ClusterS
         changes=changes,
         users_num_before=None if deleted else old,
         users_num_after=new,
-    ).resting_on(undo.now.stamp, *changes)
+    ).with_basis(undo.now.stamp, *changes)
 
 
 async def _no_loop(undo: Undo, deps: Deps) -> None:

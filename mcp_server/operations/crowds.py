@@ -7,13 +7,12 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from mcp_server.calls.settings import BEIJING
-from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, NameTaken, Problem, Repair, TaskEnded
 from mcp_server.language.problems import finding
 from mcp_server.language.window import parse_time, show_time, to_project_time
 from mcp_server.operations.arguments import DryRun, ProjectId
 from mcp_server.operations.definitions import share
-from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.operations.results import ProblemRow, RepairRow, counted, problem_rows, repair_rows, sentence
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, Drift, Raw, Share, State, Validity
@@ -42,7 +41,7 @@ class CrowdTaskRow(Result.Row):
     loaded_time: str = ""
 
 
-class CrowdTaskState(PartlyTold):
+class CrowdTaskState(PartialResult):
     """Answer of everything that ends with one task."""
 
     result: CrowdTaskRow | None = None
@@ -302,7 +301,7 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
     now = deps.crowds.now(project)
     told = findings(validity_warnings(new, now), repairs, deps)
     if new == old:
-        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run).as_idle()
+        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run).as_unchanged()
     if task.state == "ended" and new.state(now) == "ended":
         raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
     await _must_be_free(task, new, deps)
@@ -326,8 +325,8 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
             dry_run=True,
             changes=changes,
             **told,
-        ).resting_on(task.stamp, new)
-    deps.still(task.stamp)
+        ).with_basis(task.stamp, new)
+    deps.check_unchanged(task.stamp)
     changed = await deps.crowds.update(task, new, on_progress=deps.report)
     return done(changed, _UPDATED, _LOOK, deps, **told, changes=changes)
 
@@ -396,8 +395,8 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
             dry_run=True,
             notes=notes(crowd, task.validity, now, deps),
             **_counts(drift),
-        ).resting_on(task.stamp, drift)
-    deps.still(task.stamp)
+        ).with_basis(task.stamp, drift)
+    deps.check_unchanged(task.stamp)
     loaded, drift = await deps.crowds.reload(task, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
     return done(
@@ -441,8 +440,8 @@ async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> Crow
             next=deps.say(SAME_WITHOUT_DRY_RUN),
             result=task_row(task),
             dry_run=True,
-        ).resting_on(task.stamp)
-    deps.still(task.stamp)
+        ).with_basis(task.stamp)
+    deps.check_unchanged(task.stamp)
     deleted = await deps.crowds.delete(task)
     return done(deleted, _DELETED, NOTHING, deps)
 
@@ -459,7 +458,7 @@ class ListCrowdAnalyses(Params):
     project_id: ProjectId = ""
 
 
-class CrowdTaskList(PartlyTold):
+class CrowdTaskList(PartialResult):
     """Answer of list_crowd_analyses."""
 
     tasks: tuple[CrowdTaskRow, ...] = ()
@@ -524,7 +523,7 @@ class ActivityRow(Result.Row):
     active_users: int
 
 
-class CrowdReport(PartlyTold):
+class CrowdReport(PartialResult):
     """Answer of get_crowd_analysis."""
 
     result: CrowdTaskRow

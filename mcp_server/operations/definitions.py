@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.language.bodies import OpenedBody, body_of, contradictions, open_body, other_project
 from mcp_server.language.definitions import AnyReading, Definition, assumptions, explain_definition, rows_to_read
@@ -25,7 +24,7 @@ from mcp_server.operations.arguments import (
     Properties,
     TagDefinition,
 )
-from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.operations.results import (
     CLUSTERS,
     TAGS,
@@ -117,7 +116,7 @@ class Explained(Result.Row):
     zh: str
 
 
-class Validated(PartlyTold):
+class Validated(PartialResult):
     """Answer of validate_definition."""
 
     valid: bool
@@ -220,7 +219,7 @@ class StepRow(Result.Row):
     left: int = Field(description="Users left after it and those of its side before it")
 
 
-class Previewed(PartlyTold):
+class Previewed(PartialResult):
     """Answer of preview_definition."""
 
     users_num: int

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mcp_server.effect import Effect
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG
@@ -15,7 +14,7 @@ from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest_named
 from mcp_server.language.uploaded import MAIN_TYPES, Uploaded
 from mcp_server.operations.arguments import ClusterRef, ProjectId, Remarks
-from mcp_server.operations.operation import Deps, Params, PartlyTold, given_file, operation
+from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, given_file, operation
 from mcp_server.operations.results import (
     ClusterRow,
     ProblemRow,
@@ -57,7 +56,7 @@ _SEND = Text(
 )
 
 
-class ImportedIds(PartlyTold):
+class ImportedIds(PartialResult):
     """Answer of import_ids and replace_imported_ids."""
 
     cluster: ClusterRow | None = None
@@ -157,13 +156,13 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
         _spelt(column, metadata) if column else None,
         "" if params.remarks.strip() == CLEAR else params.remarks or None,
     )
-    deps.still(found.stamp)
+    deps.check_unchanged(found.stamp)
     resting = await users_of(found, "/ids" if params.ids else "/path", deps)
     done = await deps.segments.replace_ids(found, changes, dry_run=params.dry_run, on_progress=deps.report)
     done = replace(done, warnings=(*done.warnings, *resting))
     said = _WOULD_REPLACE if params.dry_run else _REPLACED
     answer = _answer(done, said, kind_of(found).noun, deps, dry_run=params.dry_run)
-    return answer.resting_on(found.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
+    return answer.with_basis(found.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
 
 
 # what was sent

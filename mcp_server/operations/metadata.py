@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from mcp_server.effect import Effect
 from mcp_server.errors import NotFound
 from mcp_server.language.metadata import Event, Metadata, Names, Property
 from mcp_server.language.problems import shorten
 from mcp_server.language.suggest import Spelling, alike, fold, nearest_named, one_sign_apart, spelling
 from mcp_server.operations.arguments import Limit, Offset, ProjectId, Search
-from mcp_server.operations.operation import Deps, Params, PartlyTold, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.text import NOTHING, Text
 
 # Finding events and properties by words: in their names, display names, remarks and values, in either language.
@@ -25,9 +24,9 @@ _REMARK, _VALUE = 0.85, 0.9
 
 
 class Hit(NamedTuple):
-    """Something found, how well it fits (0 to 1), and which of its values were searched for."""
+    """An item that matches, how well (0 to 1), and which of its values were searched for."""
 
-    found: Event | Property
+    item: Event | Property
     score: float
     values: tuple[str, ...] = ()
 
@@ -153,7 +152,7 @@ class PropertyRow(Result.Row):
     """What else the platform says of it, by its own names; of a few findings only."""
 
 
-class Described(PartlyTold):
+class Described(PartialResult):
     """Answer of describe_data."""
 
     project_id: str
@@ -193,8 +192,8 @@ def _described(
         time_zone=metadata.zone,
         users=metadata.users,
         event_rows=metadata.rows,
-        events=tuple(_event_row(h.found, deps, few=few) for h in page if isinstance(h.found, Event)),
-        properties=tuple(_property_row(h, deps, params.event, few=few) for h in page if isinstance(h.found, Property)),
+        events=tuple(_event_row(h.item, deps, few=few) for h in page if isinstance(h.item, Event)),
+        properties=tuple(_property_row(h, deps, params.event, few=few) for h in page if isinstance(h.item, Property)),
         total=len(hits),
         left_out=left,
     )
@@ -271,7 +270,7 @@ def _event_row(event: Event, deps: Deps, *, few: bool) -> EventRow:
 
 
 def _property_row(hit: Hit, deps: Deps, event: str, *, few: bool) -> PropertyRow:
-    found = hit.found
+    found = hit.item
     assert isinstance(found, Property)  # noqa: S101 - the caller has looked
     # A value that was searched for is shown first, however rare it is.
     values = [*hit.values, *(v.value for v in found.top if v.value not in hit.values)]

@@ -1,7 +1,7 @@
-"""Who makes a call, and how far that reaches.
+"""An operation and what each call of it works with: the caller, files, the person to ask, the platforms.
 
-Over stdio and on the command line it is the system's user, who may do everything that the server may. Over
-HTTP a token says it. Scope and projects bind every operation: `Deps.project` and `calling.call` look here.
+`@operation(...)` on one typed async function makes the MCP tool, `fenqun call NAME`, the file in `tool_schemas/` and
+the row in the README. Its docstring is the description that a model reads: what it does, when to use it, the one trap.
 """
 
 import getpass
@@ -9,34 +9,30 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from mcp_server.effect import Effect
 from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
 from mcp_server.language.names import NameLimits
 from mcp_server.language.problems import shorten
-from mcp_server.operations.asking import NOBODY, Ask, Consenting
 from mcp_server.platforms.segments import SegmentPlatform
 from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
-from mcp_server.store.ledger import Ledger
+from mcp_server.store.ledger import Ledger, Way
 from mcp_server.text import Language, Text, listed
 
-# Who makes a call, and how far that reaches.
-#
-# Over stdio and on the command line it is the system's user, who may do everything that the server may. Over HTTP a
-# token says it. Scope and projects bind every operation: `Deps.project` and `calling.call` look here.
+# The caller
 
 
 Known = Literal["system", "loopback", "token", "oauth", "gateway"]
-"""How a caller is known: he started this process himself; he came over HTTP from this machine, without a token;
-by a static token; by the token of an authorization server; by the credentials of the gateway."""
+"""How a caller is known: as the user who started this process; over HTTP from this machine, without a token; by a
+static token; by the token of an authorization server; by the credentials of the gateway."""
 
 
 def system_user() -> str:
-    """The name of the user that this process runs as; his number where the system has no name for him."""
+    """The name of the user that this process runs as; the number where the system has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -45,7 +41,7 @@ def system_user() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One caller. The default is whoever started this process."""
+    """One caller; by default the user who started this process, who may do everything that the server may."""
 
     name: str = field(default_factory=system_user)
     known: Known = "system"
@@ -57,20 +53,19 @@ class Identity:
     """The projects that may be used; None for all."""
 
     def may_use(self, project: str) -> bool:
-        """Whether this project is within reach."""
         return self.projects is None or project in self.projects
 
 
-# How files reach an operation and leave it.
+# Files
 #
-# Over stdio and on the command line the caller shares this machine's files: a path is a path. Over HTTP he does not,
-# and must not reach into them: he uploads a file first and names its handle, and gets an address instead of a path.
+# Over stdio and on the command line the caller shares this machine's files: a path is a path. Over HTTP a file is
+# uploaded first and named by its handle, and an address comes back instead of a path.
 
 
 _UPLOAD_FIRST = Text(
     "Over HTTP a path on the server's machine can't be named.", "通过 HTTP 调用时，不能使用服务所在机器上的路径。"
 )
-_HOW = Text(
+_HOW_TO_UPLOAD = Text(
     "Send the file with POST {url} first, and give the path that the answer names (it begins with upload:).",
     "请先用 POST {url} 上传文件，再使用返回的 path（以 upload: 开头）。",
 )
@@ -81,11 +76,11 @@ class Files(Protocol):
 
     @property
     def upload_url(self) -> str:
-        """Where he sends a file."""
+        """Where a file is sent to."""
         ...
 
     def offer(self, path: Path, project_id: str) -> str:
-        """The address under which whoever may use the project can fetch this file."""
+        """The address under which a caller who may use the project can fetch this file."""
         ...
 
     def uploaded(self, handle: str, project_id: str) -> Path:
@@ -97,11 +92,11 @@ class Exports(Protocol):
     """The files that export_users wrote."""
 
     def offer(self, path: Path, project_id: str, by: str) -> str:
-        """Note whose file this is; the name under which whoever may use the project can have it."""
+        """Record the file as exported; the name under which a caller who may use the project can have it."""
         ...
 
     def keep_answer(self, words: str, tool: str) -> Path:
-        """Keep what is too long to be answered as a JSON file beside the exports, for a day; `offer` notes whose it is."""
+        """Keep an answer that is too long as a JSON file beside the exports, for a day; `offer` records it."""
         ...
 
     def exported(self, name: str, projects: frozenset[str] | None) -> Path:
@@ -114,36 +109,110 @@ def given_file(path: str, project_id: str, files: Files | None) -> Path:
     if files is None:
         return Path(path).expanduser()
     if not path.startswith("upload:"):
-        raise NotAllowed(_UPLOAD_FIRST, next_step=_HOW.format(url=files.upload_url))
+        raise NotAllowed(_UPLOAD_FIRST, next_step=_HOW_TO_UPLOAD.format(url=files.upload_url))
     return files.uploaded(path, project_id)
 
 
-# What an operation is: the single place where a tool's name, words, effect, parameters and result stand.
+# Consent
 #
-# `@operation(...)` on one typed async function yields the MCP tool, `fenqun call NAME`, the file in `tool_schemas/`
-# and the row in the README. The docstring is the description that a model reads: what it does, when to use it, the
-# one trap.
+# An operation never asks. `consent/consenting.py` does, through the `Ask` of the call: the client's own form over MCP,
+# the terminal on the command line, nobody where there is nobody.
 
 
-_NOT_YOURS = Text("This access does not reach project {project}.", "当前的访问权限不包括项目 {project}。")
-_USE_YOURS = Text(
-    "Give one of these as project_id: {projects}. For others, the user asks whoever runs the server.",
-    "请将 project_id 设为以下之一：{projects}。如需访问其他项目，请由用户联系服务的运行者。",
-)
-_ASK_OPERATOR = Text(
-    "It reaches no project at all. Tell the user to ask whoever runs the server.",
-    "该权限不包括任何项目。请告知用户联系服务的运行者。",
-)
-_PINNED = Text("This server works on project {project} only.", "此服务只能用于项目 {project}。")
-_LEAVE_OUT = Text(
-    "Leave project_id out. For another project, the user asks whoever runs the server (FENQUN_PIN_PROJECT).",
-    "请不带 project_id。如需其他项目，请由用户联系服务的运行者（FENQUN_PIN_PROJECT）。",
-)
-_MOVED_ON = Text("This has changed since it was shown; nothing was changed.", "展示之后内容已有变化，未做任何更改。")
-_NO_LEDGER = Text(
-    "This server keeps no log, so it may not change anything.", "此服务未保存操作日志，因此不能做任何更改。"
-)
-_LOOK_AGAIN = Text("Look again with dry_run, then call again.", "请用 dry_run 重新查看，再次调用。")
+Mode = Literal["ask", "token", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPolicy:
+    """How consent is given: chosen by the operator."""
+
+    mode: Mode = "ask"
+    platforms: frozenset[str] = frozenset({"local"})
+    """Where a mode other than `ask` holds; anywhere else people are asked."""
+
+    def mode_on(self, platform: str) -> Mode:
+        return self.mode if platform in self.platforms else "ask"
+
+
+class Answer(Enum):
+    """The outcome of a question. Only YES is consent."""
+
+    YES = "yes"
+    NO = "no"
+    CLOSED = "closed"
+    """Dismissed, or not answered in time."""
+    UNCLEAR = "unclear"
+    """Accepted, but what was filled in does not say yes."""
+    IMPOSSIBLE = "impossible"
+    """Nobody could be asked after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question for a person, in the language of the call."""
+
+    consent: str
+    """Id of the consent that a yes will open."""
+    text: str
+    seconds: float
+    """How long an answer counts."""
+
+
+class Suspended(Exception):
+    """No error: the protocol answers by calling again. This call ends with the question, and changes nothing."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.consent)
+        self.question = question
+
+
+class Ask(Protocol):
+    """Puts a question to the person behind a call."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is anybody to ask."""
+        ...
+
+    @property
+    def way(self) -> Way:
+        """How the consent of this person is recorded."""
+        ...
+
+    @property
+    def earlier_consent(self) -> str:
+        """Id of the consent that an earlier round of this call asked for; empty in a first round."""
+        ...
+
+    @property
+    def answered_by(self) -> str:
+        """Who answers, where that is not the caller."""
+        ...
+
+    async def __call__(self, question: Question, /) -> Answer:
+        """Ask. Raises `Suspended` where the answer will come with another call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """An answer that is known before: `--yes` on the command line, or a click on a page that showed the question."""
+
+    answer: Answer = Answer.YES
+    answered_by: str = ""
+    earlier_consent: str = ""
+    way: Way = "asked"
+    possible: bool = True
+
+    async def __call__(self, _: Question) -> Answer:
+        return self.answer
+
+
+NOBODY = KnownAnswer(Answer.IMPOSSIBLE, possible=False)
+"""There is nobody to ask."""
+
+
+# Arguments and results
 
 
 class Params(BaseModel):
@@ -153,7 +222,7 @@ class Params(BaseModel):
 
 
 class Result(BaseModel):
-    """What an operation answers. `message` says in one sentence what happened, `next` what to do now.
+    """The answer of an operation: in `message` one sentence on what happened, in `next` what to do now.
 
     Both are in the language of the call; every other field is data. Ids are strings: clients round
     64-bit integers. Fields that have nothing to say are left out of what is sent (`exclude_defaults`
@@ -173,71 +242,91 @@ class Result(BaseModel):
     """Account, and project where the platform has some, that was acted on; empty on this machine."""
 
     _basis: tuple[str, ...] = PrivateAttr(())
-    _idle: bool = PrivateAttr(False)
+    _unchanged: bool = PrivateAttr(False)
     _token: str = PrivateAttr("")
 
     @property
     def basis(self) -> tuple[str, ...]:
-        """Of a dry run: the state that it speaks of, first the stamp of what would be touched; empty: all that it says."""
+        """Of a dry run: the state that it describes, first the stamp of what would change; empty: all of its fields."""
         return self._basis
 
     @property
-    def idle(self) -> bool:
+    def unchanged(self) -> bool:
         """Of a dry run: there is nothing to change."""
-        return self._idle
+        return self._unchanged
 
     @property
     def consent_token(self) -> str:
         """Of a dry run, where the operator accepts tokens: consent for one call like it."""
         return self._token
 
-    def resting_on(self, *basis: object) -> Self:
-        """The same dry run, naming the state that consent to it is bound to. What moves by itself stays out."""
-        return self._beside(_basis=tuple(map(str, basis)))
+    def with_basis(self, *basis: object) -> Self:
+        """The same dry run, naming the state that consent to it is bound to."""
+        return self._copied(_basis=tuple(map(str, basis)))
 
-    def as_idle(self) -> Self:
+    def as_unchanged(self) -> Self:
         """The same dry run, for an act that would change nothing: nobody need be asked."""
-        return self._beside(_idle=True)
-
-    def as_done(self) -> Self:
-        """The answer of an act that had nothing to change."""
-        return self.model_copy(update={"dry_run": False})
+        return self._copied(_unchanged=True)
 
     def with_token(self, token: str, next_step: str) -> Self:
         """The same dry run with the token of its consent."""
-        return self._beside({"next": next_step}, _token=token)
+        return self._copied({"next": next_step}, _token=token)
 
-    def at(self, platform: str) -> Self:
+    def on_platform(self, platform: str) -> Self:
         """The same, naming the account that was acted on."""
-        return self._beside({"platform": platform})
+        return self._copied({"platform": platform})
 
-    def _beside(self, changes: dict[str, object] | None = None, **private: object) -> Self:
-        """A changed copy, with something that is no part of what is sent."""
+    def _copied(self, changes: dict[str, object] | None = None, **private: object) -> Self:
+        """A changed copy, with private attributes that are not part of what is sent."""
         made = self.model_copy(update=changes)
         for name, value in private.items():
             setattr(made, name, value)
         return made
 
 
-class PartlyTold(Result):
-    """A result of which a remote platform may tell only a part."""
+class PartialResult(Result):
+    """A result that a remote platform may fill only in part."""
 
     not_told: dict[str, str] = {}
-    """Fields that are absent because the platform does not tell them, with the reason."""
+    """Fields that are absent because the platform does not report them, with the reason."""
 
-    def without(self, not_told: Iterable[tuple[str, str]]) -> Self:
-        """The same, saying which fields are not told, and why."""
-        return self._beside({"not_told": dict(not_told)})
+    def with_not_told(self, fields: Iterable[tuple[str, str]]) -> Self:
+        """The same, naming fields that are not reported, and why."""
+        return self._copied({"not_told": dict(fields)})
 
 
-class Lacks(Protocol):
-    """Tells what a result of a tool lacks on a platform: fields, with the reason (`platforms.fields.not_told`)."""
+class AbsentFields(Protocol):
+    """Lists the fields that a tool's result lacks on a platform, with the reason (`platforms.fields.not_told`)."""
 
     def __call__(self, platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]: ...
 
 
-def _lacks_nothing(*_: object, **__: object) -> tuple[()]:
+def _nothing_absent(*_: object, **__: object) -> tuple[()]:
     return ()
+
+
+# What a call works with
+
+
+_NOT_YOURS = Text("This access does not reach project {project}.", "当前的访问权限不包括项目 {project}。")
+_USE_YOURS = Text(
+    "Give one of these as project_id: {projects}. For others, the user asks the operator of the server.",
+    "请将 project_id 设为以下之一：{projects}。如需访问其他项目，请由用户联系服务的运行者。",
+)
+_ASK_OPERATOR = Text(
+    "It reaches no project at all. Tell the user to ask the operator of the server.",
+    "该权限不包括任何项目。请告知用户联系服务的运行者。",
+)
+_PINNED = Text("This server works on project {project} only.", "此服务只能用于项目 {project}。")
+_LEAVE_OUT = Text(
+    "Leave project_id out. For another project, the user asks the operator of the server (FENQUN_PIN_PROJECT).",
+    "请不带 project_id。如需其他项目，请由用户联系服务的运行者（FENQUN_PIN_PROJECT）。",
+)
+_CHANGED = Text("This has changed since it was shown; nothing was changed.", "展示之后内容已有变化，未做任何更改。")
+_LOOK_AGAIN = Text("Look again with dry_run, then call again.", "请用 dry_run 重新查看，再次调用。")
+_NO_LEDGER = Text(
+    "This server keeps no log, so it may not change anything.", "此服务未保存操作日志，因此不能做任何更改。"
+)
 
 
 class Report(Protocol):
@@ -246,17 +335,17 @@ class Report(Protocol):
     async def __call__(self, percent: float, message: Text) -> None: ...
 
 
-async def _silent(percent: float, message: Text) -> None:
-    """Progress that nobody asked for."""
+async def _no_report(percent: float, message: Text) -> None:
+    """Drop progress that nobody wants."""
 
 
-async def _nothing() -> None:
-    """There is nothing to let go of."""
+async def _no_connections() -> None:
+    """Close nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What operations work with. One per server; `report` differs from call to call."""
+    """What operations work with. One per server; a call has its own caller, report and so on."""
 
     segments: SegmentPlatform
     crowds: CrowdPlatform
@@ -268,65 +357,66 @@ class Deps:
     """Whether calls that name another project are refused."""
     read_only: bool = False
     limits: NameLimits = field(default_factory=NameLimits)
-    report: Report = field(default=_silent)
-    who: Identity = field(default_factory=Identity)
-    """Who makes the call."""
+    report: Report = field(default=_no_report)
+    caller: Identity = field(default_factory=Identity)
     files: Files | None = None
     """How files travel; None where the caller shares this machine's files."""
     exports: Exports | None = None
     """The files that exports have written; None where there are none to be had."""
     ask: Ask = NOBODY
     """Puts questions to the person behind the call."""
-    consenting: Consenting = field(default_factory=Consenting)
+    consent: ConsentPolicy = field(default_factory=ConsentPolicy)
     ledger: Ledger | None = None
     page: str = ""
     """Address of the page where people decide what waits; empty where there is none."""
-    agreed: tuple[str, ...] = ()
-    """What the dry run rested on that was consented to."""
-    lacks: Lacks = field(default=_lacks_nothing)
-    disconnect: Callable[[], Awaitable[None]] = _nothing
-    """Lets go of connections to platforms, in the event loop that has made them."""
+    basis: tuple[str, ...] = ()
+    """Of an act that was consented to: the basis of its dry run."""
+    absent_fields: AbsentFields = field(default=_nothing_absent)
+    disconnect: Callable[[], Awaitable[None]] = _no_connections
+    """Closes connections to platforms, in the event loop that has made them."""
     counting: bool = True
-    """Whether a dry run also counts users. Whoever only wants to know whether it still speaks of the same needs no count."""
+    """Whether a dry run also counts users; comparing it with an earlier one needs no count."""
 
-    def seen_by(self, who: Identity) -> "Deps":
+    def for_caller(self, caller: Identity) -> "Deps":
         """The same for this caller. One who may only read starts no computation either."""
-        if who.may_write:
-            return replace(self, who=who)
-        return replace(self, who=who, segments=self.segments.only_reading(), crowds=self.crowds.only_reading())
+        if caller.may_write:
+            return replace(self, caller=caller)
+        return replace(
+            self, caller=caller, segments=self.segments.only_reading(), crowds=self.crowds.only_reading()
+        )  # fmt: skip
 
-    def books(self) -> Ledger:
+    def for_dry_run(self, *, counting: bool) -> "Deps":
+        """The same without progress."""
+        return replace(self, report=_no_report, counting=counting)
+
+    def with_basis(self, basis: tuple[str, ...]) -> "Deps":
+        """The same for an act that was consented to on this basis."""
+        return replace(self, basis=basis)
+
+    def check_unchanged(self, stamp: str) -> None:
+        """Raise ChangedMeanwhile where what is about to change is no longer what was consented to."""
+        if self.basis and self.basis[0] != stamp:
+            raise ChangedMeanwhile(_CHANGED, next_step=_LOOK_AGAIN)
+
+    def required_ledger(self) -> Ledger:
         """Consents and log. ConfigurationError where none are kept: what can't be logged isn't done."""
         if self.ledger is None:
             raise ConfigurationError(_NO_LEDGER)
         return self.ledger
 
-    def quiet(self, *, counting: bool) -> "Deps":
-        """The same without progress, for a dry run."""
-        return replace(self, report=_silent, counting=counting)
-
-    def after(self, agreed: tuple[str, ...]) -> "Deps":
-        """The same for an act that was consented to on this basis."""
-        return replace(self, agreed=agreed)
-
-    def still(self, stamp: str) -> None:
-        """ChangedMeanwhile where what is about to be touched is not what was consented to any more."""
-        if self.agreed and self.agreed[0] != stamp:
-            raise ChangedMeanwhile(_MOVED_ON, next_step=_LOOK_AGAIN)
-
-    def within(self) -> Identity:
+    def pinned_caller(self) -> Identity:
         """The caller, held to the project that the server is pinned to."""
         if not self.pinned:
-            return self.who
-        return replace(self.who, projects=frozenset(p for p in (self.project_id,) if self.who.may_use(p)))
+            return self.caller
+        return replace(self.caller, projects=frozenset(p for p in (self.project_id,) if self.caller.may_use(p)))
 
     def project(self, named: str) -> str:
         """The project of a call: the one it names, else the server's own, else the only one of the caller.
 
-        Raises NotAllowed for a project that the caller may not use; it names only those that he may, and does
-        not tell whether the other exists.
+        Raises NotAllowed for a project that the caller may not use; it names only those that the caller may, and
+        does not tell whether the other exists.
         """
-        allowed = self.who.projects
+        allowed = self.caller.projects
         if self.pinned:
             if named not in ("", self.project_id):
                 raise NotAllowed(_PINNED.format(project=self.project_id), next_step=_LEAVE_OUT)
@@ -347,6 +437,37 @@ class Deps:
         return text.say(self.language)
 
 
+# The operation
+
+
+class Effect(Enum):
+    """What an operation does to the world; an operation with two effects is two operations.
+
+    Annotations, read-only mode, consent and retries read it.
+    """
+
+    READ = "read"
+    """Changes nothing on a platform. (It may write a file into the workspace's own exports folder.)"""
+    CREATE = "create"
+    """Adds something; repeating the same call adds nothing more."""
+    REPLACE = "replace"
+    """Overwrites something that a person made."""
+    DELETE = "delete"
+    """Removes something that a person made."""
+    TRIGGER = "trigger"
+    """Starts work whose result can be had again at any time; destroys nothing."""
+
+    @property
+    def writes(self) -> bool:
+        """True where read-only mode refuses the operation."""
+        return self is not Effect.READ
+
+    @property
+    def destroys(self) -> bool:
+        """True where something a person made is overwritten or removed."""
+        return self in (Effect.REPLACE, Effect.DELETE)
+
+
 System = Literal["segments", "crowds", "calls"]
 
 P = TypeVar("P", bound=Params)
@@ -355,7 +476,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[P, R]):
-    """One thing that an assistant can ask for."""
+    """One thing that an assistant can do."""
 
     name: str
     title: Text

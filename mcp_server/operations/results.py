@@ -16,7 +16,7 @@ from mcp_server.language.model import CLUSTER, TAG, Filter, Qp, leaves
 from mcp_server.language.problems import finding
 from mcp_server.language.uploaded import Uploaded
 from mcp_server.language.vocabulary import COMPARATORS, Path
-from mcp_server.operations.operation import Deps, PartlyTold, Result
+from mcp_server.operations.operation import Deps, PartialResult, Result
 from mcp_server.platforms.segments import Cluster
 from mcp_server.text import NOTHING, Text, listed, same
 
@@ -300,7 +300,7 @@ class ClusterRow(Result.Row):
     remarks: str = ""
 
 
-class ClusterState(PartlyTold):
+class ClusterState(PartialResult):
     """Answer of everything that ends with one cluster."""
 
     cluster: ClusterRow | None = None

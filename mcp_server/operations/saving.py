@@ -222,11 +222,11 @@ async def update(change: ClusterUpdate, deps: Deps) -> ClusterState:
     users = await _users(found, definition, metadata, deps) if definition else []
     read: dict[str, Any] = {"warnings": [*reading.warnings, *users], "repairs": reading.repairs} if reading else {}
     if not changes:
-        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run).as_idle()
+        return cluster_state(found, _UNCHANGED, deps, **read, dry_run=change.dry_run).as_unchanged()
     said = tuple(deps.say(one) for one in changes)
     if change.dry_run:
         return await _would_update(found, reading, users, metadata, said, deps)
-    deps.still(found.stamp)
+    deps.check_unchanged(found.stamp)
     done = await deps.segments.update(
         found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
     )
@@ -325,7 +325,7 @@ async def _would_update(
         repairs=repair_rows(reading.repairs if reading else (), deps),
         users_num_before=before,
         users_num_after=after,
-    ).resting_on(found.stamp, *changes)
+    ).with_basis(found.stamp, *changes)
 
 
 _FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")

@@ -17,7 +17,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mcp_server.app import build
-from mcp_server.front.http.app import Door, Gate, application
+from mcp_server.front.http.app import Gate, GateSettings, application
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
@@ -64,7 +64,9 @@ def named(workspace: Path) -> Iterator[str]:
     app = build(Settings(workspace=workspace))
 
     async def gate() -> Gate:
-        return application(OPERATIONS, app.deps, app.handed, Door(), alive=app.alive, make=NamedServer, events=Events())
+        return application(
+            OPERATIONS, app.deps, app.handed, GateSettings(), alive=app.alive, make=NamedServer, events=Events()
+        )
 
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(portal.call(gate))) as url:
         yield f"{url}/mcp"

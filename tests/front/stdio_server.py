@@ -4,11 +4,10 @@ import sys
 
 import anyio
 
-from mcp_server.effect import Effect
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import serving
 from mcp_server.front.mcp.stdio import log_to_stderr, serve
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.text import Text
 from tests.ledgers import bare
 

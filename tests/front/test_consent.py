@@ -100,7 +100,7 @@ def consents(app: App) -> list[dict[str, Any]]:
 
 def acts(app: App) -> list[tuple[str, str, str]]:
     """Tool, way and outcome of what was done or refused, newest first."""
-    return [(e.subject.tool, e.way, e.outcome) for e in app.deps.books().entries(limit=50)]
+    return [(e.subject.tool, e.way, e.outcome) for e in app.deps.required_ledger().entries(limit=50)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -113,7 +113,7 @@ def test_a_yes_in_the_form_is_consent_for_one_act_and_is_logged(app: App, mode: 
     assert question.message.startswith("Would delete cluster vip (id 1): 2 users.")
     assert question.requested_schema["required"] == ["answer"]
     assert [(c["way"], c["state"]) for c in consents(app)] == [("asked", "used")]
-    (entry, _created) = app.deps.books().entries(limit=9)
+    (entry, _created) = app.deps.required_ledger().entries(limit=9)
     assert (entry.subject.tool, entry.way, entry.outcome) == ("delete_cluster", "asked", "done")
     assert entry.subject.client.startswith("mcp")
     assert "Would delete" in entry.before
@@ -142,7 +142,7 @@ def test_everything_but_a_yes_changes_nothing_and_says_so(app: App, mode: str, a
     assert there(app)
     assert [c["state"] for c in consents(app)] == ["declined"]
     assert acts(app) == [("delete_cluster", "asked", "refused"), ("create_cluster", "", "done")]
-    assert app.deps.books().entries(limit=1)[0].after.startswith("consent_declined: ")
+    assert app.deps.required_ledger().entries(limit=1)[0].after.startswith("consent_declined: ")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -152,7 +152,7 @@ def test_where_nobody_can_be_asked_the_act_waits_once(app: App, mode: str) -> No
 
     first, second = run(app, mode, None, twice)
     assert code(first) == "approval_needed"
-    (waiting,) = app.deps.books().pending()
+    (waiting,) = app.deps.required_ledger().pending()
     assert f"fenqun approve {waiting.id}" in told(first)
     assert waiting.id in told(second)
     assert there(app)

@@ -11,12 +11,11 @@ from jsonschema import Draft202012Validator
 from mcp_types import ResourceLink, TextContent
 from pydantic import BaseModel
 
-from mcp_server.effect import Effect
 from mcp_server.errors import Interrupted, InvalidDefinition, Problem, Repair
 from mcp_server.front.mcp.handler import failure, success
 from mcp_server.front.mcp.rendering import as_answer, escaped, text
 from mcp_server.operations.arguments import output_schema
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.operations.results import MOST_FINDINGS
 from mcp_server.text import Text
 from tests.answers import error_data

@@ -16,13 +16,12 @@ from mcp import Client
 from mcp_types import CallToolResult, ResourceLink, TextContent
 
 from mcp_server import __version__
-from mcp_server.effect import Effect
 from mcp_server.errors import NotFound, Problem
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import FenqunServer, serving
 from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.arguments import ClusterRef, DefinitionArgument, DryRun, Limit
-from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Operation, Params, Result, operation
 from mcp_server.operations.registry import OPERATIONS as REGISTERED
 from mcp_server.text import Language, Text
 from tests.answers import error_data

@@ -211,12 +211,12 @@ class Station:
 
     def call(self, tool: str, **arguments: object) -> Any:
         """An operation beside the gateway, as its own user."""
-        from mcp_server.consent.invoke import call, find
-        from mcp_server.operations.asking import Consenting
+        from mcp_server.consent.invoke import find, invoke
+        from mcp_server.operations.operation import ConsentPolicy
         from mcp_server.operations.registry import OPERATIONS
 
-        deps = replace(self.app.deps, consenting=Consenting("never"))
-        return anyio.run(call, find(OPERATIONS, tool), arguments, deps)
+        deps = replace(self.app.deps, consent=ConsentPolicy("never"))
+        return anyio.run(invoke, find(OPERATIONS, tool), arguments, deps)
 
 
 @contextmanager

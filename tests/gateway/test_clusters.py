@@ -209,7 +209,7 @@ def test_what_others_rest_on_is_not_deleted(shared: Station) -> None:
 
 def test_acts_are_in_the_log_under_the_credential(shared: Station) -> None:
     shared.post(ADD, body("logged"))
-    [entry] = shared.app.deps.books().entries(limit=1)
+    [entry] = shared.app.deps.required_ledger().entries(limit=1)
     assert (entry.subject.name, entry.subject.known, entry.subject.tool) == (
         "thinkingdata",
         "gateway",

@@ -132,7 +132,7 @@ def test_sql_answers_headers_and_one_row_a_line(shared: Station) -> None:
         [1, "consume_item", 5], [1, "pay", 1], [2, "activity_attend", 1], [2, "fight_success", 1], [2, "player_register", 1],
     ]  # fmt: skip
     assert json.loads(rows[1])[3:] == [3.5, None]
-    [entry] = shared.app.deps.books().entries(limit=1)
+    [entry] = shared.app.deps.required_ledger().entries(limit=1)
     assert (entry.subject.name, entry.subject.known, entry.subject.tool) == ("thinkingdata", "gateway", "query_sql")
     assert (entry.outcome, entry.after) == ("done", "5 row(s).")
 

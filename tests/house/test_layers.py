@@ -9,11 +9,10 @@ import pytest
 
 from tests.house.source import ROOT, Module, imports, modules
 
-BASE = {"text", "effect", "errors"}
+BASE = {"text", "errors"}
 BELOW: dict[str, set[str]] = {
     "": set(),
     "text": set(),
-    "effect": set(),
     "errors": {"text"},
     "credentials": BASE,
     "terminal": {"text"},

@@ -58,7 +58,7 @@ def test_a_yes_in_the_form_carries_it_out(guarded: Web, house: House, mode: str)
     said, left = run(guarded, mode, answering(YES))
     assert said.startswith("Deleted cluster")
     assert not left
-    entry = house.app.deps.books().entries(limit=1)[0]
+    entry = house.app.deps.required_ledger().entries(limit=1)[0]
     assert (entry.subject.name, entry.subject.known, entry.way) == ("writer", "token", "asked")
 
 
@@ -94,7 +94,7 @@ def test_a_client_that_can_not_ask_is_sent_to_the_page(guarded: Web, house: Hous
     said, left = run(guarded, mode, None)
     assert "code: approval_needed" in said
     assert f"{guarded.url}/pending" in said
-    assert house.app.deps.books().pending()[-1].id in said
+    assert house.app.deps.required_ledger().pending()[-1].id in said
     assert left
 
 

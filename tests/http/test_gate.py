@@ -7,13 +7,12 @@ import anyio
 import httpx
 import pytest
 
-from mcp_server.effect import Effect
 from mcp_server.errors import WorkspaceBusy
-from mcp_server.front.http.access import Doorman, HttpLimits, Refused
-from mcp_server.front.http.app import Door, application
+from mcp_server.front.http.access import HttpLimits, InFlight, Refused
+from mcp_server.front.http.app import GateSettings, application
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import serving
-from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Operation, Params, Result, operation
 from mcp_server.text import Text
 from tests.http.http_kit import STATELESS, House, Web, message_of, served
 
@@ -74,7 +73,7 @@ def test_health_tells_when_the_workspace_cannot_be_used(house: House) -> None:
         raise WorkspaceBusy(Text("busy", "繁忙"))
 
     async def check() -> None:
-        gate = application([], house.app.deps, house.app.handed, Door(), alive=busy)
+        gate = application([], house.app.deps, house.app.handed, GateSettings(), alive=busy)
         async with served(gate) as url, httpx.AsyncClient() as client:
             answer = await client.get(url + "/health")
         assert (answer.status_code, answer.json()) == (503, {"status": "workspace_busy"})
@@ -86,22 +85,22 @@ def test_health_tells_when_the_workspace_cannot_be_used(house: House) -> None:
 
 
 def test_places_are_counted_for_each_caller_and_for_all() -> None:
-    doorman = Doorman(HttpLimits(calls=3, calls_each=2, streams=1, streams_each=1))
+    in_flight = InFlight(HttpLimits(calls=3, calls_each=2, streams=1, streams_each=1))
 
     def refused(kind: Any, who: str) -> int:
-        with pytest.raises(Refused) as caught, doorman.admitted(kind, who):
+        with pytest.raises(Refused) as caught, in_flight.admitted(kind, who):
             pass
         return caught.value.status
 
-    with doorman.admitted("call", "a"), doorman.admitted("call", "a"):
+    with in_flight.admitted("call", "a"), in_flight.admitted("call", "a"):
         assert refused("call", "a") == 429
-        with doorman.admitted("stream", "a"), doorman.admitted("call", "b"):
+        with in_flight.admitted("stream", "a"), in_flight.admitted("call", "b"):
             assert refused("call", "b") == 503
             assert refused("stream", "b") == 503
-        with doorman.admitted("call", "b"):
-            assert doorman.calls == 3
-    assert doorman.calls == 0
-    with doorman.admitted("call", "a"):
+        with in_flight.admitted("call", "b"):
+            assert in_flight.calls == 3
+    assert in_flight.calls == 0
+    with in_flight.admitted("call", "a"):
         pass
 
 
@@ -150,7 +149,7 @@ def test_a_call_too_many_is_told_to_come_later(house: House) -> None:
         lasting = Lasting()
         limits = HttpLimits(calls_each=1)
         gate = application(
-            [lasting.operation], house.app.deps, house.app.handed, Door(limits=limits), alive=house.app.alive
+            [lasting.operation], house.app.deps, house.app.handed, GateSettings(limits=limits), alive=house.app.alive
         )
         async with served(gate, limits) as url, httpx.AsyncClient() as client, anyio.create_task_group() as group:
             answers: list[httpx.Response] = []
@@ -172,7 +171,7 @@ def test_a_call_too_many_is_told_to_come_later(house: House) -> None:
 def test_ending_lets_calls_finish_closes_streams_and_takes_nothing_new(house: House) -> None:
     async def check() -> None:
         lasting = Lasting()
-        gate = application([lasting.operation], house.app.deps, house.app.handed, Door(), alive=house.app.alive)
+        gate = application([lasting.operation], house.app.deps, house.app.handed, GateSettings(), alive=house.app.alive)
         answers: list[httpx.Response] = []
         stream_ended = anyio.Event()
         async with httpx.AsyncClient() as client, anyio.create_task_group() as group, served(gate) as url:
@@ -214,7 +213,7 @@ async def _session(client: httpx.AsyncClient, url: str) -> dict[str, str]:
 def test_a_client_that_hangs_up_ends_its_call(house: House) -> None:
     async def check() -> None:
         lasting = Lasting()
-        gate = application([lasting.operation], house.app.deps, house.app.handed, Door(), alive=house.app.alive)
+        gate = application([lasting.operation], house.app.deps, house.app.handed, GateSettings(), alive=house.app.alive)
         async with served(gate) as url:
             async with httpx.AsyncClient() as client, anyio.create_task_group() as group:
                 group.start_soon(lambda: client.post(url + "/mcp", **call_of("wait_long")))

@@ -114,8 +114,8 @@ def test_a_good_token_opens_what_its_scopes_say(web: Web, authority: Authority) 
 def test_scopes_are_read_to_the_letter(authority: Authority, scopes: dict[str, Any], projects: set[str] | None) -> None:
     caller = verified(authority, authority.token(**scopes))
     assert caller is not None
-    assert caller.who.projects == (None if projects is None else frozenset(projects))
-    assert (caller.who.name, caller.who.known, caller.who.may_write) == ("kim", "oauth", False)
+    assert caller.identity.projects == (None if projects is None else frozenset(projects))
+    assert (caller.identity.name, caller.identity.known, caller.identity.may_write) == ("kim", "oauth", False)
 
 
 def verified(authority: Authority, token: str) -> Caller | None:
@@ -165,7 +165,7 @@ def test_two_subjects_never_share_a_name(authority: Authority, subjects: tuple[s
 
     async def names() -> set[str]:
         callers = [await verifier(authority.token(sub=one)) for one in subjects]
-        return {caller.who.name for caller in callers if caller}
+        return {caller.identity.name for caller in callers if caller}
 
     found = anyio.run(names)
     assert len(found) == 2

@@ -15,13 +15,12 @@ import pytest
 
 from mcp_server.consent.approving import approve
 from mcp_server.consent.consenting import PENDING_SECONDS
-from mcp_server.consent.invoke import call, find
+from mcp_server.consent.invoke import find, invoke
 from mcp_server.errors import ApprovalNeeded, ConsentInvalid
 from mcp_server.front.http import page
 from mcp_server.front.http.page import _HEADERS, MOST_FORM, SECONDS, Html, Sessions, language_of
 from mcp_server.front.http.page import html as markup
-from mcp_server.operations.asking import Answer, Said
-from mcp_server.operations.operation import Identity
+from mcp_server.operations.operation import Answer, Identity, KnownAnswer
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.oversight import _approved, pending_lines
 from mcp_server.settings import OAuthSettings
@@ -117,19 +116,19 @@ def test_what_waits_is_shown_approved_once_and_logged_with_both_names(guarded: W
     assert done.status_code == 200
     assert f"Deleted cluster {name}" in done.text
     assert not there(guarded, name)
-    entry = house.app.deps.books().entries(limit=1)[0]
+    entry = house.app.deps.required_ledger().entries(limit=1)[0]
     assert (entry.subject.name, entry.way, entry.outcome) == ("writer", "approved ann", "done")
     for _ in range(3):
         again = ann.decide(consent, "approve")
         assert again.status_code == 404
-    assert house.app.deps.books().entries(limit=1)[0] == entry
+    assert house.app.deps.required_ledger().entries(limit=1)[0] == entry
 
 
 def test_declining_changes_nothing_for_good_and_is_logged(guarded: Web, house: House, ann: Person) -> None:
     name, consent = parked(guarded)
     answer = ann.decide(consent, "decline")
     assert "Declined: delete_cluster" in answer.text
-    entry = house.app.deps.books().entries(limit=1)[0]
+    entry = house.app.deps.required_ledger().entries(limit=1)[0]
     assert (entry.subject.name, entry.way, entry.outcome) == ("writer", "approved ann", "refused")
     assert (entry.subject.effect, entry.subject.arguments) == ("delete", f'{{"cluster":"{name}","project_id":"1"}}')
     assert ann.decide(consent, "approve").status_code == 404
@@ -149,7 +148,7 @@ def test_what_changed_since_it_was_asked_is_refused(guarded: Web, house: House, 
 def test_after_a_day_it_waits_no_longer(guarded: Web, house: House, ann: Person) -> None:
     name, consent = parked(guarded)
     catalog = house.app.tokens._catalog
-    clock, asked = catalog.clock, house.app.deps.books().pending()[-1].created_at
+    clock, asked = catalog.clock, house.app.deps.required_ledger().pending()[-1].created_at
     watch = Watch(asked + timedelta(seconds=PENDING_SECONDS, microseconds=-1))
     catalog.clock = watch
     try:
@@ -179,7 +178,7 @@ def test_an_uploaded_list_is_at_hand_when_it_is_approved(
     else:
         monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
         house.portal.call(_approved, house.app, consent)
-    entry = house.app.deps.books().entries(limit=1)[0]
+    entry = house.app.deps.required_ledger().entries(limit=1)[0]
     assert (entry.subject.tool, entry.outcome) == ("replace_imported_ids", "done")
 
 
@@ -188,11 +187,13 @@ def test_an_act_that_was_asked_for_on_this_machine_may_name_its_files(house: Hou
     path.write_text("1\n", encoding="utf-8")
     wish = {"path": str(path), "cluster_name": "page_own", "display_name": "page_own", "main_column_name": "level"}
     run = house.portal.call
-    run(call, find(OPERATIONS, "import_ids"), wish, house.app.deps)
+    run(invoke, find(OPERATIONS, "import_ids"), wish, house.app.deps)
     path.write_text("2\n", encoding="utf-8")
     with pytest.raises(ApprovalNeeded):
-        run(call, find(OPERATIONS, "replace_imported_ids"), {"cluster": "page_own", "path": str(path)}, house.app.deps)
-    answer = ann.decide(house.app.deps.books().pending()[-1].id, "approve")
+        run(
+            invoke, find(OPERATIONS, "replace_imported_ids"), {"cluster": "page_own", "path": str(path)}, house.app.deps
+        )
+    answer = ann.decide(house.app.deps.required_ledger().pending()[-1].id, "approve")
     assert answer.status_code == 200, answer.text
 
 
@@ -243,7 +244,7 @@ def test_a_token_revoked_while_the_approver_reads_is_refused_in_the_transaction_
     name, consent = parked(guarded.as_(tokens.add(who, "write", ["1"])))
 
     @dataclass(frozen=True)
-    class Slow(Said):
+    class Slow(KnownAnswer):
         async def __call__(self, _: object) -> Answer:
             tokens.revoke(who)
             return Answer.YES
@@ -258,8 +259,10 @@ def test_of_an_access_that_only_the_authorization_server_knows_the_approver_is_t
 ) -> None:
     name, known = created(guarded), Identity("kim@example.com", "oauth", projects=frozenset({"1"}))
     with pytest.raises(ApprovalNeeded):
-        house.portal.call(call, find(OPERATIONS, "delete_cluster"), {"cluster": name}, house.app.deps.seen_by(known))
-    consent = house.app.deps.books().pending()[-1].id
+        house.portal.call(
+            invoke, find(OPERATIONS, "delete_cluster"), {"cluster": name}, house.app.deps.for_caller(known)
+        )
+    consent = house.app.deps.required_ledger().pending()[-1].id
     assert "known only there" in article(ann.see(), consent)
     assert ann.decide(consent, "approve").status_code == 200
     assert not there(guarded, name)

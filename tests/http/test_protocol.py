@@ -11,10 +11,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
 from mcp_server.app import build
-from mcp_server.effect import Effect
-from mcp_server.front.http.app import Door, application
+from mcp_server.front.http.app import GateSettings, application
 from mcp_server.front.mcp.tools import tool_document
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from mcp_server.text import Text
@@ -67,15 +66,15 @@ def test_clients_at_once_get_their_own_answers_and_names(house: House, tokens: d
     @operation(title=Text("Who", "谁"), effect=Effect.READ)
     async def who_am_i(params: Params, deps: Deps) -> Result:
         """Who."""
-        who = deps.who
+        who = deps.caller
         await anyio.lowlevel.checkpoint()
         return Result(message=f"{who.name} {who.known} {deps.project('')} {bool(who.client)}")
 
     async def check() -> None:
         from mcp_server.app import _static
 
-        door = Door(verify=_static(house.app.tokens))
-        gate = application([who_am_i], house.app.deps, house.app.handed, door, alive=house.app.alive)
+        settings = GateSettings(verify=_static(house.app.tokens))
+        gate = application([who_am_i], house.app.deps, house.app.handed, settings, alive=house.app.alive)
         said: dict[tuple[str, str], set[str]] = {}
 
         async def ask(url: str, name: str, mode: str) -> None:

@@ -19,13 +19,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcp_server.app import App, build
-from mcp_server.consent.invoke import call, find
+from mcp_server.consent.invoke import find, invoke
 from mcp_server.errors import FenqunError, InternalError
 from mcp_server.front.mcp import rendering
 from mcp_server.language.metadata import Metadata
 from mcp_server.operations.arguments import output_schema
-from mcp_server.operations.asking import Ask, Said
-from mcp_server.operations.operation import Operation, Report, Result
+from mcp_server.operations.operation import Ask, KnownAnswer, Operation, Report, Result
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from mcp_server.store.catalog import Catalog
@@ -114,7 +113,7 @@ class Desk:
 
     app: App
     language: Language = "en"
-    ask: Ask = field(default_factory=Said)
+    ask: Ask = field(default_factory=KnownAnswer)
     """Who is asked: somebody who says yes."""
 
     def __call__(self, name: str, **arguments: object) -> Any:
@@ -126,7 +125,7 @@ class Desk:
         operation = find(OPERATIONS, name)
         deps = replace(self.app.deps, language=self.language, ask=self.ask)
         try:
-            result = await call(operation, arguments, replace(deps, report=report) if report else deps)
+            result = await invoke(operation, arguments, replace(deps, report=report) if report else deps)
         except FenqunError as error:
             check_error(error)
             raise

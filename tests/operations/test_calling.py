@@ -10,11 +10,10 @@ import anyio
 import pytest
 from pydantic import Field, model_validator
 
-from mcp_server.consent.invoke import call
-from mcp_server.effect import Effect
+from mcp_server.consent.invoke import invoke
 from mcp_server.errors import FenqunError, InternalError, InvalidArguments, NotFound, Problem, ReadOnlyMode
 from mcp_server.operations.arguments import MAX_TEXT, ClusterRef, DefinitionArgument, DryRun, Limit, shown
-from mcp_server.operations.operation import Deps, Operation, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Operation, Params, Result, operation
 from mcp_server.text import Text
 from tests.ledgers import bare
 
@@ -61,7 +60,7 @@ async def write(params: Params, deps: Deps) -> Echo:
 
 
 def run(arguments: Mapping[str, object], what: Operation[Any, Any] = echo, deps: Deps = DEPS) -> Any:
-    return anyio.run(call, what, arguments, deps)
+    return anyio.run(invoke, what, arguments, deps)
 
 
 def understood(**arguments: object) -> dict[str, Any]:
@@ -288,7 +287,7 @@ def test_cancelling_the_call_cancels_the_operation() -> None:
 
     async def main() -> None:
         with anyio.move_on_after(0.01):
-            await call(slow, {}, DEPS)
+            await invoke(slow, {}, DEPS)
 
     anyio.run(main)
     assert ended == ["cancelled"]

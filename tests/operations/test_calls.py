@@ -348,10 +348,10 @@ def test_who_is_held_to_a_project_learns_nothing_of_the_lists_of_others(desk: De
     create(desk, "theirs", ring_again_times=5, project_id="7")
     unbound = desk.app.deps
     bound = [
-        replace(unbound, who=Identity("kim", "token", projects=frozenset({"1"}))),
+        replace(unbound, caller=Identity("kim", "token", projects=frozenset({"1"}))),
         replace(unbound, project_id="1", pinned=True),
     ]
-    both = replace(unbound, who=Identity("kim", "token", projects=frozenset({"1", "7"})))
+    both = replace(unbound, caller=Identity("kim", "token", projects=frozenset({"1", "7"})))
     told = {"ring_again_times": 5, "dry_run": True}
     for deps in bound:
         here = replace(desk, app=replace(desk.app, deps=deps))

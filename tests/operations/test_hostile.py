@@ -17,7 +17,7 @@ from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import FenqunServer, serving
 from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.arguments import shown
-from mcp_server.operations.asking import Said
+from mcp_server.operations.operation import KnownAnswer
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import Settings
 from tests import small
@@ -103,7 +103,7 @@ def succeeded(server: FenqunServer, tool: str, arguments: dict[str, Any]) -> dic
 
 def served(app: App, monkeypatch: pytest.MonkeyPatch | None = None) -> FenqunServer:
     """The server, with `buyers`, `listed`, `tiers`, `ranks` and a task there (some hostile values of `dry_run` are plain false)."""
-    made = serving(Handler(OPERATIONS, replace(app.deps, ask=Said())))
+    made = serving(Handler(OPERATIONS, replace(app.deps, ask=KnownAnswer())))
     catalog = app.deps.segments._catalog  # type: ignore[attr-defined]
     named = [(tool, VALID[tool]) for tool in ("create_cluster", "import_ids", "create_tag")]
     for tool, arguments in [*named, ("create_tag", VALID["create_tag"] | {"cluster_name": "ranks"})]:

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_server.consent.invoke import call
+from mcp_server.consent.invoke import invoke
 from mcp_server.errors import FenqunError, NoProject, NotAllowed, ReadOnlyMode
 from mcp_server.operations.arguments import input_schema
 from mcp_server.operations.operation import Deps, Identity, Operation, system_user
@@ -34,17 +34,17 @@ def least(schema: dict[str, Any]) -> object:
 
 def refusal(deps: Deps, operation: Operation[Any, Any], **more: object) -> FenqunError:
     with pytest.raises(FenqunError) as caught:
-        anyio.run(call, operation, arguments(operation, **more), deps)
+        anyio.run(invoke, operation, arguments(operation, **more), deps)
     check_error(caught.value)
     return caught.value
 
 
-def seen_by(desk: Desk, **who: Any) -> Deps:
-    return replace(desk.app.deps, who=Identity("kim", "token", **who))
+def for_caller(desk: Desk, **who: Any) -> Deps:
+    return replace(desk.app.deps, caller=Identity("kim", "token", **who))
 
 
 def test_whoever_starts_the_process_may_do_everything(shared: Desk) -> None:
-    who = shared.app.deps.who
+    who = shared.app.deps.caller
     assert who == Identity(system_user(), "system", may_write=True, projects=None)
     assert who.name
     assert shared.app.deps.project("7") == "7"
@@ -62,10 +62,10 @@ def test_a_user_without_a_name_is_known_by_his_number(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("operation", WRITING, ids=lambda o: o.name)
 def test_an_access_that_may_only_read_changes_nothing(shared: Desk, operation: Operation[Any, Any]) -> None:
     before = shared.everything()
-    error = refusal(seen_by(shared, may_write=False), operation)
+    error = refusal(for_caller(shared, may_write=False), operation)
     assert isinstance(error, NotAllowed)
     assert "may only read" in error.message.en
-    both = replace(seen_by(shared, may_write=False), read_only=True)
+    both = replace(for_caller(shared, may_write=False), read_only=True)
     assert isinstance(refusal(both, operation), ReadOnlyMode)
     assert shared.everything() == before
 
@@ -73,7 +73,7 @@ def test_an_access_that_may_only_read_changes_nothing(shared: Desk, operation: O
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
 def test_no_operation_reaches_another_project(shared: Desk, operation: Operation[Any, Any]) -> None:
     before = shared.everything()
-    error = refusal(seen_by(shared, projects=frozenset({"12", "7"})), operation, project_id="1")
+    error = refusal(for_caller(shared, projects=frozenset({"12", "7"})), operation, project_id="1")
     assert isinstance(error, NotAllowed)
     assert "7, 12" in error.next_step.en
     assert shared.everything() == before
@@ -81,7 +81,7 @@ def test_no_operation_reaches_another_project(shared: Desk, operation: Operation
 
 @pytest.mark.parametrize("named", ["1 ", "01", "１", "1\0", "../1", "9" * 400])
 def test_a_project_is_compared_exactly(shared: Desk, named: str) -> None:
-    deps = seen_by(shared, projects=frozenset({"1"}))
+    deps = for_caller(shared, projects=frozenset({"1"}))
     with pytest.raises(NotAllowed):
         deps.project(named)
     assert deps.project("1") == "1"
@@ -89,7 +89,7 @@ def test_a_project_is_compared_exactly(shared: Desk, named: str) -> None:
 
 def test_a_call_that_names_no_project_gets_the_servers_or_the_only_one(shared: Desk) -> None:
     def project(*mine: str) -> str:
-        return seen_by(shared, projects=frozenset(mine)).project("")
+        return for_caller(shared, projects=frozenset(mine)).project("")
 
     assert project("1", "7") == "1"
     assert project("7") == "7"
@@ -102,7 +102,7 @@ def test_a_call_that_names_no_project_gets_the_servers_or_the_only_one(shared: D
 
 def test_a_project_that_is_not_loaded_does_not_tell_which_are(shared: Desk) -> None:
     (describe,) = [o for o in OPERATIONS if o.name == "describe_data"]
-    error = refusal(seen_by(shared, projects=frozenset({"7"})), describe)
+    error = refusal(for_caller(shared, projects=frozenset({"7"})), describe)
     assert isinstance(error, NoProject)
     assert not any(c.isdigit() for c in error.message.en + error.next_step.en)
 
@@ -118,7 +118,7 @@ def test_whoever_may_only_read_starts_no_computation_and_waits_in_the_same_queue
     desk("refresh_cluster", cluster="buyers")
     desk.load_again()
     before = desk.jobs()
-    reading = replace(desk.app, deps=desk.app.deps.seen_by(Identity("kim", "token", may_write=False)))
+    reading = replace(desk.app, deps=desk.app.deps.for_caller(Identity("kim", "token", may_write=False)))
     exported = Desk(reading)("export_users", cluster="buyers")
     assert exported.fresh is False
     assert desk.jobs() == before

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.consent.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, redacted, told
+from mcp_server.consent.redacting import MOST_ITEMS, MOST_LOGGED, MOST_TEXT, cleaned, redacted
 
 KEY = b"k" * 32
 
@@ -59,7 +59,7 @@ def test_people_are_not_named(people: dict[str, object]) -> None:
     ],
 )  # fmt: skip
 def test_what_was_said_of_an_act_names_no_people(said: str, kept: str) -> None:
-    assert told(said) == kept
+    assert cleaned(said) == kept
 
 
 def test_a_list_of_people_is_its_count_and_a_hash_whatever_its_order() -> None:

@@ -6,7 +6,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from mcp_server.effect import Effect
 from mcp_server.language import schema as language
 from mcp_server.operations.arguments import (
     DefinitionArgument,
@@ -16,7 +15,7 @@ from mcp_server.operations.arguments import (
     input_schema,
     output_schema,
 )
-from mcp_server.operations.operation import Deps, Params, Result, operation
+from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.text import Text
 
 

@@ -16,7 +16,7 @@ from anyio.from_thread import BlockingPortal
 
 from mcp_server.app import build, connect
 from mcp_server.credentials import VENDORS, read_credentials
-from mcp_server.operations.asking import Consenting
+from mcp_server.operations.operation import ConsentPolicy
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.settings import Settings
 from tests.gateway.faults import Fault, Kind
@@ -142,7 +142,7 @@ def afar(account: Station, loop: BlockingPortal, root: Path) -> Iterator[Afar]:
         patch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, event_hooks={"request": [line]}))
         made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))
         deps = replace(
-            made.deps, consenting=Consenting("never", frozenset({"local", *(vendor.name for vendor in VENDORS)}))
+            made.deps, consent=ConsentPolicy("never", frozenset({"local", *(vendor.name for vendor in VENDORS)}))
         )
         yield Afar(replace(made, deps=deps), loop=loop, line=line)
         loop.call(made.deps.disconnect)

@@ -106,7 +106,7 @@ def test_a_pinned_project_is_the_only_one(tmp_path: Path) -> None:
         assert "project 7 only" in error.message.en
         for same in ({}, {"project_id": "7"}):
             assert not isinstance(desk.refused("list_call_tasks", **same), NotAllowed)  # it was never loaded
-        other = replace(app.deps, who=replace(app.deps.who, projects=frozenset({"8"})))
+        other = replace(app.deps, caller=replace(app.deps.caller, projects=frozenset({"8"})))
         with pytest.raises(NotAllowed):
             other.project("")
         assert replace(app.deps, pinned=False).project("8") == "8"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mcp_server.errors import ApprovalNeeded, ConsentDeclined
-from mcp_server.operations.asking import NOBODY, Answer, Consenting, Said
+from mcp_server.operations.operation import NOBODY, Answer, ConsentPolicy, KnownAnswer
 from tests import small
 from tests.gateway.kit import Station
 from tests.remote.kit import RemoteDesk
@@ -58,8 +58,8 @@ def test_a_person_is_asked_whatever_holds_on_this_machine(
     desk: RemoteDesk, account: Station, acts: dict[str, dict[str, Any]], tool: str, mode: Any
 ) -> None:
     before = state(account)
-    app = replace(desk.app, deps=replace(desk.app.deps, consenting=Consenting(mode)))
-    refusing = RemoteDesk(app, "en", Said(Answer.NO))
+    app = replace(desk.app, deps=replace(desk.app.deps, consent=ConsentPolicy(mode)))
+    refusing = RemoteDesk(app, "en", KnownAnswer(Answer.NO))
     assert isinstance(refusing.refused(tool, **acts[tool]), ConsentDeclined)
     assert isinstance(RemoteDesk(app, "en", NOBODY).refused(tool, **acts[tool]), ApprovalNeeded)
     assert state(account) == before
@@ -68,10 +68,10 @@ def test_a_person_is_asked_whatever_holds_on_this_machine(
 def test_each_change_has_its_row_with_the_account(
     desk: RemoteDesk, account: Station, acts: dict[str, dict[str, Any]]
 ) -> None:
-    known = len(desk.app.deps.books().entries(limit=100))
+    known = len(desk.app.deps.required_ledger().entries(limit=100))
     for tool, arguments in acts.items():
         desk(tool, **arguments)
-    entries = desk.app.deps.books().entries(limit=100)
+    entries = desk.app.deps.required_ledger().entries(limit=100)
     new = entries[: len(entries) - known]
     assert [(e.subject.tool, e.outcome) for e in reversed(new)] == [(tool, "done") for tool in acts]
     authority = account.url.removeprefix("http://")

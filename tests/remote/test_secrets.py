@@ -26,7 +26,7 @@ from mcp_server.credentials import VENDORS, read_credentials
 from mcp_server.errors import FenqunError
 from mcp_server.front.mcp import handler as results
 from mcp_server.front.mcp.rendering import as_answer
-from mcp_server.operations.asking import Consenting
+from mcp_server.operations.operation import ConsentPolicy
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.client import ThinkingDataApi as TaApi
 from mcp_server.settings import Settings, read_settings
@@ -303,7 +303,7 @@ async def used(desk: RemoteDesk, calls: Calls) -> list[str]:
 
 def keeps(desk: RemoteDesk, calls: Calls, logged: str, said: list[str]) -> None:
     """None of what was told, kept and logged holds a secret; every change has its row."""
-    entries = desk.app.deps.books().entries(limit=100)
+    entries = desk.app.deps.required_ledger().entries(limit=100)
     assert {e.subject.tool for e in entries} >= {t for t, _ in calls if t.startswith(("create", "update", "delete"))}
     deps = desk.app.deps
     clean(*said, *entries, logged, repr(deps.segments), repr(deps.crowds), repr(deps.calls), repr(desk.app.settings))
@@ -326,7 +326,7 @@ def test_whatever_thinkingdata_answers_to_changes_and_sql_the_tools_keep_its_tok
 ) -> None:
     host.set(kind, reads=True)
     deps = replace(
-        desk.app.deps, consenting=Consenting("never", frozenset({"local", *(vendor.name for vendor in VENDORS)}))
+        desk.app.deps, consent=ConsentPolicy("never", frozenset({"local", *(vendor.name for vendor in VENDORS)}))
     )
     said = anyio.run(used, replace(desk, app=replace(desk.app, deps=deps)), SEGMENT_CALLS)
     asked = "\n".join(host.seen)

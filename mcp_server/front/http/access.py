@@ -1,4 +1,4 @@
-"""Who calls over HTTP: the bearer token, what it proves, how a refusal is reported (RFC 6750), and how much at once."""
+"""The caller over HTTP: the bearer token, what it proves, how a refusal is reported (RFC 6750), and how much at once."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from mcp_server.operations.operation import Identity
 from mcp_server.text import Text
 
-# Who calls: the bearer token of a request, what it proves, and how a refusal is said (RFC 6750).
+# Tokens
 
 
 IDENTITY: Final = "fenqun.identity"
@@ -21,13 +21,13 @@ IDENTITY: Final = "fenqun.identity"
 MOST_TOKEN: Final = 8192
 """Characters of a token that are looked at at all."""
 
-_NO_TOKEN = Text("This server wants an access token.", "本服务需要访问令牌。")
+_NO_TOKEN = Text("This server requires an access token.", "本服务需要访问令牌。")
 _BAD_TOKEN = Text(
     "The access token is not valid: it is wrong, revoked or expired, or was made for another server.",
     "访问令牌无效：令牌错误、已吊销、已过期，或并非为本服务签发。",
 )
 _SEND_TOKEN = Text(
-    'Send it in the header "Authorization: Bearer …". Whoever runs the server hands tokens out.',
+    'Send it in the header "Authorization: Bearer …". The operator of the server hands tokens out.',
     "请在请求头中携带“Authorization: Bearer …”。令牌由服务的运行者发放。",
 )
 _ONLY_APPROVES = Text("An approval token opens the approval page only.", "审批令牌仅可用于审批页面。")
@@ -41,14 +41,14 @@ _OTHER_TOKEN = Text(
 class Caller:
     """What a token proves."""
 
-    who: Identity
+    identity: Identity
     credential: str
-    """Tells credentials apart: a session that one has opened is closed to every other."""
+    """An id of the credential: a session that one has opened is closed to every other."""
     issuer: str = ""
 
 
 class Refused(Exception):
-    """A request that does not pass, in the words of RFC 6750."""
+    """A request that is refused, in the words of RFC 6750."""
 
     def __init__(self, status: int, error: str, message: Text, next_step: Text, *, scope: str = "") -> None:
         super().__init__(message.en)
@@ -60,14 +60,14 @@ Verify = Callable[[str], Awaitable[Caller | None]]
 
 
 class Approvers(Protocol):
-    """Who may decide what waits. The answer is asked for anew at each request, so that revoking works at once."""
+    """The callers who may decide what waits. Looked up at each request, so that revoking works at once."""
 
-    def holder(self, token: str) -> Caller | None:
-        """Who holds this approval token; None where it is none, whatever else it may open."""
+    def by_token(self, token: str) -> Caller | None:
+        """The holder of this approval token; None for any other token."""
         ...
 
-    def still(self, credential: str) -> Caller | None:
-        """The same for the credential of somebody who has shown his token already."""
+    def by_credential(self, credential: str) -> Caller | None:
+        """The holder of an approval token that was shown before; None where it holds no longer."""
         ...
 
 
@@ -95,35 +95,30 @@ def only_approves() -> Refused:
 
 def challenge(refused: Refused, metadata_url: str) -> str:
     """The header `WWW-Authenticate`; without an error where no token was sent (RFC 6750 section 3.1)."""
-    said = {
+    parts = {
         "error": refused.error,
         "error_description": refused.message.en if refused.error else "",
         "scope": refused.scope,
         "resource_metadata": metadata_url,
     }
-    return f"Bearer {', '.join(_pair(name, value) for name, value in said.items() if value)}".strip()
-
-
-def _pair(name: str, value: str) -> str:
-    return f'{name}="{value}"'
+    pairs = [f'{name}="{value}"' for name, value in parts.items() if value]
+    return f"Bearer {', '.join(pairs)}".strip()
 
 
 def sdk_user(caller: Caller) -> AuthenticatedUser:
-    """The caller as the SDK wants it, which binds sessions and request states to him. The token itself stays out."""
-    token = AccessToken(
-        token="", client_id=caller.credential, scopes=[], subject=caller.who.name, claims={"iss": caller.issuer}
-    )
-    return AuthenticatedUser(token)
+    """The caller as the SDK binds sessions and request states to it. The token itself stays out."""
+    name, claims = caller.identity.name, {"iss": caller.issuer}
+    return AuthenticatedUser(AccessToken(token="", client_id=caller.credential, scopes=[], subject=name, claims=claims))
 
 
 def identity_of(scope: Mapping[str, Any]) -> Identity:
-    """Who makes a request that has passed the gate. A request that has not is a bug, and ends as one."""
-    who = scope[IDENTITY]
-    assert isinstance(who, Identity)  # noqa: S101 - the gate is the only writer
-    return who
+    """The caller of a request that has passed the gate. A request that has not is a bug, and ends as one."""
+    identity = scope[IDENTITY]
+    assert isinstance(identity, Identity)  # noqa: S101 - the gate is the only writer
+    return identity
 
 
-# How much at once: bytes, calls, open streams; of one caller and of all.
+# Limits: bytes, calls, open streams; of one caller and of all
 
 
 Kind = Literal["call", "stream"]
@@ -135,7 +130,7 @@ _LATER = Text("Try again when one of them is answered.", "请在其中某个请�
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Most of each. A stream is a connection that waits for what the server may say; it does no work."""
+    """Most of each. A stream is a connection that waits for messages of the server; it does no work."""
 
     body: int = 4 << 20
     """Bytes of one message."""
@@ -153,11 +148,11 @@ class HttpLimits:
 
 
 LIMITS: Final = HttpLimits()
-"""The limits of a server that is told nothing else."""
+"""The limits of a server without settings for them."""
 
 
-class Doorman:
-    """Counts what is under way. Used from one event loop."""
+class InFlight:
+    """Counts calls and streams that are under way. Used from one event loop."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
@@ -166,17 +161,17 @@ class Doorman:
 
     @property
     def calls(self) -> int:
-        """Calls that are under way."""
         return self._all["call"]
 
     @contextmanager
     def admitted(self, kind: Kind, who: str) -> Iterator[None]:
         """Take one place, or raise Refused: 429 where the caller has too many, 503 where all together have."""
-        most, most_each = (
-            (self._limits.calls, self._limits.calls_each)
-            if kind == "call"
-            else (self._limits.streams, self._limits.streams_each)
-        )
+        limits = self._limits
+        match kind:
+            case "call":
+                most, most_each = limits.calls, limits.calls_each
+            case "stream":
+                most, most_each = limits.streams, limits.streams_each
         if self._each[kind, who] >= most_each:
             raise Refused(429, "too_many_requests", _TOO_MANY, _LATER)
         if self._all[kind] >= most:

@@ -26,8 +26,8 @@ from mcp_server.front.http.access import (
     LIMITS,
     Approvers,
     Caller,
-    Doorman,
     HttpLimits,
+    InFlight,
     Kind,
     Refused,
     Verify,
@@ -36,7 +36,7 @@ from mcp_server.front.http.access import (
     invalid_token,
     sdk_user,
 )
-from mcp_server.front.http.files import FileDesk, FileStore
+from mcp_server.front.http.files import FileRoutes, FileStore
 from mcp_server.front.http.oauth import READ, WRITE
 from mcp_server.front.http.page import PAGE, ApprovalPage
 from mcp_server.front.mcp import rendering
@@ -46,11 +46,10 @@ from mcp_server.operations.operation import Deps, Identity, Operation
 from mcp_server.text import Language, Text
 from mcp_server.web import TrackedSend, log_access
 
-# What every request passes before it reaches the protocol or a file: the name it calls us by, proof, room, the log.
+# The gate: checks of each request before the protocol, a file or a page gets it (host name, proof, limits), and the log
 #
-# The gate stands around the whole application, so that no route can forget it. Open to everybody are only the paths
-# that it is told: the health check, and the public facts of an OAuth resource. The page for people asks for proof of
-# its own, and no bearer token counts there.
+# It is around the whole application, so that no route can forget it. Open to everybody are only the health check and
+# the public facts of an OAuth resource. The page for people asks for proof of its own, and no bearer token counts there.
 
 
 STATUS = {
@@ -90,14 +89,14 @@ class Gate:
         self._verify = verify
         self._open = frozenset(open_paths)
         self._people = people
-        self._doorman = Doorman(limits)
+        self._in_flight = InFlight(limits)
         self._language = language
         self._metadata_url = metadata_url
         self._streams: set[anyio.CancelScope] = set()
         self.stopping = False
 
     def stop(self) -> None:
-        """Let nothing new in, and end the streams, which would never end by themselves. Calls run on."""
+        """Refuse new requests, and end the streams, which would never end by themselves. Calls run on."""
         self.stopping = True
         for scope in self._streams:
             scope.cancel()
@@ -109,7 +108,7 @@ class Gate:
         answer, began = TrackedSend(send), time.perf_counter()
         request = Request(scope, receive)
         try:
-            await self._passed(request, answer)
+            await self._pass(request, answer)
         except Refused as refused:
             await self._refuse(request, answer, refused)
         except FenqunError as error:
@@ -117,10 +116,10 @@ class Gate:
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
             await self._explain(request, answer, internal_error("http"))
         finally:
-            who = scope.get(IDENTITY)
-            log_access(who.name if isinstance(who, Identity) else "", scope, answer.status, began)
+            identity = scope.get(IDENTITY)
+            log_access(identity.name if isinstance(identity, Identity) else "", scope, answer.status, began)
 
-    async def _passed(self, request: Request, answer: TrackedSend) -> None:
+    async def _pass(self, request: Request, answer: TrackedSend) -> None:
         if request.scope["path"] in self._open:
             await self._app(request.scope, request.receive, answer)
             return
@@ -128,33 +127,24 @@ class Gate:
         if wrong_name is not None:
             await wrong_name(request.scope, request.receive, answer)
             return
-        if self._is_for_people(request):
-            await self._shown(request, answer)
-            return
-        caller = await self._caller(request)
-        self._still_open()
-        request.scope[IDENTITY] = caller.who
-        if self._verify is not None:
-            request.scope["user"] = sdk_user(caller)
-        kind = _kind(request)
-        with self._doorman.admitted(kind, caller.credential):
-            await self._served(request, answer, kind)
-
-    def _is_for_people(self, request: Request) -> bool:
-        path = request.scope["path"]
-        return bool(self._people) and (path == self._people or path.startswith(f"{self._people}/"))
-
-    async def _shown(self, request: Request, answer: TrackedSend) -> None:
-        """The page finds out by itself who a person is; nothing that a program sends proves one."""
-        self._still_open()
-        with self._doorman.admitted("call", _PEOPLE):
-            await self._app(request.scope, request.receive, answer)
-
-    def _still_open(self) -> None:
+        kind: Kind = "call"
+        if self._is_for_people(request.scope["path"]):  # the page asks for a proof of its own
+            credential = _PEOPLE
+        else:
+            caller = await self._caller(request)
+            credential, kind = caller.credential, _kind(request)
+            request.scope[IDENTITY] = caller.identity
+            if self._verify is not None:
+                request.scope["user"] = sdk_user(caller)
         if self.stopping:
             raise Refused(503, "stopping", _ENDING, _AFTER)
+        with self._in_flight.admitted(kind, credential):
+            await self._serve(request, answer, kind)
 
-    async def _served(self, request: Request, answer: TrackedSend, kind: Kind) -> None:
+    def _is_for_people(self, path: str) -> bool:
+        return bool(self._people) and (path == self._people or path.startswith(f"{self._people}/"))
+
+    async def _serve(self, request: Request, answer: TrackedSend, kind: Kind) -> None:
         with anyio.CancelScope() as scope:
             if kind == "stream":
                 self._streams.add(scope)
@@ -167,7 +157,7 @@ class Gate:
 
     async def _caller(self, request: Request) -> Caller:
         if self._verify is None:
-            return _NEIGHBOUR
+            return _LOOPBACK
         caller = await self._verify(bearer(request))
         if caller is None:
             raise invalid_token()
@@ -190,20 +180,20 @@ class Gate:
 
 _PEOPLE = "people"
 """All requests of the page count as those of one caller."""
-_NEIGHBOUR = Caller(Identity("loopback", "loopback"), "loopback")
-"""Whoever calls from this machine where no proof is asked for; nothing more is known."""
+_LOOPBACK = Caller(Identity("loopback", "loopback"), "loopback")
+"""The caller from this machine where no proof is asked for; nothing more is known."""
 
 
 def _kind(request: Request) -> Kind:
-    """A stream waits for what the server may say: a session's own channel, or a subscription."""
+    """Whether a request is a call or a stream: a session's own channel, or a subscription."""
     if request.method == "GET":
         return "stream" if request.scope["path"] == "/mcp" else "call"
     stateless = request.headers.get("mcp-protocol-version", "2025") not in {"2025", *HANDSHAKE_PROTOCOL_VERSIONS}
-    # Elsewhere the header may say anything; on the stateless revision it has to agree with the body.
+    # On other revisions the header may hold anything; on the stateless one it has to agree with the body.
     return "stream" if stateless and request.headers.get("mcp-method") == "subscriptions/listen" else "call"
 
 
-# The ASGI application: the protocol at `/mcp`, files, the health check, and the gate around all of it.
+# The application: the protocol at `/mcp`, files, the health check, and the gate around all of it
 
 
 MCP: Final = "/mcp"
@@ -215,25 +205,25 @@ _URL: Final = TypeAdapter(AnyHttpUrl)
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
-    """What an OAuth resource server tells everybody about itself (RFC 9728)."""
+class OAuthResource:
+    """What an OAuth resource server publishes about itself (RFC 9728)."""
 
     url: str
-    """The resource identifier: what tokens name as their audience."""
+    """The resource identifier, which tokens name as their audience."""
     issuer: str
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """How the application meets the world."""
+class GateSettings:
+    """How the application is reached, by which names and with which proof."""
 
     names: Sequence[str] = ("127.0.0.1", "localhost", "[::1]")
     """Host names that a request may be addressed to; any other is another site's trick (DNS rebinding)."""
     verify: Verify | None = None
-    """What a token proves; None lets everybody in, and is only for a server that listens on this machine alone."""
+    """Checks a token; None lets everybody in, and is only for a server that listens on this machine alone."""
     approvers: Approvers | None = None
-    """Who may decide what waits; None offers no page for it."""
-    resource: Resource | None = None
+    """Those who may decide what waits; None offers no page for it."""
+    resource: OAuthResource | None = None
     public_url: str = ""
     limits: HttpLimits = LIMITS
 
@@ -242,26 +232,26 @@ def application(
     operations: Sequence[Operation[Any, Any]],
     deps: Deps,
     store: FileStore,
-    door: Door,
+    settings: GateSettings,
     *,
     alive: Callable[[], object],
     make: Callable[[Manifest, Callable[[], Handler]], FenqunServer] = FenqunServer,
     events: EventStore | None = None,
 ) -> Gate:
     """The application over these parts. `alive` raises FenqunError where the workspace cannot be used; `make`
-    makes the MCP server; `events` keeps what its streams say, so that a client that has lost one can go on."""
-    desk = FileDesk(store, deps, door.limits, public_url=door.public_url)
-    approvers, url = door.approvers, door.public_url
-    page = ApprovalPage(operations, deps, approvers, desk.files_of, public_url=url) if approvers else None
-    names = _security(door.names)
-    server = serving(Handler(operations, deps, desk.files_of, page.address if page else None), make)
+    makes the MCP server; `events` keeps the messages of its streams, so that a client that has lost one can go on."""
+    url, approvers = settings.public_url, settings.approvers
+    files = FileRoutes(store, deps, settings.limits, public_url=url)
+    page = ApprovalPage(operations, deps, approvers, files.files_of, public_url=url) if approvers else None
+    names = _security(settings.names)
+    server = serving(Handler(operations, deps, files.files_of, page.address if page else None), make)
     manager = StreamableHTTPSessionManager(
         server.lowlevel,
         event_store=events,
         retry_interval=_RETRY if events else None,
         security_settings=names,
-        max_request_body_size=door.limits.body,
-        max_sessions=door.limits.sessions,
+        max_request_body_size=settings.limits.body,
+        max_sessions=settings.limits.sessions,
     )
 
     @asynccontextmanager
@@ -270,22 +260,22 @@ def application(
             yield
         await deps.disconnect()
 
-    facts, metadata_url = _facts(door.resource)
+    facts, metadata_url = _facts(settings.resource)
     routes = [
         Route(MCP, StreamableHTTPASGIApp(manager)),
         Route(HEALTH, _health(alive, lambda: gate.stopping)),
-        Route("/imports", desk.take, methods=["POST"]),
-        Route("/exports/{id}", desk.give, methods=["GET"]),
+        Route("/imports", files.upload, methods=["POST"]),
+        Route("/exports/{id}", files.download, methods=["GET"]),
         *(page.routes() if page else ()),
         *facts,
     ]
     gate = Gate(
         Router(routes, lifespan=lambda _: running()),
         names=names,
-        verify=door.verify,
+        verify=settings.verify,
         open_paths=[HEALTH, *(route.path for route in facts)],
         people=PAGE if page else "",
-        limits=door.limits,
+        limits=settings.limits,
         language=deps.language,
         metadata_url=metadata_url,
     )
@@ -318,7 +308,7 @@ def _security(names: Sequence[str]) -> TransportSecuritySettings:
     )
 
 
-def _facts(resource: Resource | None) -> tuple[list[Route], str]:
+def _facts(resource: OAuthResource | None) -> tuple[list[Route], str]:
     """The routes of the resource metadata, and its address."""
     if resource is None:
         return [], ""

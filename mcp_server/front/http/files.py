@@ -1,4 +1,4 @@
-"""Files over HTTP: uploads that an import takes, exports that a result names. The gate has let the caller in."""
+"""Files over HTTP, behind the gate: uploads that an import takes, exports that a result names."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,7 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from mcp_server.consent.invoke import fit_for
+from mcp_server.consent.invoke import error_for
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
 from mcp_server.front.http.access import HttpLimits, Refused, identity_of
 from mcp_server.front.mcp.resources import media_type
@@ -44,7 +44,7 @@ class TakenFile(Protocol):
 
 
 class FileStore(Protocol):
-    """Where handed files lie; the local platform's `HandedFiles`."""
+    """Where uploads and exports are kept; in the workspace `HandedFiles`."""
 
     def room(self, project_id: str) -> int: ...
     def temp_path(self) -> Path: ...
@@ -56,7 +56,7 @@ class FileStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpFiles:
-    """How files travel for one caller (`operations.handing.Files`)."""
+    """How files travel for one caller (`operations.operation.Files`)."""
 
     store: FileStore
     base_url: str
@@ -73,7 +73,7 @@ class HttpFiles:
         return self.store.uploaded(handle, project_id)
 
 
-class FileDesk:
+class FileRoutes:
     """The two routes, and the same files as operations see them."""
 
     def __init__(self, store: FileStore, deps: Deps, limits: HttpLimits, *, public_url: str) -> None:
@@ -83,31 +83,31 @@ class FileDesk:
         self._public_url = public_url
 
     def files_of(self, request: Request) -> Files:
-        """How files travel for whoever makes this request; addresses are those by which he called us."""
+        """How files travel for the caller of this request; addresses begin as in the request."""
         return HttpFiles(self._store, self._base_url(request), identity_of(request.scope).name)
 
     def _base_url(self, request: Request) -> str:
         return self._public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
-    # in
-
-    async def take(self, request: Request) -> Response:
+    async def upload(self, request: Request) -> Response:
         """`POST /imports`: the body is the file. Answers with the path that import_ids takes."""
-        who = identity_of(request.scope)
+        caller = identity_of(request.scope)
         if self._deps.read_only:
             raise ReadOnlyMode(_READ_ONLY)
-        if not who.may_write:
+        if not caller.may_write:
             raise NotAllowed(_MAY_NOT)
         project = await self._project(request)
         most = min(self._limits.upload, self._store.room(project))
-        self._check_head(request)
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            raise InvalidArguments(_ENCODED.format(got=shorten(encoding)), next_step=_PLAIN)
         temp = self._store.temp_path()
         try:
             size = await self._write(request, temp, most)
             if not size:
                 raise InvalidArguments(_EMPTY, next_step=_HOW.format(url=f"{self._base_url(request)}/imports"))
             suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
-            made = await anyio.to_thread.run_sync(self._store.take, temp, project, suffix, who.name)
+            made = await anyio.to_thread.run_sync(self._store.take, temp, project, suffix, caller.name)
         finally:
             temp.unlink(missing_ok=True)
         answer = {
@@ -120,38 +120,27 @@ class FileDesk:
         return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
 
     async def _project(self, request: Request) -> str:
-        """The project that a file is for: one that there is, and that the caller may use."""
-        deps = self._deps.seen_by(identity_of(request.scope))
+        """The project that a file is for: an existing one that the caller may use."""
+        deps = self._deps.for_caller(identity_of(request.scope))
         project = deps.project(request.query_params.get("project_id", ""))
         try:
             await deps.segments.metadata(project)
         except FenqunError as error:
-            raise fit_for(error, deps) from error
+            raise error_for(error, deps) from error
         return project
-
-    def _check_head(self, request: Request) -> None:
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding.lower() != "identity":
-            raise InvalidArguments(_ENCODED.format(got=shorten(encoding)), next_step=_PLAIN)
 
     async def _write(self, request: Request, temp: Path, most: int) -> int:
         """Write the body piece by piece; its size. LoadRefused as soon as it is too large."""
         try:
             return await into_file(request, temp, most, self._limits.upload_pause)
         except TooLong:
-            raise _too_big(most) from None
+            raise LoadRefused(_TOO_BIG.format(most=most >> 20), next_step=_SPLIT) from None
         except Stopped as error:
             raise Refused(408, "timeout", _SLOW, _AGAIN) from error
 
-    # out
-
-    async def give(self, request: Request) -> Response:
+    async def download(self, request: Request) -> Response:
         """`GET /exports/{id}`: a file that export_users wrote."""
-        who = self._deps.seen_by(identity_of(request.scope)).within()
-        path = self._store.offered(request.path_params["id"], who.projects)
+        caller = self._deps.for_caller(identity_of(request.scope)).pinned_caller()
+        path = self._store.offered(request.path_params["id"], caller.projects)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         return FileResponse(path, headers=headers, media_type=media_type(path.name), filename=path.name)
-
-
-def _too_big(most: int) -> LoadRefused:
-    return LoadRefused(_TOO_BIG.format(most=most >> 20), next_step=_SPLIT)

@@ -30,7 +30,7 @@ PROJECT: Final = "fenqun:project:"
 ALL: Final = "all"
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures with a public key only: with a shared secret, whoever can check a token could make one."""
+"""Signatures with a public key only: with a shared secret, a server that can check a token could also make one."""
 LEEWAY: Final = 30
 """Seconds by which two clocks may differ."""
 KEYS_AGE: Final = 600.0
@@ -78,22 +78,18 @@ class KeySet:
 
         client = jwt.PyJWKClient(self._url, cache_jwk_set=False, timeout=FETCH_TIMEOUT)
         try:
-            found = await anyio.to_thread.run_sync(client.get_jwk_set, abandon_on_cancel=True)
-        except (
-            jwt.PyJWTError,
-            ValueError,
-            TypeError,
-            AttributeError,
-        ) as error:  # what is no key set fails in many ways
+            key_set = await anyio.to_thread.run_sync(client.get_jwk_set, abandon_on_cancel=True)
+        # An answer that is not a key set fails in many ways.
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             _log.warning("the keys at %s could not be fetched: %s", self._url, shorten(error))
             return
         # A lone key may have no id; then tokens name none either.
-        self._keys = {key.key_id or "": key for key in found.keys}
+        self._keys = {key.key_id or "": key for key in key_set.keys}
         self._fetched = now
 
 
 class JwtVerifier:
-    """Tells what a token of the authorization server proves."""
+    """Checks tokens of the authorization server."""
 
     def __init__(self, *, issuer: str, audience: str, keys: KeySet) -> None:
         self._issuer = issuer
@@ -101,22 +97,22 @@ class JwtVerifier:
         self._keys = keys
 
     async def __call__(self, token: str) -> Caller | None:
-        """The caller; None where the token proves nothing. Refused where it proves somebody who may do nothing."""
+        """The caller; None where the token proves nothing. Refused where its scopes allow nothing."""
         claims = await self._claims(token)
         if claims is None:
             return None
         scopes = _scopes(claims)
         if not scopes & {READ, WRITE}:
             raise Refused(403, "insufficient_scope", _NO_SCOPE, _ASK, scope=READ)
-        projects = {found[1] for scope in scopes if (found := _SCOPE.fullmatch(scope))}
-        who = Identity(
-            name=_named(claims["sub"]),
+        projects = {match[1] for scope in scopes if (match := _SCOPE.fullmatch(scope))}
+        identity = Identity(
+            name=_shown(claims["sub"]),
             known="oauth",
             may_write=WRITE in scopes,
             projects=None if ALL in projects else frozenset(projects),
         )
         client = claims.get("client_id") or claims.get("azp") or ""
-        return Caller(who, f"oauth:{client}:{claims['sub']}", self._issuer)
+        return Caller(identity, f"oauth:{client}:{claims['sub']}", self._issuer)
 
     async def _claims(self, token: str) -> Mapping[str, Any] | None:
         import jwt
@@ -144,14 +140,14 @@ class JwtVerifier:
         return claims
 
 
-def _named(subject: str) -> str:
-    """The subject as it is shown and bound to. One that can't be shown as it is keeps a hash: two callers never share a name."""
+def _shown(subject: str) -> str:
+    """The subject as the name of a caller. A shortened one gets a hash: two callers never share a name."""
     shown = shorten(subject)
     return shown if shown == subject else f"{shown} ({hashlib.sha256(subject.encode()).hexdigest()[:16]})"
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     """The scopes, as RFC 9068 writes them (`scope`, one text) or as some servers do (`scp`, a text or a list)."""
-    said = claims.get("scope", claims.get("scp", ""))
-    words = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+    scope = claims.get("scope", claims.get("scp", ""))
+    words = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
     return frozenset(word for word in words if isinstance(word, str))

@@ -22,38 +22,37 @@ from mcp_server.consent import approving
 from mcp_server.consent.approving import doubt
 from mcp_server.errors import FenqunError, InternalError
 from mcp_server.front.http.access import IDENTITY, MOST_TOKEN, Approvers, Caller
-from mcp_server.operations.asking import Said
-from mcp_server.operations.operation import Deps, Files, Operation
+from mcp_server.operations.operation import Deps, Files, KnownAnswer, Operation
 from mcp_server.store.ledger import Consent
-from mcp_server.text import Language, Text
+from mcp_server.text import NOTHING, Language, Text
 from mcp_server.web import Stopped, TooLong, whole
 
-# Visits of people who have shown an approval token: kept in this process, short, and bound to one browser's cookie.
+# Sessions of people who have shown an approval token: kept in this process, short, and bound to one browser's cookie
 
 
 SECONDS: Final = 1800.0
-"""How long one visit lasts."""
+"""How long a session lasts."""
 MOST: Final = 1000
-"""Visits at once; the oldest gives way."""
+"""Sessions at once; the oldest is ended for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One visit."""
+    """One session."""
 
     credential: str
-    """Of the token that was shown; whether it still lives is asked at each request."""
+    """Of the token that was shown; checked again at each request."""
     ends: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    """Stands in every form that this visit is shown, and in no cookie."""
+    """In every form that this session is shown, and in no cookie."""
 
     def wrote(self, csrf: str) -> bool:
-        """Whether a form was shown to this visit."""
+        """Whether a form was shown to this session."""
         return hmac.compare_digest(self.csrf.encode(), csrf.encode("utf-8", "surrogatepass"))
 
 
 class Sessions:
-    """The visits of one server."""
+    """The sessions of one server."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, most: int = MOST) -> None:
         self._clock = clock
@@ -61,9 +60,9 @@ class Sessions:
         self._open: dict[str, Session] = {}
 
     def begin(self, credential: str) -> str:
-        """A new visit; what its cookie holds."""
+        """Begin a session; the value of its cookie."""
         now = self._clock()
-        self._open = {name: visit for name, visit in self._open.items() if visit.ends > now}
+        self._open = {name: session for name, session in self._open.items() if session.ends > now}
         while len(self._open) >= self._most:
             del self._open[next(iter(self._open))]
         name = secrets.token_urlsafe(32)
@@ -71,15 +70,15 @@ class Sessions:
         return name
 
     def find(self, name: str) -> Session | None:
-        """The visit of a cookie; None for one that is over or never was. (256 random bits: nothing to time.)"""
-        found = self._open.get(name)
-        return found if found is not None and found.ends > self._clock() else None
+        """The session of a cookie; None where it is over or never was. (256 random bits: nothing to time.)"""
+        session = self._open.get(name)
+        return session if session is not None and session.ends > self._clock() else None
 
     def end(self, name: str) -> None:
         self._open.pop(name, None)
 
 
-# How the page for people looks: HTML in which every value is escaped, in both languages, with no scripts.
+# The look of the page: HTML in which every value is escaped, in both languages, with no scripts
 
 
 STYLE: Final = (
@@ -108,7 +107,7 @@ _OUT = Text("Sign out", "退出登录")
 _IN = Text("Sign in", "登录")
 _TOKEN = Text("Approval token", "审批令牌")
 _WHERE_FROM = Text(
-    "Whoever runs the server makes one with: fenqun token add NAME --scope approve --project N. Keep it from assistants "
+    "The operator of the server makes one with: fenqun token add NAME --scope approve --project N. Keep it from assistants "
     "and other programs.",
     "由服务的运行者通过命令创建：fenqun token add NAME --scope approve --project N。请勿将其交给助手或其他程序。",
 )
@@ -121,17 +120,17 @@ class Html(str):
 
 
 def html(template: str, **values: str) -> Html:
-    """A piece of markup. What is put in is escaped, for text and for attributes in quotes, unless it is markup itself."""
+    """A piece of markup. Values are escaped, for text and for attributes in quotes, unless they are markup themselves."""
     return Html(template.format(**{n: v if isinstance(v, Html) else escape(v, quote=True) for n, v in values.items()}))
 
 
 def language_of(accepted: str, default: Language) -> Language:
-    """The language of a reader: what his browser prefers (RFC 9110 section 12.5.4), else that of the server."""
+    """The language that the browser prefers (RFC 9110 section 12.5.4), else that of the server."""
     best: tuple[float, Language] = (0.0, default)
     for part in accepted[:200].split(","):
-        found = _WORD.fullmatch(part)
-        weight = float(found[2] or 1) if found else 0.0
-        word = found[1].lower() if found else ""
+        match = _WORD.fullmatch(part)
+        weight = float(match[2] or 1) if match else 0.0
+        word = match[1].lower() if match else ""
         language: Language | None = "zh" if word == "zh" else "en" if word == "en" else None
         if language and weight > best[0]:
             best = (weight, language)
@@ -151,12 +150,12 @@ def document(body: Html, language: Language) -> str:
     )
 
 
-def sign_in(language: Language, *, action: str, said: str) -> Html:
+def sign_in(language: Language, *, action: str, notice: str) -> Html:
     """The form that asks for the token."""
     return html(
-        '{said}<form method="post" action="{action}"><label>{label}'
+        '{notice}<form method="post" action="{action}"><label>{label}'
         '<input type="password" name="token" autocomplete="off" required></label><button>{button}</button></form><p>{hint}</p>',
-        said=_said(said, wrong=False),
+        notice=_notice(notice, wrong=False),
         action=action,
         label=_TOKEN.say(language),
         button=_IN.say(language),
@@ -165,25 +164,25 @@ def sign_in(language: Language, *, action: str, said: str) -> Html:
 
 
 def waiting(
-    found: Sequence[Consent],
+    consents: Sequence[Consent],
     language: Language,
     *,
     local: Callable[[datetime, str], str],
     action: str,
     csrf: str,
     who: str,
-    said: str,
+    notice: str,
     wrong: bool,
 ) -> Html:
-    """What waits, each with its question and two buttons; above it what came of the last decision.
+    """What waits, each with its question and two buttons; above it the outcome of the last decision.
 
     `local` renders a moment in a project's zone.
     """
-    acts = [_act(consent, language, local, action=action, csrf=csrf) for consent in found]
+    acts = [_act(consent, language, local, action=action, csrf=csrf) for consent in consents]
     none = html("<p>{none}</p>", none=_NONE.say(language))
     return html(
-        '{said}{acts}<div>{who} <form method="post" action="{action}/leave">{csrf}<button>{out}</button></form></div>',
-        said=_said(said, wrong=wrong),
+        '{notice}{acts}<div>{who} <form method="post" action="{action}/leave">{csrf}<button>{out}</button></form></div>',
+        notice=_notice(notice, wrong=wrong),
         acts=Html("\n".join(acts)) if acts else none,
         who=_SIGNED_IN.format(who=who).say(language),
         action=action,
@@ -226,17 +225,17 @@ def _hidden(csrf: str) -> Html:
     return html('<input type="hidden" name="csrf" value="{csrf}">', csrf=csrf)
 
 
-def _said(said: str, *, wrong: bool) -> Html:
+def _notice(words: str, *, wrong: bool) -> Html:
     kind = "said wrong" if wrong else "said"
-    return html('<p class="{kind}" role="status">{said}</p>', kind=kind, said=said) if said else Html("")
+    return html('<p class="{kind}" role="status">{words}</p>', kind=kind, words=words) if words else Html("")
 
 
-# The page where a person decides what waits: `GET /pending`, and one button per decision.
+# The routes
 #
 # An assistant that calls over HTTP holds a bearer token, so no bearer token opens the page: a person signs in with an
-# approval token (`fenqun token add NAME --scope approve`), which no call takes. It is typed into a form and never
-# stands in an address; what the browser holds after that is a session of its own, that only this site's own forms can
-# use. Whatever is unclear is refused. No scripts.
+# approval token (`fenqun token add NAME --scope approve`), which no call takes. It is typed into a form and never part
+# of an address; after that the browser holds a session, which only this site's own forms can use. Whatever is unclear
+# is refused.
 
 
 PAGE: Final = "/pending"
@@ -244,7 +243,7 @@ LEAVE: Final = f"{PAGE}/leave"
 MOST_FORM: Final = MOST_TOKEN + 1024
 """Bytes of a form."""
 FORM_SECONDS = 10.0
-"""Within which a form is here: nobody has proved anything yet, and it takes up a place."""
+"""Time for a form to arrive: nobody has proved anything yet, and it takes up a place."""
 _FIELDS: Final = 8
 
 _HEADERS: Final = {
@@ -274,7 +273,7 @@ _DECLINED = Text("Declined: {tool} ({id}). Nothing was changed.", "已拒绝 {to
 
 
 class _Refused(Exception):
-    """A form that is not taken."""
+    """A form that is not accepted."""
 
     def __init__(self, status: int, words: Text) -> None:
         super().__init__(words.en)
@@ -283,7 +282,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """Somebody who has signed in, at one request."""
+    """A request of somebody who has signed in."""
 
     session: Session
     caller: Caller
@@ -322,35 +321,14 @@ class ApprovalPage:
         ]
 
     def address(self, request: Request) -> str:
-        """Where a person finds the page, by the name under which this request called us."""
+        """The address of the page, with the host name of this request."""
         base = self._public or f"{request.url.scheme}://{request.headers.get('host', '')}"
         return base + PAGE
 
-    # looking
-
     async def _list(self, request: Request) -> Response:
-        """`GET /pending`: what waits in the projects of whoever has signed in; else the form to sign in."""
-        visit = self._visit(request)
-        language = self._language(request)
-        return self._shown(self._waiting(visit, language) if visit else self._door(language), language)
-
-    def _waiting(self, visit: _Visit, language: Language, said: str = "", *, wrong: bool = False) -> Html:
-        found = approving.pending(self._own(visit))
-        return waiting(
-            found,
-            language,
-            local=self._deps.books().local,
-            action=self._path,
-            csrf=visit.session.csrf,
-            who=visit.caller.who.name,
-            said=said,
-            wrong=wrong,
-        )
-
-    def _door(self, language: Language, said: Text | None = None) -> Html:
-        return sign_in(language, action=self._path, said=said.say(language) if said else "")
-
-    # deciding
+        """`GET /pending`: what waits in the projects of the person who has signed in; else the form to sign in."""
+        visit, language = self._visit(request), self._language(request)
+        return self._waiting(visit, language) if visit else self._sign_in(language)
 
     async def _enter(self, request: Request) -> Response:
         """`POST /pending`: sign in with an approval token."""
@@ -358,13 +336,13 @@ class ApprovalPage:
         try:
             form = await self._form(request)
         except _Refused as refused:
-            return self._shown(self._door(language, refused.words), language, refused.status)
+            return self._sign_in(language, refused.words, refused.status)
         token = form.get("token", "").strip()
-        caller = self._approvers.holder(token) if token and token.isascii() and len(token) <= MOST_TOKEN else None
+        caller = self._approvers.by_token(token) if token and token.isascii() and len(token) <= MOST_TOKEN else None
         if caller is None:
-            return self._shown(self._door(language, _NO_APPROVER), language, 403)
+            return self._sign_in(language, _NO_APPROVER, 403)
         self._sessions.end(request.cookies.get(self._cookie, ""))
-        request.scope[IDENTITY] = caller.who
+        request.scope[IDENTITY] = caller.identity
         answer = RedirectResponse(self._path, 303, _HEADERS)
         answer.set_cookie(
             self._cookie,
@@ -383,63 +361,55 @@ class ApprovalPage:
         try:
             await self._signed_form(request)
         except _Refused as refused:
-            return self._shown(self._door(language, refused.words), language, refused.status)
+            return self._sign_in(language, refused.words, refused.status)
         self._sessions.end(request.cookies.get(self._cookie, ""))
-        answer = self._shown(self._door(language, _LEFT), language)
+        answer = self._sign_in(language, _LEFT)
         answer.delete_cookie(self._cookie, path=self._path, secure=self._secure, httponly=True, samesite="strict")
         return answer
 
     async def _decide(self, request: Request) -> Response:
-        """`POST /pending/{id}`: approve or decline, and say what came of it."""
+        """`POST /pending/{id}`: approve or decline, and show the outcome."""
         language = self._language(request)
         try:
             visit, form = await self._signed_form(request)
         except _Refused as refused:
-            visit_now = self._visit(request)
-            said = refused.words.say(language)
-            body = (
-                self._waiting(visit_now, language, said, wrong=True)
-                if visit_now
-                else self._door(language, refused.words)
-            )
-            return self._shown(body, language, refused.status)
+            signed_in = self._visit(request)
+            if signed_in is None:
+                return self._sign_in(language, refused.words, refused.status)
+            return self._waiting(signed_in, language, refused.words.say(language), refused.status)
         try:
-            said, status = await self._decided(request, visit, form.get("decision", "")), 200
+            notice, status = await self._decided(request, visit, form.get("decision", "")), 200
         except _Refused as refused:
-            said, status = refused.words.say(language), refused.status
+            notice, status = refused.words.say(language), refused.status
         except FenqunError as error:
-            said = error.message.say(language)
+            notice = error.message.say(language)
             status = 500 if isinstance(error, InternalError) else _STATUS.get(error.code, 409)
-        return self._shown(self._waiting(visit, language, said, wrong=status != 200), language, status)
+        return self._waiting(visit, language, notice, status)
 
     async def _decided(self, request: Request, visit: _Visit, decision: str) -> str:
-        deps, consent_id = self._own(visit), request.path_params["id"]
-        language = self._language(request)
+        deps, consent_id = self._deps_of(visit), request.path_params["id"]
         if decision == "approve":
             deps = replace(deps, files=self._files_of(request))
-            said = Said(by=visit.caller.who.name)
-            return (await approving.approve(consent_id, self._operations, deps, said)).message
+            yes = KnownAnswer(answered_by=visit.caller.identity.name)
+            return (await approving.approve(consent_id, self._operations, deps, yes)).message
         if decision == "decline":
             consent = approving.decline(consent_id, self._operations, deps)
-            return _DECLINED.format(tool=consent.tool, id=consent.id).say(language)
+            return _DECLINED.format(tool=consent.tool, id=consent.id).say(self._language(request))
         raise _Refused(400, _UNREADABLE)
-
-    def _own(self, visit: _Visit) -> Deps:
-        return replace(self._deps, who=visit.caller.who)
 
     # proof
 
     def _visit(self, request: Request) -> _Visit | None:
-        """Who has signed in with this browser, if his token still lives."""
+        """The person who has signed in with this browser, if the token still holds."""
         session = self._sessions.find(request.cookies.get(self._cookie, ""))
-        caller = self._approvers.still(session.credential) if session else None
+        caller = self._approvers.by_credential(session.credential) if session else None
         if session is None or caller is None:
             return None
-        request.scope[IDENTITY] = caller.who
+        request.scope[IDENTITY] = caller.identity
         return _Visit(session, caller)
 
     async def _signed_form(self, request: Request) -> tuple[_Visit, dict[str, str]]:
-        """A form of this site, sent by somebody who has signed in and was shown it."""
+        """A form of this site, sent by a person who has signed in and was shown it."""
         form = await self._form(request)
         visit = self._visit(request)
         if visit is None:
@@ -449,8 +419,8 @@ class ApprovalPage:
         return visit, form
 
     async def _form(self, request: Request) -> dict[str, str]:
-        """The fields of a form that this site sent. A field that stands twice, or any other kind of body, is refused."""
-        if not self._from_here(request):
+        """The fields of a form that this site sent. A repeated field, or any other kind of body, is refused."""
+        if not self._same_site(request):
             raise _Refused(403, _ELSEWHERE)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/x-www-form-urlencoded":
@@ -469,20 +439,39 @@ class ApprovalPage:
             raise _Refused(400, _UNREADABLE)
         return {name: values[0] for name, values in fields.items()}
 
-    def _from_here(self, request: Request) -> bool:
-        """Whether a browser, as far as it says where a form comes from, says that it was this very site.
+    def _same_site(self, request: Request) -> bool:
+        """Whether the form comes from this very site, as far as the browser names its origin.
 
         Stricter than the gate, which lets in pages on other ports of this machine.
         """
         if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return False
-        here = {request.headers.get("host", "").lower(), urlsplit(self._public).netloc.lower()}
-        return all(urlsplit(said).netloc.lower() in here - {""} for said in request.headers.getlist("origin"))
+        own = {request.headers.get("host", "").lower(), urlsplit(self._public).netloc.lower()} - {""}
+        return all(urlsplit(origin).netloc.lower() in own for origin in request.headers.getlist("origin"))
 
-    # answering
+    # answers
+
+    def _deps_of(self, visit: _Visit) -> Deps:
+        return replace(self._deps, caller=visit.caller.identity)
 
     def _language(self, request: Request) -> Language:
         return language_of(request.headers.get("accept-language", ""), self._deps.language)
 
-    def _shown(self, body: Html, language: Language, status: int = 200) -> HTMLResponse:
+    def _waiting(self, visit: _Visit, language: Language, notice: str = "", status: int = 200) -> HTMLResponse:
+        body = waiting(
+            approving.pending(self._deps_of(visit)),
+            language,
+            local=self._deps.required_ledger().local,
+            action=self._path,
+            csrf=visit.session.csrf,
+            who=visit.caller.identity.name,
+            notice=notice,
+            wrong=status != 200,
+        )
+        return self._shown(body, language, status)
+
+    def _sign_in(self, language: Language, notice: Text = NOTHING, status: int = 200) -> HTMLResponse:
+        return self._shown(sign_in(language, action=self._path, notice=notice.say(language)), language, status)
+
+    def _shown(self, body: Html, language: Language, status: int) -> HTMLResponse:
         return HTMLResponse(document(body, language), status, _HEADERS | {"Content-Language": language})

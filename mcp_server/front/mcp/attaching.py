@@ -1,42 +1,31 @@
-"""What clients read besides tools: resources, the guide to writing definitions (`fenqun://qp-guide`), completions."""
+"""The content of resources, the guide to writing definitions (`fenqun://qp-guide`), and completions."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, assert_never, get_args
 from urllib.parse import unquote
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Completion, PromptReference, ResourceTemplateReference
 
-from mcp_server.consent.invoke import call
+from mcp_server.consent.invoke import invoke
 from mcp_server.errors import FenqunError, InvalidArguments, NotFound
 from mcp_server.front.mcp import rendering
 from mcp_server.front.mcp.prompts import LANGUAGE
-from mcp_server.front.mcp.rendering import Data, answered
-from mcp_server.front.mcp.resources import BY_TEMPLATE, EXPORTS, GUIDE, JSON, SCHEME, media_type
+from mcp_server.front.mcp.rendering import answered
+from mcp_server.front.mcp.resources import BY_TEMPLATE, FILES, GUIDE, JSON, KINDS, SCHEME, Folder, media_type
 from mcp_server.language.metadata import Event, Property, ValueType
 from mcp_server.language.schema import EXAMPLE, TAG_EXAMPLES
 from mcp_server.language.vocabulary import ANY_TYPE, COMPARATORS, MEASURES, NUMBER_COMPARATORS
 from mcp_server.operations.clusters import get_cluster, list_clusters
 from mcp_server.operations.metadata import describe_data, describe_property, search
 from mcp_server.operations.operation import Deps
-from mcp_server.text import Language, Text, listed
+from mcp_server.text import Language, Text, joined_by, listed
 
-# How to write a definition, on one page, for a model that has read nothing else (`fenqun://qp-guide`).
-#
-# The words come from the vocabulary and the example is the one that the schemas publish, so the page cannot say what
-# the check does not know. What they mean: qp.md.
+# The guide: one page for a model that has read nothing else. Words come from the vocabulary and the examples are those
+# that the schemas publish, so the page cannot differ from the check. What they mean: qp.md.
 
-
-_TYPES: dict[ValueType, Text] = {
-    "string": Text("text", "文本"),
-    "number": Text("number", "数值"),
-    "bool": Text("true or false", "布尔"),
-    "time": Text("time", "时间"),
-    "list": Text("list", "列表"),
-    "cluster": Text("cluster", "分群"),
-}
 
 _PAGE = Text(
     """\
@@ -110,9 +99,13 @@ A tag is `tag_qp`, one of three: values tested in order, a property of the first
 
 def guide(language: Language) -> str:
     """The page in one language."""
+
+    def as_json(value: object) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
     return _PAGE.format(
-        cluster=_json(EXAMPLE),
-        tags="\n".join(_json(tag) for tag in TAG_EXAMPLES),
+        cluster=as_json(EXAMPLE),
+        tags="\n".join(map(as_json, TAG_EXAMPLES)),
         measures=listed(MEASURES),
         numbers=listed(NUMBER_COMPARATORS),
         filters=_filters(),
@@ -122,22 +115,32 @@ def guide(language: Language) -> str:
 def _filters() -> Text:
     """One line for each type: the words that only some types take, then those of every type."""
     lines = []
-    for kind, named in _TYPES.items():
+    for kind in get_args(ValueType):
         words = [row.word for row in COMPARATORS.values() if kind in row.types and row.types != ANY_TYPE]
-        lines.append(Text("- {kind}: {words}", "- {kind}：{words}").format(kind=named, words=listed(words)))
+        lines.append(Text("- {kind}: {words}", "- {kind}：{words}").format(kind=_type_name(kind), words=listed(words)))
     every = [row.word for row in COMPARATORS.values() if row.types == ANY_TYPE]
     lines.append(Text("- any type: {words}", "- 任意类型：{words}").format(words=listed(every)))
-    return Text("\n".join(line.en for line in lines), "\n".join(line.zh for line in lines))
+    return joined_by("\n", "\n", lines)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _type_name(kind: ValueType) -> Text:
+    match kind:
+        case "string":
+            return Text("text", "文本")
+        case "number":
+            return Text("number", "数值")
+        case "bool":
+            return Text("true or false", "布尔")
+        case "time":
+            return Text("time", "时间")
+        case "list":
+            return Text("list", "列表")
+        case "cluster":
+            return Text("cluster", "分群")
 
 
-# Reading resources: the content at an address.
-#
-# Everything but the guide and files is read through the operations, so that whatever binds a tool call (project,
-# scope) binds it too.
+# Reading resources. Everything but the guide and files is read through the operations, so that the caller's projects
+# and scope bind it as they bind a tool.
 
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -155,26 +158,6 @@ _NONE = Text(
 )
 
 
-async def _event(name: str, deps: Deps) -> Data:
-    return (await answered(describe_data, {"event": name, "limit": 100}, deps)).data
-
-
-async def _property(name: str, deps: Deps) -> Data:
-    return rendering.structured(await describe_property(name, deps))
-
-
-async def _cluster(name: str, deps: Deps) -> Data:
-    return (await answered(get_cluster, {"cluster": name}, deps)).data
-
-
-_READERS: Final[Mapping[str, Callable[[str, Deps], Awaitable[Data]]]] = {
-    "events": _event,
-    "properties": _property,
-    "clusters": _cluster,
-}
-"""How each kind of `resources.KINDS` is read, by its folder."""
-
-
 async def read(uri: str, deps: Deps) -> ReadResourceContents:
     """The content at an address, in the language of the call.
 
@@ -183,30 +166,39 @@ async def read(uri: str, deps: Deps) -> ReadResourceContents:
     if uri == GUIDE:
         return ReadResourceContents(content=guide(deps.language), mime_type="text/markdown")
     folder, _, name = uri.removeprefix(SCHEME).partition("/")
-    if folder == EXPORTS and name and uri.startswith(SCHEME):
-        return _exported(unquote(name), deps)
-    reader = _READERS.get(folder) if uri.startswith(SCHEME) else None
-    if reader is None or not name or "/" in name:
+    kind = next((k for k in (*KINDS, FILES) if k.folder == folder and uri.startswith(SCHEME)), None)
+    if kind is None or not name or "/" in name:
         raise _nothing_at(uri, deps)
     try:
-        found = await reader(unquote(name), deps)
+        return await _content(kind.folder, unquote(name), deps)
     except NotFound as error:
-        raise ResourceNotFoundError(_said(error, deps)) from error
+        raise ResourceNotFoundError(_words(error, deps)) from error
     except InvalidArguments as error:  # no name at all: too long, or not a text
         raise _nothing_at(uri, deps) from error
     except FenqunError as error:
-        raise ResourceError(_said(error, deps)) from error
-    return ReadResourceContents(content=rendering.compact(found), mime_type=JSON)
+        raise ResourceError(_words(error, deps)) from error
+
+
+async def _content(folder: Folder, name: str, deps: Deps) -> ReadResourceContents:
+    match folder:
+        case "exports":
+            return _exported(name, deps)
+        case "events":
+            data = (await answered(describe_data, {"event": name, "limit": 100}, deps)).data
+        case "properties":
+            data = rendering.structured(await describe_property(name, deps))
+        case "clusters":
+            data = (await answered(get_cluster, {"cluster": name}, deps)).data
+        case _:
+            assert_never(folder)
+    return ReadResourceContents(content=rendering.compact(data), mime_type=JSON)
 
 
 def _exported(name: str, deps: Deps) -> ReadResourceContents:
     """A file that export_users wrote, or an answer that was too long: text, or bytes of a Parquet file."""
     if deps.exports is None:
         raise ResourceNotFoundError(deps.say(_NO_FILES))
-    try:
-        path = deps.exports.exported(name, deps.within().projects)
-    except NotFound as error:
-        raise ResourceNotFoundError(_said(error, deps)) from error
+    path = deps.exports.exported(name, deps.pinned_caller().projects)
     if path.stat().st_size > MOST_BYTES:
         raise ResourceError(deps.say(_TOO_LONG.format(most=MOST_BYTES >> 20, path=path.name)))
     content = path.read_text(encoding="utf-8") if path.suffix in _TEXTS else path.read_bytes()
@@ -217,21 +209,21 @@ def _nothing_at(uri: str, deps: Deps) -> ResourceNotFoundError:
     return ResourceNotFoundError(deps.say(_NONE.format(uri=uri[:200], guide=GUIDE, templates=listed(BY_TEMPLATE))))
 
 
-def _said(error: FenqunError, deps: Deps) -> str:
+def _words(error: FenqunError, deps: Deps) -> str:
     return deps.say(error.message.then(error.next_step))
 
 
-# Completions: names that exist, for what a person is typing into a prompt or an address.
+# Completions: existing names, for what a person is typing into a prompt or an address
 
 
 MOST = 100
-"""The protocol's own limit of one answer."""
+"""The protocol's limit of one answer."""
 
 Reference = PromptReference | ResourceTemplateReference
 
 
 async def complete(reference: Reference, argument: str, typed: str, deps: Deps) -> Completion:
-    """What the argument may become: names that begin with what was typed, then others that match it."""
+    """What the argument may become: names that begin with the typed text, then others that match it."""
     kind = BY_TEMPLATE.get(reference.uri) if isinstance(reference, ResourceTemplateReference) else None
     if kind is not None and argument == "name":
         return _answer(await _names(kind.folder, typed, deps))
@@ -245,14 +237,14 @@ async def complete(reference: Reference, argument: str, typed: str, deps: Deps) 
 async def _names(folder: str, typed: str, deps: Deps) -> Sequence[str]:
     """Names of one kind that match, in either language, best first."""
     if folder == "clusters":
-        found = await call(list_clusters, {"search": typed[:200], "limit": MOST}, deps)
-        return [cluster.cluster_name for cluster in found.clusters]
+        page = await invoke(list_clusters, {"search": typed[:200], "limit": MOST}, deps)
+        return [cluster.cluster_name for cluster in page.clusters]
     metadata = await deps.segments.metadata(deps.project(""))
     kind = Event if folder == "events" else Property
     start = typed.strip().casefold()
-    # A search wants a word; what is typed may be its first letter.
-    begin = [hit for hit in search(metadata, "") if hit.found.name.casefold().startswith(start)]
-    return [hit.found.name for hit in (*begin, *search(metadata, typed[:200])) if isinstance(hit.found, kind)]
+    # A search needs a word; the typed text may be its first letter.
+    begin = [hit for hit in search(metadata, "") if hit.item.name.casefold().startswith(start)]
+    return [hit.item.name for hit in (*begin, *search(metadata, typed[:200])) if isinstance(hit.item, kind)]
 
 
 def _answer(names: Iterable[str]) -> Completion:

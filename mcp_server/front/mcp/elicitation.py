@@ -1,9 +1,9 @@
-"""Asking through the client: by elicitation, on both generations of the protocol.
+"""Asking the person at the client by elicitation, on both generations of the protocol.
 
 Up to 2025-11-25 the server asks while the call waits. From 2026-07-28 on there is no way to ask: the call ends
-with the question and comes again with the answer, and a state that the SDK seals and binds to the same tool and
-arguments; in it is the id of the consent. What the client says that it can do is read first; of the answer the
-content counts, not only that it was accepted.
+with the question and comes again with the answer and a state that the SDK seals and binds to the same tool and
+arguments; it holds the id of the consent. The client's capabilities are read first; of the answer the content counts,
+not only that it was accepted.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, Inpu
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from mcp_server.operations.asking import Answer, Question, Suspended
+from mcp_server.operations.operation import Answer, Question, Suspended
 from mcp_server.text import Language, Text
 
 BY_RETURN: Final = "2026-07-28"
@@ -33,12 +33,12 @@ AnyContext = Context[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Elicitation:
-    """Asks the person at the client of one call (`operations.asking.Ask`)."""
+    """Asks the person at the client of one call (`operations.operation.Ask`)."""
 
     context: AnyContext
     language: Language
     way: Literal["asked"] = "asked"
-    by: str = ""
+    answered_by: str = ""
 
     @property
     def possible(self) -> bool:
@@ -49,7 +49,7 @@ class Elicitation:
         return shows_forms and (self._by_return or self.context.session.can_send_request)
 
     @property
-    def earlier(self) -> str:
+    def earlier_consent(self) -> str:
         """The consent in the state that comes back with the answer."""
         return (self.context.request_state or "") if self._by_return else ""
 
@@ -62,17 +62,19 @@ class Elicitation:
         if not self._by_return:
             return await self._now(question)
         answer = (self.context.input_responses or {}).get(KEY)
-        if answer is None or self.earlier != question.consent:  # an answer to a question that was never put is none
+        if (
+            answer is None or self.earlier_consent != question.consent
+        ):  # an answer to a question that was never put is none
             raise Suspended(question)
         return _meaning(answer)
 
     async def _now(self, question: Question) -> Answer:
-        """Ask and wait. A client that says it can and then can't is one that can't."""
+        """Ask and wait. A client that announces forms and then fails counts as one without them."""
         with anyio.move_on_after(question.seconds):
             try:
                 return _meaning(
                     await self.context.session.elicit_form(
-                        question.words, form(self.language), related_request_id=self.context.request_id
+                        question.text, form(self.language), related_request_id=self.context.request_id
                     )
                 )
             except MCPError:
@@ -82,14 +84,14 @@ class Elicitation:
         return Answer.CLOSED
 
 
-def sent_back(question: Question, language: Language) -> InputRequiredResult:
-    """The question as the end of a call."""
-    params = ElicitRequestFormParams(message=question.words, requested_schema=form(language))
+def question_as_result(question: Question, language: Language) -> InputRequiredResult:
+    """The question as the result of a call."""
+    params = ElicitRequestFormParams(message=question.text, requested_schema=form(language))
     return InputRequiredResult(input_requests={KEY: ElicitRequest(params=params)}, request_state=question.consent)
 
 
 def form(language: Language) -> dict[str, Any]:
-    """One field that has to be filled in; the first choice changes nothing."""
+    """One required field; the first choice changes nothing."""
     answer = {
         "type": "string",
         "title": _FIELD.say(language),
@@ -100,10 +102,10 @@ def form(language: Language) -> dict[str, Any]:
 
 
 def _meaning(answer: object) -> Answer:
-    """Only an accepted form with a yes in it is a yes."""
+    """The outcome of a form: only an accepted one with a yes in it is a yes."""
     if not isinstance(answer, ElicitResult):
         return Answer.UNCLEAR
-    if answer.action == "accept":
-        said = (answer.content or {}).get("answer")
-        return {YES: Answer.YES, "no": Answer.NO}.get(said, Answer.UNCLEAR) if isinstance(said, str) else Answer.UNCLEAR
-    return Answer.NO if answer.action == "decline" else Answer.CLOSED
+    if answer.action != "accept":
+        return Answer.NO if answer.action == "decline" else Answer.CLOSED
+    choice = (answer.content or {}).get("answer")
+    return Answer.YES if choice == YES else Answer.NO if choice == "no" else Answer.UNCLEAR

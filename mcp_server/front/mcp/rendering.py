@@ -1,26 +1,24 @@
-"""A result or an error as structured data and as text, each complete on its own and short enough for a chat."""
+"""A result or an error as structured data and as text, each complete on its own and short enough for a chat.
+
+Some clients show a model only the structured content, others only the text, so neither may lean on the other: the
+text is made from the structured data, and every value in it appears. No MCP here; the command line prints the same.
+"""
 
 import json
 import logging
+from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from pydantic import BaseModel
 
-from mcp_server.consent.invoke import CARRIER, call
-from mcp_server.effect import Effect
+from mcp_server.consent.invoke import CARRIER, invoke
 from mcp_server.errors import FenqunError
 from mcp_server.operations.arguments import output_schema
-from mcp_server.operations.operation import Deps, Operation, Result
+from mcp_server.operations.operation import Deps, Effect, Operation, Result
 from mcp_server.operations.results import LONGEST, MOST_FINDINGS, listable, tokens
-from mcp_server.text import Language, Text, listed
-
-# A result or an error as structured data and as text, each complete on its own.
-#
-# Some clients show a model only the structured content, others only the text, so neither may lean on the other: the
-# text is made from the structured data, and every value in it appears. No MCP here; the command line prints the same.
-
+from mcp_server.text import Language, Text, listed, same
 
 Data = dict[str, Any]
 Scalar = str | int | float | bool | None
@@ -28,27 +26,27 @@ Scalar = str | int | float | bool | None
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 NEXT = Text("Next: ", "下一步：")
 LONG = 300
-"""Characters from which a value stands at the end, where it does not part the short ones."""
+"""Characters from which a value goes to the end, where it does not separate the short ones."""
 _WIDE_ITEM = 40
-"""Characters from which the items of a list stand on lines of their own."""
+"""Characters from which each item of a list gets a line of its own."""
 
 
-# --- structured ---
+# Structured data
 
 
 def structured(result: BaseModel) -> Data:
-    """The data of a result: required fields always, optional ones where they say something."""
+    """The data of a result: required fields always, optional ones where they differ from their default."""
     data = _sendable(result.model_dump(mode="json", exclude_defaults=True))
-    token = result.consent_token if isinstance(result, Result) else ""
-    return data | {CARRIER: token} if token else data
+    return data | {CARRIER: result.consent_token} if isinstance(result, Result) and result.consent_token else data
 
 
 def structured_error(error: FenqunError, language: Language) -> Data:
     """`code`, `message` and `retryable` always; `problems`, `repairs` and `next` where there are any."""
-    problems = [
-        _filled(path=p.path, code=p.code, message=p.message.say(language), got=p.got, expected=p.expected.say(language), suggestion=p.suggestion)
-        for p in error.problems[:MOST_FINDINGS]
-    ]  # fmt: skip
+    problems = []
+    for p in error.problems[:MOST_FINDINGS]:
+        optional = {"got": p.got, "expected": p.expected.say(language), "suggestion": p.suggestion}
+        row = {"path": p.path, "code": p.code, "message": p.message.say(language)}
+        problems.append(row | {key: value for key, value in optional.items() if value})
     problems = problems[: listable(map(compact, problems))]
     repairs = [
         {"path": r.path, "before": r.before, "after": r.after, "reason": r.reason.say(language)}
@@ -56,18 +54,14 @@ def structured_error(error: FenqunError, language: Language) -> Data:
     ]
     repairs = repairs[: listable(map(compact, repairs))]
     data: Data = {"code": error.code, "message": error.message.say(language), "retryable": error.retryable}
-    optional = {
+    more = {
         "problems": problems,
         "more_problems": len(error.problems) - len(problems),
         "repairs": repairs,
         "more_repairs": len(error.repairs) - len(repairs),
         "next": error.next_step.say(language),
     }
-    return _sendable(data | {key: value for key, value in optional.items() if value})
-
-
-def _filled(*, path: str, code: str, message: str, **optional: str) -> dict[str, str]:
-    return {"path": path, "code": code, "message": message} | {key: value for key, value in optional.items() if value}
+    return _sendable(data | {key: value for key, value in more.items() if value})
 
 
 def _sendable(data: Data) -> Data:
@@ -83,24 +77,24 @@ def _without_surrogates(value: Any) -> Any:
     return [_without_surrogates(part) for part in value] if isinstance(value, list) else value
 
 
-# --- text of a result ---
+# The text of a result
 
 
 def text(data: Data, language: Language) -> str:
     """The data of a result as text: the message, short values, tables, long values, what to do next."""
     ranked = [_field(key, value) for key, value in data.items() if key not in ("message", "next")]
-    lines = [data["message"], *(said for _, said in sorted(ranked, key=lambda pair: pair[0]))]
+    lines = [data["message"], *(line for _, line in sorted(ranked, key=lambda pair: pair[0]))]
     if data.get("next"):
         lines.append(NEXT.say(language) + data["next"])
     return "\n".join(lines)
 
 
 def _field(key: str, value: Any) -> tuple[int, str]:
-    """A field and where it stands: 0 a short line, 1 an object, 2 a table or list, 3 something long."""
+    """A field and its rank: 0 a short line, 1 an object, 2 a table or list, 3 something long."""
     if isinstance(value, str) and ("\n" in value or len(value) > LONG):
         return 3, f"{key}:\n{_indented(value)}"
     if _is_scalar(value):
-        return 0, f"{key}: {_said(value)}"
+        return 0, f"{key}: {_word(value)}"
     if _all_scalars(value):
         return _list_field(key, value)
     if _is_table(value):
@@ -133,12 +127,12 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(value: Any) -> str:
     if _is_scalar(value):
-        return _said(value)
+        return _word(value)
     return _inline(value) if value and _all_scalars(value) else compact(value)
 
 
 def escaped(words: str) -> str:
-    """Words that stand in one cell of a table: `|`, line breaks and the backslash itself are written with one."""
+    """Words for one cell of a table: `|`, line breaks and the backslash itself are written with a backslash."""
     return words.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -150,10 +144,10 @@ def _item(item: Scalar, *, alone: bool = False) -> str:
     """One entry of a list; in quotes where it would run into its neighbours."""
     if isinstance(item, str) and (item != item.strip() or "\n" in item or (not alone and any(c in item for c in ',"'))):
         return compact(item)
-    return _said(item)
+    return _word(item)
 
 
-def _said(value: Scalar) -> str:
+def _word(value: Scalar) -> str:
     return value if isinstance(value, str) and value else compact(value)
 
 
@@ -188,7 +182,7 @@ def _is_simple(value: Any) -> TypeGuard[Data]:
     )
 
 
-# --- text of an error ---
+# The text of an error
 
 
 def error_text(data: Data, language: Language) -> str:
@@ -225,24 +219,24 @@ def _where(path: str) -> str:
     return path or "(arguments)"
 
 
-# Answers that would be too long for a chat: a shorter page, else what fits, and all of it in a file.
+# Answers that would be too long for a chat
 #
-# A client cuts what is too long wherever it likes, and what it does not cut fills the conversation. So a page is
-# asked for again, shorter (its message then names the next offset); of anything else parts are left out here, and the
-# answer says which, and where all of it is.
+# A client cuts what is too long anywhere, and what it does not cut fills the conversation. So a shorter page is
+# requested (its message then names the next offset); of anything else parts are left out here, and the answer says
+# which, and in which file all of it is.
 
 
 _log = logging.getLogger("fenqun")
 
 _SHORT: Final = 4000
-"""Characters of text of which nothing need be counted."""
+"""Characters of text whose tokens need not be counted."""
 _TRIES: Final = 4
 """Shorter pages that are tried."""
 _NOTE: Final = 250
 """Tokens kept for saying what is left out."""
 _PAGE: Final = "limit"
 _WANTED: Final = ("changes", "explanation", "problems", "warnings")
-"""What is kept before all else: what a person is to approve, and what is to be mended."""
+"""What is kept before all else: what a person is to approve, and what is to be fixed."""
 
 _CUT = Text("{name} ({shown} of {all})", "{name}（{all} 项中的 {shown} 项）")
 _LEFT_OUT = Text(
@@ -263,57 +257,54 @@ class ToolOutput:
 
 
 async def answered(operation: Operation[Any, Any], arguments: Mapping[str, object], deps: Deps) -> ToolOutput:
-    """Call an operation; what it answers, no longer than about `LONGEST` tokens. Raises what the call raises."""
-    found = as_answer(await call(operation, arguments, deps), deps.language)
+    """Invoke an operation; its answer, no longer than about `LONGEST` tokens. Raises what `invoke` raises."""
+    output = as_answer(await invoke(operation, arguments, deps), deps.language)
     for _ in range(_TRIES):
-        size, rows = _size(found), _rows(found.data)
+        size, rows = _size(output), _rows(output.data)
         if size <= LONGEST:
-            return found
+            return output
         if operation.effect is not Effect.READ or _PAGE not in operation.params.model_fields or rows < 2:
             break
         arguments = {**arguments, _PAGE: max(1, min(rows - 1, rows * LONGEST * 9 // (size * 10)))}
-        found = as_answer(await call(operation, arguments, deps), deps.language)
-    if _size(found) <= LONGEST:
-        return found
-    return _cut(found, operation, arguments, deps)
+        output = as_answer(await invoke(operation, arguments, deps), deps.language)
+    if _size(output) <= LONGEST:
+        return output
+    return _cut(output, operation, arguments, deps)
 
 
 def as_answer(result: Result, language: Language) -> ToolOutput:
     """A result as it is sent, however long."""
-    return _answer(structured(result), language)
+    data = structured(result)
+    return ToolOutput(data, text(data, language))
 
 
-def _answer(data: Data, language: Language, file: str = "") -> ToolOutput:
-    return ToolOutput(data, text(data, language), file)
-
-
-def _size(found: ToolOutput) -> int:
+def _size(output: ToolOutput) -> int:
     """Tokens of the longer one of both forms; 0 where that is certainly short."""
-    if len(found.text) <= _SHORT:
+    if len(output.text) <= _SHORT:
         return 0
-    return max(tokens(found.text), tokens(compact(found.data)))
+    return max(tokens(output.text), tokens(compact(output.data)))
 
 
 def _rows(data: Data) -> int:
     return sum(len(value) for value in data.values() if isinstance(value, list))
 
 
-def _cut(found: ToolOutput, operation: Operation[Any, Any], arguments: Mapping[str, object], deps: Deps) -> ToolOutput:
+def _cut(output: ToolOutput, operation: Operation[Any, Any], arguments: Mapping[str, object], deps: Deps) -> ToolOutput:
     """What fits of an answer, with a note of what does not; all of it in a file, where there can be one."""
     needed = {"message", "next", *output_schema(operation).get("required", ())}
-    kept, parts = _shortened(found.data, needed, deps.language)
-    said = _LEFT_OUT.format(parts=listed(parts))
-    file = _kept(json.dumps(found.data, ensure_ascii=False, indent=1), operation.name, arguments, deps)
-    said = said.then(_WHOLE.format(place=file) if file else _NARROW)
-    after = kept.get("next", "")
-    kept["next"] = deps.say(said.then(Text(after, after)))
-    return _answer(kept, deps.language, file)
+    kept, parts = _shortened(output.data, needed, deps.language)
+    note = _LEFT_OUT.format(parts=listed(parts))
+    file = _kept(json.dumps(output.data, ensure_ascii=False, indent=1), operation.name, arguments, deps)
+    note = note.then(_WHOLE.format(place=file) if file else _NARROW)
+    kept["next"] = deps.say(note.then(same(kept.get("next", ""))))
+    return ToolOutput(kept, text(kept, deps.language), file)
 
 
 def _shortened(data: Data, needed: Collection[str], language: Language) -> tuple[Data, list[Text]]:
-    """The short parts of the data, and of the long ones what fits beside them, the most wanted first; and what does not."""
+    """The short parts of the data, and of the long ones what fits beside them, `_WANTED` first; and what does not."""
     sizes = {name: len(compact(value)) for name, value in data.items() if name not in needed}
-    long = sorted((name for name in sizes if sizes[name] > LONG), key=lambda n: (_rank(n), sizes[n]))
+    wanted = {name: rank for rank, name in enumerate(_WANTED)}
+    long = sorted((n for n in sizes if sizes[n] > LONG), key=lambda n: (wanted.get(n, len(wanted)), sizes[n]))
     kept = {name: value for name, value in data.items() if name not in long}
     parts = []
     for name in long:
@@ -324,29 +315,21 @@ def _shortened(data: Data, needed: Collection[str], language: Language) -> tuple
         shown = _entries_that_fit(kept, name, value, language) if isinstance(value, list) else 0
         if shown:
             kept[name] = value[:shown]
-        parts.append(_CUT.format(name=name, shown=shown, all=len(value)) if shown else Text(name, name))
+        parts.append(_CUT.format(name=name, shown=shown, all=len(value)) if shown else same(name))
     return {name: kept[name] for name in data if name in kept}, parts
 
 
-def _rank(name: str) -> int:
-    return _WANTED.index(name) if name in _WANTED else len(_WANTED)
-
-
 def _fits(data: Data, language: Language) -> bool:
-    return _size(_answer(data, language)) <= LONGEST - _NOTE
+    return _size(ToolOutput(data, text(data, language))) <= LONGEST - _NOTE
 
 
 def _entries_that_fit(kept: Data, name: str, value: list[Any], language: Language) -> int:
-    """How many of the first entries go with the rest."""
-    low, high = 0, len(value) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if _fits({**kept, name: value[:middle]}, language) else (low, middle - 1)
-    return low
+    """How many of the first entries fit beside the rest; not all of them do."""
+    return bisect(range(1, len(value)), False, key=lambda n: not _fits({**kept, name: value[:n]}, language))
 
 
 def _kept(words: str, tool: str, arguments: Mapping[str, object], deps: Deps) -> str:
-    """Keep the whole answer as a file of its project; where it is. What was done stays done where it can't be kept."""
+    """Keep the whole answer as a file of its project; its place, "" where it can't be kept."""
     if deps.exports is None:
         return ""
     project = deps.project(str(arguments.get("project_id") or ""))
@@ -354,7 +337,7 @@ def _kept(words: str, tool: str, arguments: Mapping[str, object], deps: Deps) ->
         path = deps.exports.keep_answer(words, tool)
         if deps.files is not None:
             return deps.files.offer(path, project)
-        deps.exports.offer(path, project, deps.who.name)
+        deps.exports.offer(path, project, deps.caller.name)
     except (FenqunError, OSError):
         _log.warning("a long answer of %s could not be kept", tool, exc_info=True)
         return ""

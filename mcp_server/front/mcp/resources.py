@@ -1,12 +1,13 @@
 """Resources: what a client can attach to a conversation by its address. They are read in `attaching.py`.
 
-`fenqun://qp-guide` is a page; the others have names in their addresses, percent-encoded where they hold other than
+`fenqun://qp-guide` is a page; the other addresses hold a name, percent-encoded where it has characters other than
 letters, digits, `_`, `-` and `.`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 from urllib.parse import quote
 
 from mcp_types import Resource, ResourceTemplate
@@ -19,21 +20,22 @@ JSON = "application/json"
 _MEDIA_TYPES: Mapping[str, str] = {".csv": "text/csv", ".json": JSON, ".parquet": "application/vnd.apache.parquet"}
 
 
+Folder = Literal["events", "properties", "clusters", "exports"]
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """One kind of thing that has addresses: `fenqun://<folder>/{name}`."""
+    """A kind of resource with addresses by name: `fenqun://<folder>/{name}`."""
 
-    folder: str
+    folder: Folder
     title: Text
     text: Text
+    place: str = "name"
+    media_type: str | None = JSON
 
     @property
     def template(self) -> str:
-        return f"{SCHEME}{self.folder}/{{name}}"
-
-    def uri(self, name: str) -> str:
-        """The address of one of them."""
-        return f"{SCHEME}{self.folder}/{quote(name, safe='')}"
+        return f"{SCHEME}{self.folder}/{{{self.place}}}"
 
 
 KINDS: tuple[ResourceKind, ...] = (
@@ -53,15 +55,24 @@ KINDS: tuple[ResourceKind, ...] = (
         Text("A cluster or tag: definition, explanation, size, freshness", "分群或标签：定义、解释、人数与新鲜度"),
     ),
 )
+"""Those whose names can be completed."""
 BY_TEMPLATE: Mapping[str, ResourceKind] = {kind.template: kind for kind in KINDS}
 
-EXPORTS = "exports"
-
-_FILE = Text("An exported file", "导出的文件")
-_FILE_TEXT = Text(
-    "A file that export_users wrote; its address comes with the export", "export_users 写出的文件，地址见导出结果"
+FILES = ResourceKind(
+    "exports",
+    Text("An exported file", "导出的文件"),
+    Text(
+        "A file that export_users wrote; its address comes with the export", "export_users 写出的文件，地址见导出结果"
+    ),
+    place="file",
+    media_type=None,
 )
 _GUIDE_TITLE = Text("How to write a definition", "如何编写定义")
+
+
+def uri_of(folder: Folder, name: str) -> str:
+    """The address of one resource."""
+    return f"{SCHEME}{folder}/{quote(name, safe='')}"
 
 
 def media_type(file: str) -> str:
@@ -70,28 +81,21 @@ def media_type(file: str) -> str:
 
 
 def listed_resources() -> list[Resource]:
-    """What has a fixed address."""
+    """The resources with a fixed address."""
     return [
         Resource(uri=GUIDE, name="qp-guide", title=f"{_GUIDE_TITLE.en} · {_GUIDE_TITLE.zh}", mime_type="text/markdown")
     ]
 
 
 def listed_templates() -> list[ResourceTemplate]:
-    """What is addressed by name."""
+    """The kinds of resources that are addressed by name."""
     return [
         ResourceTemplate(
             uri_template=kind.template,
             name=kind.folder,
             title=f"{kind.title.en} · {kind.title.zh}",
             description=f"{kind.text.en} · {kind.text.zh}",
-            mime_type=JSON,
+            mime_type=kind.media_type,
         )
-        for kind in KINDS
-    ] + [
-        ResourceTemplate(
-            uri_template=f"{SCHEME}{EXPORTS}/{{file}}",
-            name=EXPORTS,
-            title=f"{_FILE.en} · {_FILE.zh}",
-            description=f"{_FILE_TEXT.en} · {_FILE_TEXT.zh}",
-        )
+        for kind in (*KINDS, FILES)
     ]

@@ -1,14 +1,20 @@
-"""What an assistant is told when it connects: enough to do the whole job with nothing else.
+"""The MCP server: the SDK's own, with our list of tools and our one way to invoke them.
 
-Clients cut it at about 2,000 characters, and where they load tools late it is all that a model sees at
-first; so it names the tools in the order of the work.
+The SDK speaks every revision of the protocol on every transport. Overridden is only what it does in a way that would
+hurt here: it drops unknown arguments without a word, answers wrong ones with a validator's English, and prints results
+with indentation.
+
+What a client asks for when it connects (tools, prompts, kinds of resources) is answered from here, with nothing loaded
+but the protocol. What it asks to be done is in `handler.py`, which is loaded meanwhile.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -39,11 +45,8 @@ if TYPE_CHECKING:
     from mcp_server.front.mcp.elicitation import AnyContext
     from mcp_server.front.mcp.handler import Handler
 
-
-# What an assistant is told when it connects: enough to do the whole job with nothing else.
-#
-# Clients cut it at about 2,000 characters, and where they load tools late it is all that a model sees at first; so it
-# names the tools in the order of the work.
+# The instructions: enough to do the whole job with nothing else. Clients cut them at about 2,000 characters, and where
+# they load tools late they are all that a model sees at first; so they name the tools in the order of the work.
 
 
 _INSTRUCTIONS = """\
@@ -84,18 +87,33 @@ def instructions(*, read_only: bool, language: Language) -> str:
     return " ".join(parts)
 
 
-# The MCP server: the SDK's own, with our list of tools and our one way of calling them.
-#
-# The SDK speaks every revision of the protocol on every transport. Overridden is only what it does in a way that
-# would hurt here: it drops unknown arguments without a word, answers wrong ones with a validator's English, and
-# prints results with indentation.
-#
-# What a client asks for when it connects (tools, prompts, kinds of resources) is told from here, with nothing loaded
-# but the protocol. What it asks to be done is `work.py`, which is put together meanwhile.
+# The documents of the tools, as they are in `tool_schemas/`: read without loading what carries them out.
+# `python -m tools.generate --check` and the tests compare the files with the operations.
+
+
+FOLDER: Final = "tool_schemas"
+INDEX: Final = "index.json"
+
+_PACKAGE: Final = Path(__file__).resolve().parents[2]
+
+
+def published_tools() -> list[dict[str, Any]]:
+    """The document of each tool (`tools.tool_document`), in the order in which they are shown."""
+    installed = _PACKAGE / FOLDER
+    folder = installed if installed.is_dir() else _PACKAGE.parent / FOLDER  # at the top of a source checkout
+
+    def read(name: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+        return document
+
+    return [read(f"{tool['name']}.json") for tool in read(INDEX)["tools"]]
+
+
+# The server
 
 
 STATE_KEY = "request-state"
-"""What the key that seals the state of questions is derived for."""
+"""The purpose for which the key that seals the state of questions is derived."""
 STATE_SECONDS = 3600.0
 """How long the sealed state of a question is read; the question itself holds for less, and says so when it is over."""
 _BEFORE_LOADING = 0.1
@@ -115,24 +133,26 @@ class Manifest:
 
 
 class FenqunServer(MCPServer[Any]):
-    """Shows a face, and does the work behind it."""
+    """Shows a manifest, and passes on to a handler what is to be done."""
 
-    def __init__(self, face: Manifest, opens: "Callable[[], Handler]") -> None:
-        """`opens` puts together what does the work; called once, in a thread. FenqunError where it can't."""
+    def __init__(self, manifest: Manifest, make_handler: "Callable[[], Handler]") -> None:
+        """`make_handler` is called once, in a thread; it raises FenqunError where it can't make one."""
         super().__init__(
             "fenqun",
             title="fenqun · 分群",
             version=__version__,
-            instructions=instructions(read_only=face.read_only, language=face.language),
+            instructions=instructions(read_only=manifest.read_only, language=manifest.language),
             log_level="WARNING",
-            request_state_security=RequestStateSecurity(keys=[face.key], ttl=STATE_SECONDS) if face.key else None,
+            request_state_security=RequestStateSecurity(keys=[manifest.key], ttl=STATE_SECONDS)
+            if manifest.key
+            else None,
         )
-        self._face = face
-        self._opens = opens
-        self._opening = anyio.Lock()
-        self._open: Handler | None = None
+        self._manifest = manifest
+        self._make_handler = make_handler
+        self._making = anyio.Lock()
+        self._handler: Handler | None = None
         self._listed = anyio.Event()
-        # The SDK's decorator for completions does not hand on who asks.
+        # The SDK's decorator for completions does not hand on the context.
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
 
     @property
@@ -141,28 +161,28 @@ class FenqunServer(MCPServer[Any]):
         return self._lowlevel_server
 
     async def warm(self) -> None:
-        """Once the tools have been listed, load what they need: the model at the client thinks for longer than that takes."""
+        """Once the tools have been listed, load what they need: the client's model thinks for longer than that takes."""
         await self._listed.wait()
         await anyio.sleep(_BEFORE_LOADING)
-        with suppress(FenqunError):  # the first call says what is wrong
-            await self._work()
+        with suppress(FenqunError):  # the first call reports it
+            await self._made_handler()
 
     async def disconnect(self) -> None:
-        """Let go of connections to platforms; at the end, in the same event loop."""
-        if self._open is not None:
-            await self._open.disconnect()
+        """Close connections to platforms; at the end, in the same event loop."""
+        if self._handler is not None:
+            await self._handler.disconnect()
 
-    async def _work(self) -> "Handler":
-        """What does the work, put together now where it is not there yet. Raises FenqunError and nothing else."""
-        if self._open is None:
-            async with self._opening:
-                if self._open is None:
-                    self._open = await anyio.to_thread.run_sync(self._opened)
-        return self._open
+    async def _made_handler(self) -> "Handler":
+        """The handler, made now where there is none yet. Raises FenqunError and nothing else."""
+        if self._handler is None:
+            async with self._making:
+                if self._handler is None:
+                    self._handler = await anyio.to_thread.run_sync(self._make)
+        return self._handler
 
-    def _opened(self) -> "Handler":
+    def _make(self) -> "Handler":
         try:
-            return self._opens()
+            return self._make_handler()
         except FenqunError:
             raise
         except Exception as error:
@@ -174,7 +194,7 @@ class FenqunServer(MCPServer[Any]):
 
     @cached_property
     def _tools(self) -> dict[str, Tool]:
-        return {document["name"]: Tool.model_validate(document) for document in self._face.tools}
+        return {document["name"]: Tool.model_validate(document) for document in self._manifest.tools}
 
     def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
         """Asked for by the SDK on each modern HTTP call; without it every call would list all tools."""
@@ -189,22 +209,21 @@ class FenqunServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: "AnyContext | None" = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run one operation. Whatever goes wrong is a tool error that says what to do next.
+        """Run one operation. Any failure is a tool error that says what to do next.
 
         From protocol 2026-07-28 on, a call that needs consent ends with the question and comes again.
         """
         try:
-            work = await self._work()
+            handler = await self._made_handler()
         except FenqunError as error:
-            from mcp_server.front.mcp import handler
+            from mcp_server.front.mcp.handler import failure
 
-            return handler.failure(error, self._face.language)
-        return await work.call(name, arguments, context)
+            return failure(error, self._manifest.language)
+        return await handler.call(name, arguments, context)
 
-    # what a person picks from a menu, and what a client attaches
+    # prompts, resources, completions
 
     async def list_prompts(self) -> list[Prompt]:
-        """All prompts."""
         return prompts.listed_prompts()
 
     async def get_prompt(
@@ -214,44 +233,42 @@ class FenqunServer(MCPServer[Any]):
         context: "AnyContext | None" = None,  # noqa: ARG002 - the SDK's signature
     ) -> GetPromptResult:
         """A prompt, filled. MCPError where it or its arguments are not legal."""
-        return prompts.filled_prompt(name, arguments or {}, self._face.language)
+        return prompts.filled_prompt(name, arguments or {}, self._manifest.language)
 
     async def list_resources(self) -> list[Resource]:
-        """Resources of a fixed address."""
         return resources.listed_resources()
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """Resources that are addressed by a name."""
         return resources.listed_templates()
 
     async def read_resource(
         self, uri: AnyUrl | str, context: "AnyContext | None" = None
     ) -> Iterable[ReadResourceContents]:
-        """What stands at an address."""
+        """The content at an address."""
         try:
-            work = await self._work()
+            handler = await self._made_handler()
         except FenqunError as error:
-            raise ResourceError(error.message.then(error.next_step).say(self._face.language)) from error
-        return [await work.read(str(uri), context)]
+            raise ResourceError(error.message.then(error.next_step).say(self._manifest.language)) from error
+        return [await handler.read(str(uri), context)]
 
-    async def _complete(self, asked: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        context = Context(request_context=asked, mcp_server=self)
+    async def _complete(self, request: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        context = Context(request_context=request, mcp_server=self)
         try:
-            found = await (await self._work()).complete(params, context)
+            completion = await (await self._made_handler()).complete(params, context)
         except FenqunError:  # a completion is a convenience: what cannot be looked up has none
-            found = Completion(values=[])
-        return CompleteResult(completion=found)
+            completion = Completion(values=[])
+        return CompleteResult(completion=completion)
 
 
 def serving(
-    work: "Handler",
+    handler: "Handler",
     make: "Callable[[Manifest, Callable[[], Handler]], FenqunServer]" = FenqunServer,
 ) -> FenqunServer:
-    """The server of work that is there already, with a face made of it."""
+    """The server of a handler that is there already, with a manifest made of it."""
     from mcp_server.consent.invoke import takes_token
     from mcp_server.front.mcp.tools import tool_document
 
-    deps = work.deps
-    tools = [tool_document(o, takes_token=takes_token(o, deps)) for o in work.operations]
+    deps = handler.deps
+    tools = [tool_document(o, takes_token=takes_token(o, deps)) for o in handler.operations]
     key = deps.ledger.key(STATE_KEY) if deps.ledger else b""
-    return make(Manifest(tools, deps.language, deps.read_only, key), lambda: work)
+    return make(Manifest(tools, deps.language, deps.read_only, key), lambda: handler)

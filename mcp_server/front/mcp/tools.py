@@ -7,20 +7,20 @@ from mcp_server.consent.invoke import CARRIER
 from mcp_server.operations.arguments import input_schema, output_schema
 from mcp_server.operations.operation import Operation
 
-_SIDES: Final = ("inputSchema", "outputSchema")
 ENTRY_TOOLS: Final = ("describe_data", "validate_definition")
 """Loaded at once by clients that otherwise load tools late: the two that every job starts with."""
+_TOKEN: Final = {CARRIER: {"type": "string", "description": "From the dry_run of this very call"}}
 
 
 def tool_document(operation: Operation[Any, Any], *, takes_token: bool = False) -> dict[str, Any]:
-    """The tool exactly as it goes over the wire; every annotation is written out, because the defaults say the worst.
+    """The tool exactly as it goes over the wire; every annotation is given, because the defaults assume the worst.
 
-    `takes_token`: the operator accepts the token of a dry run as consent; a dry run then gives one.
+    `takes_token`: the operator accepts the token of a dry run as consent; the tool then takes and returns one.
     """
     document: dict[str, Any] = {
         "name": operation.name,
         "title": f"{operation.title.en} · {operation.title.zh}",
-        "description": unwrapped(operation.description),
+        "description": unfolded(operation.description),
         "inputSchema": input_schema(operation),
         "outputSchema": output_schema(operation),
         "annotations": {
@@ -33,16 +33,11 @@ def tool_document(operation: Operation[Any, Any], *, takes_token: bool = False) 
     }
     if operation.name in ENTRY_TOOLS:
         document["_meta"] = {"anthropic/alwaysLoad": True}
-    return _with_token(document) if takes_token else document
+    for side in ("inputSchema", "outputSchema") if takes_token else ():
+        document[side] = document[side] | {"properties": document[side]["properties"] | _TOKEN}
+    return document
 
 
-def _with_token(document: dict[str, Any]) -> dict[str, Any]:
-    """The same tool with the token in its arguments and its answer."""
-    token = {CARRIER: {"type": "string", "description": "From the dry_run of this very call"}}
-    sides = {side: document[side] | {"properties": document[side]["properties"] | token} for side in _SIDES}
-    return document | sides
-
-
-def unwrapped(words: str) -> str:
-    """A docstring without the line breaks that only the source needs: one line a paragraph or list entry."""
+def unfolded(words: str) -> str:
+    """A docstring without the line breaks that only the source needs: one line for each paragraph or list entry."""
     return re.sub(r"(?<!\n)\n(?!\n|- )", " ", words)
