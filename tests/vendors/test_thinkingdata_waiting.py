@@ -8,7 +8,7 @@ import pytest
 
 from mcp_server.language.definitions import PlatformDefinition
 from mcp_server.platforms.thinkingdata.client import ThinkingDataApi
-from mcp_server.platforms.thinkingdata.listing import Listing, standing
+from mcp_server.platforms.thinkingdata.listing import Listing, cluster_of
 from mcp_server.platforms.thinkingdata.segments import Computations
 from mcp_server.text import NOTHING, Text
 from tests.vendors.test_transport import hosted
@@ -50,12 +50,12 @@ def waited(
     async def run() -> Any:
         async with hosted(*(one for some in answers for one in some)) as (host, transport):
             api = ThinkingDataApi(transport, "token")
-            work = Computations(api, Listing(api), sleep)
+            computations = Computations(api, Listing(api), sleep)
             if before is not None:
-                work.asked("1", "7", before)
-            found = await work.wait("1", "7", seconds, report)
+                computations.started("1", "7", before)
+            found = await computations.wait("1", "7", seconds, report)
             assert host.answers == []
-            return standing(found, "1", None, pending=work.pending("1", found))
+            return cluster_of(found, "1", None, pending=computations.pending("1", found))
 
     return anyio.run(run), pauses, told
 

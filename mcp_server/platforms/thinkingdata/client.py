@@ -20,6 +20,7 @@ from mcp_server.errors import (
     VendorError,
     VendorRejected,
 )
+from mcp_server.platforms.segments import Cluster
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.transport import Outgoing, Repeat, Reply, Transport, by_status
 from mcp_server.platforms.vendor import (
@@ -236,7 +237,7 @@ def row_in(line: bytes, width: int | None = None) -> list[Any]:
         row = json.loads(line, parse_float=str)
     except (ValueError, RecursionError):
         raise UnreadableReply from None
-    if not isinstance(row, list) or len(row) != (len(row) if width is None else width):
+    if not isinstance(row, list) or (width is not None and len(row) != width):
         raise UnreadableReply
     return row
 
@@ -314,6 +315,10 @@ class Which:
     project_id: str
     cluster_id: str
     name: str
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> "Which":
+        return cls(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
 
 
 class ThinkingDataApi:

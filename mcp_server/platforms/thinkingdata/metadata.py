@@ -1,7 +1,7 @@
 """What a project on ThinkingData holds: its events, properties and clusters, and values where SQL may be run.
 
-The vendor documents no shape for the two calls (te-api.md section 9), so they are read leniently: the first list of objects
-that is there, and in each the first key that is known for a name, a display name, a type. What no key tells is absent.
+The vendor documents no shape of the two answers (te-api.md section 9), so they are read leniently: the first list of
+objects that is there, and in each the first known key of a name, a display name, a type. What has no known key is absent.
 """
 
 import json
@@ -25,7 +25,7 @@ from mcp_server.platforms.vendor import text_of, unreadable
 MINUTES = 5.0
 """How long events, properties and values are kept."""
 VALUE_SECONDS = 20.0
-"""The longest that values are waited for; without them everything else works."""
+"""The longest wait for values; without them everything else works."""
 MOST_PROPERTIES = 20
 """Text properties of a table whose values are counted."""
 MOST_MORE = 200
@@ -48,19 +48,19 @@ _DISPLAYS = ("displayName", "eventDesc", "columnDesc", "propDesc", "propertyDesc
 _REMARKS = ("remark", "remarks", "comment", "description")
 _KINDS = ("selectType", "columnType", "propType", "propertyType", "dataType", "type", "column_type", "prop_type")
 _PLACED = frozenset((*_NAMES, *_DISPLAYS, *_REMARKS, *_KINDS, "tableType"))
-"""Fields that have a place of their own in our answers, or tell nothing that is not known."""
+"""Fields that have a place of their own in our answers, or are known anyway."""
 _SYSTEM: Mapping[Table, Mapping[str, ValueType]] = {
     "event": {"#user_id": "number", "#event_name": "string", "#event_time": "time"},
     "user": {"#user_id": "number"},
 }
-"""Every project has them, whether the calls list them or not."""
+"""Every project has them, whether they are listed or not."""
 _UNCOUNTED = re.compile(r"ta@|#vp@|#(?:ip|uuid|.*_id)$", re.IGNORECASE)
 """Names of properties that the platform computes, or whose values are nearly all different."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What stays for some minutes."""
+    """What is kept for some minutes."""
 
     at: float
     users: int | None
@@ -79,49 +79,50 @@ class MetadataReader:
         self._seen: dict[str, _Known] = {}
 
     async def of(self, project_id: str) -> Metadata:
-        """Everything that a definition may name in a project."""
+        """Return everything that a definition may name in a project."""
         known = self._seen.get(project_id)
         if known is None or anyio.current_time() - known.at > MINUTES * 60:
-            known = self._seen[project_id] = await self._asked(project_id)
+            known = self._seen[project_id] = await self._read(project_id)
         clusters = tuple(map(_cluster, await self._listing.all(project_id)))
-        today = self._clock().astimezone(ZoneInfo(self._zone)).date()
         return Metadata(
             project_id=project_id,
             zone=self._zone,
-            today=today,
+            today=self._today(),
             users=known.users,
             rows=None,
             events=known.events,
             properties=(*known.properties, *clusters),
         )
 
-    async def _asked(self, project_id: str) -> _Known:
+    def _today(self) -> date:
+        return self._clock().astimezone(ZoneInfo(self._zone)).date()
+
+    async def _read(self, project_id: str) -> _Known:
         events = tuple(_events(_rows(await self._api.events(project_id))))
         properties: list[Property] = []
         for table in _SYSTEM:
-            told = list(_properties(_rows(await self._api.properties(project_id, table)), table))
-            properties += _with_system(told, table, events)
+            listed = list(_properties(_rows(await self._api.properties(project_id, table)), table))
+            properties += _with_system(listed, table, events)
         users, values = await self._counted(project_id, properties)
         return _Known(anyio.current_time(), users, events, tuple(_with_values(p, values) for p in properties))
 
     async def _counted(self, project_id: str, properties: Sequence[Property]) -> tuple[int | None, "_Values"]:
         """The number of users, and the values of texts; None of them where the account may not run SQL or it takes long."""
-        asked = [p for table in _SYSTEM for p in _counted(properties, table)]
-        today = self._clock().astimezone(ZoneInfo(self._zone)).date()
+        worth = [p for table in _SYSTEM for p in _worth_counting(properties, table)]
         values = _Values()
         with anyio.move_on_after(VALUE_SECONDS):
             try:
-                values.take(await self._value_rows(project_id, asked, today))
+                values.take(await self._value_rows(project_id, worth))
             except (VendorError, ValueError, TypeError):
                 return None, _Values()
         users = values.pop(("user", ""), [])
         return (users[0].rows if users else None), values
 
-    async def _value_rows(self, project_id: str, asked: Sequence[Property], today: date) -> list[list[Any]]:
+    async def _value_rows(self, project_id: str, properties: Sequence[Property]) -> list[list[Any]]:
         try:
-            return await self._api.rows(queries.value_counts(project_id, asked, today))
-        except VendorRejected:  # perhaps of one property that stands in no table
-            return await self._api.rows(queries.value_counts(project_id, (), today))
+            return await self._api.rows(queries.value_counts(project_id, properties, self._today()))
+        except VendorRejected:  # perhaps because of one property that is in no table
+            return await self._api.rows(queries.value_counts(project_id, (), self._today()))
 
 
 class _Values(dict[tuple[str, str], list[ValueCount]]):
@@ -132,22 +133,22 @@ class _Values(dict[tuple[str, str], list[ValueCount]]):
             self.setdefault((str(table), str(name)), []).append(ValueCount(str(value), int(n)))
 
 
-def _counted(properties: Sequence[Property], table: str) -> list[Property]:
-    """Those of a table whose values are worth counting: texts that are no ids, stand in the table, and are not known yet."""
+def _worth_counting(properties: Sequence[Property], table: str) -> list[Property]:
+    """Those of a table whose values are worth counting: texts that are no ids, are in the table, and not known yet."""
     texts = (p for p in properties if p.table == table and p.type == "string" and not p.top)
     return [p for p in texts if not _UNCOUNTED.match(p.name)][:MOST_PROPERTIES]
 
 
-def _with_values(found: Property, values: _Values) -> Property:
-    """With the most frequent values. Of events only some days were looked at, so there may always be others."""
-    counts = values.get((found.table, found.name), [])
+def _with_values(known: Property, values: _Values) -> Property:
+    """A property with its most frequent values. Of events only some days were read, so there may always be others."""
+    counts = values.get((known.table, known.name), [])
     top = tuple(counts[: queries.MOST_VALUES])
-    more = found.table == "event" or len(counts) > len(top)
-    return found.model_copy(update={"top": top, "distinct": len(top) + more}) if top else found
+    more = known.table == "event" or len(counts) > len(top)
+    return known.model_copy(update={"top": top, "distinct": len(top) + more}) if top else known
 
 
 def _rows(data: object) -> list[Mapping[str, Any]]:
-    """The objects of an answer, wherever its list stands. VendorUnreadable where there is none."""
+    """The objects of an answer, whatever the key of its list. VendorUnreadable where there is none."""
     if isinstance(data, Mapping):
         lists = [part for part in data.values() if isinstance(part, Sequence) and not isinstance(part, str)]
         data = lists[0] if lists else None
@@ -168,9 +169,9 @@ def _names(row: Mapping[str, Any], name: str) -> Names:
 
 
 def _more(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The fields that have no other place: kept, since nobody knows what a deployment tells there."""
-    told = {str(key): value for key, value in row.items() if key not in _PLACED and value not in (None, "", [], {})}
-    texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in told.items()}
+    """The fields that have no other place: kept, as what a deployment returns there is not known."""
+    more = {str(key): value for key, value in row.items() if key not in _PLACED and value not in (None, "", [], {})}
+    texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in more.items()}
     return tuple((key, text[:MOST_MORE]) for key, text in texts.items())
 
 
@@ -192,15 +193,15 @@ def _properties(rows: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Pro
             yield Property(table=table, name=name, type=kind, scale=scale, names=_names(row, name), more=_more(row))
 
 
-def _with_system(told: Sequence[Property], table: Table, events: Sequence[Event]) -> list[Property]:
-    """With the properties that every project has. The values of `#event_name` are the names of the events."""
-    by_name = {p.name.casefold(): p for p in told}
+def _with_system(listed: Sequence[Property], table: Table, events: Sequence[Event]) -> list[Property]:
+    """Add the properties that every project has. The values of `#event_name` are the names of the events."""
+    by_name = {p.name.casefold(): p for p in listed}
     for name, kind in _SYSTEM[table].items():
         by_name.setdefault(name, Property(table=table, name=name, type=kind, scale=0 if kind == "number" else None))
     if table == "event" and events:
         names = tuple(ValueCount(event.name, 0) for event in events)
-        found = by_name["#event_name"]
-        by_name["#event_name"] = found.model_copy(update={"top": names, "distinct": len(names)})
+        update = {"top": names, "distinct": len(names)}
+        by_name["#event_name"] = by_name["#event_name"].model_copy(update=update)
     return list(by_name.values())
 
 

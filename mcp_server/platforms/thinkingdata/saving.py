@@ -1,4 +1,4 @@
-"""Creating, changing and deleting clusters and tags on ThinkingData; what became of a lost answer is settled by looking."""
+"""Creating, changing and deleting clusters and tags on ThinkingData; where an answer is lost, a read shows what happened."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from mcp_server.language.definitions import Definition, meaning_hash
 from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, made_once, settling
-from mcp_server.platforms.thinkingdata.listing import Listing, standing
+from mcp_server.platforms.thinkingdata.listing import Listing, cluster_of
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
 from mcp_server.text import Text
 
@@ -19,7 +19,7 @@ _TAKEN = Text(
     "名称 {name} 在数数平台上已被另一个定义占用（id {id}）。",
 )
 _OTHER_NAME = Text("Choose another cluster_name.", "请另取 cluster_name。")
-_NO_BODY = Text("ThinkingData publishes no way for programs to save {what}.", "数数平台未公开保存{what}的接口。")
+_NO_BODY = Text("ThinkingData publishes no interface for saving {what}.", "数数平台未公开保存{what}的接口。")
 _ON_ITS_PAGE = Text("Tell the user: it can be done on the platform's own page.", "请告知用户：可在平台页面上操作。")
 _REPLACE_IDS = Text(
     "replace_imported_ids takes a display name and remarks together with the ids.",
@@ -45,11 +45,11 @@ class RemoteSaving:
         self._words = words
 
     async def create(self, project_id: str, draft: ClusterDraft) -> str:
-        """Save a definition under a new name; its id. NameTaken, OutcomeUnknown.
+        """Save a definition under a new name; return its id. NameTaken, OutcomeUnknown.
 
-        Whoever asks has looked for the name just now; where somebody else is quicker, the platform refuses.
+        The caller has looked for the name just now; where somebody else is quicker, the platform refuses.
         """
-        self._may(draft.definition, draft.remarks, draft.cluster_type)
+        self._check(draft.definition, draft.remarks, draft.cluster_type)
         body = wire.definition_body(
             draft.definition,
             project_id,
@@ -69,20 +69,22 @@ class RemoteSaving:
             self._listing.forget(project_id)
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> None:
-        """Save what changes; it states the whole, so it may be sent again."""
+        """Save what changes; the request states everything, so it may be sent again."""
         definition = changes.definition or cluster.definition
-        self._may(definition, changes.remarks or "", "")
+        self._check(definition, changes.remarks or "", "")
         if changes.remarks == "":
             raise NotOnPlatform(_NO_BODY.format(what=_NO_REMARKS), next_step=_ON_ITS_PAGE)
+        # Remarks that stay are sent again where that is allowed: whether an update without them keeps them is not known.
+        keeps_remarks = changes.remarks is None and self._words == "warn"
         body = wire.definition_body(
             definition,
             cluster.project_id,
             cluster_type=cluster.cluster_type,
             display_name=changes.display_name or cluster.display_name,
-            remarks=changes.remarks if changes.remarks is not None else self._kept(cluster),
+            remarks=cluster.remarks if keeps_remarks else changes.remarks or "",
         )
         try:
-            await self._api.update(_which(cluster), body)
+            await self._api.update(Which.of(cluster), body)
         except OutcomeUnknown as doubt:
             with settling(doubt):
                 happened = await self._has(cluster, definition, changes)
@@ -94,7 +96,7 @@ class RemoteSaving:
     async def delete(self, cluster: Cluster) -> None:
         """Delete it; where the answer is lost, it is gone if its name is."""
         try:
-            await self._api.delete(_which(cluster))
+            await self._api.delete(Which.of(cluster))
         except OutcomeUnknown as doubt:
             with settling(doubt):
                 left = await self._listing.named(cluster.project_id, cluster.cluster_name)
@@ -104,46 +106,38 @@ class RemoteSaving:
             self._listing.forget(cluster.project_id)
 
     async def _same(self, project_id: str, draft: ClusterDraft) -> str | None:
-        """The id of the cluster of this name, if it means the same. NameTaken where somebody else was quicker with another."""
+        """Return the id of the cluster of this name, if it means the same. NameTaken where it means something else."""
         row = await self._listing.named(project_id, draft.cluster_name)
         if row is None:
             return None
-        found = await self._listing.full(project_id, row)
-        if not await self._is(found, draft.definition, project_id):
+        if not await self._is(await self._listing.full(project_id, row), draft.definition, project_id):
             raise _taken(row)
         return row.cluster_id
 
     async def _has(self, cluster: Cluster, definition: Definition, changes: ClusterChanges) -> bool:
         """Whether it is as the changes state it."""
-        found = await self._listing.detail(cluster.project_id, cluster.cluster_id)
-        said = ((changes.display_name, found.display_name), (changes.remarks, found.remarks))
-        if any(wanted and wanted != is_now for wanted, is_now in said):
+        remote = await self._listing.detail(cluster.project_id, cluster.cluster_id)
+        texts = ((changes.display_name, remote.display_name), (changes.remarks, remote.remarks))
+        if any(wanted and wanted != current for wanted, current in texts):
             return False
-        return await self._is(found, definition, cluster.project_id)
+        return await self._is(remote, definition, cluster.project_id)
 
-    async def _is(self, found: RemoteCluster, definition: Definition, project_id: str) -> bool:
+    async def _is(self, remote: RemoteCluster, definition: Definition, project_id: str) -> bool:
         metadata = await self._metadata.of(project_id)
-        there = standing(found, project_id, metadata).definition
-        return type(there) is type(definition) and meaning_hash(there, metadata) == meaning_hash(definition, metadata)
+        current = cluster_of(remote, project_id, metadata).definition
+        same_kind = type(current) is type(definition)
+        return same_kind and meaning_hash(current, metadata) == meaning_hash(definition, metadata)
 
-    def _kept(self, cluster: Cluster) -> str:
-        """Remarks that stay are sent again where that is allowed: whether an update without them keeps them is not known."""
-        return cluster.remarks if self._words == "warn" else ""
-
-    def _may(self, definition: Definition, remarks: str, cluster_type: str) -> None:
+    def _check(self, definition: Definition, remarks: str, cluster_type: str) -> None:
         if not definition.body_key:
             step = _REPLACE_IDS if definition.types_end == ("_import",) else _ON_ITS_PAGE
             raise NotOnPlatform(_NO_BODY.format(what=definition.noun), next_step=step)
         what = _REMARKS if remarks else _RESULT_TYPE if cluster_type == RESULT else None
         if what and self._words == "refuse":
             path = "/remarks" if remarks else "/cluster_type"
-            said = _REFUSED.format(what=what)
-            raise InvalidArguments(said, next_step=_LEAVE_OUT, problems=[Problem(path, "argument_value", said)])
+            message = _REFUSED.format(what=what)
+            raise InvalidArguments(message, next_step=_LEAVE_OUT, problems=[Problem(path, "argument_value", message)])
 
 
-def _which(cluster: Cluster) -> Which:
-    return Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
-
-
-def _taken(found: RemoteCluster) -> NameTaken:
-    return NameTaken(_TAKEN.format(name=found.name, id=found.cluster_id), next_step=_OTHER_NAME)
+def _taken(remote: RemoteCluster) -> NameTaken:
+    return NameTaken(_TAKEN.format(name=remote.name, id=remote.cluster_id), next_step=_OTHER_NAME)

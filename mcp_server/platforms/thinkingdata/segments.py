@@ -40,7 +40,7 @@ from mcp_server.platforms.segments import (
 )
 from mcp_server.platforms.thinkingdata import queries
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, settling
-from mcp_server.platforms.thinkingdata.listing import Listing, standing
+from mcp_server.platforms.thinkingdata.listing import Listing, cluster_of
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
 from mcp_server.platforms.thinkingdata.queries import RemoteExport, RemotePreview
 from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
@@ -49,16 +49,16 @@ from mcp_server.platforms.transport import Transport
 from mcp_server.store.files import LocalFiles
 from mcp_server.text import Text
 
-# Waiting for computations on ThinkingData, by asking with growing pauses.
+# Waiting for computations, with growing pauses between requests
 #
-# A computation is done where progress is 100 and the time of the last refresh has moved since it was asked for, or
-# where it was seen running (te-api.md section 10). Where neither happens for a while, what stands is taken as it is,
+# A computation is done where progress is 100 and the time of the last refresh has moved since it was started, or
+# where it was seen running (te-api.md section 10). Where neither happens for a while, the cluster is taken as it is,
 # and not called fresh.
 
 
 COMPUTING = Text("ThinkingData is computing", "数数平台正在计算")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-"""Seconds between two questions; each pause is half as long again as the one before."""
+"""Seconds between two requests; each pause is half as long again as the one before."""
 START_SECONDS = 10.0
 """How long a computation may take to begin."""
 
@@ -66,72 +66,70 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A computation that was asked for."""
+class _Started:
+    """A computation that this process has started."""
 
     before: str
-    """The time of the last refresh, then."""
+    """The time of the refresh before it."""
     ran: bool = False
+    """It was seen running."""
 
 
 class Computations:
-    """What this process knows of the computations that it has asked for."""
+    """The computations that this process has started and not seen end."""
 
     def __init__(self, api: ThinkingDataApi, listing: Listing, sleep: Sleep) -> None:
         self._api = api
         self._listing = listing
         self._sleep = sleep
-        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._started: dict[tuple[str, str], _Started] = {}
 
-    def asked(self, project_id: str, cluster_id: str, before: str) -> None:
-        """One was asked for; `before` is the time of the last refresh."""
-        self._asked[project_id, cluster_id] = _Asked(before)
+    def started(self, project_id: str, cluster_id: str, before: str) -> None:
+        """Note that one was started; `before` is the time of the refresh before it."""
+        self._started[project_id, cluster_id] = _Started(before)
 
-    def pending(self, project_id: str, found: RemoteCluster) -> bool:
-        """Whether one that was asked for has not been seen to end."""
-        asked = self._asked.get((project_id, found.cluster_id))
-        if asked is None:
+    def pending(self, project_id: str, remote: RemoteCluster) -> bool:
+        """Whether one was started and has not been seen to end."""
+        started = self._started.get((project_id, remote.cluster_id))
+        if started is None:
             return False
-        if 0 <= found.progress < 100:
-            asked.ran = True
+        if 0 <= remote.progress < 100:
+            started.ran = True
             return True
-        if found.progress < 0 or asked.ran or found.refresh_time != asked.before:
-            del self._asked[project_id, found.cluster_id]
+        if remote.progress < 0 or started.ran or remote.refresh_time != started.before:
+            del self._started[project_id, remote.cluster_id]
             return False
         return True
 
     async def wait(
         self, project_id: str, cluster_id: str, seconds: float | None, on_progress: OnProgress
     ) -> RemoteCluster:
-        """The cluster once its computation has ended, or the time is over."""
+        """Return the cluster once its computation has ended, or the time is over."""
         waited, pause = 0.0, FIRST_PAUSE
         while True:
-            found = await self._listing.detail(project_id, cluster_id)
-            pending = self.pending(project_id, found)
-            if not pending and not 0 <= found.progress < 100:
-                return found
-            await on_progress(max(0, found.progress) if found.progress < 100 else 0, COMPUTING)
-            asked = self._asked.get((project_id, cluster_id))
-            begun = asked is None or asked.ran or found.progress < 100
+            remote = await self._listing.detail(project_id, cluster_id)
+            pending = self.pending(project_id, remote)
+            if not pending and not 0 <= remote.progress < 100:
+                return remote
+            await on_progress(max(0, remote.progress) if remote.progress < 100 else 0, COMPUTING)
+            started = self._started.get((project_id, cluster_id))
+            begun = started is None or started.ran or remote.progress < 100
             patience = seconds if begun else min(START_SECONDS, START_SECONDS if seconds is None else seconds)
             if patience is not None and waited + pause > patience:
-                return found
-            await self._until(Which(project_id, cluster_id, found.name), pause)
+                return remote
+            await self._sleep(pause)
+            started = self._started.get((project_id, cluster_id))
+            if started is not None and not started.ran:  # a short one must not be missed between two long pauses
+                progress = await self._api.progress(Which(project_id, cluster_id, remote.name))
+                started.ran = 0 <= progress < 100
             waited, pause = waited + pause, min(pause * 1.5, LONGEST_PAUSE)
 
-    async def _until(self, which: Which, pause: float) -> None:
-        """Pause, and note where it is then: a short computation must not be overlooked between two long looks."""
-        await self._sleep(pause)
-        asked = self._asked.get((which.project_id, which.cluster_id))
-        if asked is not None and not asked.ran:
-            asked.ran = 0 <= await self._api.progress(which) < 100
 
-
-# Clusters and tags on ThinkingData (`platforms.ports.SegmentPlatform`), put together from its parts.
+# The platform
 
 
 ZONE = "Asia/Shanghai"
-"""The zone of the projects, unless the deployment says otherwise: no documented call tells it."""
+"""The zone of the projects: no documented request returns it."""
 
 _FIXED = Text("{name} is a fixed list of users and is not computed again.", "{name} 是固定的用户名单，不会重新计算。")
 _MAKE_ANOTHER = Text("Create another one.", "请另建一个。")
@@ -155,7 +153,7 @@ _CORRECT = Text("Correct it, or leave it out.", "请改正，或不设置。")
 
 
 def _no_sql(_: Sql, __: Metadata, at: At) -> SqlSeen:
-    """SQL is refused whatever it says."""
+    """Refuse any SQL."""
     return SqlSeen((finding("sql_not_here", pointer((*at, "sql"))),))
 
 
@@ -201,14 +199,14 @@ class ThinkingDataSegments:
         return self.transport.authority
 
     def only_reading(self) -> "ThinkingDataSegments":
-        return self  # reading computes nothing on the way here
+        return self  # reading starts no computation
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self.transport.close()
 
     async def query(self, project_id: str) -> None:
-        """Run the smallest query over a project. Raises what running SQL raises there."""
+        """Run the smallest query over a project, to see whether its tables may be queried. The errors of the API."""
         await self._api.rows(queries.least(_project(project_id)))
 
     # data
@@ -240,29 +238,29 @@ class ThinkingDataSegments:
     # clusters
 
     async def get(self, project_id: str, cluster: str) -> Cluster:
-        return await self._stand(project_id, await self._listing.detail(_project(project_id), cluster))
+        return await self._full(project_id, await self._listing.detail(_project(project_id), cluster))
 
     async def find_name(self, project_id: str, cluster_name: str) -> Cluster | None:
         row = await self._listing.named(_project(project_id), cluster_name)
-        return await self._stand(project_id, await self._listing.full(project_id, row)) if row else None
+        return await self._full(project_id, await self._listing.full(project_id, row)) if row else None
 
     async def search(
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
     ) -> Page:
-        asked, types = words.casefold(), set(cluster_types)
+        searched, types = words.casefold(), set(cluster_types)
         rows = [
             row
             for row in await self._listing.all(_project(project_id))
             if (not types or row.cluster_type in types)
-            and any(asked in text.casefold() for text in (row.name, row.display_name, row.remarks))
+            and any(searched in text.casefold() for text in (row.name, row.display_name, row.remarks))
         ]
         page = rows[offset : offset + limit]
         return Page(tuple(self._row(project_id, row) for row in page), len(rows))
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
-        made = await self._saving.create(_project(project_id), draft)
+        cluster_id = await self._saving.create(_project(project_id), draft)
         return Cluster(
-            cluster_id=made,
+            cluster_id=cluster_id,
             cluster_name=draft.cluster_name,
             display_name=draft.display_name,
             cluster_type=draft.cluster_type,
@@ -278,7 +276,7 @@ class ThinkingDataSegments:
         changed = meaning_hash(new, metadata) != meaning_hash(cluster.definition, metadata)
         await self._saving.update(cluster, changes)
         if changed:
-            self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
+            self._computations.started(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
         return replace(
             cluster,
             display_name=changes.display_name or cluster.display_name,
@@ -289,10 +287,10 @@ class ThinkingDataSegments:
         )
 
     async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
-        return ()  # only the detail call tells definitions, and only one at a time
+        return ()  # only the detail request returns definitions, and only one at a time
 
     async def check_delete(self, cluster: Cluster) -> None:
-        """The platform decides that when it deletes."""
+        """Check nothing: the platform decides when it deletes."""
 
     async def delete(self, cluster: Cluster) -> None:
         await self._saving.delete(cluster)
@@ -324,9 +322,9 @@ class ThinkingDataSegments:
     async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
         if cluster.cluster_type.endswith(("_import", "_result")):
             raise NotRefreshable(_FIXED.format(name=cluster.cluster_name), next_step=_MAKE_ANOTHER)
-        if 0 <= cluster.progress < 100:  # it is joined
+        if 0 <= cluster.progress < 100:  # join the one that runs
             return await self._waited(cluster, seconds, on_progress)
-        which = Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
+        which = Which.of(cluster)
         try:
             await self._api.refresh(which)
         except OutcomeUnknown as doubt:
@@ -334,7 +332,7 @@ class ThinkingDataSegments:
                 progress = await self._api.progress(which)
             if not 0 <= progress < 100:
                 raise
-        self._computations.asked(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
+        self._computations.started(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
         self._listing.forget(cluster.project_id)
         return await as_it_stands(replace(cluster, progress=0), self._waited(cluster, seconds, on_progress))
 
@@ -342,10 +340,10 @@ class ThinkingDataSegments:
         return await self._waited(cluster, seconds, on_progress)
 
     async def _waited(self, cluster: Cluster, seconds: float | None, on_progress: OnProgress) -> Cluster:
-        """How it stands then; its definition, which takes further requests to read, is the one that is known."""
+        """The cluster then, with the definition that is known: reading it takes further requests."""
         project = cluster.project_id
-        found = await self._computations.wait(project, cluster.cluster_id, seconds, on_progress)
-        return replace(self._row(project, found), definition=cluster.definition)
+        remote = await self._computations.wait(project, cluster.cluster_id, seconds, on_progress)
+        return replace(self._row(project, remote), definition=cluster.definition)
 
     async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:
         return ()  # it would read the members of every cluster of that size
@@ -367,17 +365,15 @@ class ThinkingDataSegments:
             cluster, properties, stem, metadata, spreadsheet=spreadsheet, on_progress=on_progress
         )
 
-    # how a cluster stands
+    # records
 
-    async def _stand(self, project_id: str, found: RemoteCluster) -> Cluster:
+    async def _full(self, project_id: str, remote: RemoteCluster) -> Cluster:
         metadata = await self.metadata(project_id)
-        pending = self._computations.pending(project_id, found)
-        return standing(found, project_id, metadata, pending=pending)
+        return cluster_of(remote, project_id, metadata, pending=self._computations.pending(project_id, remote))
 
-    def _row(self, project_id: str, row: RemoteCluster) -> Cluster:
-        """Without its definition, which only the detail call tells, and only the project's metadata explains."""
-        pending = self._computations.pending(project_id, row)
-        return standing(row, project_id, None, pending=pending)
+    def _row(self, project_id: str, remote: RemoteCluster) -> Cluster:
+        """Without its definition, which only the detail request returns, and only the project's metadata explains."""
+        return cluster_of(remote, project_id, None, pending=self._computations.pending(project_id, remote))
 
 
 def _project(project_id: str) -> str:
@@ -393,14 +389,14 @@ def thinkingdata_segments(
     regex_fault: Callable[[str], str],
     clock: Callable[[], datetime],
 ) -> ThinkingDataSegments:
-    """The platform for these credentials; nothing is sent yet. ConfigurationError where a setting is none."""
+    """Return the platform for these credentials; nothing is sent yet. ConfigurationError where a setting is not legal."""
     for key in ("allow_http", "by_id"):
         if credentials[key] not in ("", "0", "1"):
             raise ConfigurationError(_BAD_SWITCH.format(name=key.upper()), next_step=_CORRECT)
-    said = credentials["unverified_words"].casefold()
-    if said not in ("", "warn", "refuse"):
+    setting = credentials["unverified_words"].casefold()
+    if setting not in ("", "warn", "refuse"):
         raise ConfigurationError(_BAD_WORDS, next_step=_CORRECT)
-    words: Words = "refuse" if said == "refuse" else "warn"
+    words: Words = "refuse" if setting == "refuse" else "warn"
     by_id = credentials["by_id"] == "1"
     token = credentials.secret("token")
     return ThinkingDataSegments(transport, token, files, regex_fault, words=words, by_id=by_id, clock=clock)

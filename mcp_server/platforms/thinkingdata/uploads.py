@@ -1,4 +1,4 @@
-"""Uploaded ids on ThinkingData: read here, sent as the vendor takes them, settled by name where an answer was lost."""
+"""Uploaded ids on ThinkingData: read from a local file, sent in the vendor's form, searched by name where an answer is lost."""
 
 import csv
 from collections.abc import Callable
@@ -30,8 +30,7 @@ from mcp_server.sources.staging import refuse_ids
 from mcp_server.store.files import LocalFiles, OpenedFile
 from mcp_server.text import Text
 
-# Ids as ThinkingData takes them: raw CSV without a header, one id a line, of a tag id and value, CRLF line ends (te-
-# api.md 6b).
+# The file: CSV without a header, one id a line, of a tag id and value, CRLF line ends (te-api.md 6b)
 
 
 LONGEST: Final = 2000
@@ -39,7 +38,7 @@ LONGEST: Final = 2000
 
 
 class VendorFile(NamedTuple):
-    """The file as it is sent, and what was read."""
+    """The file as it is sent, and what was read of it."""
 
     path: Path
     rows: int
@@ -53,7 +52,7 @@ class VendorFile(NamedTuple):
 
 @dataclass(slots=True)
 class _Seen:
-    """What the rows of a file are like, counted while they are read."""
+    """Counts of the rows of a file."""
 
     rows: int = 0
     no_value: int = 0
@@ -62,7 +61,7 @@ class _Seen:
     swallowed: Swallowed = field(default_factory=Swallowed)
 
 
-class _Unseen:
+class _NoControl:
     """Reading a file of ids is quick beside sending it: it shows no progress and is not stopped."""
 
     interrupted = False
@@ -84,7 +83,7 @@ def vendor_file(source: OpenedFile, temp: Callable[[str], Path], *, tag: bool) -
 
     try:
         with source.file:
-            read = private_copy(source.file, source.size, kept, _Unseen())
+            read = private_copy(source.file, source.size, kept, _NoControl())
         out = temp(".csv")
         try:
             seen = _written(read.path, out, tag=tag)
@@ -92,8 +91,8 @@ def vendor_file(source: OpenedFile, temp: Callable[[str], Path], *, tag: bool) -
             out.unlink(missing_ok=True)
             raise
         valueless = tag and seen.no_value == seen.rows
-        found = about_the_file(read.encoding, seen.swallowed, seen.more_columns, tag=tag, valueless=valueless)
-        return VendorFile(out, seen.rows, seen.no_value, read.encoding, source.name, seen.first, tuple(found))
+        findings = about_the_file(read.encoding, seen.swallowed, seen.more_columns, tag=tag, valueless=valueless)
+        return VendorFile(out, seen.rows, seen.no_value, read.encoding, source.name, seen.first, tuple(findings))
     finally:
         for path in made:
             path.unlink(missing_ok=True)
@@ -120,7 +119,7 @@ def _written(source: Path, out: Path, *, tag: bool) -> _Seen:
 
 
 def _kept(row: list[str], seen: _Seen, *, tag: bool) -> list[str]:
-    """The id, of a tag with its value; nothing where the row holds neither. What stands behind them is counted."""
+    """The id, of a tag with its value; nothing where the row holds neither. Further cells are counted."""
     first, value, more = (*row, "", "", "")[:3]
     key = first.strip(BLANKS)
     seen.more_columns += bool(more if tag else value)
@@ -132,12 +131,12 @@ def _kept(row: list[str], seen: _Seen, *, tag: bool) -> list[str]:
     return [key, value] if tag else [key]
 
 
-# Uploaded ids on ThinkingData: read here, sent as the vendor takes them, settled by name where an answer was lost.
+# The uploads
 
 
 SENDING = Text("Sending the ids to ThinkingData", "正在向数数平台发送 ID")
 _TAKEN = Text(
-    "The name {name} is taken on ThinkingData (id {id}), and it does not tell by which ids.",
+    "The name {name} is taken on ThinkingData (id {id}), which does not show by which ids.",
     "名称 {name} 在数数平台上已被占用（id {id}），且平台不提供其中的 ID 名单。",
 )
 _OTHER_NAME = Text(
@@ -149,23 +148,26 @@ _IMPORT_OTHERWISE = Text("Import the ids under another name.", "请将这些 ID 
 _OTHER_IDS = Text("another list of ids: {rows} row(s)", "更换了名单：共 {rows} 行")
 _OTHER_COLUMN = Text("the ids are values of {new}, no longer of {old}", "ID 由 {old} 的取值改为 {new} 的取值")
 
-Standing = Callable[[str, RemoteCluster], Cluster]
-
 
 class RemoteImports:
     """Uploads ids to one deployment."""
 
     def __init__(
-        self, api: ThinkingDataApi, listing: Listing, files: LocalFiles, now: Callable[[], datetime], stand: Standing
+        self,
+        api: ThinkingDataApi,
+        listing: Listing,
+        files: LocalFiles,
+        now: Callable[[], datetime],
+        record: Callable[[str, RemoteCluster], Cluster],
     ) -> None:
         self._api = api
         self._listing = listing
         self._files = files
         self._now = now
-        self._stand = stand
+        self._record = record
 
     async def add(self, draft: IdDraft, metadata: Metadata, *, dry_run: bool, on_progress: OnProgress) -> Imported:
-        """Make a cluster or tag of ids (`ports.SegmentPlatform.import_ids`)."""
+        """Make a cluster or tag of ids (`SegmentPlatform.import_ids`)."""
         project_id = metadata.project_id
         if draft.cluster_name:
             taken = await self._listing.named(project_id, draft.cluster_name)
@@ -176,79 +178,93 @@ class RemoteImports:
         warnings = (*file.findings, *about_the_header(file.first, draft.main_column, metadata))
         try:
             if dry_run:
-                return _told(file, name, None, warnings)
+                return _imported(file, name, None, warnings)
             await on_progress(20, SENDING)
-            named = {
+            parameters = {
                 "displayName": draft.display_name,
                 "mainColumnName": draft.main_column,
                 "clusterCatalog": draft.catalog,
                 "clusterName": name,
                 "remarks": draft.remarks,
             }
-            counts, cluster_id = await self._sent(project_id, file, named)
+            counts, cluster_id = await self._sent(project_id, file, parameters)
         finally:
             file.path.unlink(missing_ok=True)
-        known = _known(project_id, draft, name, cluster_id)
-        made = await as_it_stands(known, self._read_again(project_id, cluster_id))
-        return replace(_told(file, name, counts, warnings), cluster=made)
+        known = Cluster(
+            cluster_id=cluster_id,
+            cluster_name=name,
+            display_name=draft.display_name,
+            cluster_type="tag_by_import" if draft.catalog == TAG else "cluster_by_import",
+            project_id=project_id,
+            definition=Uploaded(draft.catalog, draft.main_column, "", 0, 0),
+            catalog=draft.catalog,
+            remarks=draft.remarks,
+        )
+        return replace(_imported(file, name, counts, warnings), cluster=await self._read_again(known))
 
     async def put(
         self, cluster: Cluster, changes: IdChanges, metadata: Metadata, *, dry_run: bool, on_progress: OnProgress
     ) -> Imported:
-        """Put other ids in place of those of a cluster or tag (`ports.SegmentPlatform.replace_ids`).
+        """Replace the ids of a cluster or tag (`SegmentPlatform.replace_ids`).
 
-        It states what shall be there, so sending it once more after a lost answer changes nothing more.
+        The request states the final list, so sending it once more after a lost answer changes nothing more.
         """
         if not is_import(cluster.cluster_type):
-            said = _NOT_UPLOADED.format(name=cluster.cluster_name)
-            raise InvalidArguments(said, next_step=_IMPORT_OTHERWISE)
+            raise InvalidArguments(_NOT_UPLOADED.format(name=cluster.cluster_name), next_step=_IMPORT_OTHERWISE)
+        old_column = cluster.definition.main_column if isinstance(cluster.definition, Uploaded) else ""
         file = await self._read(changes.source, tag=cluster.catalog == TAG)
-        column = changes.main_column or _column_of(cluster)
-        warnings = (*file.findings, *about_the_header(file.first, column, metadata))
+        warnings = (*file.findings, *about_the_header(file.first, changes.main_column or old_column, metadata))
+        different = [_OTHER_IDS.format(rows=f"{file.rows:,}")]
+        if changes.main_column and old_column and changes.main_column.casefold() != old_column.casefold():
+            different.append(_OTHER_COLUMN.format(old=old_column, new=changes.main_column))
         try:
-            said_changes = _changes(cluster, changes, file)
             if dry_run:
-                return replace(_told(file, cluster.cluster_name, None, warnings), changes=said_changes)
+                return replace(_imported(file, cluster.cluster_name, None, warnings), changes=tuple(different))
             await on_progress(20, SENDING)
-            named = {
+            parameters = {
                 "displayName": changes.display_name or "",
                 "mainColumnName": changes.main_column or "",
                 "remarks": changes.remarks or "",
             }
-            which = Which(cluster.project_id, cluster.cluster_id, cluster.cluster_name)
-            counts = await self._api.import_modify(which, file.path, named)
+            counts = await self._api.import_modify(Which.of(cluster), file.path, parameters)
         finally:
             file.path.unlink(missing_ok=True)
             self._listing.forget(cluster.project_id)
+        done = _imported(file, cluster.cluster_name, counts, warnings)
         known = replace(cluster, display_name=changes.display_name or cluster.display_name)
-        made = await as_it_stands(known, self._read_again(cluster.project_id, cluster.cluster_id))
-        return replace(_told(file, cluster.cluster_name, counts, warnings), cluster=made, changes=said_changes)
+        return replace(done, cluster=await self._read_again(known), changes=tuple(different))
 
-    async def _read_again(self, project_id: str, cluster_id: str) -> Cluster:
-        return self._stand(project_id, await self._listing.detail(project_id, cluster_id))
+    async def _read_again(self, known: Cluster) -> Cluster:
+        async def read() -> Cluster:
+            return self._record(known.project_id, await self._listing.detail(known.project_id, known.cluster_id))
+
+        return await as_it_stands(known, read())
 
     async def _read(self, source: IdSource, *, tag: bool) -> VendorFile:
         return await anyio.to_thread.run_sync(
             lambda: vendor_file(self._files.open_ids(source.path, source.ids, tag=tag), self._files.temp_path, tag=tag)
         )
 
-    async def _sent(self, project_id: str, file: VendorFile, named: dict[str, str]) -> tuple[ImportCounts | None, str]:
-        """The counters, None where the answer was lost and the cluster found by its name; and its id."""
+    async def _sent(
+        self, project_id: str, file: VendorFile, parameters: dict[str, str]
+    ) -> tuple[ImportCounts | None, str]:
+        """Send a new list; return its counters, None where the answer was lost and the cluster is there, and its id."""
+        name = parameters["clusterName"]
 
         async def send() -> tuple[ImportCounts | None, str]:
-            counts = await self._api.import_add(file.path, project_id, named)
-            return counts, counts.cluster_id or named["clusterName"]
+            counts = await self._api.import_add(file.path, project_id, parameters)
+            return counts, counts.cluster_id or name
 
-        async def look() -> tuple[ImportCounts | None, str] | None:
-            row = await self._listing.named(project_id, named["clusterName"])
+        async def find() -> tuple[ImportCounts | None, str] | None:
+            row = await self._listing.named(project_id, name)
             if row is None:
                 return None
-            if not is_import(row.cluster_type) or row.display_name != named["displayName"]:
+            if not is_import(row.cluster_type) or row.display_name != parameters["displayName"]:
                 raise _taken(row)
             return None, row.cluster_id
 
         try:
-            return await made_once(send, look)
+            return await made_once(send, find)
         finally:
             self._listing.forget(project_id)
 
@@ -261,38 +277,12 @@ class RemoteImports:
         return name
 
 
-def _taken(found: RemoteCluster) -> NameTaken:
-    return NameTaken(_TAKEN.format(name=found.name, id=found.cluster_id), next_step=_OTHER_NAME)
+def _taken(remote: RemoteCluster) -> NameTaken:
+    return NameTaken(_TAKEN.format(name=remote.name, id=remote.cluster_id), next_step=_OTHER_NAME)
 
 
-def _changes(cluster: Cluster, changes: IdChanges, file: VendorFile) -> tuple[Text, ...]:
-    said = [_OTHER_IDS.format(rows=f"{file.rows:,}")]
-    old = _column_of(cluster)
-    if changes.main_column and old and changes.main_column.casefold() != old.casefold():
-        said.append(_OTHER_COLUMN.format(old=old, new=changes.main_column))
-    return tuple(said)
-
-
-def _column_of(cluster: Cluster) -> str:
-    return cluster.definition.main_column if isinstance(cluster.definition, Uploaded) else ""
-
-
-def _known(project_id: str, draft: IdDraft, name: str, cluster_id: str) -> Cluster:
-    """What is known of a new list without reading it."""
-    return Cluster(
-        cluster_id=cluster_id,
-        cluster_name=name,
-        display_name=draft.display_name,
-        cluster_type="tag_by_import" if draft.catalog == TAG else "cluster_by_import",
-        project_id=project_id,
-        definition=Uploaded(draft.catalog, draft.main_column, "", 0, 0),
-        catalog=draft.catalog,
-        remarks=draft.remarks,
-    )
-
-
-def _told(file: VendorFile, name: str, counts: ImportCounts | None, warnings: tuple[Problem, ...]) -> Imported:
-    """What became of it; what the platform did not tell is absent."""
+def _imported(file: VendorFile, name: str, counts: ImportCounts | None, warnings: tuple[Problem, ...]) -> Imported:
+    """The result; what the platform does not return is absent."""
     return Imported(
         cluster=None,
         cluster_name=name,

@@ -1,8 +1,8 @@
-"""What goes out to ThinkingData, strictly in the documented form.
+"""Requests to ThinkingData, strictly in the documented form.
 
 Quirks, each with a test of its own (tests/vendors/test_thinkingdata_wire.py):
 
-* TE1 the token stands in the query of every call (page, 调用方法).
+* TE1 the token is in the query of every request (page, 调用方法).
 * TE2 `#` of a property name in the query is sent as %23 (page, curl example).
 * TE3 `projectId` is a number in every example although the table says String.
 * TE4 nothing is sent where the page knows no parameter: no empty ones, and by-name calls carry no id.
@@ -36,17 +36,17 @@ SQL = "/querySql"
 
 
 def path(address: str, token: str, **named: str) -> str:
-    """An address with its query: the token and every parameter that has a value (TE1, TE2, TE4)."""
+    """Return an address with its query: the token and every parameter that has a value (TE1, TE2, TE4)."""
     return f"{address}?{urlencode({'token': token} | {name: value for name, value in named.items() if value})}"
 
 
 def get(address: str, token: str, **named: str) -> Outgoing:
-    """A question."""
+    """Return a request without a body."""
     return Outgoing("GET", path(address, token, **named), JSON)
 
 
 def post(address: str, token: str, body: Mapping[str, Any] | None = None, /, **named: str) -> Outgoing:
-    """A request with a JSON body, or with none at all."""
+    """Return a request with a JSON body, or with none at all."""
     content = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return Outgoing("POST", path(address, token, **named), JSON, content)
 
@@ -60,7 +60,7 @@ def definition_body(
     cluster_name: str = "",
     remarks: str = "",
 ) -> dict[str, Any]:
-    """The body of add and update (TE3, TE5). Update names no cluster in its body."""
+    """Return the body of add and update (TE3, TE5). Update names no cluster in its body."""
     fields = {"clusterType": cluster_type, "displayName": display_name}
     if cluster_name:
         fields["clusterName"] = cluster_name
@@ -71,13 +71,13 @@ def definition_body(
 def list_body(
     project_id: str, catalog: str, types: tuple[str, ...], words: str, page: int, size: int
 ) -> dict[str, Any]:
-    """The body of the list call: the catalogue and its types are required there."""
+    """Return the body of the list, which requires the catalogue and its types."""
     body: dict[str, Any] = {"projectId": int(project_id), "clusterCatalog": catalog, "clusterTypes": list(types)}
     body |= {"clusterName": words} if words else {}
     return body | {"pagerHeader": {"pageNum": page, "pageSize": size}}
 
 
 def sql(statement: str, token: str, seconds: int) -> Outgoing:
-    """A query; the answer is one JSON array a line. The statement stands in the body, not in the address."""
+    """Return a query; its answer is one JSON array a line. The statement is in the body, not in the address."""
     form = {"sql": statement, "format": "json", "timeoutSeconds": str(seconds)}
     return Outgoing("POST", path(SQL, token), FORM, urlencode(form).encode())
