@@ -1,12 +1,12 @@
 """The parameters of SQL that users write: `${PartDate:name}`, a condition on days (qp.md section 5).
 
 As on the vendor's platform a parameter becomes the text `"$part_date" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd'` (without brackets,
-so that `e.${PartDate:name}` names a table as well). Its days are worked out at each computation.
+so that `e.${PartDate:name}` names a table as well). Its days are computed anew each time the SQL runs.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from mcp_server.errors import Problem
@@ -18,7 +18,7 @@ from mcp_server.text import Text
 
 _PIECES = re.compile(
     r"""
-    # What a parameter cannot stand in; left open, it reaches to the end.
+    # What a parameter cannot be inside of; left open, it reaches to the end.
     '(?:[^']|'')*+(?:'|\Z) | "(?:[^"]|"")*+(?:"|\Z) | --[^\n]*+ | /\*.*?(?:\*/|\Z)
     | (?P<parameter>\$\{(?P<kind>[^{}:]*):?(?P<name>[^{}]*)\})
     """,
@@ -36,16 +36,10 @@ class TextPosition:
     line: int
     column: int
 
-    def then(self, message: Text) -> Text:
-        """A message with the place after it."""
-        return message.then(
-            Text(f"(Line {self.line}, column {self.column}.)", f"（第 {self.line} 行第 {self.column} 列。）")
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """SQL with its parameters found. `parts` alternate: text, parameter name, text, …, text."""
+    """SQL split at its parameters. `parts` alternate: text, parameter name, text, …, text."""
 
     sql: str
     parts: tuple[str, ...]
@@ -58,11 +52,11 @@ class Template:
         return tuple(name for name in dict.fromkeys(self.parts[1::2]) if name)
 
     def filled(self, days: Mapping[str, Days]) -> str:
-        """The text with a condition for every parameter; those that are not in `days` get any."""
+        """Return the text with a condition for every parameter; those that are not in `days` get any."""
         return "".join(_condition(days.get(part, _ANY_DAYS)) if i % 2 else part for i, part in enumerate(self.parts))
 
     def place(self, offset: int) -> TextPosition:
-        """Where in `sql` an offset of the filled text is (inside a condition: where its parameter begins)."""
+        """Return where in `sql` an offset of the filled text is (inside a condition: where its parameter begins)."""
         done = 0
         for i, part in enumerate(self.parts):
             length = len(_condition(_ANY_DAYS)) if i % 2 else len(part)
@@ -72,7 +66,7 @@ class Template:
         raise AssertionError("a template has a part")
 
     def cut(self, end: int) -> "Template":
-        """The template of the filled text up to an offset."""
+        """Return the template of the filled text up to an offset."""
         parts, done = [], 0
         for i, part in enumerate(self.parts):
             parts.append(part if i % 2 else part[: max(end - done, 0)])
@@ -83,13 +77,13 @@ class Template:
 
 
 def place_in(text: str, offset: int) -> TextPosition:
-    """Line and column of an offset."""
+    """Return line and column of an offset."""
     before = text[: max(offset, 0)]
     return TextPosition(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
 def read_template(sql: str, path: str) -> tuple[Template, list[Problem]]:
-    """Find the parameters; those of another kind, or inside quotes, are problems."""
+    """Split SQL at its parameters; those of another kind, or inside quotes, are problems."""
     parts, starts, problems, end = [""], [0], [], 0
     for match in _PIECES.finditer(sql):
         place = place_in(sql, match.start())
@@ -109,7 +103,7 @@ def read_template(sql: str, path: str) -> tuple[Template, list[Problem]]:
 
 
 def parameter_problems(names: tuple[str, ...], given: Mapping[str, DayRange], path: str) -> Iterator[Problem]:
-    """Parameters without a value, values without a parameter, and values that are no days."""
+    """Yield parameters without a value, values without a parameter, and values that are no days."""
     for name in names:
         if name not in given:
             close = nearest(name, [other for other in given if other not in names])
@@ -118,11 +112,12 @@ def parameter_problems(names: tuple[str, ...], given: Mapping[str, DayRange], pa
         if name not in names:
             yield finding("sql_parameter_unused", f"{path}{pointer([name])}", got=name, suggestion=nearest(name, names))
         elif days_of(value, date(2000, 1, 1)) is None:
-            yield finding("sql_parameter_value", f"{path}{pointer([name])}", got=_shown(value), name=shorten(name))
+            shown = value if isinstance(value, str) else " … ".join(value)
+            yield finding("sql_parameter_value", f"{path}{pointer([name])}", got=shown, name=shorten(name))
 
 
 def days_of(value: DayRange, today: date) -> Days | None:
-    """The days that a value means on a day; None where it means none."""
+    """Return the days that a value means today; None where it means none."""
     if isinstance(value, str):
         return recent_days(value, today)
     first, last = (_day(text) for text in value)
@@ -144,12 +139,8 @@ def _refused(written: str, path: str, place: TextPosition) -> Problem:
     return at(finding("sql_parameter_refused", path, got=written), place)
 
 
-def _shown(value: DayRange) -> str:
-    return value if isinstance(value, str) else " … ".join(value)
-
-
 def at(problem: Problem, place: TextPosition) -> Problem:
-    """The problem with its place in the message."""
-    return Problem(
-        problem.path, problem.code, place.then(problem.message), problem.got, problem.expected, problem.suggestion
-    )
+    """Return the problem with its position in the message."""
+    line, column = place.line, place.column
+    words = Text(f"(Line {line}, column {column}.)", f"（第 {line} 行第 {column} 列。）")
+    return replace(problem, message=problem.message.then(words))

@@ -16,10 +16,10 @@ from mcp_server.plan.plan import ClusterSource
 from mcp_server.user_sql.guard import CheckedSql, check_sql
 
 _DAY_COLUMNS = ("$part_date", "$part_event")
-"""Columns that the table of events shows beside the properties."""
+"""Columns of the table of events beside the properties."""
 
 Bind = Callable[[CheckedSql], Sequence[Problem]]
-"""What only an engine with the data finds: `sql_run.bind_sql`."""
+"""Returns what only an engine with the data finds wrong: `engines.duckdb.sandbox.run.bind_sql`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,27 @@ class SqlPlan:
 
     @property
     def text(self) -> str:
-        """The statement, its parameters filled in."""
+        """The statement with its parameters filled in."""
         return self.checked.text(self.today)
 
 
 def compile_sql(definition: Sql, metadata: Metadata) -> SqlPlan:
-    """The plan of a definition that was read without problems. InvalidDefinition where the check finds some now."""
+    """Compile a definition that was read without problems. InvalidDefinition where the check finds some now."""
     checked = _checked(definition, metadata, ("tag_qp" if definition.catalog == TAG else "qp",))
     sources = [ClusterSource(name, as_is=definition.reads.any_cluster) for name in definition.reads.clusters]
     return SqlPlan(checked, tuple(sources), metadata.zone, metadata.today)
 
 
 def look_at(definition: Sql, metadata: Metadata, at: Path, bind: Bind | None = None) -> SqlSeen:
-    """What is wrong with SQL that was sent at a path, by the check and, where that finds nothing, by the engine."""
+    """Return what is wrong with SQL at a path, by the check and, where that finds nothing, by the engine."""
     try:
         checked = _checked(definition, metadata, at)
     except InvalidDefinition as error:
         return SqlSeen(tuple(error.problems))
-    found = bind(checked) if bind else ()
-    if blocking(found):
-        return SqlSeen((*found, *checked.warnings))
-    return SqlSeen((*checked.warnings, *found), _reads(checked, metadata))
+    problems = bind(checked) if bind else ()
+    if blocking(problems):
+        return SqlSeen((*problems, *checked.warnings))
+    return SqlSeen((*checked.warnings, *problems), _reads(checked, metadata))
 
 
 def _checked(definition: Sql, metadata: Metadata, at: Path) -> CheckedSql:
@@ -69,7 +69,7 @@ def _checked(definition: Sql, metadata: Metadata, at: Path) -> CheckedSql:
 
 
 def _reads(checked: CheckedSql, metadata: Metadata) -> SqlReads:
-    """The tables, and of the columns that it names those that the project has."""
+    """Return the tables, and those of the columns it names that the project has."""
     kinds = [kind for kind in ("event", "user") if f"v_{kind}_{metadata.project_id}".lower() in checked.tables]
     known = {p.name.casefold(): p.name for kind in kinds for p in metadata.properties_of(kind)}
     known |= {name: name for name in (*_DAY_COLUMNS, "*") if "event" in kinds or name == "*"}

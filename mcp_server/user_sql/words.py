@@ -5,7 +5,7 @@ result is not much larger than what it is given. Left out are functions that
 
 * make much from nothing (`repeat`, `range`, `printf`, `list_resize`, `to_base`, `bar`): a few characters of SQL must not fill
   the memory; `lpad` and `rpad` are held to a constant width;
-* read files, settings, secrets, other tables or the catalogue, run SQL that stands in a text, write a log, or wait;
+* read files, settings, secrets, other tables or the catalogue, run SQL that a text holds, write a log, or wait;
 * give another answer each time (`now`, `random`, `uuid`): a cluster is a function of the data and the project's day, so
   `current_date` and `today()` are the project's today.
 """
@@ -93,14 +93,14 @@ CONSTRUCTS = _set(
     unnest values var where window windowspec with withingroup xor
     """
 )
-"""Kinds of nodes of the parsed tree that are no function, or are written in a form of their own."""
+"""Kinds of nodes of the parsed tree that are no functions, or are written in a form of their own."""
 
 PREFIXES = frozenset({("", ""), ("", "ta"), ("hive", "ta")})
-"""Catalogue and schema that may stand before a table of the project, as on the vendor's platform."""
+"""Catalogue and schema that may prefix a table of the project, as on the vendor's platform."""
 
 
 def table_names(project_id: str) -> frozenset[str]:
-    """The tables of a project, in lower case: names of tables ignore case."""
+    """Return the tables of a project, in lower case: names of tables ignore case."""
     return frozenset(f"{kind}_{project_id}".lower() for kind in ("v_event", "v_user", "user_result_cluster"))
 
 
@@ -178,4 +178,4 @@ HINTS: Mapping[str, Text] = {
     "truncate": _use("trunc(x)"),
     "year_of_week": _use("isoyear(time)"),
 }  # fmt: skip
-"""What to do instead, for functions that are often asked for."""
+"""What to write instead, for functions of other engines that people often use."""

@@ -23,7 +23,7 @@ from mcp_server.engines.trino import SOURCES, TRINO, trino_literal
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.window import Span, show_time
 from mcp_server.plan.plan import Plan
-from mcp_server.user_sql.guard import walk
+from mcp_server.user_sql.tree import violations
 from mcp_server.user_sql.words import table_names
 from tests.asking_duckdb import rows_of
 from tests.cases.data import METADATA, WORLD
@@ -118,7 +118,7 @@ def _is_trino_and_allowed(text: str) -> None:
     sqlglot.parse_one(text, read="trino")
     bare = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "", text)
     assert set(re.findall(r"\b([a-z_0-9]+)\(", bare)) <= set(SOURCES)
-    assert list(walk(sqlglot.parse_one(text, read="duckdb"), text, table_names("1"))) == []
+    assert list(violations(sqlglot.parse_one(text, read="duckdb"), text, table_names("1"))) == []
     readings = len(re.findall(r"v_event_1", text))
     assert len(re.findall(r"\"\$part_date\" BETWEEN '\d{4}-\d\d-\d\d' AND '\d{4}-\d\d-\d\d'", text)) == readings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, Module, imports, modules
+from tests.house.source import ROOT, Module, calls, imports, modules
 
 BASE = {"text", "errors"}
 BELOW: dict[str, set[str]] = {
@@ -70,7 +70,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("language", "sources", "platforms", "operations", "consent", "front"),
     "pydantic_core": ("language", "operations"),
     "rich": ("terminal", "cli", "demo"),
-    "sqlglot": ("user_sql",),
+    "sqlglot": ("user_sql.tree", "user_sql.guard"),
     "stamina": ("platforms.transport",),
     "starlette": ("web", "front", "gateway"),
     "uvicorn": ("web",),
@@ -79,6 +79,9 @@ HOMES: dict[str, tuple[str, ...]] = {
 
 LATE = {"keyring", "duckdb", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
 """Imported inside functions, so that a server starts quickly without them."""
+
+LATE_MODULES = {"user_sql.tree"}
+"""Modules of ours that import such a library at their top, and are imported inside functions in its place."""
 
 
 def part(name: str) -> str:
@@ -94,12 +97,14 @@ def broken(module: Module) -> list[str]:
             inner = part(target.removeprefix("mcp_server").lstrip("."))
             if inner != part(module.name) and inner not in BELOW.get(part(module.name), set()):
                 found.append(f"{where} points up or sideways")
+            if at_start and target.removeprefix("mcp_server.") in LATE_MODULES:
+                found.append(f"{where} belongs inside the function that needs it")
         elif top in HOMES:
             if not any(
                 home in (part(module.name), module.name) or module.name.startswith(f"{home}.") for home in HOMES[top]
             ):
                 found.append(f"{where} has its place in {', '.join(HOMES[top])}")
-            if top in LATE and at_start:
+            if top in LATE and at_start and module.name not in LATE_MODULES:
                 found.append(f"{where} belongs inside the function that needs it")
         elif top not in sys.stdlib_module_names:
             found.append(f"{where} is a library without a place; add it to HOMES with a reason in docs/decisions.md")
@@ -108,6 +113,24 @@ def broken(module: Module) -> list[str]:
 
 def test_imports_point_down_and_libraries_stay_in_their_place() -> None:
     assert [line for module in modules() for line in broken(module)] == []
+
+
+PURE: dict[str, set[str]] = {"plan": {"collections", "dataclasses", "datetime", "decimal", "typing"}}
+"""Parts without input and output, and what they may import of the standard library."""
+
+
+def test_pure_parts_only_compute() -> None:
+    """The layers keep dialects out of them; this keeps out files, processes, time and settings."""
+    impure = []
+    for module in modules():
+        if part(module.name) in PURE:
+            allowed = {"mcp_server", *PURE[part(module.name)]}
+            impure += [f"{module.path}:{i.line}: {i.target}" for i in imports(module) if part(i.target) not in allowed]
+            impure += [f"{module.path}:{call.lineno}: {name}" for name, call in calls(module) if name in NOT_PURE]
+    assert impure == []
+
+
+NOT_PURE = {"open", "print", "input", "exec", "eval", "__import__", "now", "today", "utcnow"}
 
 
 def test_every_part_of_the_package_has_its_layer() -> None:
