@@ -209,7 +209,7 @@ def _short(node: Any, metadata: Metadata) -> Any:
 
 
 def _short_value(text: str, i: int, row: words.Comparator, known: Property) -> str:
-    relative = row.test in (Test.RECENT, Test.BEFORE_DAY, Test.NEAR_EVENT)
+    relative = row.in_event or row.test in (Test.RECENT, Test.BEFORE_DAY)
     if relative or known.type == "number":
         number = parse_number(text.lstrip("0") or "0" if relative else text)
         return text if number is None else plain(number)

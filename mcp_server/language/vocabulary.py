@@ -54,7 +54,9 @@ class Test(Enum):
     EMPTY = "the list is null or empty"
     RECENT = "falls into the days A to B before today"
     BEFORE_DAY = "is before the start of the day N days ago"
-    NEAR_EVENT = "lies within a span around the event's own time"
+    BEFORE_EVENT = "lies within a span before the event's own time"
+    AFTER_EVENT = "lies within a span after the event's own time"
+    AROUND_EVENT = "lies within a span around the event's own time"
     MEMBER = "the user is a member of the cluster"
 
 
@@ -146,11 +148,11 @@ COMPARATORS: Mapping[str, Comparator] = {row.word: row for row in (
                Text("falls within {any}", "在 {any}之内")),
     Comparator("relativeCurrentBefore", _types("time"), (1, 1), Test.BEFORE_DAY, "U",
                Text("is before {any}", "早于 {any}")),
-    Comparator("relativeEventBefore", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+    Comparator("relativeEventBefore", _types("time"), (1, 1), Test.BEFORE_EVENT, "U",
                Text("is at most {a} before the event", "在事件发生前 {a}以内"), in_event=True),
-    Comparator("relativeEventAfter", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+    Comparator("relativeEventAfter", _types("time"), (1, 1), Test.AFTER_EVENT, "U",
                Text("is at most {a} after the event", "在事件发生后 {a}以内"), in_event=True),
-    Comparator("relativeEventAbsolute", _types("time"), (1, 1), Test.NEAR_EVENT, "U",
+    Comparator("relativeEventAbsolute", _types("time"), (1, 1), Test.AROUND_EVENT, "U",
                Text("is at most {a} before or after the event", "在事件发生前后 {a}以内"), in_event=True),
     Comparator("belongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U", Text("belongs to {name}", "属于{name}")),
     Comparator("notBelongToCluster", _types("cluster"), (0, 0), Test.MEMBER, "U",

@@ -226,7 +226,7 @@ def _predicate(
             return row.text.format(any=_recent("-".join(part.ftv), metadata)), []
         case Test.BEFORE_DAY:
             return row.text.format(any=_day_start(part.ftv[0], metadata)), []
-        case Test.NEAR_EVENT:
+        case Test.BEFORE_EVENT | Test.AFTER_EVENT | Test.AROUND_EVENT:
             amount = _value(part.ftv[0], "number")
             unit = words.TIME_UNITS[part.time_unit].text
             return row.text.format(a=unit.format(n=amount, s=plural(amount))), []

@@ -193,8 +193,12 @@ class Compiler:
             case Test.BEFORE_DAY:
                 day = self.metadata.today - timedelta(days=int(ftv[0]))
                 return Within(column, Interval(high=day_start(day, self.zone), high_open=True))
-            case Test.NEAR_EVENT:
-                return _near_event(column, part)
+            case Test.BEFORE_EVENT:
+                return NearEvent(column, _seconds(part), 0)
+            case Test.AFTER_EVENT:
+                return NearEvent(column, 0, _seconds(part))
+            case Test.AROUND_EVENT:
+                return NearEvent(column, _seconds(part), _seconds(part))
             case other:
                 assert_never(other)
 
@@ -281,14 +285,5 @@ def _empty(where: Interval) -> bool:
     return bool(where.low > where.high or (open_end and where.low == where.high))  # type: ignore[operator]  # both of one kind
 
 
-def _near_event(column: Column, part: Filter) -> NearEvent:
-    seconds = int(part.ftv[0]) * words.TIME_UNITS[part.time_unit][0]
-    match part.comparator:
-        case "relativeEventBefore":
-            return NearEvent(column, seconds, 0)
-        case "relativeEventAfter":
-            return NearEvent(column, 0, seconds)
-        case "relativeEventAbsolute":
-            return NearEvent(column, seconds, seconds)
-        case other:
-            raise ValueError(f"no span around an event: {other!r}")
+def _seconds(part: Filter) -> int:
+    return int(part.ftv[0]) * words.TIME_UNITS[part.time_unit][0]

@@ -110,7 +110,7 @@ def value_findings(values: FilterValues) -> Iterator[Problem]:
             return recent_findings("-".join(values.ftv), values.at(), values.today, as_values=True)
         case Test.BEFORE_DAY:
             return _days_back(values)
-        case Test.NEAR_EVENT:
+        case Test.BEFORE_EVENT | Test.AFTER_EVENT | Test.AROUND_EVENT:
             return _span(values)
         case Test.CONTAINS | Test.TRUE | Test.MISSING | Test.EMPTY | Test.MEMBER:
             return iter(())
