@@ -1,4 +1,9 @@
-"""MCP over standard input and output: one JSON message a line. Everything else goes to stderr."""
+"""MCP over standard input and output: one JSON message a line. Everything else goes to stderr.
+
+The SDK's own files go through a pool of threads three times for each message, which takes longer than most calls, and
+which waits while calls use up the pool. Here one thread reads, and what the pipe accepts at once is written at once.
+Framing, messages and sessions stay the SDK's.
+"""
 
 import logging
 import os
@@ -7,7 +12,7 @@ import signal
 import sys
 from asyncio import Queue, get_running_loop
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from threading import Semaphore, Thread
 from typing import Any, Final, cast
 
@@ -20,27 +25,23 @@ from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCRequest
 
 from mcp_server.front.mcp.server import FenqunServer
 
-# Standard input and output as the SDK's stdio transport takes them, with as little between as there can be.
-#
-# The SDK's own files go through a pool of threads three times for each message, which takes longer than most calls.
-# Here one thread reads, and what the pipe takes at once is written at once. Framing, messages and sessions stay the
-# SDK's.
+# Files of the event loop over the bare descriptors
 
 
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 64
-"""Lines that are read before they are asked for."""
+"""Lines that are read before they are taken."""
 
 
 class Lines:
-    """The lines of a descriptor, UTF-8; bytes that are none are replaced, and a JSON parser then says so."""
+    """The lines of a descriptor, UTF-8; invalid bytes are replaced, and the JSON parser reports them."""
 
     def __init__(self, descriptor: int) -> None:
-        """Starts to read; inside the event loop that asks for the lines."""
+        """Start to read; to be called inside the event loop that takes the lines."""
         self._loop = get_running_loop()
         self._lines: Queue[str | None] = Queue()
         self._room = Semaphore(_AHEAD)
-        # A daemon, on the bare descriptor: a read can't be woken, and at the end of the process nobody waits for it.
+        # A daemon on the bare descriptor: a read can't be woken, and the end of the process must not wait for it.
         Thread(target=self._read, args=(descriptor,), daemon=True).start()
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -56,22 +57,19 @@ class Lines:
                 if b"\n" in chunk:
                     *lines, rest = rest.split(b"\n")
                     for line in lines:
-                        self._hand_over(line)
-        except OSError:  # the other end is gone, as at its end
+                        self._put(line)
+            if rest:
+                self._put(rest)
+        except OSError:  # the other end is gone, which is an end of the input too
             pass
-        if rest:
-            self._hand_over(rest)
-        self._say(None)
-
-    def _hand_over(self, line: bytearray) -> None:
-        self._room.acquire()
-        self._say(line.decode("utf-8", "replace"))
-
-    def _say(self, line: str | None) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
-        except RuntimeError:  # the loop is closed: nobody asks any more
+        except RuntimeError:  # the event loop is closed: nobody takes lines any more
             return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._lines.put_nowait, None)
+
+    def _put(self, line: bytearray) -> None:
+        self._room.acquire()
+        self._loop.call_soon_threadsafe(self._lines.put_nowait, line.decode("utf-8", "replace"))
 
 
 class Writer:
@@ -84,13 +82,13 @@ class Writer:
         self._text = ""
 
     async def write(self, text: str) -> None:
-        """Keep it for `flush`."""
+        """Keep the text for `flush`."""
         self._text += text
 
     async def flush(self) -> None:
-        """Write it. A reader that is behind holds up a thread, and not the event loop."""
+        """Write what was kept. A slow reader holds up a thread, and not the event loop."""
         data, self._text = self._text.encode("utf-8"), ""
-        # What a pipe says that it takes, it takes without waiting, up to PIPE_BUF.
+        # A pipe that is ready takes up to PIPE_BUF without waiting.
         if len(data) <= select.PIPE_BUF and self._ready.poll(0):
             data = data[os.write(self._descriptor, data) :]
         if data:
@@ -103,12 +101,12 @@ class Writer:
 
 @contextmanager
 def claimed() -> Iterator[tuple[int, int]]:
-    """The descriptors of standard input and output for oneself: meanwhile whoever else reads finds the end, and whoever
-    else prints does so on stderr, so that nothing gets between the messages."""
+    """The descriptors of standard input and output for the protocol alone: meanwhile other code that reads finds the
+    end of the input, and what it prints goes to stderr, so that nothing gets between the messages."""
     own = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
     os.dup2(2, 1)
     try:
         yield own
@@ -117,7 +115,7 @@ def claimed() -> Iterator[tuple[int, int]]:
         os.dup2(own[1], 1)
 
 
-# MCP over standard input and output: one JSON message a line. Everything else that is said goes to stderr.
+# Serving
 
 
 Stream = Any
@@ -127,8 +125,8 @@ Stream = Any
 def serve(server: FenqunServer, close: Callable[[], None], *, discover: bool = True) -> None:
     """Serve until the client closes our standard input, then cancel the calls that are under way.
 
-    SIGINT and SIGTERM end the process, after `close`. (`close` is not called when this returns.) Without
-    `discover` every client is led to the handshake.
+    SIGINT and SIGTERM end the process, after `close` (which is not called when this returns). Without `discover`
+    every client is led to the handshake.
     """
     anyio.run(_serve, server, close, discover)
 
@@ -151,7 +149,7 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
                 run = _run if discover else _run_without_discover
                 await run(server.lowlevel, read, write)
             group.cancel_scope.cancel()
-    except* BrokenPipeError:  # the client is gone; nobody is left to tell
+    except* BrokenPipeError:  # the client is gone
         pass
     finally:
         with anyio.CancelScope(shield=True):
@@ -189,30 +187,21 @@ async def _run_without_discover(lowlevel: Server[Any], read: Stream, write: Stre
     """Serve clients that ask `server/discover` and then shake hands all the same.
 
     The SDK takes the first request to decide the protocol of the whole connection, and refuses the handshake
-    after a discovery. Told that there is no such method, every client falls back to the handshake.
+    after a discovery. Where there is no such method, every client falls back to the handshake.
     """
-    ours, theirs = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    relayed, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     async with anyio.create_task_group() as group:
 
         async def relay() -> None:
-            async with ours:
-                async for message in read:
-                    refusal = _refusal(message)
-                    if refusal is None:
-                        await ours.send(message)
-                    else:
-                        await write.send(refusal)
+            async with relayed:
+                async for item in read:
+                    match item:
+                        case SessionMessage(message=JSONRPCRequest(method="server/discover", id=number)):
+                            error = ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
+                            await write.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=error)))
+                        case _:
+                            await relayed.send(item)
 
         group.start_soon(relay)
-        await _run(lowlevel, theirs, write)
+        await _run(lowlevel, received, write)
         group.cancel_scope.cancel()
-
-
-def _refusal(message: SessionMessage | Exception) -> SessionMessage | None:
-    if isinstance(message, Exception):
-        return None
-    asked = message.message
-    if not isinstance(asked, JSONRPCRequest) or asked.method != "server/discover":
-        return None
-    error = ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
-    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=asked.id, error=error))
