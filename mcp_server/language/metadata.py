@@ -1,6 +1,6 @@
-"""What a project knows of its data: the events and properties that a definition may name.
+"""What is known of a project's data: the events and properties that a definition may name.
 
-Worked out once at load (or read from a vendor); pure data, so that the checks of `qp` need no engine.
+Computed once at load (or read from a vendor); pure data, so that checking a definition needs no engine.
 """
 
 from datetime import date
@@ -27,7 +27,7 @@ class Frozen(BaseModel):
 
 
 class Names(Frozen):
-    """Display name and remark in both languages; empty where nobody gave one."""
+    """Display name and remark in both languages; empty where there is none."""
 
     en: str = ""
     zh: str = ""
@@ -63,19 +63,19 @@ class Property(Frozen):
     events: tuple[str, ...] = ()
     """Event properties: the events that carry it on at least one row, sorted by name."""
     more: tuple[tuple[str, str], ...] = ()
-    """What else a platform says of it, by its own names."""
+    """What else a platform reports of it, by its own names."""
     ready: bool = True
     """Clusters and tags: False while they have no good version."""
     uses: tuple[str, ...] = ()
     """Clusters and tags: the clusters and tags that their definitions reach, directly or through others."""
     meaning: str = ""
-    """Clusters and tags: the hash of what their definitions mean."""
+    """Clusters and tags: the meaning hash of their definitions."""
     dates: tuple[str, ...] = ()
     """Clusters and tags: the local days, `yyyy-MM-dd`, of which a version is kept."""
 
     @property
     def values_known(self) -> bool:
-        """True where `top` lists every value there is."""
+        """True where `top` lists every value."""
         return bool(self.top) and len(self.top) >= self.distinct
 
     @cached_property
@@ -93,14 +93,14 @@ class Event(Frozen):
     name: str
     names: Names = Names()
     count: int = 0
-    """0, and all below empty, where a platform tells only names."""
+    """0, and all below empty, where a platform reports only names."""
     users: int = 0
     """Distinct users of the user table with at least one such event."""
     first: str = ""
     """Time of the first and of the last one, local time of the project."""
     last: str = ""
     more: tuple[tuple[str, str], ...] = ()
-    """As of a property."""
+    """As in `Property`."""
 
 
 class Metadata(Frozen):
@@ -113,7 +113,7 @@ class Metadata(Frozen):
     as_of: date | None = None
     users: int | None = 0
     rows: int | None = 0
-    """Number of event rows. None, as of users, where a platform does not tell it."""
+    """Number of event rows. None, as of users, where a platform does not report it."""
     events: tuple[Event, ...] = ()
     properties: tuple[Property, ...] = ()
 
@@ -127,7 +127,7 @@ class Metadata(Frozen):
 
     @cached_property
     def in_order(self) -> tuple[Event | Property, ...]:
-        """Everything there is, as it is listed: events by count, user properties, event properties."""
+        """Everything in the order of lists: events by count, user properties, event properties."""
         events = sorted(self.events, key=lambda e: (-e.count, e.name))
         return (*events, *self.properties_of("user"), *self.properties_of("event"))
 
@@ -139,15 +139,15 @@ class Metadata(Frozen):
         """The property of that table; names ignore case (qp.md section 4)."""
         return self._property_by_name.get((table, name.casefold()))
 
-    def with_clusters(self, clusters: "tuple[Property, ...]") -> "Metadata":
-        """The same with these clusters and tags, in place of those it had."""
+    def with_clusters(self, clusters: tuple[Property, ...]) -> "Metadata":
+        """Return the same with these clusters and tags in place of its own."""
         kept = tuple(p for p in self.properties if p.table != "cluster")
         return self._with(properties=(*kept, *clusters))
 
     def by_clock_readings(self) -> "Metadata":
-        """The same for data whose times are kept as the project's clock showed them, without a zone.
+        """Return the same for data whose times are stored as the project's clock showed them, without a zone.
 
-        Windows that are worked out from it are such readings too, and instants in no sense.
+        Windows computed from it are such readings too, and no instants.
         """
         return self._with(zone="UTC")
 

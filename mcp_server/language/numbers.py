@@ -8,13 +8,13 @@ NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER)
 MAX_DIGITS = 38
 MAX_PLACES = 18
-"""What an exact comparison can hold: 38 digits, 18 of them after the point. More is refused, never rounded."""
+"""Most digits of an exact comparison, and how many of them after the point. More is refused, never rounded."""
 
 _EXACT = Context(prec=2100)
 
 
 def parse_number(text: object) -> Decimal | None:
-    """The number that a text is; None where it is none or goes beyond MAX_DIGITS and MAX_PLACES."""
+    """Parse a JSON number; None where the text is none or goes beyond MAX_DIGITS and MAX_PLACES."""
     if not isinstance(text, str) or len(text) > 2000 or not _NUMBER.fullmatch(text):
         return None
     if len(text.lower().partition("e")[2]) > 6:
@@ -30,26 +30,26 @@ def parse_number(text: object) -> Decimal | None:
 
 
 def parse_numbers(text: str) -> tuple[Decimal, ...] | None:
-    """One number, or "low,high"; None where any is no number."""
-    found = tuple(parse_number(part) for part in text.split(","))
-    numbers = tuple(n for n in found if n is not None)
-    return numbers if len(numbers) == len(found) else None
+    """Parse one number, or "low,high"; None where any is no number."""
+    parts = text.split(",")
+    numbers = tuple(n for part in parts if (n := parse_number(part)) is not None)
+    return numbers if len(numbers) == len(parts) else None
 
 
 def is_too_long(text: str) -> bool:
-    """True of numbers, one or "low,high", of which one goes beyond MAX_DIGITS and MAX_PLACES."""
+    """Whether these are numbers, one or "low,high", of which one goes beyond MAX_DIGITS and MAX_PLACES."""
     parts = text.split(",")
     return len(text) <= 2000 and len(parts) <= 2 and all(map(_NUMBER.fullmatch, parts)) and parse_numbers(text) is None
 
 
 def plain(number: Decimal) -> str:
-    """A number without an exponent and without idle zeros."""
+    """Write a number without an exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def tidy_number(text: str) -> str:
-    """`5 000`, `5,000`, `+5`, `05` or `5.` as a number; "" where that would be a guess."""
+    """Rewrite `5 000`, `5,000`, `+5`, `05` or `5.` as a number; "" where that would be a guess."""
     bare = text.replace(" ", "").replace("_", "").lstrip("+")
     if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+", bare):
         bare = bare.replace(",", "")

@@ -1,4 +1,8 @@
-"""The table of problems and warnings that a definition can draw (qp.md section 8), and how they are made."""
+"""The table of problems and warnings (qp.md section 8), one row per code, and how they are made.
+
+A *problem* blocks; a *warning* never does. `{got}`, `{expected}` and `{suggestion}` of a row are filled from the finding
+itself, other names from keywords.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,47 +12,22 @@ from mcp_server.errors import Problem
 from mcp_server.language.numbers import MAX_DIGITS, MAX_PLACES
 from mcp_server.text import Text, same
 
-# One row of the tables of problems and warnings (`problems.py`).
-
 
 class Code(NamedTuple):
-    """Does it block, and what is said."""
+    """A row: whether it blocks, and its sentence."""
 
     blocks: bool
     text: Text
 
 
 def problem(en: str, zh: str) -> Code:
-    """A row of what blocks."""
+    """A row that blocks."""
     return Code(True, Text(en, zh))
 
 
 def warning(en: str, zh: str) -> Code:
-    """A row of what never does."""
+    """A row that never blocks."""
     return Code(False, Text(en, zh))
-
-
-# Problems and warnings about what a definition asks of ThinkingData beyond its documentation.
-
-
-# fmt: off
-REMOTE_CODES: Mapping[str, Code] = {
-    "word_unverified": warning(
-        "ThinkingData does not document {got} here (mark {mark}, docs/platforms.md): it may refuse it, or read it otherwise.",
-        "数数平台未公开说明此处的 {got}（标记 {mark}，见 docs/platforms.md）：平台可能拒绝，或作其他理解。"),
-    "word_refused": problem(
-        "ThinkingData does not document {got} here, and this server sends no such words (unverified_words=refuse).",
-        "数数平台未公开说明此处的 {got}，而本服务不发送此类词（unverified_words=refuse）。"),
-    "sql_not_here": problem(
-        "ThinkingData publishes no request body for SQL definitions: write it as conditions, or create it there.",
-        "数数平台未公开 SQL 定义的请求体：请改用条件定义，或在平台上创建。"),
-}
-
-
-# The table of problems and warnings that a definition can draw (qp.md section 8), and how they are made.
-#
-# One row per code: its severity and its sentence in both languages. A *problem* blocks; a *warning* never does.
-# `{got}`, `{expected}` and `{suggestion}` are filled from the finding itself; other names from keywords.
 
 
 # fmt: off
@@ -65,7 +44,7 @@ CODES: Mapping[str, Code] = {
         "文本中含有非法的 Unicode 字符；请重新以普通文本传入。"),
     "name_empty": problem("The name is empty. Use describe_data to find names.", "名称为空。可用 describe_data 查找名称。"),
     "definition_wrapped": problem(
-        "The definition stands one level too deep: send what is under {key} itself.", "定义外面多套了一层：请直接传入 {key} 里面的内容。"),
+        "The definition is one level too deep: send what is under {key} itself.", "定义外面多套了一层：请直接传入 {key} 里面的内容。"),
     "condition_bare": problem(
         "This is one condition, not a definition: put it into the list {key}.", "这是单个条件，不是完整的定义：请放进 {key} 列表。"),
     "definition_empty": problem(
@@ -76,7 +55,7 @@ CODES: Mapping[str, Code] = {
         "超出上限：最多 {limit}。请拆分定义，或先分别创建分群。"),
     "group_empty": problem("This group (COMPOUND) has no filts; remove it or fill it.", "该嵌套组（COMPOUND）没有 filts；请删除或补全。"),
     "group_mixed": problem(
-        "A group has only filterType, relation and filts. A condition has no relation of its own: relation stands beside "
+        "A group has only filterType, relation and filts. A condition has no relation of its own: relation belongs beside "
         "the list of the conditions that it joins.",
         "嵌套组只含 filterType、relation、filts。单个条件自身不带 relation：relation 应与它所连接的条件列表并列。"),
     "filter_type_unknown": problem(
@@ -165,7 +144,7 @@ CODES: Mapping[str, Code] = {
         "A tag is defined by exactly one of userTagValueDefs, userTagConFirstLastEventDef and userTagConQuotaDef.",
         "标签定义须在 userTagValueDefs、userTagConFirstLastEventDef、userTagConQuotaDef 中取且只取一种。"),
     "tag_value_twice": problem(
-        "The value stands at {other} already. Join both conditions in one value, or give this one another text.",
+        "The value is at {other} already. Join both conditions in one value, or give this one another text.",
         "该标签值在 {other} 已出现。请把两处条件合并到一个标签值，或改用其他标签值。"),
     "tag_calculation": problem("isCalc must be false: the property's own value is taken.", "isCalc 只能为 false，即直接取属性值。"),
     "tag_type_unknown": problem('type is "normal".', "type 只能是 \"normal\"。"),
@@ -175,7 +154,7 @@ CODES: Mapping[str, Code] = {
     "cluster_not_ready": problem(
         "{name} was never computed; call refresh_cluster first.", "{name} 尚未计算；请先调用 refresh_cluster。"),
     "cluster_cycle": problem(
-        "{name} rests on {own} itself: a definition may not reach itself through clusters.",
+        "{name} depends on {own} itself: a definition may not reach itself through clusters.",
         "{name} 本身依赖 {own}；定义不能通过分群绕回自身。"),
     "cluster_date_invalid": problem("specifiedClusterDate is a day, yyyy-MM-dd.", "specifiedClusterDate 是日期，格式 yyyy-MM-dd。"),
     "cluster_date_unknown": problem(
@@ -200,7 +179,7 @@ CODES: Mapping[str, Code] = {
         "SQL 嵌套过深或结构过于复杂，无法解析（括号最多嵌套 {limit} 层）。请用 WITH 拆开，并为每个 JOIN 写上 ON。"),
     "sql_invalid": problem("The SQL cannot be read: {detail}.", "无法解析该 SQL：{detail}。"),
     "sql_several": problem(
-        "Only one statement may be given; remove what stands after the first semicolon.",
+        "Only one statement may be given; remove what is after the first semicolon.",
         "只能有一条语句；请删除第一个分号之后的内容。"),
     "sql_not_select": problem(
         "Only a SELECT (also WITH … SELECT) may be given, not {got}.", "只能写 SELECT（或 WITH … SELECT），不能写 {got}。"),
@@ -218,7 +197,7 @@ CODES: Mapping[str, Code] = {
     "sql_function_size": problem(
         "{got} needs a constant width of at most {limit} here.", "{got} 的宽度须为常数，且不超过 {limit}。"),
     "sql_parameter_refused": problem(
-        "{got} cannot stand here. The only parameter is ${{PartDate:name}}, a whole condition, outside quotes.",
+        "{got} cannot be used here. The only parameter is ${{PartDate:name}}, a whole condition, outside quotes.",
         "此处不能写 {got}。唯一可用的参数是 ${{PartDate:名称}}，它是一个完整的条件，不能放在引号里。"),
     "sql_parameter_missing": problem(
         'The parameter {got} has no value. Give recentDay "A-B", or the first and the last day.',
@@ -246,7 +225,7 @@ CODES: Mapping[str, Code] = {
         'A tag gives a user one value. Users with several: {count}, such as {got}. Aggregate: GROUP BY "#user_id".',
         "标签对每个用户只能有一个值；有 {count} 个用户出现多个值，如 {got}。请按 \"#user_id\" 分组汇总。"),
     "sql_column_unknown": problem(
-        "No column {got} exists here. Columns such as #user_id stand in double quotes.",
+        "No column {got} exists here. Columns such as #user_id are written in double quotes.",
         "此处没有列 {got}。#user_id 这类列名要放在双引号里。"),
     "sql_failed": problem("The engine cannot run this SQL: {detail}", "引擎无法执行该 SQL：{detail}"),
     "sql_cluster_unknown": problem(
@@ -279,7 +258,7 @@ CODES: Mapping[str, Code] = {
     "ids_encoding": problem(
         "Line {line} is neither UTF-8 nor GBK. Save the file as UTF-8.", "第 {line} 行既不是 UTF-8 也不是 GBK。请将文件另存为 UTF-8。"),
     "ids_quote": problem(
-        "A quotation mark in line {line} does not fit: it is never closed, or something follows it. Quotes stand around a "
+        "A quotation mark in line {line} does not fit: it is never closed, or something follows it. Quotes enclose a "
         "whole value; one inside it is doubled.",
         "第 {line} 行的引号有误：没有闭合，或闭合后还有内容。引号须括住整个值，值内的引号写成两个。"),
     "ids_line": problem(
@@ -322,7 +301,7 @@ CODES: Mapping[str, Code] = {
     "body_other_project": warning(
         "The body is of project {got}; it was checked against project {expected}, the one that is open.",
         "请求体属于项目 {got}；这里是按当前项目 {expected} 检查的。"),
-    "condition_twice": warning("The same condition stands at {other} as well.", "同样的条件在 {other} 已出现。"),
+    "condition_twice": warning("The same condition is at {other} as well.", "同样的条件在 {other} 已出现。"),
     "sql_no_part_date": warning(
         '{got} is read without a condition on "$part_date"; ThinkingData refuses that. Write ${{PartDate:name}}, or '
         "\"$part_date\" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd'.",
@@ -330,7 +309,7 @@ CODES: Mapping[str, Code] = {
         "AND 'yyyy-MM-dd'。"),
     "sql_all_clusters": warning(
         "{got} is read without cluster_name = 'name' or cluster_name IN (…), so every cluster and tag is loaded for it, "
-        "as it stands then; a later change of one of them does not make this definition out of date.",
+        "as it is then; a later change of one of them does not make this definition out of date.",
         "读取 {got} 时没有用 cluster_name = '名称' 或 cluster_name IN (…) 限定，因此要载入计算时的全部分群和标签；此后它们有变化，本定义不会因此视为过期。"),
     "sql_local_only": warning(
         "SQL is computed on the local platform only: ThinkingData publishes no request body for it.",
@@ -356,7 +335,7 @@ CODES: Mapping[str, Code] = {
         "{n} 行的列数超过{expected}列；多出的内容未读取。"),
     "ids_swallowed": warning(
         "Quotes join several lines into one value: {lines} lines in all, the first of them line {line}. If that is not "
-        "meant, mend the quotes.",
+        "intended, fix the quotes.",
         "有引号把多行合并成了一个值：共涉及 {lines} 行，始于第 {line} 行。若非本意，请修正引号。"),
     "ids_encoding_gbk": warning(
         "The file is not UTF-8; it was read as GBK.", "文件不是 UTF-8，已按 GBK 读取。"),
@@ -364,15 +343,24 @@ CODES: Mapping[str, Code] = {
         "No row has a second column, so nobody gets a value. A tag's file has two: id,value.",
         "所有行都没有第二列，因此没有用户得到标签值。标签文件须有两列：先 ID，后标签值，以英文逗号分隔。"),
     "ids_values_differ": warning(
-        "Ids that stand there with different values: {n}; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
+        "Ids with different values in the file: {n}; the last value wins.", "{n} 个 ID 对应多个不同的值；以最后一个为准。"),
     "ids_shared": warning(
         "Some ids belong to several users, who all count: matched ids {n}, users {users}.",
         "部分 ID 对应多名用户，已全部计入：{n} 个 ID 匹配到 {users} 名用户。"),
     "used_by_others": warning(
-        "Others rest on it and change with it: {names}.{hint}", "以下分群或标签以它为条件，会随之变化：{names}。{hint}"),
+        "Others depend on it and change with it: {names}.{hint}", "以下分群或标签以它为条件，会随之变化：{names}。{hint}"),
     "same_meaning": warning(
         "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
-    **REMOTE_CODES,
+    # what ThinkingData documents
+    "word_unverified": warning(
+        "ThinkingData does not document {got} here (mark {mark}, docs/platforms.md): it may refuse it, or read it otherwise.",
+        "数数平台未公开说明此处的 {got}（标记 {mark}，见 docs/platforms.md）：平台可能拒绝，或作其他理解。"),
+    "word_refused": problem(
+        "ThinkingData does not document {got} here, and this server sends no such words (unverified_words=refuse).",
+        "数数平台未公开说明此处的 {got}，而本服务不发送此类词（unverified_words=refuse）。"),
+    "sql_not_here": problem(
+        "ThinkingData publishes no request body for SQL definitions: write it as conditions, or create it there.",
+        "数数平台未公开 SQL 定义的请求体：请改用条件定义，或在平台上创建。"),
 }
 
 
@@ -382,11 +370,11 @@ CODES: Mapping[str, Code] = {
 def finding(
     code: str, path: str, /, *, got: object = "", expected: object = "", suggestion: str = "", **values: object
 ) -> Problem:
-    """A problem or warning of this code at this path."""
-    return made(code, CODES[code], path, got=got, expected=expected, suggestion=suggestion, **values)
+    """Make the problem or warning of this code for this path."""
+    return finding_of(code, CODES[code], path, got=got, expected=expected, suggestion=suggestion, **values)
 
 
-def made(
+def finding_of(
     code: str,
     row: Code,
     path: str,
@@ -397,7 +385,7 @@ def made(
     suggestion: str = "",
     **values: object,
 ) -> Problem:
-    """A finding of any table's row."""
+    """Make a problem or warning from a row of any table."""
     shown = Text(shorten(got.en), shorten(got.zh)) if isinstance(got, Text) else same(shorten(got))
     wanted = expected if isinstance(expected, Text) else same(expected)
     text = row.text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
@@ -405,7 +393,7 @@ def made(
 
 
 def shorten(value: object, most: int = 200) -> str:
-    """A value as it may be quoted back: cut, and without control characters."""
+    """A value fit to be quoted in a message: cut, and without control characters."""
     try:
         as_json = isinstance(value, bool | list | dict)
         text = json.dumps(value, ensure_ascii=False, default=str) if as_json else str(value)
@@ -416,13 +404,13 @@ def shorten(value: object, most: int = 200) -> str:
 
 
 def pointer(parts: Iterable[str | int]) -> str:
-    """A JSON Pointer (RFC 6901)."""
+    """Join the steps of a path to a JSON Pointer (RFC 6901)."""
     return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in parts)
 
 
-def blocking(found: Sequence[Problem]) -> list[Problem]:
-    return [p for p in found if CODES[p.code].blocks]
+def blocking(findings: Sequence[Problem]) -> list[Problem]:
+    return [p for p in findings if CODES[p.code].blocks]
 
 
-def warnings_of(found: Sequence[Problem]) -> list[Problem]:
-    return [p for p in found if not CODES[p.code].blocks]
+def warnings_of(findings: Sequence[Problem]) -> list[Problem]:
+    return [p for p in findings if not CODES[p.code].blocks]

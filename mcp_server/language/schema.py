@@ -1,8 +1,8 @@
-"""The definition language in the input schemas of tools (JSON Schema 2020-12), made from `words.py`.
+"""The definition language in the input schemas of tools (JSON Schema 2020-12), made from `vocabulary.py`.
 
-`shown()` is for the one tool that a model learns the language from: short, inline, without references and combinators,
-because clients and providers mishandle them. `outline()` is for all other tools and names the first-level keys. Both
-accept less precisely than the models check; the exact form is in `tool_schemas/qp.json` (`tools/language_schema.py`).
+The full schemas are for the one tool that a model learns the language from: short, inline, without references and
+combinators, because clients and providers mishandle them. The brief ones are for all other tools and name the first-level
+keys. Both check less than the models; the exact form is in `tool_schemas/qp.json` (`tools/language_schema.py`).
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 
 _PART: Schema = {"type": "object"}
 _PARTS: Schema = {"type": "array", "items": _PART}
-_SQL_PARTS: Schema = {SQL: {"type": "string"}}
+_TEXT: Schema = {"type": "string"}
 
 EXAMPLE: Schema = {
     "events": [
@@ -65,19 +65,19 @@ TAG_EXAMPLES: tuple[Schema, ...] = (
 """One tag of each kind, after the vendor page's own examples."""
 
 
-def shown(depth: int = 2) -> Schema:
-    """The language as a model reads it in one tool's input schema: inline, groups `depth` deep.
+def full_qp(depth: int = 2) -> Schema:
+    """A cluster's definition as a model reads it in one tool's input schema: inline, groups `depth` deep.
 
-    Types stand where they help to write; exact shapes are left to the models, which accept tolerated
-    forms and answer with problems that say more than a validator can.
+    Types are given where they help to write; exact shapes are left to the models, which accept tolerated forms and
+    answer with problems that explain more than a validator can.
     """
-    relation = _plain(RELATIONS)
+    relation = _one_of(RELATIONS)
     return {
         "type": "object",
         "properties": {
-            "events": {"type": "array", "items": _shown_event(depth)},
+            "events": {"type": "array", "items": _event(depth)},
             "event_relation": relation,
-            "filts": _shown_filters(words.TABLES_AT_TOP, depth),
+            "filts": _filters(words.TABLES_AT_TOP, depth),
             "relation": relation | {"description": "joins filts"},
             "event_user_relation": relation,
             SQL: {"type": "string", "description": 'or SELECT "#user_id" from v_event_<project>, v_user_<project>'},
@@ -86,21 +86,20 @@ def shown(depth: int = 2) -> Schema:
     }
 
 
-def _shown_event(depth: int) -> Schema:
-    event_filters = _shown_filters(words.TABLES_IN_EVENT, depth)
+def _event(depth: int) -> Schema:
     return {
         "type": "object",
         "required": ["eventName", "comparator", "num", "taPropQuota"],
         "properties": {
             "eventName": {"type": "string", "description": f"{words.ANY_EVENT} = every event"},
-            "comparator": _plain(NUMBER_COMPARATORS)
+            "comparator": _one_of(NUMBER_COMPARATORS)
             | {"description": "greater, less are strict: at least 5 = greater 4"},
             "num": {"type": "string", "description": 'number as text; range: "low,high"'},
             "taPropQuota": {
                 "type": "object",
                 "required": ["analysis"],
                 "properties": {
-                    "analysis": _plain(MEASURES) | {"description": "TIMES less 1 = never did it"},
+                    "analysis": _one_of(MEASURES) | {"description": "TIMES less 1 = never did it"},
                     "quota": {"type": "string", "description": "event property; not with TIMES"},
                 },
             },
@@ -111,34 +110,37 @@ def _shown_event(depth: int) -> Schema:
             },
             "startTime": {"type": "string", "description": "yyyy-MM-dd[ HH:mm:ss], instead of recentDay"},
             "endTime": {"type": "string", "description": "included; a date = its whole day"},
-            "relation": _plain(RELATIONS),
-            "filts": event_filters,
+            "relation": _one_of(RELATIONS),
+            "filts": _filters(words.TABLES_IN_EVENT, depth),
         },
     }
 
 
-def _shown_filters(tables: tuple[str, ...], depth: int) -> Schema:
-    """A list of filters; the words and what they mean stand only at the outermost level."""
-    properties = _shown_condition(tables)
-    bare = {name: _bare(part) for name, part in properties.items()}
+def _filters(tables: tuple[str, ...], depth: int) -> Schema:
+    """A list of filters; the words and what they mean are given only at the outermost level."""
+    properties = _condition(tables)
+    bare = {
+        name: {key: value for key, value in part.items() if key in ("type", "items")}
+        for name, part in properties.items()
+    }
     group: Schema = {}
     for _ in range(depth):
         group = {
-            "filterType": _plain((words.GROUP,)),
-            "relation": _plain(RELATIONS),
-            "filts": _shown_list(bare | group),
+            "filterType": _one_of((words.GROUP,)),
+            "relation": _one_of(RELATIONS),
+            "filts": _list(bare | group),
         }
     if group:
         group["filterType"] |= {"description": "a group; takes only relation and filts"}
-    return _shown_list(properties | group)
+    return _list(properties | group)
 
 
-def _shown_condition(tables: tuple[str, ...]) -> Schema:
+def _condition(tables: tuple[str, ...]) -> Schema:
     legal = [row.word for row in COMPARATORS.values() if row.fits(tables)]
     properties = {
-        "tableType": _plain(tables),
+        "tableType": _one_of(tables),
         "columnName": {"type": "string"},
-        "comparator": _plain(legal),
+        "comparator": _one_of(legal),
         "ftv": {
             "type": "array",
             "items": {"type": "string"},
@@ -147,62 +149,52 @@ def _shown_condition(tables: tuple[str, ...]) -> Schema:
         },
     }
     near_event = any(COMPARATORS[word].in_event for word in legal)
-    return properties | ({"timeUnit": _plain(TIME_UNITS)} if near_event else {})
+    return properties | ({"timeUnit": _one_of(TIME_UNITS)} if near_event else {})
 
 
-def _bare(part: Schema) -> Schema:
-    return {key: value for key, value in part.items() if key in ("type", "items")}
-
-
-def _shown_list(properties: Schema) -> Schema:
+def _list(properties: Schema) -> Schema:
     return {"type": "array", "items": {"type": "object", "properties": properties}}
 
 
-def _plain(values: Iterable[str]) -> Schema:
+def _one_of(values: Iterable[str]) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
-def outline() -> Schema:
-    """A definition in the schema of a tool that only passes it on: the first-level keys."""
+def brief_qp() -> Schema:
+    """A cluster's definition in the schema of a tool that only passes it on: the first-level keys."""
     return {
         "type": "object",
         "description": "A definition as validate_definition describes it.",
         "properties": {
             "events": _PARTS,
-            "event_relation": _plain(RELATIONS),
+            "event_relation": _one_of(RELATIONS),
             "filts": _PARTS,
-            "relation": _plain(RELATIONS),
-            "event_user_relation": _plain(RELATIONS),
-            **_SQL_PARTS,
+            "relation": _one_of(RELATIONS),
+            "event_user_relation": _one_of(RELATIONS),
+            SQL: _TEXT,
         },
     }
 
 
-def tag_keys() -> Schema:
+def brief_tag() -> Schema:
     """A tag's definition in the schema of a tool that only passes it on: the three kinds."""
-    kinds = {
-        words.VALUES: _PARTS,
-        words.FIRST_LAST: {"type": "object"},
-        words.QUOTA: {"type": "object"},
-    } | _SQL_PARTS
     return {
         "type": "object",
         "description": "A tag definition as validate_definition describes it.",
-        "properties": kinds,
+        "properties": {words.VALUES: _PARTS, words.FIRST_LAST: _PART, words.QUOTA: _PART, SQL: _TEXT},
     }
 
 
-def tag_outline() -> Schema:
-    """A tag's definition in the schema of a tool: the three kinds and their keys, without the filters' own."""
-    text = {"type": "string"}
-    rows = {"eventName": text, "recentDay": text, "relation": _plain(RELATIONS), "filts": _PARTS}
-    value = {"type": "object", "properties": {"tagValue": text, "userClusterDef": _PART | {"description": "a qp"}}}
-    taken = {"type": "object", "properties": {"columnName": text, "tableType": _plain(words.TABLES_IN_EVENT)}}
+def full_tag() -> Schema:
+    """A tag's definition as a model reads it: the three kinds and their keys, without the filters' own."""
+    rows = {"eventName": _TEXT, "recentDay": _TEXT, "relation": _one_of(RELATIONS), "filts": _PARTS}
+    value = {"type": "object", "properties": {"tagValue": _TEXT, "userClusterDef": _PART | {"description": "a qp"}}}
+    taken = {"type": "object", "properties": {"columnName": _TEXT, "tableType": _one_of(words.TABLES_IN_EVENT)}}
     first_last = {
         "isFirstEvent": {"type": "boolean"},
         "calcPropVo": {"type": "object", "properties": {"property": taken}},
     }
-    measured = {"analysis": _plain(MEASURES), "quota": text}
+    measured = {"analysis": _one_of(MEASURES), "quota": _TEXT}
     return {
         "type": "object",
         "description": "Exactly one; windows and filts as in a qp, which validate_definition describes.",
@@ -210,7 +202,7 @@ def tag_outline() -> Schema:
             words.VALUES: {"type": "array", "items": value, "description": "in order; the first that fits wins"},
             words.FIRST_LAST: _holding(words.FIRST_LAST_EVENT, rows | first_last),
             words.QUOTA: _holding(words.QUOTA_EVENT, rows | measured),
-            SQL: text,
+            SQL: _TEXT,
         },
     }
 

@@ -33,7 +33,7 @@ _GIVEN = Text(
 _TABLES = Text(" It reads {tables}", "读取的表：{tables}")
 _COLUMNS = Text(", columns {columns}", "；列：{columns}")
 _CLUSTERS = Text(", clusters and tags {clusters}", "；分群和标签：{clusters}")
-_ANY_CLUSTER = Text(", all clusters and tags as they stand at that moment", "；分群和标签：计算时的全部")
+_ANY_CLUSTER = Text(", all clusters and tags as they are at that moment", "；分群和标签：计算时的全部")
 _PARAMETERS = Text("; days of {name}: {days}", "；参数 {name} 的日期：{days}")
 _STOP = Text(".", "。")
 

@@ -30,7 +30,7 @@ _UNCOUNTED = Text(
     "{what}。名单以上传时为准，不会重新计算。",
 )
 _SELECTED = Text("users whose {column} is in {list}", "{column} 在{list}中的用户")
-_GIVEN = Text("each user's value stands beside the {column} in {list}", "标签值取自{list}中与用户 {column} 同行的值")
+_GIVEN = Text("each user's value is beside the {column} in {list}", "标签值取自{list}中与用户 {column} 同行的值")
 _LIST = Text("an uploaded list", "上传名单")
 _FILE = Text("the uploaded file {name}", "上传文件 {name} ")
 _OTHER_COLUMN = Text("the ids are values of {new}, no longer of {old}", "ID 由 {old} 的取值改为 {new} 的取值")

@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 MAX_DAYS_BACK = 36500
-RECENT_DAY = r"^\d{1,5}-\d{1,5}$"
-LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?$"
 
 _RECENT = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}:\d{2})(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)
@@ -39,7 +37,7 @@ class Days:
 
 
 def recent_days(text: str, today: date) -> Days | None:
-    """The days of `recentDay` "A-B", or None where that is no window.
+    """Return the days of `recentDay` "A-B", or None where that is no window.
 
     A >= 1 counts both ends back from today; A = 0 means the B days that end today (qp.md section 2).
     """
@@ -58,9 +56,9 @@ def recent_days(text: str, today: date) -> Days | None:
 
 
 def instant(local: datetime, zone: tzinfo) -> datetime:
-    """A local time as an instant: in a repeated hour the first, in a skipped hour moved forward.
+    """Convert a local time to an instant: in a repeated hour the first, in a skipped hour moved forward.
 
-    An instant outside the years 1 to 9999 becomes the first or the last that can be held.
+    An instant outside the years 1 to 9999 becomes the first or the last of them.
     """
     try:
         return local.replace(tzinfo=zone, fold=0).astimezone(UTC).replace(tzinfo=None)
@@ -69,7 +67,7 @@ def instant(local: datetime, zone: tzinfo) -> datetime:
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:
-    """An instant as local time; at either end of the calendar the last time that can be held."""
+    """Convert an instant to local time; beyond the calendar the first or the last time in it."""
     try:
         return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
     except (OverflowError, ValueError):
@@ -103,7 +101,7 @@ def span_of_days(days: Days, zone: ZoneInfo) -> Span:
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """A time as it was written: without an offset it is local to the project."""
+    """A time with how it was written: without an offset it is local to the project."""
 
     moment: datetime
     bare_date: bool
@@ -138,7 +136,7 @@ def _offset(text: str | None) -> timedelta | None:
 
 
 def to_project_time(written: LocalTime, zone: tzinfo) -> datetime | None:
-    """The local time of the project for a time that was written with an offset; None beyond the calendar."""
+    """Convert a time with an offset to the project's local time; None beyond the calendar."""
     if written.offset is None:
         return written.moment
     try:

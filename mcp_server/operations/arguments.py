@@ -44,8 +44,8 @@ class RawDefinition:
         from mcp_server.language import schema
 
         if self.tag:
-            return schema.tag_outline() if self.full else schema.tag_keys()
-        return schema.shown() if self.full else schema.outline()
+            return schema.full_tag() if self.full else schema.brief_tag()
+        return schema.full_qp() if self.full else schema.brief_qp()
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def test_the_explanation_of_a_cluster_and_of_a_tag() -> None:
     assert said.zh.endswith(f"SQL 如下：\n{SELECT}")
     every = explain_definition(made(catalog=TAG, reads=SqlReads(any_cluster=True)), GAME).summary
     assert "second column" in every.en
-    assert "all clusters and tags as they stand at that moment" in every.en
+    assert "all clusters and tags as they are at that moment" in every.en
     assert "标签值取 SQL 查询返回的第二列" in every.zh
 
 

@@ -22,7 +22,7 @@ from mcp_server.language.model import (
     keys_of,
 )
 from mcp_server.language.reading.check import read_tag
-from mcp_server.language.schema import TAG_EXAMPLES, tag_outline
+from mcp_server.language.schema import TAG_EXAMPLES, full_tag
 from mcp_server.language.vocabulary import MAX_VALUES
 from tests.language.projects import GAME, event
 from tests.language.tags import first_tag, metric_tag, taken, value, values_tag
@@ -163,7 +163,7 @@ def test_anything_else_is_refused(raw: Any) -> None:
 @given(tags(still_world()))
 def test_generated_tags_are_accepted(raw: Any) -> None:
     assert both_say(raw)
-    assert Draft202012Validator(tag_outline()).is_valid(raw)
+    assert Draft202012Validator(full_tag()).is_valid(raw)
 
 
 def test_broken_tags_are_read_alike() -> None:
@@ -220,8 +220,8 @@ def test_every_legal_key_is_in_the_schema() -> None:
 
 
 def test_the_form_for_tools_has_no_references_and_no_combinators() -> None:
-    Draft202012Validator.check_schema(tag_outline())
-    assert not re.findall(r'"(\$ref|\$defs|anyOf|oneOf|allOf|not|if|then|else)":', json.dumps(tag_outline()))
+    Draft202012Validator.check_schema(full_tag())
+    assert not re.findall(r'"(\$ref|\$defs|anyOf|oneOf|allOf|not|if|then|else)":', json.dumps(full_tag()))
 
 
 def test_the_complete_schema_is_published() -> None:

@@ -103,7 +103,7 @@ def test_a_static_part_counts_as_it_was_last_computed(buyers: Desk) -> None:
     changed = buyers("update_cluster", cluster="buyers", qp={"events": [times("greater", "0")]})
     (warning,) = changed.warnings
     assert (warning.path, warning.code) == ("/qp", "used_by_others")
-    assert warning.message == "Others rest on it and change with it: rest."
+    assert warning.message == "Others depend on it and change with it: rest."
     assert buyers.row("rest").fresh is False
     (note,) = buyers("preview_definition", qp={"filts": [member("rest")]}).notes
     assert note.startswith("rest is out of date (buyers, which it rests on, changed")

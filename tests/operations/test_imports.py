@@ -141,7 +141,7 @@ def test_a_cluster_serves_as_a_condition_and_follows_a_replacement(ids: Desk) ->
     for said in (tried, done):
         (warning,) = said.warnings
         assert (warning.path, warning.code) == ("/ids", "used_by_others")
-        assert warning.message == "Others rest on it and change with it: others."
+        assert warning.message == "Others depend on it and change with it: others."
     assert done.changes == ("another list of ids (2 row(s) before, 1 now)",)
     assert not ids.row("others").fresh
     assert ids("refresh_cluster", cluster="others").cluster.users_num == 3

@@ -107,9 +107,9 @@ def test_a_definition_is_described_by_the_language_itself() -> None:
     class Full(Params):
         qp: FullDefinition
 
-    assert input_schema(example)["properties"]["qp"] == language.outline()
+    assert input_schema(example)["properties"]["qp"] == language.brief_qp()
     full = operation(title=Text("x", "x"), effect=Effect.READ)(_taking(Full))
-    assert input_schema(full)["properties"]["qp"] == language.shown()
+    assert input_schema(full)["properties"]["qp"] == language.full_qp()
 
 
 def _taking(params: type[Params]) -> Any:

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.model import Qp
-from mcp_server.language.schema import EXAMPLE, outline, shown
+from mcp_server.language.schema import EXAMPLE, brief_qp, full_qp
 from tests.reading import strategies
 from tests.reading.agreeing import both
 from tests.reading.malformed import broken
@@ -167,14 +167,14 @@ def _said(node: Any) -> Iterator[str]:
             yield from _said(part)
 
 
-@pytest.mark.parametrize("schema", [shown(), shown(1), shown(0), outline()])
+@pytest.mark.parametrize("schema", [full_qp(), full_qp(1), full_qp(0), brief_qp()])
 def test_the_forms_for_tools_have_no_references_and_no_combinators(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
     assert not re.findall(r'"(\$ref|\$defs|anyOf|oneOf|allOf|not|if|then|else)":', json.dumps(schema))
 
 
 def test_the_forms_for_tools_accept_definitions_of_their_depth() -> None:
-    validators = [Draft202012Validator(form) for form in (shown(3), outline())]
+    validators = [Draft202012Validator(form) for form in (full_qp(3), brief_qp())]
 
     def accepted(definition: Any) -> None:
         assert all(validator.is_valid(definition) for validator in validators)
@@ -184,5 +184,5 @@ def test_the_forms_for_tools_accept_definitions_of_their_depth() -> None:
 
 def test_the_form_for_a_language_model_is_small() -> None:
     bpe = pytest.importorskip("bpe_openai")
-    text = json.dumps(shown(), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(full_qp(), ensure_ascii=False, separators=(",", ":"))
     assert len(bpe.get_encoding("o200k_base").encode(text)) < 1150
