@@ -281,9 +281,9 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
 
 
 def _absent_fields(platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]:
-    from mcp_server.platforms.fields import not_told  # only where something is remote
+    from mcp_server.platforms.fields import absent_fields  # only where something is remote
 
-    return not_told(platform, tool, result)
+    return absent_fields(platform, tool, result)
 
 
 def _static(tokens: "Tokens") -> "Verify":

@@ -296,7 +296,7 @@ class PartialResult(Result):
 
 
 class AbsentFields(Protocol):
-    """Lists the fields that a tool's result lacks on a platform, with the reason (`platforms.fields.not_told`)."""
+    """Lists the fields that a tool's result lacks on a platform, with the reason (`platforms.fields.absent_fields`)."""
 
     def __call__(self, platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]: ...
 

@@ -1,8 +1,8 @@
-"""What a remote platform cannot tell: one table of the fields that its results lack, each with its reason.
+"""The fields that results of remote platforms lack, each with its reason.
 
-An absent field of a result means that there is nothing to say; here it means that nobody knows, and the result says
-so under `not_told`. The table is the source of `docs/platform-fields.md` (a test holds it there, another one compares
-local with remote results by it). A field is named by its whole path, without the places in lists: `tasks.concurrency`.
+A field is usually absent because there is nothing to report; these are absent because nobody knows, and a result lists
+them under `not_told`. The table is the source of `docs/platform-fields.md`, and a test compares local with remote
+results by it. A field is named by its whole path, without the places in lists: `tasks.concurrency`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,15 +12,16 @@ from mcp_server.text import Text
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """Fields that are in the results of the local platform and not in those of a remote one."""
+class FieldRow:
+    """Fields in which the results of a remote platform differ from those of the local one."""
 
     platform: str
     tools: tuple[str, ...]
     fields: tuple[str, ...]
+    """Of problems only those with a code: `warnings (word_unverified)`."""
     reason: Text
     beside: str = ""
-    """The field that a result has where these would stand too; "" for any result of the tools."""
+    """A field that every result has which could have these too; "" for any result of the tools."""
 
 
 _SETTINGS = Text(
@@ -31,8 +32,8 @@ _CROWD_FORM = Text(
     "The platform's answer has the task's ids and times at most, as far as its form is known.",
     "就已知格式而言，平台的响应最多只含任务的 id 和时间。",
 )
-_NOT_LOOKED_AT = Text(
-    "The platform tells definitions one cluster at a time, and of an event neither what it carries nor since when it is sent.",
+_NOT_CHECKED = Text(
+    "The platform gives definitions one cluster at a time, and of an event neither its properties nor since when it is sent.",
     "平台只能逐个分群提供定义，也不说明事件带有哪些属性、从何时开始上报。",
 )
 
@@ -43,8 +44,8 @@ def warnings_of(*codes: str) -> tuple[str, ...]:
 
 CROWD_CHANGES = ("create_crowd_analysis", "update_crowd_analysis", "reload_crowd_analysis", "delete_crowd_analysis")
 
-UNTOLD: tuple[Untold, ...] = (
-    Untold(
+ABSENT: tuple[FieldRow, ...] = (
+    FieldRow(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
         ("duplicates", "unmatched"),
@@ -53,22 +54,22 @@ UNTOLD: tuple[Untold, ...] = (
             "平台只统计上传、匹配与未匹配的数量，不列出具体的值，也不统计重复。",
         ),
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
         ("user_num", "unmatched_num"),
         Text(
-            "Only the answer to an upload tells how many match: none was sent, or none has come.",
+            "Only the answer to an upload shows how many match: nothing was uploaded, or no answer has come.",
             "只有上传后的响应才说明匹配数量：尚未上传，或未收到响应。",
         ),
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
         warnings_of("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes"),
-        Text("Ids are not matched here; only the platform sees whom they meet.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
+        Text("Ids are not matched on this machine; only the platform knows which users they match.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("describe_data",),
         (
@@ -76,11 +77,11 @@ UNTOLD: tuple[Untold, ...] = (
             *("properties.missing", "properties.low", "properties.high", "properties.events"),
         ),
         Text(
-            "The calls for events and properties tell names and types only.",
+            "The calls for events and properties give names and types only.",
             "事件与属性接口只给出名称和类型。",
         ),
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("describe_data",),
         ("users",),
@@ -89,71 +90,71 @@ UNTOLD: tuple[Untold, ...] = (
             "用户数和文本的取值由 SQL 统计：账号无权执行 SQL，或统计超时。",
         ),
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("preview_definition",),
         ("median",),
         Text("Its query engine has no exact median.", "其查询引擎没有精确的中位数。"),
         beside="low",
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("validate_definition",),
         ("event_rows", "rows_to_read"),
-        Text("The platform does not tell how many rows it has to read.", "平台不提供需要读取的行数。"),
+        Text("The platform does not report how many rows it has to read.", "平台不提供需要读取的行数。"),
         beside="explanation",
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("validate_definition",),
         warnings_of("same_meaning", "property_not_on_event", "window_outside_data"),
-        _NOT_LOOKED_AT,
+        _NOT_CHECKED,
         beside="explanation",
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("preview_definition",),
         warnings_of("same_meaning", "property_not_on_event", "window_outside_data"),
-        _NOT_LOOKED_AT,
+        _NOT_CHECKED,
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("create_cluster", "create_tag"),
         warnings_of("same_meaning", "same_users", "property_not_on_event", "window_outside_data"),
-        _NOT_LOOKED_AT,
+        _NOT_CHECKED,
     ),
-    Untold(
+    FieldRow(
         "thinkingdata",
         ("update_cluster", "update_tag"),
         warnings_of("used_by_others", "same_meaning", "property_not_on_event", "window_outside_data"),
-        _NOT_LOOKED_AT,
+        _NOT_CHECKED,
     ),
-    Untold(
+    FieldRow(
         "taobao",
         (*CROWD_CHANGES, "get_crowd_analysis"),
         ("result.crowd_name", "result.users_num", "result.loaded_time"),
         _CROWD_FORM,
     ),
-    Untold("taobao", ("list_crowd_analyses",), ("tasks.crowd_name", "tasks.users_num", "tasks.loaded_time"), _CROWD_FORM),
-    Untold(
+    FieldRow("taobao", ("list_crowd_analyses",), ("tasks.crowd_name", "tasks.users_num", "tasks.loaded_time"), _CROWD_FORM),
+    FieldRow(
         "taobao",
         ("reload_crowd_analysis",),
         ("joined", "left"),
-        Text("The platform does not tell who was loaded before.", "平台不提供此前加载的成员。"),
+        Text("The platform does not report who was loaded before.", "平台不提供此前加载的成员。"),
     ),
-    Untold(
+    FieldRow(
         "taobao",
         ("get_crowd_analysis",),
         ("all_users", "profile", "unit", "activity", "events", "active_users", "joined", "left", "notes", "activity_left_out"),
         Text("The form of the platform's report is not published.", "平台报告的格式没有公开。"),
     ),
-    Untold(
+    FieldRow(
         "volcengine",
         ("list_call_tasks",),
         ("tasks.concurrency", "tasks.ring_again_times", "tasks.ring_again_interval"),
         _SETTINGS,
     ),
-    Untold(
+    FieldRow(
         "volcengine",
         ("get_call_task",),
         (
@@ -165,18 +166,17 @@ UNTOLD: tuple[Untold, ...] = (
 )  # fmt: skip
 
 
-def not_told(platform: str, tool: str, result: Mapping[str, object]) -> Iterator[tuple[str, Text]]:
-    """What a result of this tool lacks on this platform, and why: fields of what it has, parted by commas."""
-    for row in UNTOLD:
-        if row.platform != platform or tool not in row.tools:
-            continue
-        lacking = tuple(f for f in row.fields if _has(result, f.rpartition(".")[0]) and not _has(result, f))
-        if lacking and _has(result, row.beside):
-            yield ", ".join(lacking), row.reason
+def absent_fields(platform: str, tool: str, result: Mapping[str, object]) -> Iterator[tuple[str, Text]]:
+    """Yield what a result of this tool lacks on this platform, and why: fields separated by commas."""
+    for row in ABSENT:
+        if row.platform == platform and tool in row.tools:
+            lacking = [f for f in row.fields if _has(result, f.rpartition(".")[0]) and not _has(result, f)]
+            if lacking and _has(result, row.beside):
+                yield ", ".join(lacking), row.reason
 
 
 def _has(part: object, path: str) -> bool:
-    """Whether something stands at a path, in any row of a list."""
+    """Whether there is a field at a path, in any row of a list."""
     if isinstance(part, list | tuple):
         return any(_has(row, path) for row in part)
     if not path:

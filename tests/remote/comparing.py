@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.platform_fields import untold, varying
+from tools.platform_fields import absent, varying
 
 MOMENTS = frozenset(
     {"platform", "not_told", "path", "refresh_time", "cluster.refresh_time", "clusters.refresh_time", "result.loaded_time"}
@@ -25,7 +25,7 @@ def unsaid(tool: str, one: Data, other: Data) -> set[str]:
     assert "not_told" not in one
     assert not any(_stands(other, field) for field in told)
     lacking = {field for field in differing(one, other) if not _stands(other, field.partition(" ")[0])}
-    return (lacking - told) | (told - {field for platform in REMOTE for field in untold(platform, tool)})
+    return (lacking - told) | (told - {field for platform in REMOTE for field in absent(platform, tool)})
 
 
 def differing(one: object, other: object, at: str = "") -> Iterator[str]:

@@ -8,11 +8,11 @@ import pytest
 from mcp_server.front.mcp import rendering
 from mcp_server.operations.arguments import output_schema
 from mcp_server.operations.registry import OPERATIONS
-from mcp_server.platforms.fields import UNTOLD, Untold
+from mcp_server.platforms.fields import ABSENT
 from tests import small
 from tests.gateway.kit import Station
 from tests.remote.kit import RemoteDesk
-from tools.platform_fields import OTHERWISE, TOLD_ONLY, untold
+from tools.platform_fields import DIFFERENT, REMOTE_ONLY, absent
 
 OPERATION = {o.name: o for o in OPERATIONS}
 VALID = {"start_time": "2026-07-01 00:00:00", "end_time": "2030-07-31 23:59:59"}
@@ -30,11 +30,11 @@ def told(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def test_the_table_names_tools_and_fields_that_exist() -> None:
-    for row in (*UNTOLD, *TOLD_ONLY, *OTHERWISE):
+    for row in (*ABSENT, *REMOTE_ONLY, *DIFFERENT):
         for tool in row.tools:
             schema = output_schema(OPERATION[tool])
             assert all(exists(schema, field.partition(" ")[0]) for field in row.fields)
-            assert not isinstance(row, Untold) or exists(schema, "not_told"), row
+            assert row not in ABSENT or exists(schema, "not_told"), row
 
 
 def exists(schema: Mapping[str, Any], path: str) -> bool:
@@ -85,7 +85,7 @@ def test_a_remote_result_lacks_what_the_table_says(
     both: dict[str, tuple[set[str], set[str]]], platform: str, tool: str
 ) -> None:
     local, remote = both[tool]
-    assert local - remote <= untold(platform, tool)
-    assert not remote & untold(platform, tool)
-    only = {f for row in TOLD_ONLY if row.platform == platform and tool in row.tools for f in row.fields}
+    assert local - remote <= absent(platform, tool)
+    assert not remote & absent(platform, tool)
+    only = {f for row in REMOTE_ONLY if row.platform == platform and tool in row.tools for f in row.fields}
     assert remote - local - {"platform", "not_told", "next"} == only

@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal
 from mcp_server.calls.settings import BEIJING
 from mcp_server.front.mcp import rendering
 from mcp_server.language.metadata import Event, Names, Property, ValueCount
-from mcp_server.platforms.fields import UNTOLD
+from mcp_server.platforms.fields import ABSENT
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.text import Language
 from tests.gateway.faults import Fault, Kind
@@ -23,7 +23,7 @@ from tests.operations.desk import STATIC, Desk, of_user, opened, times
 from tests.operations.test_exporting import COLUMNS, PEOPLE, PROPERTIES
 from tests.remote.comparing import differing, unlisted, unsaid
 from tests.remote.kit import RemoteDesk, from_afar
-from tools.platform_fields import OTHERWISE
+from tools.platform_fields import DIFFERENT
 
 NOW = datetime(2026, 7, 4, 12, tzinfo=BEIJING)
 EVENTS = """CREATE TABLE events AS FROM (VALUES
@@ -116,7 +116,7 @@ def data(desk: Desk, tool: str, **arguments: object) -> dict[str, Any]:
     return rendering.structured(desk(tool, **arguments))
 
 
-WARNINGS = {field for row in UNTOLD for field in row.fields if field.startswith("warnings (ids_")}
+WARNINGS = {field for row in ABSENT for field in row.fields if field.startswith("warnings (ids_")}
 NEW = {"cluster_name": "new", "display_name": "x", "cluster_type": STATIC, "dry_run": True}
 IDS = {"main_column_name": "name", "display_name": "x", "ids": ["plain", "plain", "nobody"]}
 ASKED: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
@@ -168,7 +168,7 @@ def test_every_row_of_thinkingdata_has_its_case(answers: Any) -> None:
     seen: dict[str, set[str]] = {}
     for (tool, _, _), (one, other) in zip(asked("zh"), answers["zh"], strict=True):
         seen.setdefault(tool, set()).update(differing(one, other))
-    for row in (*UNTOLD, *OTHERWISE):
+    for row in (*ABSENT, *DIFFERENT):
         if row.platform == "thinkingdata":
             lacking = set(row.fields) - set().union(*(seen.get(tool, set()) for tool in row.tools))
             assert lacking <= ELSEWHERE, row
