@@ -49,7 +49,7 @@ from mcp_server.operations.results import (
     standing_note,
 )
 from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN, ClusterUpdate, Wish, changes_between, create, update
-from mcp_server.platforms.segments import Undo, as_it_stands
+from mcp_server.platforms.segments import Undo, read_after_change
 from mcp_server.text import NOTHING, Text, listed
 
 # Clusters: create, read, change, delete.
@@ -463,7 +463,7 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         spreadsheet=params.for_spreadsheet,
         on_progress=deps.report,
     )
-    after = await as_it_stands(found, deps.segments.get(project, found.cluster_id))
+    after = await read_after_change(found, deps.segments.get(project, found.cluster_id))
     url = deps.files.offer(made.path, project) if deps.files else ""
     if not deps.files and deps.exports:
         deps.exports.offer(made.path, project, deps.caller.name)

@@ -49,7 +49,7 @@ from mcp_server.operations.results import (
     type_findings,
     users_of,
 )
-from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft, as_it_stands
+from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft, read_after_change
 from mcp_server.text import NOTHING, Text, clauses
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ async def create(wish: Wish, deps: Deps) -> ClusterState:
         made = await deps.segments.create(wish.project, draft)
     except NameTaken:  # somebody else was quicker: it is theirs, or it is the same
         return _existing(await deps.segments.get(wish.project, wish.cluster_name), wish, reading, metadata, deps)
-    made = await as_it_stands(made, deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report))
+    made = await read_after_change(made, deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report))
     warnings = (*reading.warnings, *await _same_users(made, wish, deps))
     return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
 
@@ -231,7 +231,7 @@ async def update(change: ClusterUpdate, deps: Deps) -> ClusterState:
         found, ClusterChanges(change.display_name or None, definition, change.new_remarks)
     )
     wait = 0.0 if definition is None else SHORT_WAIT
-    done = await as_it_stands(done, deps.segments.wait(done, seconds=wait, on_progress=deps.report))
+    done = await read_after_change(done, deps.segments.wait(done, seconds=wait, on_progress=deps.report))
     return cluster_state(
         done,
         _UPDATED,

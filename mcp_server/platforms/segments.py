@@ -1,9 +1,14 @@
-"""What the operations ask of a platform of clusters and tags, and what a remote one needs of this machine."""
+"""What the operations need of a platform of clusters and tags: its protocol and records.
+
+Every method takes the project first, or a record that names it, and raises the classes of `errors.py`. Records are plain
+data, the same for every platform; what a platform does not report is left at its empty default. Times are local to the
+project, `yyyy-MM-dd HH:mm:ss`.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 from mcp_server.credentials import VENDORS
 from mcp_server.errors import FenqunError, Problem
@@ -12,11 +17,9 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.reading.check import SqlLook
 from mcp_server.text import NOTHING, Text, same
 
-# What the operations ask of a platform: one protocol per system.
-#
-# Every method takes the project first and raises the classes of `errors.py`. Records are plain data, the same for
-# every platform; what a platform cannot tell is left at its empty default. Times are local to the project, `yyyy-MM-
-# dd HH:mm:ss`.
+OnProgress = Callable[[float, Text], Awaitable[None]]
+"""Takes percent, and what is being done."""
+T = TypeVar("T")
 
 
 def name_of(platform: str) -> Text:
@@ -26,12 +29,9 @@ def name_of(platform: str) -> Text:
     return next((vendor.text for vendor in VENDORS if vendor.name == platform), same(platform))
 
 
-OnProgress = Callable[[float, Text], Awaitable[None]]
-
-
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster or tag as it stands."""
+    """A cluster or tag as it is now."""
 
     cluster_id: str
     cluster_name: str
@@ -56,19 +56,18 @@ class Cluster:
     """Of the last version by SQL, as in `Preview.dropped`."""
     created_at: str = ""
     unread: Text = NOTHING
-    """Why it could not be read after a change; then what stands here is what was asked for."""
+    """Why it could not be read after a change; then the rest is as requested."""
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""
 
     @property
     def stamp(self) -> str:
-        """Stands for the cluster as it is now: another one after any change."""
+        """A text that is another one after any change of the cluster."""
         return f"{self.cluster_id}@{self.revision}"
 
 
-async def as_it_stands(known: Cluster, read: Awaitable[Cluster]) -> Cluster:
-    """What a read after an accepted change tells. Where it fails, the change stands all the same: what is known without
-    the read, and why it failed (`Cluster.unread`)."""
+async def read_after_change(known: Cluster, read: Awaitable[Cluster]) -> Cluster:
+    """Return the cluster as it is after an accepted change; where reading it fails, what is known, and why (`unread`)."""
     try:
         return await read
     except FenqunError as error:
@@ -101,18 +100,17 @@ class Undo:
 
     kind: Literal["update", "delete"]
     at: str
-    """When it was made, local to the project."""
     now: Cluster
-    """As it stands, or stood when it was deleted."""
+    """As it is, or was when it was deleted."""
     before: Cluster
-    """As it will stand again."""
+    """As it will be again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[T]):
     """A slice of a list, with the number of all that match."""
 
-    items: tuple[Cluster, ...]
+    items: tuple[T, ...]
     total: int
 
 
@@ -142,7 +140,7 @@ class TagValues:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The size of a definition, worked out without saving anything."""
+    """The size of a definition, computed without saving anything."""
 
     users_num: int
     """Of a tag: users that have a value."""
@@ -156,7 +154,7 @@ class Preview:
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Of SQL: rows that it returned and that count for nobody, by reason (null_ids, null_values, unknown_ids, repeated_ids)."""
     outdated: tuple[Text, ...] = ()
-    """Sentences about clusters and tags it rests on whose members are not up to date."""
+    """Sentences about clusters and tags that it uses whose members are not up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class IdSource:
-    """Ids as a caller gives them: in a file, or a few of them in the call."""
+    """Ids from a caller: in a file, or a few of them in the call."""
 
     path: str = ""
     ids: tuple[str, ...] = ()
@@ -207,17 +205,17 @@ class Imported:
     """What became of ids (qp.md section 7)."""
 
     cluster: Cluster | None
-    """As it stands; None where nothing was saved, because it was only tried."""
+    """As it is now; None where nothing was saved, because it was only tried."""
     cluster_name: str
     existed: bool
-    """True where the same ids stood under this name already, so that nothing was saved."""
+    """True where the same ids had this name already, so that nothing was saved."""
     upload_num: int
     user_num: int | None
-    """None where the platform does not tell, or not before it has them; so is `unmatched_num`."""
+    """None where the platform does not report it, or not before it has the ids; so is `unmatched_num`."""
     unmatched_num: int | None
     tag_value_null_num: int
     duplicates: int
-    """Rows whose id stands in an earlier row too."""
+    """Rows whose id is in an earlier row too."""
     unmatched: tuple[str, ...]
     """A few of the ids that no user has."""
     encoding: str
@@ -226,8 +224,8 @@ class Imported:
     """Of a replacement: what is different now, besides the users."""
 
 
-class SegmentPlatform(Protocol):
-    """Clusters and the data behind them."""
+class Platform(Protocol):
+    """What all platforms have."""
 
     @property
     def name(self) -> str:
@@ -239,8 +237,12 @@ class SegmentPlatform(Protocol):
         """Whose it is, as far as it may be shown; "" on this machine."""
         ...
 
+
+class SegmentPlatform(Platform, Protocol):
+    """Clusters and the data behind them."""
+
     def only_reading(self) -> "SegmentPlatform":
-        """The same, but what is out of date is not brought up to date on the way."""
+        """Return the same, but what is out of date is not brought up to date on the way."""
         ...
 
     async def metadata(self, project_id: str) -> Metadata: ...
@@ -262,11 +264,11 @@ class SegmentPlatform(Protocol):
 
     @property
     def sql_look(self) -> SqlLook:
-        """Finds what is wrong with SQL, and what it reads. Takes a moment, as `regex_fault` does."""
+        """Finds the problems of SQL, and what it reads. Takes a moment, as `regex_fault` does."""
         ...
 
     def doubts(self, definition: Definition, root: tuple[str | int, ...]) -> tuple[Problem, ...]:
-        """Problems and warnings about words of a definition that this platform may not take; `root`: where it stood."""
+        """Problems and warnings about words of a definition that this platform may not take; `root`: its place."""
         ...
 
     async def get(self, project_id: str, cluster: str) -> Cluster:
@@ -277,7 +279,7 @@ class SegmentPlatform(Protocol):
 
     async def search(
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
-    ) -> Page: ...
+    ) -> Page[Cluster]: ...
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
         """Save it and start its first computation; what is known of it then. NameTaken where the name is in use."""
@@ -289,16 +291,16 @@ class SegmentPlatform(Protocol):
 
     async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
         """The names of the clusters and tags whose definitions name this one."""
+        ...
 
     async def check_delete(self, cluster: Cluster) -> None:
-        """Raise what `delete` would raise: ClusterInUse where others rest on it."""
+        """Raise what `delete` would raise: ClusterInUse where others use it."""
         ...
 
     async def delete(self, cluster: Cluster) -> None: ...
 
     async def undoable(self, project_id: str, cluster: str) -> Undo:
-        """What `restore` would undo: of a deleted one, by its id or last name. NotFound where there is nothing;
-        NameTaken where the name is in use again."""
+        """What `restore` would undo: of a deleted one, by its id or last name. NotFound, NameTaken."""
         ...
 
     async def restore(self, undo: Undo) -> Cluster:
@@ -307,7 +309,7 @@ class SegmentPlatform(Protocol):
 
     @property
     def import_folders(self) -> tuple[Path, ...]:
-        """Where files of ids may lie; the first is where a path that is not absolute begins."""
+        """Folders that files of ids are taken from; a path that is not absolute begins in the first one."""
         ...
 
     async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
@@ -321,11 +323,11 @@ class SegmentPlatform(Protocol):
         ...
 
     async def refresh(self, cluster: Cluster, *, seconds: float | None, on_progress: OnProgress) -> Cluster:
-        """Start a computation, or join the one that runs, and wait for it; the cluster as it stands then."""
+        """Start a computation, or join the one that runs, and wait for it; the cluster as it is then."""
         ...
 
     async def wait(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
-        """Wait until the running computation, if any, ends or the time is over; the cluster as it stands then."""
+        """Wait until the running computation, if any, ends or the time is over; the cluster as it is then."""
         ...
 
     async def same_users(self, cluster: Cluster, *, on_progress: OnProgress) -> tuple[str, ...]:

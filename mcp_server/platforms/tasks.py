@@ -1,4 +1,8 @@
-"""What the operations ask of platforms of crowd analysis and call tasks, and the stand-in where these can't work."""
+"""What the operations need of platforms of crowd analysis and call tasks: their protocols and records.
+
+Every method raises the classes of `errors.py`. Times of tasks are Beijing time, naive, in whole seconds, as on the
+vendors' platforms (vendors.md A2); days of a crowd are those of its project.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +13,10 @@ from mcp_server.calls.settings import CallSettings
 from mcp_server.credentials import VENDORS, System
 from mcp_server.errors import ConfigurationError, InvalidArguments
 from mcp_server.language.problems import finding, shorten
-from mcp_server.platforms.segments import Cluster, OnProgress, name_of
+from mcp_server.platforms.segments import Cluster, OnProgress, Page, Platform, name_of
 from mcp_server.text import NOTHING, Text, listed
 
-# What the operations ask of a platform of crowd analysis tasks (vendor page taobao.opencrm.crowdanalysis.update).
-#
-# The times of a task are Beijing time, in whole seconds, as on the vendor's platform (vendors.md A2); days are those
-# of the project. Every method raises the classes of `errors.py`.
-
+# Crowd analysis tasks (vendor page taobao.opencrm.crowdanalysis.update)
 
 State = Literal["waiting", "running", "ended"]
 Raw = Mapping[str, Any]
@@ -25,7 +25,7 @@ Raw = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when to when a task counts: naive Beijing time, both seconds included."""
+    """From when to when a task counts, both seconds included."""
 
     start: datetime
     end: datetime
@@ -51,17 +51,17 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class CrowdTask:
-    """A crowd analysis task as it stands."""
+    """A crowd analysis task as it is now."""
 
     task_id: str
     crowd_id: str
     crowd_name: str
     project_id: str
     validity: Validity | None
-    """None where the platform does not tell."""
+    """None where the platform does not report it."""
     state: State | None
     users_num: int | None = None
-    """Members that were loaded; they stay until the next reload, whatever becomes of the crowd."""
+    """Members that were loaded; they stay until the next reload, however the crowd changes."""
     loaded_at: str = ""
     """Beijing time."""
     revision: int = 0
@@ -71,20 +71,18 @@ class CrowdTask:
 
     @property
     def stamp(self) -> str:
-        """One text that is another one after every change."""
+        """A text that is another one after every change."""
         valid = f"{self.validity.start} {self.validity.end}" if self.validity else ""
         return f"{self.task_id} {self.revision} {valid}"
 
 
 @dataclass(frozen=True, slots=True)
-class CrowdTaskPage:
-    """A slice of a list, newest first, with the number of all that match."""
+class CrowdTaskPage(Page[CrowdTask]):
+    """A slice of a list, newest first."""
 
-    items: tuple[CrowdTask, ...]
-    total: int
     raw: Raw | None = None
     note: Text = NOTHING
-    """What this list is, where it is not what was asked for."""
+    """What this list is, where it is not the requested one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ class ActivityPeriod:
 
 @dataclass(frozen=True, slots=True)
 class CrowdAnalysis:
-    """What a task found out about its loaded members; never who they are."""
+    """What a task reports about its loaded members; never who they are."""
 
     users: int
     """Loaded members that the current data knows: what all shares of the crowd refer to."""
@@ -127,7 +125,7 @@ class CrowdAnalysis:
     properties_left_out: int = 0
     unit: Literal["day", "week"] = "day"
     activity: tuple[ActivityPeriod, ...] = ()
-    """In the validity, as far as there is data; empty where there is none."""
+    """In the validity, as far as there is data."""
     stretches_left_out: int = 0
     """Earlier days or weeks that are not listed."""
     events: int = 0
@@ -139,9 +137,9 @@ class CrowdAnalysis:
     zone: str = ""
     """Time zone of the days."""
     fewest: int = 0
-    """Values that fewer of the crowd have are not told."""
+    """Values that fewer of the crowd have are not shown."""
     most_values: int = 0
-    """Of a property at most so many values are told, the most frequent of the crowd."""
+    """Of a property at most so many values are shown, the most frequent of the crowd."""
     last_reload: Drift | None = None
     """What the last reload changed; None before the first."""
     since: Drift | None = None
@@ -155,32 +153,22 @@ _OTHER_NEXT = Text("Give that crowd_id, or leave it out.", "请给出该 crowd_i
 
 
 def other_crowd(task_id: str, crowd_id: str, got: str) -> InvalidArguments:
-    """The error for a task that belongs to another crowd than the one named."""
-    said = _OTHER.format(id=shorten(task_id), crowd=crowd_id)
+    """Return the error for a task that belongs to another crowd than the one named."""
+    message = _OTHER.format(id=shorten(task_id), crowd=crowd_id)
     return InvalidArguments(
-        said, next_step=_OTHER_NEXT, problems=[finding("crowd_other", "/crowd_id", got=got, suggestion=crowd_id)]
+        message, next_step=_OTHER_NEXT, problems=[finding("crowd_other", "/crowd_id", got=got, suggestion=crowd_id)]
     )
 
 
-class CrowdPlatform(Protocol):
-    """Tasks that hold a crowd's members for a time and tell what they are like."""
-
-    @property
-    def name(self) -> str:
-        """`local` or the vendor's name."""
-        ...
-
-    @property
-    def account(self) -> str:
-        """Whose it is, as far as it may be shown; "" on this machine."""
-        ...
+class CrowdPlatform(Platform, Protocol):
+    """Tasks that hold a crowd's members for a time and show what they are like."""
 
     def only_reading(self) -> "CrowdPlatform":
-        """The same, but what was worked out for a reader is not kept, and nothing is brought up to date on the way."""
+        """Return the same, but an analysis made for a reader is not kept, and nothing is brought up to date on the way."""
         ...
 
     def now(self, project_id: str) -> datetime:
-        """The present of the project as naive Beijing time; under an as-of date, the beginning of that day."""
+        """The present of the project in Beijing; under an as-of date, the beginning of that day."""
         ...
 
     async def crowd(self, project_id: str, crowd: str) -> Crowd:
@@ -200,7 +188,7 @@ class CrowdPlatform(Protocol):
         ...
 
     async def create(self, crowd: Crowd, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
-        """Load the crowd's members and analyse them; of two that ask for the same, both get the one task."""
+        """Load the crowd's members and analyse them; two equal requests get the same task."""
         ...
 
     async def update(self, task: CrowdTask, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
@@ -208,11 +196,11 @@ class CrowdPlatform(Protocol):
         ...
 
     async def drift(self, task: CrowdTask, *, on_progress: OnProgress) -> Drift | None:
-        """What a reload would change as the crowd stands now; None where the platform does not tell."""
+        """What a reload would change now; None where the platform does not report it."""
         ...
 
     async def reload(self, task: CrowdTask, *, on_progress: OnProgress) -> tuple[CrowdTask, Drift | None]:
-        """Load the crowd's members again, and what that changed, as far as the platform tells."""
+        """Load the crowd's members again; also what that changed, as far as the platform reports it."""
         ...
 
     async def delete(self, task: CrowdTask) -> CrowdTask:
@@ -222,15 +210,12 @@ class CrowdPlatform(Protocol):
     async def analysis(self, task: CrowdTask, *, on_progress: OnProgress) -> CrowdAnalysis: ...
 
 
-# What the operations ask of a platform that makes outbound calls.
-#
-# A platform may not be able to tell what a task is set to (`reads` is False): an update then has to state everything
-# that it replaces. Callees are personal: they go into a platform, never out of it; what comes back are numbers.
+# Call tasks. Callees are personal: they go into a platform, never out of it; what comes back are numbers.
 
 
 @dataclass(frozen=True, slots=True)
 class CallEntry:
-    """A call task as a list tells it; what the platform does not tell is None or empty (platforms/fields.py)."""
+    """A call task as a list shows it; what the platform does not report is None or empty (platforms/fields.py)."""
 
     task_open_id: str
     name: str = ""
@@ -248,7 +233,7 @@ class CallEntry:
 
 @dataclass(frozen=True, slots=True)
 class CallTask:
-    """A call task as it stands."""
+    """A call task as it is now."""
 
     task_open_id: str
     name: str
@@ -258,7 +243,7 @@ class CallTask:
     source: str
     """Opaque: tasks made from the same list have the same."""
     created_at: str = ""
-    """Beijing time, `yyyy-MM-dd HH:mm:ss`."""
+    """`yyyy-MM-dd HH:mm:ss`."""
     updated_at: str = ""
     revision: int = 0
     """Grows with every change; an update names the one it has seen."""
@@ -281,14 +266,6 @@ class Updated:
 
 
 @dataclass(frozen=True, slots=True)
-class CallPage:
-    """A slice of a list, with the number of all that match."""
-
-    items: tuple[CallEntry, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Callees:
     """Who is to be called: the values of a user property in a cluster, or a list."""
 
@@ -300,7 +277,7 @@ class Callees:
 
 @dataclass(frozen=True, slots=True)
 class CalleeCount:
-    """How many there are."""
+    """How many callees there are."""
 
     callees: int
     """Distinct ones."""
@@ -328,36 +305,26 @@ class CallDraft:
 
 @dataclass(frozen=True, slots=True)
 class Often:
-    """Callees of a list whom other tasks call too, more often than platforms allow (worst case)."""
+    """Callees of a list that other tasks call too, more often than platforms allow (worst case)."""
 
     a_day: int = 0
-    """Callees who could be tried more than 10 times on a day."""
+    """Callees that could be tried more than 10 times on a day."""
     most_a_day: int = 0
     at_once: int = 0
-    """Callees who could be tried more than 3 times in 5 minutes."""
+    """Callees that could be tried more than 3 times in 5 minutes."""
     most_at_once: int = 0
 
 
-class CallPlatform(Protocol):
+class CallPlatform(Platform, Protocol):
     """Outbound call tasks."""
 
-    @property
-    def name(self) -> str:
-        """`local` or the vendor's name."""
-        ...
-
-    @property
-    def account(self) -> str:
-        """Whose it is, as far as it may be shown; "" on this machine."""
-        ...
-
     def now(self) -> datetime:
-        """The time in Beijing, naive. Call tasks live by real time, whatever day a project is fixed to."""
+        """The real time in Beijing, whatever day a project is fixed to."""
         ...
 
     @property
     def reads(self) -> bool:
-        """True where a task's settings can be read."""
+        """True where a task's settings can be read. Where they can't, an update has to state all that it replaces."""
         ...
 
     @property
@@ -370,12 +337,12 @@ class CallPlatform(Protocol):
         ...
 
     async def entry(self, project_id: str, task_open_id: str) -> CallEntry | None:
-        """What the platform tells of a task, by its id or name; None where it tells nothing of it."""
+        """What the platform reports of a task, by its id or name; None where it reports nothing."""
         ...
 
     async def find_name(self, project_id: str, name: str) -> CallTask | None: ...
 
-    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
+    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> Page[CallEntry]:
         """Newest first."""
         ...
 
@@ -409,7 +376,7 @@ class CallPlatform(Protocol):
     ) -> Often:
         """How often callees of this list could be tried from now on, counting the tasks of these projects (None: of all).
 
-        Who may use some projects only must not learn from the count who is on lists of others.
+        A caller that may use some projects only must not learn from the count who is on lists of others.
         """
         ...
 

@@ -1,10 +1,19 @@
-"""HTTP to a vendor: the one place that imports httpx, and the one policy of what may be sent twice."""
+"""HTTP to a vendor: the one place that imports httpx, and the one policy of what may be sent twice.
+
+* A request that was never sent (no connection) may always be tried again.
+* A read may be repeated, and so may a change that states an absolute value (`Repeat.AGAIN`).
+* Any other change is sent once. When its answer is lost, `AnswerLost` reports that, and the client that knows the vendor
+  settles what happened by reading.
+
+Addresses, headers and bodies never get into an error or a log line: one vendor's token is in the query.
+"""
 
 import logging
 import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -24,21 +33,20 @@ if TYPE_CHECKING:
     from stamina.instrumentation import RetryDetails
 
 
-# Addresses of platforms: which of them secrets may be sent to, and which of them without encryption.
-
+# Addresses: where secrets may be sent, and where without encryption
 
 _ENCRYPT = Text(
     "Use https. Only this machine, and for ThinkingData a private address with its setting, may be plain.",
     "请改用 https。仅本机地址可用 http；ThinkingData 的内网地址须另行设置后方可使用。",
 )
 _IN_NUMBERS = Text(
-    "Use https, or give a private address in numbers, such as http://192.168.1.20:8992: where a name leads, nobody knows beforehand.",
+    "Use https, or give a private address in numbers, such as http://192.168.1.20:8992: a name may lead anywhere.",
     "请改用 https，或用 IP 填写内网地址，例如 http://192.168.1.20:8992：主机名会指向哪里无法预知。",
 )
 
 
 def checked_base(base: str, *, plain_private: bool = False) -> str:
-    """The address without a slash at its end. ConfigurationError where it is none, or http beyond what is allowed."""
+    """Return the address without a slash at its end. ConfigurationError where it is none, or http that is not allowed."""
     try:
         parts = urlsplit(base.strip())
         host, _ = parts.hostname or "", parts.port
@@ -70,21 +78,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is a private address; a name is not one, since who knows where it leads."""
+    """Whether a host is a private address. A name is not one: it may lead anywhere."""
     try:
         return ip_address(host).is_private
     except ValueError:
         return False
 
 
-# HTTP to a vendor: the one place that imports httpx, and the one policy of what may be sent twice.
-#
-# * A request that was never sent (no connection) may always be tried again. * A question may be asked again, and so
-# may a change that states an absolute value (`Repeat.AGAIN`). * Any other change is sent once. When its answer is
-# lost, `AnswerLost` says so, and the client that knows the vendor settles what happened by reading.
-#
-# Addresses, headers and bodies never get into an error or a log line: one vendor's token stands in the query.
-
+# Requests
 
 _log = logging.getLogger("fenqun")
 
@@ -96,7 +97,7 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 class Repeat(Enum):
     """Whether a request may be sent more than once."""
 
-    READ = "a question"
+    READ = "a read"
     AGAIN = "a change whose repetition changes nothing more"
     ONCE = "a change that would happen twice"
 
@@ -107,14 +108,14 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Limits of the talk with one vendor. Seconds, bytes, requests."""
+    """Limits of the traffic with one vendor. Seconds, bytes, requests."""
 
     connect: float = 10.0
     read: float = 60.0
     attempts: int = 4
     first_wait: float = 0.3
     longest_wait: float = 20.0
-    """A vendor that asks for a longer pause gets none: the caller is told."""
+    """A vendor that asks for a longer pause gets none: the caller gets its answer."""
     at_once: int = 4
     per_second: float = 10.0
     most_bytes: int = 64 * 1024 * 1024
@@ -132,7 +133,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, whatever its status. Header names are in lower case."""
+    """An answer of any status. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -142,15 +143,15 @@ class Reply:
 
 
 Wait = Callable[[Reply], "float | None"]
-"""Seconds after which the same request may be sent again; None where the answer stands."""
+"""Seconds after which the same request may be sent again; None where the answer is final."""
 
 
 def by_status(reply: Reply) -> float | None:
-    """The wait that HTTP itself asks for; 0 where it leaves that to us."""
+    """Return the wait that HTTP itself asks for; 0 where it leaves that to us."""
     if reply.status not in BUSY:
         return None
-    said = reply.headers.get("retry-after", "")
-    return float(said) if said.isascii() and said.isdigit() else 0.0
+    seconds = reply.headers.get("retry-after", "")
+    return float(seconds) if seconds.isascii() and seconds.isdigit() else 0.0
 
 
 class _NotSent(Exception):
@@ -171,7 +172,7 @@ class _Busy(Exception):
 
 
 class Transport:
-    """The talk with one vendor's host; connections are kept. Close it at the end."""
+    """The connections to one vendor's host, which are kept. Close it at the end."""
 
     def __init__(self, base: str, policy: Policy = Policy(), *, plain_private: bool = False) -> None:
         """`base` is scheme, host and port. ConfigurationError where it would send secrets in the clear.
@@ -181,16 +182,16 @@ class Transport:
         self.base = checked_base(base, plain_private=plain_private)
         self.host = urlsplit(self.base).hostname or ""
         self.authority = urlsplit(self.base).netloc
-        """Host and port as they stand in the Host header."""
+        """Host and port as in the Host header."""
         self.skew: float | None = None
-        """Seconds that the host's clock was ahead of ours when it answered last; None where it did not say."""
+        """Seconds that the host's clock was ahead of ours at its last answer; None where that had no date."""
         self._policy = policy
-        self._made: httpx.AsyncClient | None = None
+        self._client: httpx.AsyncClient | None = None
         self._room = anyio.Semaphore(policy.at_once)
         self._pace = _Pace(policy.per_second)
 
     async def send(self, make: Callable[[], Outgoing], repeat: Repeat, wait: Wait = by_status) -> Reply:
-        """The vendor's answer. `make` is called for every attempt, so that each is signed anew.
+        """Return the vendor's answer. `make` is called for every attempt, so that each is signed anew.
 
         Raises VendorUnreachable (nothing was changed), AnswerLost (a change may have happened), VendorUnreadable
         (an answer beyond the limit).
@@ -218,7 +219,7 @@ class Transport:
                         lost = True
                         raise
                     except _Busy as busy:
-                        lost = lost or busy.reply.status >= 500  # whoever stands in front may have passed it on
+                        lost = lost or busy.reply.status >= 500  # a proxy may have passed it on
                         raise
         except _Busy as busy:
             return replace(busy.reply, doubtful=doubtful)
@@ -228,20 +229,22 @@ class Transport:
         raise self._unreachable()
 
     async def download(self, make: Callable[[], Outgoing]) -> AsyncIterator[bytes]:
-        """The body of an answer piece by piece, for files larger than memory. Not repeated. VendorUnreachable."""
+        """Yield the body of an answer piece by piece, for files larger than memory. Not repeated. VendorUnreachable."""
         try:
             async with self._opened(make()) as response:
-                _must_be_well(response.status_code)
-                async for piece in response.aiter_bytes(CHUNK):
-                    yield piece
+                if response.status_code not in BUSY:
+                    async for piece in response.aiter_bytes(CHUNK):
+                        yield piece
+                    return
         except (_NotSent, _Lost):
-            raise self._unreachable() from None
+            pass
+        raise self._unreachable()
 
     async def close(self) -> None:
         """Let go of the connections."""
-        made, self._made = self._made, None
-        if made is not None:
-            await made.aclose()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
     async def _once(self, out: Outgoing, wait: Wait) -> Reply:
         async with self._opened(out) as response:
@@ -257,26 +260,50 @@ class Transport:
             raise _Busy(reply, seconds)
         return reply
 
-    def _opened(self, out: Outgoing) -> "_Opened":
-        return _Opened(self._client(), out, self._room, self._pace)
+    @asynccontextmanager
+    async def _opened(self, out: Outgoing) -> AsyncIterator["httpx.Response"]:
+        """Send a request; httpx's errors become ours."""
+        import httpx
 
-    def _client(self) -> "httpx.AsyncClient":
-        if self._made is None:
+        headers, body = dict(out.headers), out.body
+        if isinstance(body, Path):
+            headers["Content-Length"] = str(body.stat().st_size)  # else it would be sent chunked
+        async with self._room:
+            await self._pace.turn()
+            client = self._connected()
+            content = body if isinstance(body, bytes) else _pieces(body)
+            try:
+                request = client.build_request(out.method, out.path, headers=headers, content=content)
+                response = await client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+                raise _NotSent from None
+            except httpx.HTTPError:
+                raise _Lost from None
+            try:
+                yield response
+            except (httpx.HTTPError, httpx.StreamError):
+                raise _Lost from None
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+    def _connected(self) -> "httpx.AsyncClient":
+        if self._client is None:
             import httpx
 
             _silence()
             limits = self._policy
             plain = self.base.startswith("http:")
-            self._made = httpx.AsyncClient(
+            self._client = httpx.AsyncClient(
                 base_url=self.base,
                 timeout=httpx.Timeout(limits.read, connect=limits.connect),
                 limits=httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once),
                 # Reading the certificates of all authorities takes a while; where nothing is encrypted, none is trusted.
                 verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
                 follow_redirects=False,  # a signed request is meant for one host
-                trust_env=not is_loopback(self.host),  # a proxy of the environment has no business on this machine
+                trust_env=not is_loopback(self.host),  # a proxy of the environment is not for this machine
             )
-        return self._made
+        return self._client
 
     def _unreachable(self) -> VendorUnreachable:
         return VendorUnreachable(
@@ -297,61 +324,6 @@ class Transport:
         )
 
 
-def _must_be_well(status: int) -> None:
-    if status in BUSY:
-        raise _Lost
-
-
-class _Opened:
-    """One request under way, as a context; httpx's exceptions become ours."""
-
-    def __init__(self, client: "httpx.AsyncClient", out: Outgoing, room: anyio.Semaphore, pace: "_Pace") -> None:
-        self._client, self._out, self._room, self._pace = client, out, room, pace
-        self._response: httpx.Response | None = None
-
-    async def __aenter__(self) -> "httpx.Response":
-        import httpx
-
-        await self._room.acquire()
-        try:
-            await self._pace.turn()
-            request = self._client.build_request(
-                self._out.method, self._out.path, headers=self._headers(), content=self._content()
-            )
-            self._response = await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            self._room.release()
-            raise _NotSent from None
-        except httpx.HTTPError:
-            self._room.release()
-            raise _Lost from None
-        except BaseException:
-            self._room.release()
-            raise
-        return self._response
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import httpx
-
-        try:
-            if self._response is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._response.aclose()
-        finally:
-            self._room.release()
-        if isinstance(error, httpx.HTTPError | httpx.StreamError):
-            raise _Lost from None
-
-    def _headers(self) -> dict[str, str]:
-        headers = dict(self._out.headers)
-        if isinstance(self._out.body, Path):
-            headers["Content-Length"] = str(self._out.body.stat().st_size)  # else it would be sent chunked
-        return headers
-
-    def _content(self) -> "bytes | AsyncIterator[bytes]":
-        return self._out.body if isinstance(self._out.body, bytes) else _pieces(self._out.body)
-
-
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
     async with await anyio.open_file(path, "rb") as file:
         while piece := await file.read(CHUNK):
@@ -359,7 +331,7 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 
 def _skew(date: str) -> float | None:
-    """From a Date header; the answer's way takes a moment, which does not matter here."""
+    """Compare a Date header with our clock; the time that the answer took does not matter here."""
     try:
         return parsedate_to_datetime(date).timestamp() - time.time()
     except (ValueError, OverflowError):
@@ -367,7 +339,7 @@ def _skew(date: str) -> float | None:
 
 
 class _Pace:
-    """At most so many requests in any second; a few in a row, as one tool sends them, wait for nothing."""
+    """At most so many requests in any second; a few in a row, as one tool sends them, do not wait."""
 
     def __init__(self, per_second: float) -> None:
         most = max(1, int(per_second))
@@ -375,7 +347,7 @@ class _Pace:
         self._turns: deque[float] = deque(maxlen=most)
 
     async def turn(self) -> None:
-        """Wait for one's turn. (No lock: nothing is awaited between reading the times and taking one.)"""
+        """Wait for a turn. (No lock: nothing is awaited between reading the times and taking one.)"""
         now = anyio.current_time()
         mine = max(now, self._turns[0] + self._period) if len(self._turns) == self._turns.maxlen else now
         self._turns.append(mine)
@@ -384,10 +356,10 @@ class _Pace:
 
 
 def _silence() -> None:
-    """httpx logs whole addresses at INFO, and one vendor's token stands in there; httpcore logs headers at DEBUG.
+    """Keep secrets out of the logs: httpx logs whole addresses at INFO, and httpcore headers at DEBUG.
 
-    stamina warns of every repetition, or prints it on standard output where structlog is installed: here one is
-    ordinary, so it is noted for whoever has turned the log up.
+    stamina warns of every repetition, or prints it on standard output where structlog is installed; repetitions are
+    ordinary here, so they are logged at INFO.
     """
     from stamina.instrumentation import set_on_retry_hooks
 

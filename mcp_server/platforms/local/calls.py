@@ -23,8 +23,8 @@ from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.platforms.local.computing import Tasks, data_file
 from mcp_server.platforms.local.known import not_ready
 from mcp_server.platforms.local.task_store import CallStore
-from mcp_server.platforms.segments import Cluster, OnProgress
-from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
+from mcp_server.platforms.segments import Cluster, OnProgress, Page
+from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often, Updated
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.records import VersionRecord
 from mcp_server.store.runner import JobControl
@@ -63,9 +63,9 @@ class LocalCalls:
     async def find_name(self, project_id: str, name: str) -> CallTask | None:
         return self._store.find_name(project_id, name)
 
-    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
+    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> Page[CallEntry]:
         tasks, total = self._store.search(project_id, words, offset, limit)
-        return CallPage(tuple(task.entry for task in tasks), total)
+        return Page(tuple(task.entry for task in tasks), total)
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int

@@ -229,7 +229,7 @@ class LocalSegments:
 
     async def search(
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
-    ) -> Page:
+    ) -> Page[Cluster]:
         self._catalog.project(project_id)
         found, total = self._catalog.list_clusters(
             project_id, search=words, cluster_types=cluster_types, offset=offset, limit=limit

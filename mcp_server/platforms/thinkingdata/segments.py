@@ -36,7 +36,7 @@ from mcp_server.platforms.segments import (
     Page,
     Preview,
     Undo,
-    as_it_stands,
+    read_after_change,
 )
 from mcp_server.platforms.thinkingdata import queries
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, settling
@@ -246,7 +246,7 @@ class ThinkingDataSegments:
 
     async def search(
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
-    ) -> Page:
+    ) -> Page[Cluster]:
         searched, types = words.casefold(), set(cluster_types)
         rows = [
             row
@@ -334,7 +334,7 @@ class ThinkingDataSegments:
                 raise
         self._computations.started(cluster.project_id, cluster.cluster_id, cluster.refresh_time)
         self._listing.forget(cluster.project_id)
-        return await as_it_stands(replace(cluster, progress=0), self._waited(cluster, seconds, on_progress))
+        return await read_after_change(replace(cluster, progress=0), self._waited(cluster, seconds, on_progress))
 
     async def wait(self, cluster: Cluster, *, seconds: float, on_progress: OnProgress) -> Cluster:
         return await self._waited(cluster, seconds, on_progress)

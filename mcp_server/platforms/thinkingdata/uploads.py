@@ -21,7 +21,7 @@ from mcp_server.platforms.segments import (
     IdSource,
     Imported,
     OnProgress,
-    as_it_stands,
+    read_after_change,
 )
 from mcp_server.platforms.thinkingdata.client import ImportCounts, RemoteCluster, ThinkingDataApi, Which, made_once
 from mcp_server.platforms.thinkingdata.listing import Listing, is_import
@@ -238,7 +238,7 @@ class RemoteImports:
         async def read() -> Cluster:
             return self._record(known.project_id, await self._listing.detail(known.project_id, known.cluster_id))
 
-        return await as_it_stands(known, read())
+        return await read_after_change(known, read())
 
     async def _read(self, source: IdSource, *, tag: bool) -> VendorFile:
         return await anyio.to_thread.run_sync(

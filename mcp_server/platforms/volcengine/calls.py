@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from mcp_server.calls.settings import BEIJING, CallSettings
 from mcp_server.calls.volcengine import update_body
 from mcp_server.errors import InvalidArguments, NotOnPlatform
-from mcp_server.platforms.segments import OnProgress
-from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallPage, CallTask, Often, Updated
+from mcp_server.platforms.segments import OnProgress, Page
+from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often, Updated
 from mcp_server.platforms.vendor import number_of, quoted, text_of, unreadable
 from mcp_server.platforms.volcengine.client import NAME, VolcengineApi
 from mcp_server.text import Text, listed
@@ -61,13 +61,13 @@ class VolcengineCalls:
             )
         return matches[0] if matches else None
 
-    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> CallPage:
+    async def search(self, project_id: str, *, words: str, offset: int, limit: int) -> Page[CallEntry]:
         result = await self._api.tasks(words, limit, offset)
         records = result.get("Records")
         if records is not None and not isinstance(records, list):
             raise unreadable(NAME)
         items = tuple(_entries(records or []))
-        return CallPage(items, max(number_of(result.get("Total")), offset + len(items) if items else 0))
+        return Page(items, max(number_of(result.get("Total")), offset + len(items) if items else 0))
 
     async def update(
         self, project_id: str, task_open_id: str, settings: CallSettings, *, recall: bool, revision: int
