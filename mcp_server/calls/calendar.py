@@ -94,7 +94,7 @@ def calendar(settings: CallSettings, callees: int, assumed: Assumptions, now: da
     blocks = dialled(plan, opened)
     done, most = Cursor(blocks), Cursor(dialled(replace(plan, callees=BEYOND_ANY_LIST, redials=0), opened))
     days, planned, possible = [], 0, 0
-    for day, spans in opened.days():
+    for day, spans in opened.days.items():
         last, midnight = spans[-1][1] - 1, spans[0][0] - spans[0][0] % (24 * 60 * MINUTE)
         before = planned, possible
         planned, possible = done.advance(last), most.advance(last)

@@ -1,6 +1,6 @@
 """When calls may start, how a list is called through, and what a callee on several lists could get: worked out exactly."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -76,27 +76,17 @@ class OpenTime:
             return second, self.spans[n][1]
         return self.spans[n + 1] if n + 1 < len(self.spans) else None
 
-    def days(self) -> tuple[tuple[date, tuple[tuple[int, int], ...]], ...]:
-        """Each day on which an attempt may start, with its stretches in seconds from `base`."""
-        days: dict[int, list[tuple[int, int]]] = {}
+    @cached_property
+    def days(self) -> dict[date, list[tuple[int, int]]]:
+        """Each day on which an attempt may start, in order, with its stretches in seconds from `base`."""
+        first = self.base.date()
+        days: dict[date, list[tuple[int, int]]] = {}
         for start, end in self.spans:
             for day in range(start // _DAY_SECONDS, (end - 1) // _DAY_SECONDS + 1):
                 midnight = day * _DAY_SECONDS
-                days.setdefault(day, []).append((max(start, midnight), min(end, midnight + _DAY_SECONDS)))
-        first = self.base.date()
-        return tuple((first + timedelta(days=day), tuple(spans)) for day, spans in sorted(days.items()))
-
-    def of_day(self, day: date) -> tuple[tuple[int, int], ...]:
-        """The stretches of one day, in seconds from its midnight."""
-        midnight = (day - self.base.date()).days * _DAY_SECONDS
-        n = max(0, bisect_left(self._starts, midnight) - 1)
-        stretches = []
-        while n < len(self.spans) and self.spans[n][0] < midnight + _DAY_SECONDS:
-            start, end = self.spans[n]
-            cut = (max(start - midnight, 0), min(end - midnight, _DAY_SECONDS))
-            stretches += [cut] if cut[0] < cut[1] else []
-            n += 1
-        return tuple(stretches)
+                stretch = max(start, midnight), min(end, midnight + _DAY_SECONDS)
+                days.setdefault(first + timedelta(days=day), []).append(stretch)
+        return days
 
     def weekly(self) -> Week:
         """The times of the week that the window reaches; of a window of a week or more, all open ones."""
@@ -324,8 +314,7 @@ class Loads:
 def loads(own: Timed, others: Sequence[Timed]) -> Loads:
     """Return what could be too much for a callee of `own` that is on lists of others."""
     tasks = [own, *others]
-    days = own.opened.days() if others else ()
-    kinds = {tuple(most_on(task, day) for task in tasks) for day, _ in days}
+    kinds = {tuple(most_on(task, day) for task in tasks) for day in own.opened.days} if others else set()
     heavy = [kind for kind in kinds if sum(kind) > MOST_A_DAY]
     together = {
         tuple(int(n == 0 or n - 1 in crowd) for n in range(len(tasks)))
@@ -339,7 +328,7 @@ def most_on(task: Timed, day: date) -> int:
     """Return the most attempts that one callee can get from a task on a day: as early as possible, then after each interval."""
     redials = task.settings.redials or Redials()
     count = due = 0
-    for start, end in task.opened.of_day(day):
+    for start, end in task.opened.days.get(day, ()):
         due = max(due, start)
         while due < end and count <= redials.times:
             count, due = count + 1, due + redials.interval * MINUTE

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime
 
 from mcp_server.calls.problems import finding
 from mcp_server.calls.settings import (
@@ -34,7 +34,8 @@ class Findings:
 
 
 _TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?\s?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
+    r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?\s?(Z|[+-]\d{2}:?[0-5]\d)?)?",
+    re.ASCII | re.IGNORECASE,
 )
 _DAY_BEGINS, _DAY_ENDS = "00:00:00", "23:59:59"
 _FIRST, _LAST = Text("beginning", "零点"), Text("end", "结束时")
@@ -134,9 +135,10 @@ def _moment(text: str, path: str, clock: str, findings: Findings, *, needed: boo
         findings.problems.append(_day_alone(text, day, path, clock))
         return None
     try:
-        moment = datetime.fromisoformat(f"{day} {minutes}{seconds or ':00'}") if minutes else None
+        written = f"{day} {minutes}{seconds or ':00'}{(offset or '').upper()}"
+        moment = datetime.fromisoformat(written) if minutes else None
         if moment and offset:
-            moment = moment.replace(tzinfo=_zone(offset)).astimezone(BEIJING).replace(tzinfo=None)
+            moment = moment.astimezone(BEIJING).replace(tzinfo=None)
     except (ValueError, OverflowError):
         moment = None
     if moment is None:
@@ -154,15 +156,6 @@ def _day_alone(text: str, day: str, path: str, clock: str) -> Problem:
         return finding("call_time_invalid", path, got=text)
     end = _LAST if clock == _DAY_ENDS else _FIRST
     return finding("call_time_no_clock", path, got=text, suggestion=f"{day} {clock}", end=end)
-
-
-def _zone(offset: str) -> timezone:
-    if offset in "Zz":
-        return UTC
-    hours, minutes = int(offset[1:3]), int(offset[-2:])
-    if minutes > 59:
-        raise ValueError(offset)
-    return timezone((-1 if offset[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
 
 
 def _forbidden(request: SettingsRequest, before: Week, findings: Findings) -> Week:

@@ -80,6 +80,11 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def compact(value: Mapping[str, Any]) -> bytes:
+    """Write JSON on one line, without blanks; half a character becomes a question mark."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 # Credentials
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +23,7 @@ from mcp_server.gateway.base import (
     FORM,
     GatewayParts,
     NotJson,
+    compact,
     is_whole,
     media_type,
     read_object,
@@ -103,9 +103,7 @@ def answered(method: str, content: Mapping[str, Any], *, xml: bool, simplify: bo
     """A success: under the method's root, or with `simplify` (JSON only) without it."""
     root = method.removeprefix("taobao.").replace(".", "_") + "_response"
     fields = {**content, "request_id": secrets.token_hex(6)}
-    if xml:
-        return _xml(root, fields)
-    return _json(_simplified(fields) if simplify else {root: fields})
+    return _xml(root, fields) if xml else _json(_simplified(fields) if simplify else {root: fields})
 
 
 def refused(refusal: TaobaoRefusal, *, xml: bool) -> Response:
@@ -118,8 +116,7 @@ def refused(refusal: TaobaoRefusal, *, xml: bool) -> Response:
 
 
 def _json(value: Mapping[str, Any]) -> Response:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), media_type="text/javascript;charset=UTF-8")
+    return Response(compact(value), media_type="text/javascript;charset=UTF-8")
 
 
 def _simplified(value: Any) -> Any:

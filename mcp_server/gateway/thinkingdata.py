@@ -15,27 +15,9 @@ from starlette.routing import Route
 
 from mcp_server.consent.invoke import internal_error
 from mcp_server.errors import FenqunError
+from mcp_server.gateway import thinkingdata_wire as wire
 from mcp_server.gateway.base import GatewayParts, Queried, is_whole
-from mcp_server.gateway.thinkingdata_wire import (
-    MEDIA,
-    NAME_TAKEN,
-    OF_ERRORS,
-    SERVER_ERROR,
-    SQL_REFUSED,
-    SYSTEM,
-    TOO_LONG,
-    WRONG_DEFINITION,
-    Fields,
-    ThinkingDataRefusal,
-    ThinkingDataRequest,
-    check_keys,
-    empty,
-    envelope,
-    number,
-    refused,
-    verified,
-    wrong,
-)
+from mcp_server.gateway.thinkingdata_wire import Fields, ThinkingDataRefusal, ThinkingDataRequest
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import TagQp
 from mcp_server.language.window import recent_days
@@ -93,7 +75,7 @@ async def add(request: ThinkingDataRequest) -> int:
         **{kind.root: definition},
     )
     if made.existed or made.cluster is None:
-        raise ThinkingDataRefusal(NAME_TAKEN, f"分群名称({name})已存在")
+        raise ThinkingDataRefusal(wire.NAME_TAKEN, f"分群名称({name})已存在")
     return int(made.cluster.cluster_id)
 
 
@@ -107,7 +89,7 @@ async def update_by_name(request: ThinkingDataRequest) -> None:
     """`/open/user-cluster-update-by-name`: project and name in the query; the body's project must agree."""
     body = await request.fields(*_BODY)
     if body.project() != request.project:
-        raise wrong("projectId", "与地址中的 projectId 不一致")
+        raise wire.wrong("projectId", "与地址中的 projectId 不一致")
     await _update(request, body, request.project)
 
 
@@ -115,9 +97,9 @@ async def _update(request: ThinkingDataRequest, body: Fields, project: str) -> N
     kind, cluster_type = _kind(body)
     row = (await request.invoke(get_cluster, cluster=request.cluster, project_id=project)).cluster
     if row is None or row.cluster_type != cluster_type:
-        raise wrong("clusterType", "类型不可修改")
+        raise wire.wrong("clusterType", "类型不可修改")
     if body.optional("clusterName") not in ("", row.cluster_name):
-        raise wrong("clusterName", "名称不可修改")
+        raise wire.wrong("clusterName", "名称不可修改")
     change: Operation[Any, ClusterState] = update_tag if kind is TAGS else update_cluster
     await request.invoke(
         change,
@@ -193,13 +175,13 @@ def _kind(body: Fields) -> tuple[SegmentKind, str]:
     """Cluster or tag, by its type; the catalogue has to agree where it is given."""
     cluster_type = body.text("clusterType")
     if cluster_type not in ALL_TYPES:
-        raise wrong("clusterType", cluster_type[:50])
+        raise wire.wrong("clusterType", cluster_type[:50])
     if not cluster_type.endswith(("_condition", "_result")):
-        raise wrong("clusterType", "该类型的定义格式未公开")
+        raise wire.wrong("clusterType", "该类型的定义格式未公开")
     kind = TAGS if cluster_type in TAGS.types else CLUSTERS
     catalog = body.optional("clusterCatalog")
     if catalog and CATALOGS.get(catalog) is not kind:
-        raise wrong("clusterCatalog", catalog[:50])
+        raise wire.wrong("clusterCatalog", catalog[:50])
     return kind, cluster_type
 
 
@@ -209,22 +191,22 @@ async def _definition(
     """The definition, in the documented form: what a reader would repair is refused, but for the page's own slip."""
     key, other = ("tagQp", "qp") if kind is TAGS else ("qp", "tagQp")
     if other in body:
-        raise wrong(other, "与 clusterType 不符")
+        raise wire.wrong(other, "与 clusterType 不符")
     raw = body.inner(key)
     if "sql" in raw:
-        raise wrong(key, "该类型的定义格式未公开")
-    deps = request.parts.deps_of(SYSTEM)
+        raise wire.wrong(key, "该类型的定义格式未公开")
+    deps = request.parts.deps_of(wire.SYSTEM)
     reading = await read_definition(raw, await deps.segments.metadata(project), deps, kind=kind, own=own, root=(key,))
     repairs = [repair for repair in reading.repairs if repair.before != _PAGES_OWN_KEY]
     if repairs and not reading.problems:
         lines = (f"{r.path}: {r.before} → {r.after} ({deps.say(r.reason)})" for r in repairs[:3])
-        raise ThinkingDataRefusal(WRONG_DEFINITION, "; ".join(lines))
+        raise ThinkingDataRefusal(wire.WRONG_DEFINITION, "; ".join(lines))
     tab = body.optional("subConditionTabType")
     definition = reading.definition
     if kind is TAGS and not tab:
-        raise empty("subConditionTabType")
+        raise wire.empty("subConditionTabType")
     if tab and definition is not None and tab != (definition.kind if isinstance(definition, TagQp) else ""):
-        raise wrong("subConditionTabType", tab[:50])
+        raise wire.wrong("subConditionTabType", tab[:50])
     return raw
 
 
@@ -236,7 +218,7 @@ async def import_add(request: ThinkingDataRequest) -> dict[str, int]:
     query = request.query
     catalog = query.get("clusterCatalog", "")
     if catalog and catalog not in CATALOGS:
-        raise wrong("clusterCatalog", catalog[:50])
+        raise wire.wrong("clusterCatalog", catalog[:50])
     made = await _with_file(
         request,
         import_ids,
@@ -247,7 +229,7 @@ async def import_add(request: ThinkingDataRequest) -> dict[str, int]:
         remarks=query.get("remarks", ""),
     )
     if made.existed and query.get("clusterName"):  # without a name, the same ids are the cluster that was made of them
-        raise ThinkingDataRefusal(NAME_TAKEN, f"分群名称({query['clusterName']})已存在")
+        raise ThinkingDataRefusal(wire.NAME_TAKEN, f"分群名称({query['clusterName']})已存在")
     return _counts(made)
 
 
@@ -279,12 +261,12 @@ async def _with_file(
     try:
         size = await into_file(request.http, temp, min(parts.limits.upload, store.room(project)))
         if not size:
-            raise empty("body")
-        upload = await anyio.to_thread.run_sync(store.take, temp, project, ".csv", SYSTEM)
+            raise wire.empty("body")
+        upload = await anyio.to_thread.run_sync(store.take, temp, project, ".csv", wire.SYSTEM)
     except TooLong:
-        raise ThinkingDataRefusal(TOO_LONG, "文件过大") from None
+        raise ThinkingDataRefusal(wire.TOO_LONG, "文件过大") from None
     except Stopped:
-        raise wrong("body", "传输中断") from None
+        raise wire.wrong("body", "传输中断") from None
     finally:
         temp.unlink(missing_ok=True)
     try:
@@ -340,22 +322,22 @@ async def clusters(request: ThinkingDataRequest) -> dict[str, Any]:
 def _types(body: Fields) -> tuple[str, ...]:
     catalog, types = body.text("clusterCatalog"), body.texts("clusterTypes")
     if catalog not in CATALOGS:
-        raise wrong("clusterCatalog", catalog[:50])
+        raise wire.wrong("clusterCatalog", catalog[:50])
     for cluster_type in types:
         if cluster_type not in CATALOGS[catalog].types:
-            raise wrong("clusterTypes", cluster_type[:50])
+            raise wire.wrong("clusterTypes", cluster_type[:50])
     return types
 
 
 def _page(body: Fields) -> tuple[int, int]:
     """Number and size of the page that is asked for."""
     header = body.inner("pagerHeader") if "pagerHeader" in body else {}
-    check_keys(header, ("pageNum", "pageSize"), "未知字段")
+    wire.check_keys(header, ("pageNum", "pageSize"), "未知字段")
     page_number, size = header.get("pageNum", 1), header.get("pageSize", DEFAULT_SIZE)
     if not is_whole(page_number) or not 1 <= page_number <= 1_000_000:
-        raise wrong("pageNum")
+        raise wire.wrong("pageNum")
     if not is_whole(size) or not 1 <= size <= MOST:
-        raise wrong("pageSize", f"1–{MOST}")
+        raise wire.wrong("pageSize", f"1–{MOST}")
     return page_number, size
 
 
@@ -373,7 +355,7 @@ def _row(row: ClusterRow, project: str, metadata: Metadata) -> dict[str, Any]:
         "selectType": _SELECT_TYPES.get(value_type, value_type),
         "status": 1,
         "uploadFileName": "",
-        "userName": SYSTEM,
+        "userName": wire.SYSTEM,
     }
     return dict(sorted(fields.items()))
 
@@ -394,10 +376,10 @@ async def properties(request: ThinkingDataRequest) -> list[dict[str, str]]:
     """`/open/list-props`, of the table `event` or `user`."""
     table = request.query["tableType"]
     if table not in ("event", "user"):
-        raise wrong("tableType", table[:50])
+        raise wire.wrong("tableType", table[:50])
     event = request.query.get("eventName", "")
     if event and table != "event":
-        raise wrong("eventName")
+        raise wire.wrong("eventName")
     return [
         {
             "columnName": row.property,
@@ -433,8 +415,8 @@ async def sql(request: ThinkingDataRequest) -> Response:
     """`/querySql`: form fields `sql`, `format` (only json is served) and `timeoutSeconds`."""
     form = await request.form("sql", "format", "timeoutSeconds")
     if form.get("format", "json") != "json":
-        raise wrong("format", "仅支持 json")
-    seconds = float(number(form["timeoutSeconds"], "timeoutSeconds")) if form.get("timeoutSeconds") else None
+        raise wire.wrong("format", "仅支持 json")
+    seconds = float(wire.number(form["timeoutSeconds"], "timeoutSeconds")) if form.get("timeoutSeconds") else None
     table = _TABLE.search(form["sql"])
     project = table[1] if table else ""
     try:
@@ -442,14 +424,14 @@ async def sql(request: ThinkingDataRequest) -> Response:
     except FenqunError as error:
         if error.code != "invalid_definition":
             raise
-        raise ThinkingDataRefusal(SQL_REFUSED, request.parts.line(error)) from error
+        raise ThinkingDataRefusal(wire.SQL_REFUSED, request.parts.line(error)) from error
     return StreamingResponse(
-        _lines(rows), media_type=MEDIA, background=BackgroundTask(rows.path.unlink, missing_ok=True)
+        _lines(rows), media_type=wire.MEDIA, background=BackgroundTask(rows.path.unlink, missing_ok=True)
     )
 
 
 async def _lines(rows: Queried) -> AsyncIterator[bytes]:
-    yield envelope({"headers": list(rows.headers)}) + b"\n"
+    yield wire.envelope({"headers": list(rows.headers)}) + b"\n"
     async with await anyio.open_file(rows.path, "rb") as file:
         while chunk := await file.read(_CHUNK):
             yield chunk
@@ -502,18 +484,18 @@ def routes(parts: GatewayParts) -> list[Route]:
 def _handler(endpoint: Endpoint, parts: GatewayParts) -> Callable[[Request], Awaitable[Response]]:
     async def handle(http: Request) -> Response:
         try:
-            answer = await endpoint.handle(verified(http, parts, endpoint.needed, endpoint.optional))
-            return answer if isinstance(answer, Response) else Response(envelope(answer), media_type=MEDIA)
+            answer = await endpoint.handle(wire.verified(http, parts, endpoint.needed, endpoint.optional))
+            return answer if isinstance(answer, Response) else Response(wire.envelope(answer), media_type=wire.MEDIA)
         except ThinkingDataRefusal as refusal:
-            return refused(refusal)
+            return wire.refused(refusal)
         except FenqunError as error:
-            return refused(_refusal(error, parts))
+            return wire.refused(_refusal(error, parts))
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
-            return refused(_refusal(internal_error(endpoint.path), parts))
+            return wire.refused(_refusal(internal_error(endpoint.path), parts))
 
     return handle
 
 
 def _refusal(error: FenqunError, parts: GatewayParts) -> ThinkingDataRefusal:
     """An error of an operation in the vendor's form."""
-    return ThinkingDataRefusal(OF_ERRORS.get(error.code, SERVER_ERROR), parts.line(error))
+    return ThinkingDataRefusal(wire.OF_ERRORS.get(error.code, wire.SERVER_ERROR), parts.line(error))

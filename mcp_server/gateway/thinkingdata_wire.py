@@ -4,7 +4,6 @@ HTTP is 200 whatever happened; `return_code` says what. The vendor publishes thr
 section 8). All others below are invented: clients have to take any unknown negative code for an error.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mcp_server.gateway.base import (
     FORM,
     GatewayParts,
     NotJson,
+    compact,
     is_whole,
     media_type,
     read_object,
@@ -91,9 +91,7 @@ def wrong(name: str, why: str = "") -> ThinkingDataRefusal:
 def envelope(data: Any = None, code: int = SUCCESS, message: str = "success") -> bytes:
     """The envelope on one line; without `data` where there is none."""
     fields = {} if data is None else {"data": data}
-    return json.dumps(
-        fields | {"return_code": code, "return_message": message}, ensure_ascii=False, separators=(",", ":")
-    ).encode("utf-8", "replace")
+    return compact(fields | {"return_code": code, "return_message": message})
 
 
 def refused(refusal: ThinkingDataRefusal) -> Response:

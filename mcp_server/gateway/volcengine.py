@@ -1,6 +1,5 @@
 """Volcengine's voice service as a server, version 2022-01-01 (vendors.md part B)."""
 
-import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from mcp_server.gateway.base import (
     CALLER,
     GatewayParts,
     NotJson,
+    compact,
     is_whole,
     media_type,
     read_object,
@@ -81,32 +81,23 @@ class About:
     region: str
     now: datetime
 
-    def metadata(self) -> dict[str, Any]:
-        return {
+    def answer(self, status: int = 200, result: Mapping[str, Any] | None = None, **more: object) -> Response:
+        """The answer; an action without results has no `Result`."""
+        metadata = {
             "RequestId": self.now.strftime("%Y%m%d%H%M%S") + secrets.token_hex(10).upper(),
             "Action": self.action,
             "Version": self.version,
             "Service": SERVICE,
             "Region": self.region,
         }
+        value = {"ResponseMetadata": metadata | more} | ({} if result is None else {"Result": result})
+        return Response(compact(value), status, media_type="application/json; charset=utf-8")
 
-
-def answered(about: About, result: Mapping[str, Any] | None) -> Response:
-    """A success; an action without results has no `Result`."""
-    return _json({"ResponseMetadata": about.metadata()} | ({} if result is None else {"Result": result}), 200)
-
-
-def refused(about: About, refusal: VolcengineRefusal) -> Response:
-    """A refusal with its HTTP status."""
-    number, status = CODES.get(refusal.code, (0, 400))
-    error: dict[str, Any] = {"CodeN": number} if number else {}
-    error |= {"Code": refusal.code, "Message": refusal.message}
-    return _json({"ResponseMetadata": about.metadata() | {"Error": error}}, status)
-
-
-def _json(value: Mapping[str, Any], status: int) -> Response:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, media_type="application/json; charset=utf-8")
+    def refusal(self, refusal: VolcengineRefusal) -> Response:
+        """A refusal with its HTTP status."""
+        number, status = CODES.get(refusal.code, (0, 400))
+        error: dict[str, Any] = {"CodeN": number} if number else {}
+        return self.answer(status, Error=error | {"Code": refusal.code, "Message": refusal.message})
 
 
 # Signature V4, verified (vendors.md B2)
@@ -335,13 +326,13 @@ def routes(parts: GatewayParts) -> list[Route]:
             except (TooLong, Stopped):
                 raise invalid("body") from None
             verify(request, claim, body, parts)
-            return answered(about, await _result(request, body, parts))
+            return about.answer(result=await _result(request, body, parts))
         except VolcengineRefusal as refusal:
-            return refused(about, refusal)
+            return about.refusal(refusal)
         except FenqunError as error:
-            return refused(about, refusal_of(error, parts))
+            return about.refusal(refusal_of(error, parts))
         except Exception:  # noqa: BLE001 - the boundary; internal_error logs it
-            return refused(about, refusal_of(internal_error("/"), parts))
+            return about.refusal(refusal_of(internal_error("/"), parts))
 
     return [Route("/", act, methods=["POST"])]
 

@@ -7,23 +7,10 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorRejected
+from mcp_server.platforms import vendor
 from mcp_server.platforms.taobao import wire
 from mcp_server.platforms.transport import Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import (
-    NOTHING_CHANGED,
-    WAIT_A_LITTLE,
-    WORDS_QUOTED,
-    UnreadableReply,
-    answer_to_change,
-    answer_to_question,
-    cleaned,
-    number_of,
-    quoted,
-    read_object,
-    send_change,
-    text_of,
-    truth_of,
-)
+from mcp_server.platforms.vendor import UnreadableReply
 from mcp_server.text import Text, clauses, same
 
 NAME = Text("Taobao Open Platform", "淘宝开放平台")
@@ -77,17 +64,17 @@ def refusal(code: int, words: str, sub_code: str = "", sub_msg: str = "", reques
     if code in BUSY:
         seconds = wait_of(sub_code, sub_msg)
         spent = code == LIMITED and sub_code in (DAILY, "")
-        advice = _WAIT.format(n=seconds) if seconds is not None else _TOMORROW if spent else WAIT_A_LITTLE
-        return VendorBusy(message, next_step=NOTHING_CHANGED.then(advice))
+        advice = _WAIT.format(n=seconds) if seconds is not None else _TOMORROW if spent else vendor.WAIT_A_LITTLE
+        return VendorBusy(message, next_step=vendor.NOTHING_CHANGED.then(advice))
     if code in _DENIED:
-        return VendorDenied(message, next_step=NOTHING_CHANGED.then(_DENIED[code]))
-    return VendorRejected(message, next_step=NOTHING_CHANGED.then(WORDS_QUOTED))
+        return VendorDenied(message, next_step=vendor.NOTHING_CHANGED.then(_DENIED[code]))
+    return VendorRejected(message, next_step=vendor.NOTHING_CHANGED.then(vendor.WORDS_QUOTED))
 
 
 def unsuccessful(outcome: "Outcome") -> VendorRejected:
     """Return the error for a request that was accepted and not carried out (`success` is false)."""
     message = _message(outcome.code, same(outcome.msg), outcome.request_id)
-    return VendorRejected(message, next_step=NOTHING_CHANGED.then(WORDS_QUOTED))
+    return VendorRejected(message, next_step=vendor.NOTHING_CHANGED.then(vendor.WORDS_QUOTED))
 
 
 def _message(code: str, words: Text, request_id: str) -> Text:
@@ -128,9 +115,12 @@ def content_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Raw:
     """Return what is under the root, with or without `simplify`. The error of an `error_response`; UnreadableReply."""
     error = error_in(body)
     if error is not None:
-        texts = (quoted(text_of(error.get(key)), secrets) for key in ("msg", "sub_code", "sub_msg", "request_id"))
-        raise refusal(number_of(error.get("code"), default=-1), *texts)
-    answer = read_object(body)
+        texts = (
+            vendor.quoted(vendor.text_of(error.get(key)), secrets)
+            for key in ("msg", "sub_code", "sub_msg", "request_id")
+        )
+        raise refusal(vendor.number_of(error.get("code"), default=-1), *texts)
+    answer = vendor.read_object(body)
     inner = answer.get(root_key(method), answer)
     if not isinstance(inner, Mapping) or not inner:
         raise UnreadableReply
@@ -140,7 +130,7 @@ def content_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Raw:
 def error_in(body: bytes) -> Raw | None:
     """Return the `error_response`; None where there is none."""
     try:
-        error = read_object(body).get("error_response")
+        error = vendor.read_object(body).get("error_response")
     except UnreadableReply:
         return None
     return error if isinstance(error, Mapping) else None
@@ -148,7 +138,7 @@ def error_in(body: bytes) -> Raw | None:
 
 def is_uncertain(body: bytes) -> bool:
     """Whether the failure is one behind the platform (`isp.…`), after which a change may have happened all the same."""
-    return text_of((error_in(body) or {}).get("sub_code")).startswith("isp.")
+    return vendor.text_of((error_in(body) or {}).get("sub_code")).startswith("isp.")
 
 
 def outcome_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Outcome:
@@ -166,23 +156,25 @@ def outcome_of(body: bytes, method: str, secrets: Sequence[str] = ()) -> Outcome
     task = inner if isinstance(inner, Mapping) else {}
     fields = ("task_id", "crowd_id", "start_time", "end_time")
     return Outcome(
-        success=truth_of(result["success"]),
-        code=quoted(text_of(result.get("code")), secrets),
-        msg=quoted(text_of(result.get("msg")), secrets),
-        task={name: quoted(text_of(task[name]), secrets) for name in fields if task.get(name) is not None},
-        request_id=quoted(text_of(content.get("request_id")), secrets),
+        success=vendor.truth_of(result["success"]),
+        code=vendor.quoted(vendor.text_of(result.get("code")), secrets),
+        msg=vendor.quoted(vendor.text_of(result.get("msg")), secrets),
+        task={
+            name: vendor.quoted(vendor.text_of(task[name]), secrets) for name in fields if task.get(name) is not None
+        },
+        request_id=vendor.quoted(vendor.text_of(content.get("request_id")), secrets),
     )
 
 
 def wait_in(body: bytes) -> int | None:
     """Seconds after which the same may be sent again, 0 where none are given; None where the answer is final."""
     error = error_in(body) or {}
-    sub_code, code = text_of(error.get("sub_code")), number_of(error.get("code"), default=-1)
+    sub_code, code = vendor.text_of(error.get("sub_code")), vendor.number_of(error.get("code"), default=-1)
     if AGAIN.fullmatch(sub_code):
         return 0
     if code not in BUSY:
         return None
-    seconds = wait_of(sub_code, text_of(error.get("sub_msg")))
+    seconds = wait_of(sub_code, vendor.text_of(error.get("sub_msg")))
     if seconds is None and code == LIMITED:
         return None  # until midnight: too long to wait
     return seconds or 0
@@ -224,8 +216,8 @@ class TaobaoApi:
         """Create, delete, reload or change the validity of a task. OutcomeUnknown, the errors of the codes."""
         business, repeat = {"task_dto": task, "operation": operation}, repeat_of(operation)
         settle = _LOOK.format(crowd=task["crowd_id"])
-        reply = await send_change(lambda: self._send(wire.UPDATE, business, repeat), repeat, NAME, settle)
-        with answer_to_change(reply, NAME, settle):
+        reply = await vendor.send_change(lambda: self._send(wire.UPDATE, business, repeat), repeat, NAME, settle)
+        with vendor.answer_to_change(reply, NAME, settle):
             outcome = outcome_of(reply.body, wire.UPDATE, self._secrets)
             unnamed = operation == "create" and not is_number(outcome.task.get("task_id", ""))
             # a refusal of a repetition shows nothing of an earlier try that got no answer
@@ -248,8 +240,8 @@ class TaobaoApi:
 
     async def _ask(self, method: str, business: Mapping[str, object]) -> Mapping[str, Any]:
         reply = await self._send(method, business, Repeat.READ)
-        with answer_to_question(reply, NAME):
-            return cleaned(content_of(reply.body, method, self._secrets), self._secrets)
+        with vendor.answer_to_question(reply, NAME):
+            return vendor.cleaned(content_of(reply.body, method, self._secrets), self._secrets)
 
     async def _send(self, method: str, business: Mapping[str, object], repeat: Repeat) -> Reply:
         uncertain: list[bool] = []  # of each answer; a refusal of the next try does not settle it

@@ -20,24 +20,11 @@ from mcp_server.errors import (
     VendorError,
     VendorRejected,
 )
+from mcp_server.platforms import vendor
 from mcp_server.platforms.segments import Cluster
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.transport import Outgoing, Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import (
-    NOTHING_CHANGED,
-    WAIT_A_LITTLE,
-    UnreadableReply,
-    answer_to_change,
-    answer_to_question,
-    masked,
-    number_of,
-    outcome_unknown,
-    quoted,
-    read_object,
-    send_change,
-    text_of,
-    unreadable,
-)
+from mcp_server.platforms.vendor import UnreadableReply
 from mcp_server.text import Text
 
 NAME = Text("ThinkingData", "数数平台")
@@ -74,10 +61,10 @@ def refusal(code: int, words: str) -> FenqunError:
     """Return the error for a return code; `words` are the vendor's, already safe to show."""
     message = _REFUSED.format(name=NAME, words=words, code=code)
     if code == TOO_FREQUENT:
-        return VendorBusy(message, next_step=NOTHING_CHANGED.then(WAIT_A_LITTLE))
+        return VendorBusy(message, next_step=vendor.NOTHING_CHANGED.then(vendor.WAIT_A_LITTLE))
     if _OF_THE_TOKEN.search(words):
-        return VendorDenied(message, next_step=NOTHING_CHANGED.then(_TOKEN))
-    return VendorRejected(message, next_step=NOTHING_CHANGED.then(_READ_FIRST))
+        return VendorDenied(message, next_step=vendor.NOTHING_CHANGED.then(_TOKEN))
+    return VendorRejected(message, next_step=vendor.NOTHING_CHANGED.then(_READ_FIRST))
 
 
 # Replies, read leniently: a number may be a text, a field may be missing
@@ -132,42 +119,46 @@ class ImportCounts:
 
 def data_of(body: bytes, secrets: Sequence[str] = ()) -> Any:
     """Return `data` of a successful answer. UnreadableReply without an envelope; the error of the code where it is not 0."""
-    envelope = read_object(body)
+    envelope = vendor.read_object(body)
     if "return_code" not in envelope:
         raise UnreadableReply
-    code = number_of(envelope["return_code"], default=-1)
+    code = vendor.number_of(envelope["return_code"], default=-1)
     if code != SUCCESS:
-        raise refusal(code, quoted(text_of(envelope.get("return_message")), secrets))
+        raise refusal(code, vendor.quoted(vendor.text_of(envelope.get("return_message")), secrets))
     return envelope.get("data")
 
 
 def is_busy(body: bytes) -> bool:
     """Whether the platform asks to wait. (HTTP is 200 all the same.)"""
     try:
-        return number_of(read_object(body).get("return_code")) == TOO_FREQUENT
+        return vendor.number_of(vendor.read_object(body).get("return_code")) == TOO_FREQUENT
     except UnreadableReply:
         return False
 
 
 def cluster_in(data: object) -> RemoteCluster:
     """Return the cluster of the detail request, or a row of the list. UnreadableReply where it has no id or no name."""
-    if not isinstance(data, Mapping) or not text_of(data.get("id")) or not text_of(data.get("clusterName")):
+    if (
+        not isinstance(data, Mapping)
+        or not vendor.text_of(data.get("id"))
+        or not vendor.text_of(data.get("clusterName"))
+    ):
         raise UnreadableReply
-    cluster_type = text_of(data.get("clusterType"))
-    tag = cluster_type.startswith("tag_") or text_of(data.get("clusterCatalog")) == "catalog_tag"
+    cluster_type = vendor.text_of(data.get("clusterType"))
+    tag = cluster_type.startswith("tag_") or vendor.text_of(data.get("clusterCatalog")) == "catalog_tag"
     return RemoteCluster(
-        cluster_id=text_of(data["id"]),
-        name=text_of(data["clusterName"]),
+        cluster_id=vendor.text_of(data["id"]),
+        name=vendor.text_of(data["clusterName"]),
         cluster_type=cluster_type,
-        display_name=text_of(data.get("displayName")),
+        display_name=vendor.text_of(data.get("displayName")),
         catalog="catalog_tag" if tag else "catalog_cluster",
-        project_id=text_of(data.get("projectId")),
-        progress=number_of(data.get("progress")),
-        refresh_time=text_of(data.get("refreshTime")),
-        users_num=number_of(data["usersNum"]) if data.get("usersNum") is not None else None,
-        remarks=text_of(data.get("remarks")),
-        main_column=text_of(data.get("mainColumnName")),
-        value_type=text_of(data.get("selectType")),
+        project_id=vendor.text_of(data.get("projectId")),
+        progress=vendor.number_of(data.get("progress")),
+        refresh_time=vendor.text_of(data.get("refreshTime")),
+        users_num=vendor.number_of(data["usersNum"]) if data.get("usersNum") is not None else None,
+        remarks=vendor.text_of(data.get("remarks")),
+        main_column=vendor.text_of(data.get("mainColumnName")),
+        value_type=vendor.text_of(data.get("selectType")),
         definition=_definition(data.get("userTagDef" if tag else "userClusterDef")),
     )
 
@@ -190,15 +181,15 @@ def page_in(data: object) -> ListPage:
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise UnreadableReply
     pager = data.get("pagerResult")
-    total = number_of(pager.get("totalNum"), default=len(rows)) if isinstance(pager, Mapping) else len(rows)
+    total = vendor.number_of(pager.get("totalNum"), default=len(rows)) if isinstance(pager, Mapping) else len(rows)
     return ListPage(tuple(cluster_in(row) for row in rows), total)
 
 
 def new_id_in(data: object) -> str:
     """Return the id of a new cluster. (The page's table calls it a number of successes; its example is the id, te-api.md §1.)"""
-    if isinstance(data, bool) or not text_of(data).strip().isdigit():
+    if isinstance(data, bool) or not vendor.text_of(data).strip().isdigit():
         raise UnreadableReply
-    return text_of(data).strip()
+    return vendor.text_of(data).strip()
 
 
 def counts_in(data: object) -> ImportCounts | None:
@@ -206,11 +197,11 @@ def counts_in(data: object) -> ImportCounts | None:
     if not isinstance(data, Mapping):
         return None
     return ImportCounts(
-        cluster_id=text_of(data.get("clusterId")),
-        uploaded=number_of(data.get("uploadNum")),
-        users=number_of(data.get("userNum")),
-        unmatched=number_of(data.get("unmatchedNum")),
-        without_value=number_of(data.get("tagValueNullNum")),
+        cluster_id=vendor.text_of(data.get("clusterId")),
+        uploaded=vendor.number_of(data.get("uploadNum")),
+        users=vendor.number_of(data.get("userNum")),
+        unmatched=vendor.number_of(data.get("unmatchedNum")),
+        without_value=vendor.number_of(data.get("tagValueNullNum")),
     )
 
 
@@ -218,7 +209,7 @@ def progress_in(data: object) -> int:
     """Return how far a computation is: 0 to 100, -1 failed."""
     if not isinstance(data, Mapping) or "progress" not in data:
         raise UnreadableReply
-    return number_of(data["progress"])
+    return vendor.number_of(data["progress"])
 
 
 def rows_in(body: bytes, secrets: Sequence[str] = ()) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
@@ -228,7 +219,7 @@ def rows_in(body: bytes, secrets: Sequence[str] = ()) -> tuple[tuple[str, ...], 
     headers = data.get("headers") if isinstance(data, Mapping) else None
     if not isinstance(headers, Sequence) or isinstance(headers, str):
         raise UnreadableReply
-    return tuple(map(text_of, headers)), (row_in(line) for line in rest.split(b"\n") if line.strip())
+    return tuple(map(vendor.text_of, headers)), (row_in(line) for line in rest.split(b"\n") if line.strip())
 
 
 def row_in(line: bytes, width: int | None = None) -> list[Any]:
@@ -359,7 +350,7 @@ class ThinkingDataApi:
     async def query(self, statement: str) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
         """Return headers and rows of a read-only statement, for small results."""
         reply = await self._send(wire.sql(statement, self._token, SQL_SECONDS), Repeat.READ)
-        with answer_to_question(reply, NAME):
+        with vendor.answer_to_question(reply, NAME):
             return rows_in(reply.body, (self._token,))
 
     async def rows(self, statement: str) -> list[list[Any]]:
@@ -401,7 +392,7 @@ class ThinkingDataApi:
         settle = _LOOK_FOR.format(name=named["clusterName"])
         counts = await self._change(out, Repeat.ONCE, settle, counts_in)
         if counts is None:
-            raise outcome_unknown(NAME, settle)
+            raise vendor.outcome_unknown(NAME, settle)
         return counts
 
     async def import_modify(self, which: Which, file: Path, named: Mapping[str, str]) -> ImportCounts | None:
@@ -424,19 +415,19 @@ class ThinkingDataApi:
             return BUSY_WAIT if is_busy(reply.body) else by_status(reply)
 
         reply = await self._transport.send(lambda: out, repeat, wait)
-        return replace(reply, body=masked(reply.body, (self._token,)))
+        return replace(reply, body=vendor.masked(reply.body, (self._token,)))
 
     async def _ask(self, out: Outgoing) -> Any:
         reply = await self._send(out, Repeat.READ)
-        with answer_to_question(reply, NAME):
+        with vendor.answer_to_question(reply, NAME):
             return data_of(reply.body, (self._token,))
 
     async def _change(
         self, out: Outgoing, repeat: Repeat, settle: Text, read: Callable[[Any], R] = lambda data: data
     ) -> R:
         """Send a change and read its answer; `settle` names the read that shows what became of it."""
-        reply = await send_change(lambda: self._send(out, repeat), repeat, NAME, settle)
-        with answer_to_change(reply, NAME, settle):
+        reply = await vendor.send_change(lambda: self._send(out, repeat), repeat, NAME, settle)
+        with vendor.answer_to_change(reply, NAME, settle):
             return read(data_of(reply.body, (self._token,)))
 
     def _read(self, read: Callable[[A], R], answer: A) -> R:
@@ -444,7 +435,7 @@ class ThinkingDataApi:
         try:
             return read(answer)
         except UnreadableReply:
-            raise unreadable(NAME) from None
+            raise vendor.unreadable(NAME) from None
 
 
 def _look_at(which: Which) -> Text:

@@ -42,17 +42,6 @@ _name, _text = TRINO.identifier, TRINO.literal
 _USER_ID = _name("#user_id")
 
 
-def chosen(plan: Plan | TagPlan, metadata: Metadata) -> str:
-    """Select the users of a plan (`user_id`), of a tag with their values (`user_id`, `value`). NoForm."""
-    tables = _tables(plan, metadata)
-    return selection_sql(plan, TRINO, tables) if isinstance(plan, Plan) else tag_sql(plan, TRINO, tables)
-
-
-def counted(plan: Plan, metadata: Metadata) -> str:
-    """Select one row: all users, alone and left of each step, the whole. NoForm."""
-    return counted_sql(plan, TRINO, _tables(plan, metadata))
-
-
 def spread(values: str, project_id: str, *, ordered: bool) -> str:
     """Select one row over `user_id`, `value`: all users, users with a value, distinct values, the least and greatest one."""
     ends = ", min(value), max(value)" if ordered else ""
@@ -178,62 +167,55 @@ _VIRTUAL_MARKS = ("ta@", "#vp@")
 _ORDERED = ("number", "time")
 
 
-class RemotePreview:
-    """Sizes definitions on one deployment."""
-
-    def __init__(self, api: ThinkingDataApi) -> None:
-        self._api = api
-
-    async def of(
-        self,
-        definition: Definition,
-        metadata: Metadata,
-        *,
-        size: int,
-        columns: Sequence[str],
-        want_sql: bool,
-        on_progress: OnProgress,
-    ) -> Preview:
-        """Return the preview (`SegmentPlatform.preview`). NotOnPlatform where SQL can't count it."""
-        tag = isinstance(definition, TagQp)
-        names = ["#user_id", *(c for c in columns if c != "#user_id")]
-        try:
-            plan = _planned(definition, metadata)
-            users = chosen(plan, metadata)
-            counting = _counting(plan, users, definition, metadata)
-        except NoForm as error:
-            raise cant(_without(error.lacking)) from error
-        sampling = sample_sql(users, metadata.project_id, names, size, tag=tag) if size > 0 else ""
-        await on_progress(10, COUNTING)
-        *counts, sample = await self._together([*counting, sampling])
-        seen = _funnel(plan, counts[0]) if isinstance(plan, Plan) else _spread(counts[0], counts[1])
-        titles = [*names, "tag_value"] if tag else names
-        return replace(seen, sample=tuple(_row(titles, row) for row in sample), sql=users if want_sql else "")
-
-    async def _together(self, statements: Sequence[str]) -> list[list[list[Any]]]:
-        """Return the rows of each, none of an empty one. They run at once, as a query engine takes a while to start each."""
-        answers: list[list[list[Any]]] = [[] for _ in statements]
-
-        async def run(place: int) -> None:
-            answers[place] = await self._api.rows(statements[place])
-
-        try:
-            async with anyio.create_task_group() as group:
-                for place, statement in enumerate(statements):
-                    if statement:
-                        group.start_soon(run, place)
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        return answers
+async def preview(
+    api: ThinkingDataApi,
+    definition: Definition,
+    metadata: Metadata,
+    *,
+    sample: int,
+    properties: Sequence[str],
+    want_sql: bool,
+    on_progress: OnProgress,
+) -> Preview:
+    """Return the preview (`SegmentPlatform.preview`). NotOnPlatform where SQL can't count it."""
+    tag = isinstance(definition, TagQp)
+    names = ["#user_id", *(p for p in properties if p != "#user_id")]
+    try:
+        plan = _planned(definition, metadata)
+        tables = _tables(plan, metadata)
+        if isinstance(plan, Plan):
+            users = selection_sql(plan, TRINO, tables)
+            counting = [counted_sql(plan, TRINO, tables)]
+        else:
+            users = tag_sql(plan, TRINO, tables)
+            kind = value_type_of(definition, metadata)
+            ordered = kind is not None and kind[0] in _ORDERED
+            counting = [spread(users, metadata.project_id, ordered=ordered), most_frequent(users)]
+    except NoForm as error:
+        raise cant(_without(error.lacking)) from error
+    sampling = sample_sql(users, metadata.project_id, names, sample, tag=tag) if sample > 0 else ""
+    await on_progress(10, COUNTING)
+    *counts, users_shown = await _together(api, [*counting, sampling])
+    seen = _funnel(plan, counts[0]) if isinstance(plan, Plan) else _spread(counts[0], counts[1])
+    titles = [*names, "tag_value"] if tag else names
+    return replace(seen, sample=tuple(_row(titles, row) for row in users_shown), sql=users if want_sql else "")
 
 
-def _counting(plan: Plan | TagPlan, users: str, definition: Definition, metadata: Metadata) -> list[str]:
-    """Return what counts the size: of a cluster one statement, of a tag two. NoForm."""
-    if isinstance(plan, Plan):
-        return [counted(plan, metadata)]
-    kind = value_type_of(definition, metadata)
-    ordered = kind is not None and kind[0] in _ORDERED
-    return [spread(users, metadata.project_id, ordered=ordered), most_frequent(users)]
+async def _together(api: ThinkingDataApi, statements: Sequence[str]) -> list[list[list[Any]]]:
+    """Return the rows of each, none of an empty one. They run at once, as a query engine takes a while to start each."""
+    answers: list[list[list[Any]]] = [[] for _ in statements]
+
+    async def run(place: int) -> None:
+        answers[place] = await api.rows(statements[place])
+
+    try:
+        async with anyio.create_task_group() as group:
+            for place, statement in enumerate(statements):
+                if statement:
+                    group.start_soon(run, place)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return answers
 
 
 def _funnel(plan: Plan, rows: Sequence[Sequence[Any]]) -> Preview:

@@ -42,7 +42,7 @@ from mcp_server.platforms.thinkingdata import queries
 from mcp_server.platforms.thinkingdata.client import RemoteCluster, ThinkingDataApi, Which, settling
 from mcp_server.platforms.thinkingdata.listing import Listing, cluster_of
 from mcp_server.platforms.thinkingdata.metadata import MetadataReader
-from mcp_server.platforms.thinkingdata.queries import RemoteExport, RemotePreview
+from mcp_server.platforms.thinkingdata.queries import RemoteExport
 from mcp_server.platforms.thinkingdata.saving import RemoteSaving, Words
 from mcp_server.platforms.thinkingdata.uploads import RemoteImports
 from mcp_server.platforms.transport import Transport
@@ -186,7 +186,6 @@ class ThinkingDataSegments:
         self._listing = Listing(api)
         self._metadata = MetadataReader(api, self._listing, zone=zone, clock=clock)
         self._computations = Computations(api, self._listing, sleep)
-        self._preview = RemotePreview(api)
         self._saving = RemoteSaving(api, self._listing, self._metadata, words)
         self._imports = RemoteImports(api, self._listing, files, self._now, self._row)
         self._export = RemoteExport(api, files, (token,))
@@ -225,8 +224,14 @@ class ThinkingDataSegments:
         on_progress: OnProgress,
     ) -> Preview:
         metadata = await self.metadata(project_id)
-        return await self._preview.of(
-            definition, metadata, size=sample, columns=properties, want_sql=want_sql, on_progress=on_progress
+        return await queries.preview(
+            self._api,
+            definition,
+            metadata,
+            sample=sample,
+            properties=properties,
+            want_sql=want_sql,
+            on_progress=on_progress,
         )
 
     def doubts(self, definition: Definition, root: At) -> tuple[Problem, ...]:

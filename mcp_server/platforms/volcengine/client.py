@@ -5,20 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from mcp_server.errors import FenqunError, NotFound, VendorBusy, VendorDenied, VendorRejected
+from mcp_server.platforms import vendor
 from mcp_server.platforms.transport import Repeat, Reply, Transport, by_status
-from mcp_server.platforms.vendor import (
-    NOTHING_CHANGED,
-    WAIT_A_LITTLE,
-    WORDS_QUOTED,
-    UnreadableReply,
-    answer_to_change,
-    answer_to_question,
-    cleaned,
-    quoted,
-    read_object,
-    send_change,
-    text_of,
-)
+from mcp_server.platforms.vendor import UnreadableReply
 from mcp_server.platforms.volcengine import wire
 from mcp_server.platforms.volcengine.wire import VolcengineCredentials
 from mcp_server.text import NOTHING, Text
@@ -68,12 +57,14 @@ def refusal(code: str, words: str, request_id: str) -> FenqunError:
     request = f", request id {request_id}" if request_id else ""
     message = _REFUSED.format(name=NAME, words=words, code=code, request=request)
     if code == "TaskNotFound":
-        return NotFound(message, next_step=NOTHING_CHANGED.then(_LIST))
+        return NotFound(message, next_step=vendor.NOTHING_CHANGED.then(_LIST))
     if code in AGAIN:
-        return VendorBusy(message, next_step=NOTHING_CHANGED.then(WAIT_A_LITTLE).then(_HELP.get(code, NOTHING)))
+        return VendorBusy(
+            message, next_step=vendor.NOTHING_CHANGED.then(vendor.WAIT_A_LITTLE).then(_HELP.get(code, NOTHING))
+        )
     if code in _DENIED:
-        return VendorDenied(message, next_step=NOTHING_CHANGED.then(_DENIED[code]))
-    return VendorRejected(message, next_step=NOTHING_CHANGED.then(_HELP.get(code, WORDS_QUOTED)))
+        return VendorDenied(message, next_step=vendor.NOTHING_CHANGED.then(_DENIED[code]))
+    return VendorRejected(message, next_step=vendor.NOTHING_CHANGED.then(_HELP.get(code, vendor.WORDS_QUOTED)))
 
 
 # Replies: `ResponseMetadata`, perhaps with an error, and `Result` (vendors.md B3)
@@ -82,7 +73,7 @@ def refusal(code: str, words: str, request_id: str) -> FenqunError:
 def error_in(reply: Reply) -> tuple[str, str, str] | None:
     """Return code, words and request id of an error; None where there is none. UnreadableReply where it is no answer of
     theirs."""
-    metadata = read_object(reply.body).get("ResponseMetadata")
+    metadata = vendor.read_object(reply.body).get("ResponseMetadata")
     if not isinstance(metadata, Mapping):
         raise UnreadableReply
     error = metadata.get("Error")
@@ -90,29 +81,29 @@ def error_in(reply: Reply) -> tuple[str, str, str] | None:
         if reply.status >= 400:
             raise UnreadableReply
         return None
-    return text_of(error.get("Code")), text_of(error.get("Message")), _request_id(metadata, reply)
+    return vendor.text_of(error.get("Code")), vendor.text_of(error.get("Message")), _request_id(metadata, reply)
 
 
 def result_of(reply: Reply, secrets: Sequence[str] = ()) -> Mapping[str, Any]:
     """Return `Result`, empty where the action has none. The error of the code (also under HTTP 200); UnreadableReply."""
     error = error_in(reply)
     if error is not None:
-        raise refusal(*(quoted(part, secrets) for part in error))
-    result = read_object(reply.body).get("Result")
+        raise refusal(*(vendor.quoted(part, secrets) for part in error))
+    result = vendor.read_object(reply.body).get("Result")
     return result if isinstance(result, Mapping) else {}
 
 
 def request_id_of(reply: Reply, secrets: Sequence[str] = ()) -> str:
     """Return the id that the vendor's support asks for; "" where there is none."""
     try:
-        metadata = read_object(reply.body).get("ResponseMetadata")
+        metadata = vendor.read_object(reply.body).get("ResponseMetadata")
     except UnreadableReply:
         metadata = None
-    return quoted(_request_id(metadata if isinstance(metadata, Mapping) else {}, reply), secrets)
+    return vendor.quoted(_request_id(metadata if isinstance(metadata, Mapping) else {}, reply), secrets)
 
 
 def _request_id(metadata: Mapping[str, Any], reply: Reply) -> str:
-    return text_of(metadata.get("RequestId")) or reply.headers.get("x-tt-logid", "")
+    return vendor.text_of(metadata.get("RequestId")) or reply.headers.get("x-tt-logid", "")
 
 
 def asks_again(reply: Reply) -> bool:
@@ -156,8 +147,8 @@ class VolcengineApi:
 
     async def update(self, body: Mapping[str, Any]) -> str:
         """UpdateTask; the request id. OutcomeUnknown, the errors of the codes."""
-        reply = await send_change(lambda: self._send(wire.UPDATE, body, Repeat.AGAIN), Repeat.AGAIN, NAME, _LOOK)
-        with answer_to_change(reply, NAME, _LOOK):
+        reply = await vendor.send_change(lambda: self._send(wire.UPDATE, body, Repeat.AGAIN), Repeat.AGAIN, NAME, _LOOK)
+        with vendor.answer_to_change(reply, NAME, _LOOK):
             if is_uncertain(reply):
                 raise UnreadableReply
             result_of(reply, self._secrets)
@@ -167,8 +158,8 @@ class VolcengineApi:
         """QueryTaskList: `Records` and `Total`, as they came, without secrets. The codes of `State` are not documented."""
         body = {"Limit": limit, "Offset": offset} | ({"Keyword": keyword} if keyword else {})
         reply = await self._send(wire.LIST, body, Repeat.READ)
-        with answer_to_question(reply, NAME):
-            return cleaned(result_of(reply, self._secrets), self._secrets)
+        with vendor.answer_to_question(reply, NAME):
+            return vendor.cleaned(result_of(reply, self._secrets), self._secrets)
 
     async def _send(self, action: str, body: Mapping[str, Any], repeat: Repeat) -> Reply:
         def wait(reply: Reply) -> float | None:
