@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
@@ -439,6 +440,7 @@ class Exported(Result):
 
     path: str = Field(default="", description="Absolute path of the file")
     url: str = Field(default="", description="Over HTTP, instead of path: GET it with the same token")
+    resource: str = Field(default="", description="Address for clients that read resources; not for the chat")
     rows: int
     size_bytes: int
     columns: tuple[str, ...]
@@ -475,6 +477,7 @@ async def export_users(params: ExportUsers, deps: Deps) -> Exported:
         next=deps.say(next_step(after) if any(after.unread) else hint),
         path="" if url else str(made.path),
         url=url,
+        resource=f"fenqun://exports/{quote(made.path.name, safe='')}" if deps.exports or deps.files else "",
         rows=made.rows,
         size_bytes=made.size_bytes,
         columns=made.columns,

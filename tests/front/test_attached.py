@@ -210,11 +210,12 @@ def test_an_address_where_nothing_is_names_the_nearest(app: App, uri: str, said:
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_an_exported_file_is_read_by_the_link_that_comes_with_it(app: App, form: str) -> None:
+def test_an_exported_file_is_read_by_the_address_that_comes_with_it(app: App, form: str) -> None:
     async def follow(client: Client) -> tuple[Path, Any]:
         result = await client.call_tool("export_users", {"cluster": "buyers", "format": form})
-        link = next(block for block in result.content if block.type == "resource_link")
-        return Path(result.structured_content["path"]), (await client.read_resource(str(link.uri))).contents[0]
+        address = result.structured_content["resource"]
+        assert address in result.content[0].text
+        return Path(result.structured_content["path"]), (await client.read_resource(address)).contents[0]
 
     path, content = asked(app, follow)
     if form == "csv":

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from jsonschema import Draft202012Validator
-from mcp_types import CallToolResult, ResourceLink
+from mcp_types import CallToolResult
 
 from mcp_server.app import App, build
 from mcp_server.consent.invoke import find
@@ -97,14 +97,13 @@ def test_what_does_not_fit_is_said_and_stands_in_a_file(app: App, language: Lang
     assert data["explanation"], "what a person reads stays as long as it fits"
     said = {"en": "one answer would be too long: definition.", "zh": "内容过长，此处已省略或截短：definition。"}
     assert said[language] in data["next"]
-    (link,) = [block for block in result.content if isinstance(block, ResourceLink)]
+    assert [block.type for block in result.content] == ["text"]
     (path,) = [Path(word.rstrip(".。")) for word in data["next"].replace("文件 ", "file ").split() if "answer_" in word]
-    assert path.name == link.name
     assert path.stat().st_mode & 0o777 == 0o600
     whole = json.loads(path.read_text(encoding="utf-8"))
     assert whole["definition"]["filts"][0]["ftv"] == MANY["filts"][0]["ftv"]
     server = serving(Handler(OPERATIONS, app.deps))
-    (read,) = anyio.run(server.read_resource, str(link.uri))
+    (read,) = anyio.run(server.read_resource, f"fenqun://exports/{path.name}")
     assert (json.loads(read.content), read.mime_type) == (whole, "application/json")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from mcp_types import ResourceLink, TextContent
+from mcp_types import TextContent
 from pydantic import BaseModel
 
 from mcp_server.errors import Interrupted, InvalidDefinition, Problem, Repair
@@ -183,16 +183,10 @@ def test_optional_fields_with_nothing_to_say_are_absent() -> None:
     }
 
 
-def test_a_file_is_linked_and_its_path_still_in_the_text(tmp_path: Path) -> None:
+def test_a_file_is_named_by_its_path_and_never_linked(tmp_path: Path) -> None:
     path = tmp_path / "成员 1.csv"
     result = success(as_answer(Shown(message="ok", users_num=1, fresh=True, path=str(path)), "en"))
-    _, link = result.content
-    assert isinstance(link, ResourceLink)
-    assert (link.uri, link.name, link.mime_type) == (
-        "fenqun://exports/%E6%88%90%E5%91%98%201.csv",
-        "成员 1.csv",
-        "text/csv",
-    )
+    assert [block.type for block in result.content] == ["text"], "clients follow links, or fail on them"
     assert str(path) in said(result.content)
 
 

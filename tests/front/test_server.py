@@ -13,7 +13,7 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client
-from mcp_types import CallToolResult, ResourceLink, TextContent
+from mcp_types import CallToolResult, TextContent
 
 from mcp_server import __version__
 from mcp_server.errors import NotFound, Problem
@@ -257,15 +257,13 @@ def test_progress_grows_and_says_only_what_is_new() -> None:
     in_each_mode(check)
 
 
-def test_a_file_comes_with_a_link_and_a_complete_text() -> None:
+def test_a_file_comes_without_a_link_and_with_a_complete_text() -> None:
     async def check(mode: str) -> None:
         async with connected(mode) as client:
             result = await client.call_tool("export_users", {})
         path = Path.cwd() / "members.csv"
         assert str(path) in said(result)
-        link = result.content[1]
-        assert isinstance(link, ResourceLink)
-        assert str(link.uri) == f"fenqun://exports/{path.name}"
+        assert [block.type for block in result.content] == ["text"]
 
     in_each_mode(check)
 

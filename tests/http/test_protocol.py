@@ -53,9 +53,10 @@ def test_the_whole_job_over_http(guarded: Web, mode: str) -> None:
             assert done.structured_content["cluster"]["users_num"] == 2
             made = await client.call_tool("export_users", {"cluster": name})
             assert made.structured_content is not None
-            (link,) = [block for block in made.content if block.type == "resource_link"]
-            assert str(link.uri) == made.structured_content["url"]
-            assert link.mime_type == "text/csv"
+            assert [block.type for block in made.content] == ["text"]
+            (read,) = (await client.read_resource(made.structured_content["resource"])).contents
+            assert read.mime_type == "text/csv"
+            assert read.text.count("\n") == made.structured_content["rows"] + 1
 
     anyio.run(check)
     assert seen == sorted(seen)

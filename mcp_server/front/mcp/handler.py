@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -11,9 +10,7 @@ from mcp_types import (
     CallToolResult,
     CompleteRequestParams,
     Completion,
-    ContentBlock,
     InputRequiredResult,
-    ResourceLink,
     TextContent,
 )
 from opentelemetry.trace import get_current_span
@@ -25,7 +22,6 @@ from mcp_server.front.http.access import identity_of
 from mcp_server.front.mcp import attaching, rendering
 from mcp_server.front.mcp.elicitation import AnyContext, Elicitation, question_as_result
 from mcp_server.front.mcp.rendering import ToolOutput, answered
-from mcp_server.front.mcp.resources import media_type, uri_of
 from mcp_server.language.problems import shorten
 from mcp_server.operations.operation import Deps, Files, Identity, Operation, Suspended
 from mcp_server.text import Language, Text
@@ -35,12 +31,12 @@ ERROR_DATA: Final = "fenqun/error"
 
 
 def success(answer: ToolOutput) -> CallToolResult:
-    """Text and structured content, each complete; a result with a `path` or a `url`, or that is kept in a file because it
-    is too long, also links to that file."""
-    data = answer.data
-    content: list[ContentBlock] = [TextContent(type="text", text=answer.text)]
-    content += [_link(place) for place in (data.get("path"), data.get("url"), answer.file) if place]
-    return CallToolResult(content=content, structured_content=data)
+    """Text and structured content, each complete.
+
+    A file is named in both by its path or address, never by a `resource_link`: some clients follow links by themselves
+    and put the ids of an export into the model's context, others report the call as failed.
+    """
+    return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.data)
 
 
 def failure(error: FenqunError, language: Language) -> CallToolResult:
@@ -52,14 +48,6 @@ def failure(error: FenqunError, language: Language) -> CallToolResult:
     data = rendering.structured_error(error, language)
     block = TextContent(type="text", text=rendering.error_text(data, language))
     return CallToolResult(content=[block], is_error=True, _meta={ERROR_DATA: data})
-
-
-def _link(place: str) -> ResourceLink:
-    """A link to a file on this machine, or to one at an address."""
-    path = Path(place)
-    name = path.name if path.is_absolute() else PurePosixPath(place).name
-    address = uri_of("exports", name) if path.is_absolute() else place
-    return ResourceLink(type="resource_link", uri=address, name=name, mime_type=media_type(name))
 
 
 @dataclass(frozen=True, slots=True)

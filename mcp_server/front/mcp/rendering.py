@@ -252,8 +252,6 @@ class ToolOutput:
 
     data: Data
     text: str
-    file: str = ""
-    """Where all of it is, where it was too long: a path, or over HTTP an address."""
 
 
 async def answered(operation: Operation[Any, Any], arguments: Mapping[str, object], deps: Deps) -> ToolOutput:
@@ -297,7 +295,7 @@ def _cut(output: ToolOutput, operation: Operation[Any, Any], arguments: Mapping[
     file = _kept(json.dumps(output.data, ensure_ascii=False, indent=1), operation.name, arguments, deps)
     note = note.then(_WHOLE.format(place=file) if file else _NARROW)
     kept["next"] = deps.say(note.then(same(kept.get("next", ""))))
-    return ToolOutput(kept, text(kept, deps.language), file)
+    return ToolOutput(kept, text(kept, deps.language))
 
 
 def _shortened(data: Data, needed: Collection[str], language: Language) -> tuple[Data, list[Text]]:

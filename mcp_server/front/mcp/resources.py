@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
-from urllib.parse import quote
 
 from mcp_types import Resource, ResourceTemplate
 
@@ -68,11 +67,6 @@ FILES = ResourceKind(
     media_type=None,
 )
 _GUIDE_TITLE = Text("How to write a definition", "如何编写定义")
-
-
-def uri_of(folder: Folder, name: str) -> str:
-    """The address of one resource."""
-    return f"{SCHEME}{folder}/{quote(name, safe='')}"
 
 
 def media_type(file: str) -> str:
