@@ -3,27 +3,27 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import LARGE_TYPES, WHOLE_TYPES, one
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import ValueType
-from mcp_server.sources.staging import INSTANT, JSON, Staged, refuse
+from mcp_server.sources.base import INSTANT, JSON, Staged
+from mcp_server.sources.report import refuse
 from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# What a text of a file means: the tests that decide a column's type, and the SQL that reads its values.
+# Texts: the tests that decide a column's type, and the SQL that reads its values
 #
 # Numbers are written as in JSON: `007`, `+5`, `1,000` and `0x1F` are texts, so that codes keep their shape.
 
-
 Meaning = Literal["bool", "whole", "double", "time", "list", "text"]
 ORDER: tuple[Meaning, ...] = ("bool", "whole", "double", "time", "list")
-"""The order in which a column's type is decided: the first that all of its values pass."""
+"""The order in which a column's type is decided: the first whose test all of its values pass."""
 
 _WHOLE = r"-?(0|[1-9][0-9]*)"
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -42,53 +42,68 @@ _MICROSECONDS_LENGTH = 26
 
 
 def is_not_a_number(x: str) -> str:
-    """SQL condition: the text is a word for NaN or an infinity."""
+    """Return a SQL condition: the text is a word for NaN or an infinity."""
     return f"regexp_full_match({x}, {literal(_NOT_A_NUMBER)})"
 
 
 def passes(meaning: Meaning, x: str) -> str:
-    """SQL condition: the text reads as this. A missing one is neither true nor false."""
-    if meaning == "bool":
-        return f"lower({x}) IN ('true', 'false')"
-    if meaning == "whole":
-        return f"(({_matches(x, _WHOLE)} AND TRY_CAST({x} AS BIGINT) IS NOT NULL) OR {is_not_a_number(x)})"
-    if meaning == "double":
-        exact = (
-            f"(length({x}) < {_EXACT_LENGTH} OR NOT {_matches(x, _WHOLE)} OR abs(TRY_CAST({x} AS DOUBLE)) < {_EXACT})"
-        )
-        return f"(({_matches(x, _NUMBER)} AND isfinite(TRY_CAST({x} AS DOUBLE)) AND {exact}) OR {is_not_a_number(x)})"
-    if meaning == "time":
-        return f"({_matches(x, _TIME)} AND TRY_CAST(left({x}, {_DATE_LENGTH}) AS DATE) IS NOT NULL)"
-    if meaning == "list":
-        return f"CASE WHEN {x}[1] = '[' AND json_valid({x}) THEN {only_texts(x)} ELSE FALSE END"
-    return "TRUE"
+    """Return a SQL condition: the text reads as this. A missing one is neither true nor false."""
+    match meaning:
+        case "bool":
+            return f"lower({x}) IN ('true', 'false')"
+        case "whole":
+            return f"(({_matches(x, _WHOLE)} AND TRY_CAST({x} AS BIGINT) IS NOT NULL) OR {is_not_a_number(x)})"
+        case "double":
+            exact = f"(length({x}) < {_EXACT_LENGTH} OR NOT {_matches(x, _WHOLE)} OR abs(TRY_CAST({x} AS DOUBLE)) < {_EXACT})"
+            number = f"{_matches(x, _NUMBER)} AND isfinite(TRY_CAST({x} AS DOUBLE)) AND {exact}"
+            return f"(({number}) OR {is_not_a_number(x)})"
+        case "time":
+            return f"({_matches(x, _TIME)} AND TRY_CAST(left({x}, {_DATE_LENGTH}) AS DATE) IS NOT NULL)"
+        case "list":
+            return f"CASE WHEN {x}[1] = '[' AND json_valid({x}) THEN {_only_texts(x)} ELSE FALSE END"
+        case "text":
+            return "TRUE"
+        case other:
+            assert_never(other)
 
 
 def read(meaning: Meaning, x: str, *, offsets: bool = False) -> str:
-    """SQL: the value of a text that passes; a time as the clock reading that was written. `offsets`: some times have one."""
-    if meaning == "bool":
-        return f"lower({x}) = 'true'"
-    if meaning == "whole":
-        return f"TRY_CAST({x} AS BIGINT)"
-    if meaning == "double":
-        return f"CASE WHEN isfinite(TRY_CAST({x} AS DOUBLE)) THEN TRY_CAST({x} AS DOUBLE) END"
-    if meaning == "time":
-        clock = f"left({x}, length({x}) - length({_written_east(x)}))" if offsets else x
-        return f"TRY_CAST(left({clock}, {_MICROSECONDS_LENGTH}) AS TIMESTAMP)"
-    if meaning == "list":
-        return f"CAST(json_extract_string({x}, '$[*]') AS VARCHAR[])"
-    return x
+    """Return SQL of the value of a text that passes; a time is the written clock reading. `offsets`: some times have one."""
+    match meaning:
+        case "bool":
+            return f"lower({x}) = 'true'"
+        case "whole":
+            return f"TRY_CAST({x} AS BIGINT)"
+        case "double":
+            return f"CASE WHEN isfinite(TRY_CAST({x} AS DOUBLE)) THEN TRY_CAST({x} AS DOUBLE) END"
+        case "time":
+            clock = f"left({x}, length({x}) - length({_written_east(x)}))" if offsets else x
+            return f"TRY_CAST(left({clock}, {_MICROSECONDS_LENGTH}) AS TIMESTAMP)"
+        case "list":
+            return f"CAST(json_extract_string({x}, '$[*]') AS VARCHAR[])"
+        case "text":
+            return x
+        case other:
+            assert_never(other)
 
 
-def read_strictly(meaning: Meaning, x: str, *, offsets: bool = False) -> str:
-    """SQL: the value of a text, NULL where it does not pass."""
-    pattern = {"whole": _WHOLE, "time": _TIME}.get(meaning)
-    value = read(meaning, x, offsets=offsets)
-    return f"CASE WHEN {_matches(x, pattern)} THEN {value} END" if pattern else value
+def type_of(meaning: Meaning) -> tuple[ValueType, int | None]:
+    """Return the type and scale of a property of texts with this meaning."""
+    match meaning:
+        case "whole":
+            return "number", 0
+        case "double":
+            return "number", None
+        case "text":
+            return "string", None
+        case "bool" | "time" | "list":
+            return meaning, None
+        case other:
+            assert_never(other)
 
 
-def only_texts(x: str) -> str:
-    """SQL condition: a JSON list holds nothing but strings and nulls."""
+def _only_texts(x: str) -> str:
+    """Return a SQL condition: a JSON list holds nothing but strings and nulls."""
     return f"len(list_filter(json_extract({x}, '$[*]'), lambda item: json_type(item) NOT IN ('VARCHAR', 'NULL'))) = 0"
 
 
@@ -102,12 +117,12 @@ def _written_east(x: str) -> str:
 
 
 def has_offset(x: str) -> str:
-    """SQL condition: a time is written with an offset."""
+    """Return a SQL condition: a time is written with an offset."""
     return f"(length({x}) > {_DATE_LENGTH} AND regexp_matches({x}, {literal(f'({_EAST})$')}))"
 
 
 def east(x: str) -> str:
-    """SQL: the offset that a time was written with, in minutes east of UTC; NULL where it has none."""
+    """Return SQL of the offset that a time was written with, in minutes east of UTC; NULL where it has none."""
     written = _written_east(x)
     return (
         f"CASE WHEN {written} = '' THEN NULL WHEN {written} = 'Z' THEN 0 ELSE CAST({written}[1] || '1' AS INTEGER) * "
@@ -115,8 +130,7 @@ def east(x: str) -> str:
     )
 
 
-# The type of a column of texts, from all of its values.
-
+# The type of a column of texts, from all of its values
 
 _SAMPLE = 20_000
 _WORDS: Mapping[Meaning, Text] = {
@@ -130,15 +144,15 @@ _WORDS: Mapping[Meaning, Text] = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one column of texts is."""
+    """How one column of texts is read."""
 
     meaning: Meaning
     offsets: bool = False
-    """Times: some are written with an offset."""
+    """Of times: some are written with an offset."""
     words: bool = False
-    """Numbers: some only say NaN or infinity."""
+    """Of numbers: some are words for NaN or an infinity."""
     note: Text | None = None
-    """Where it became text although most values look like something else."""
+    """Why it became text although most values look like something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,7 @@ class _Score:
     misses: int
     example: str | None
     words: int
-    """Values that only say NaN or infinity."""
+    """Values that are words for NaN or an infinity."""
     offsets: int
 
     @property
@@ -158,21 +172,21 @@ class _Score:
         return self.misses == 0 and self.values > self.words
 
     @property
-    def likely(self) -> bool:
+    def mostly_fits(self) -> bool:
         return self.misses * 2 <= self.values
 
 
 def decide(
     connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
 ) -> dict[str, Decision]:
-    """The meaning of each column of `relation` that `wanted` names, among the meanings it lists, else text.
+    """Decide the meaning of each column of `relation` that `wanted` names, among the meanings it lists, else text.
 
-    A sample only rules out what is hopeless; what is chosen holds for every value.
+    A sample only rules out meanings that most values fail; the chosen one holds for every value.
     """
     sample = f"(SELECT * FROM {relation} LIMIT {_SAMPLE})"
     open_: dict[str, list[Meaning]] = {
-        column: [score.meaning for score in scores if score.likely]
-        for column, scores in _scores(connection, sample, {c: list(m) for c, m in wanted.items()}).items()
+        column: [score.meaning for score in scores if score.mostly_fits]
+        for column, scores in _scores(connection, sample, wanted).items()
     }
     decisions = {column: Decision("text") for column in wanted}
     nearest: dict[str, _Score] = {}
@@ -182,8 +196,8 @@ def decide(
             if score.fits:
                 decisions[column] = Decision(score.meaning, offsets=score.offsets > 0, words=score.words > 0)
                 open_[column] = []
-            elif score.misses > 0 and score.likely and (column not in nearest or score.misses < nearest[column].misses):
-                nearest[column] = score
+            elif score.misses > 0 and score.mostly_fits:
+                nearest[column] = min(nearest.get(column, score), score, key=lambda s: s.misses)
     for column, score in nearest.items():
         if decisions[column].meaning == "text":
             decisions[column] = Decision("text", note=_almost(score))
@@ -193,31 +207,25 @@ def decide(
 def _scores(
     connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
 ) -> dict[str, list[_Score]]:
-    """One scan that tries the listed meanings on all columns at once."""
-    asked = [(column, meaning) for column, meanings in wanted.items() for meaning in meanings]
-    if not asked:
+    """Try the listed meanings on all columns in one scan."""
+    tried = [(column, meaning) for column, meanings in wanted.items() for meaning in meanings]
+    if not tried:
         return {}
     sql: list[str] = []
-    for column, meaning in asked:
+    for column, meaning in tried:
         misses = f"FILTER ({column} IS NOT NULL AND NOT {passes(meaning, column)})"
         words = f"count(*) FILTER ({is_not_a_number(column)})" if meaning in ("whole", "double") else "0"
         offsets = f"count(*) FILTER ({has_offset(column)})" if meaning == "time" else "0"
-        sql += [
-            f"count({column})",
-            f"count(*) {misses}",
-            f"min({column}) {misses}",
-            words,
-            offsets,
-        ]
+        sql += [f"count({column})", f"count(*) {misses}", f"min({column}) {misses}", words, offsets]
     row = one(connection, f"SELECT {', '.join(sql)} FROM {relation}")
-    found: dict[str, list[_Score]] = {column: [] for column in wanted}
-    for i, (column, meaning) in enumerate(asked):
-        found[column].append(_Score(meaning, *row[5 * i : 5 * i + 5]))
-    return found
+    scores: dict[str, list[_Score]] = {column: [] for column in wanted}
+    for i, (column, meaning) in enumerate(tried):
+        scores[column].append(_Score(meaning, *row[5 * i : 5 * i + 5]))
+    return scores
 
 
 def _almost(score: _Score) -> Text:
-    """Why a column whose values are mostly of one kind is text."""
+    """Return the note on a column that is text although its values are mostly of one kind."""
     words = _WORDS[score.meaning]
     example = (score.example or "")[:40]
     return Text(
@@ -226,39 +234,29 @@ def _almost(score: _Score) -> Text:
     )
 
 
-# How one property is read from the relation of its source.
-
-
-TYPES: "Mapping[Meaning, tuple[ValueType, int | None]]" = {
-    "bool": ("bool", None),
-    "whole": ("number", 0),
-    "double": ("number", None),
-    "time": ("time", None),
-    "list": ("list", None),
-    "text": ("string", None),
-}
+# How one property is read from the relation of its source
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnReading:
-    """All SQL speaks of the columns of the relation that the property is read from."""
+    """SQL over the columns of the relation that a property is read from."""
 
     name: str
     type: ValueType
     value: str
-    """SQL of the value; of a time, the clock reading as a TIMESTAMP, not yet an instant."""
+    """The value; of a time, the clock reading as a TIMESTAMP, not yet an instant."""
     scale: int | None = None
     east: str | None = None
-    """Times: SQL of the offset that was written, in minutes, NULL meaning local; None where all are local."""
+    """Of times: the offset that was written, in minutes, NULL meaning local; None where all are local."""
     written: str = ""
-    """System columns: SQL of what stands there, as text. Where it is something and the value is not, it cannot be read."""
+    """Of system columns: the cell as text. Where there is one and no value, it cannot be read."""
     not_a_number: str = ""
-    """SQL condition: NaN or an infinity, loaded as missing; empty where there can be none."""
+    """Condition: NaN or an infinity, loaded as missing; empty where there can be none."""
 
 
-def of_text(x: str, name: str, decision: "Decision") -> ColumnReading:
-    """A column of texts that all pass as what was decided."""
-    kind, scale = TYPES[decision.meaning]
+def of_text(x: str, name: str, decision: Decision) -> ColumnReading:
+    """Read a column of texts that all pass as what was decided."""
+    kind, scale = type_of(decision.meaning)
     return ColumnReading(
         name,
         kind,
@@ -272,23 +270,23 @@ def of_text(x: str, name: str, decision: "Decision") -> ColumnReading:
 def of_system_text(
     connection: "DuckDBPyConnection", relation: str, x: str, name: str, meaning: Meaning
 ) -> ColumnReading:
-    """A system column of texts: its meaning is given, and what does not read as that is a bad row."""
-    kind, scale = TYPES[meaning]
+    """Read a system column of texts: its meaning is given, and a text that does not read as that is a bad row."""
+    kind, scale = type_of(meaning)
     if meaning == "text":
         return ColumnReading(name, kind, x)
-    offsets = meaning == "time" and _any(connection, relation, has_offset(x))
-    value = read_strictly(meaning, x, offsets=offsets)
+    offsets = False
+    if meaning == "time":
+        with_offset = f"SELECT 1 FROM {relation} WHERE {has_offset(x)} LIMIT 1"
+        offsets = bool(one(connection, f"SELECT count(*) FROM ({with_offset})")[0])
+    value = read(meaning, x, offsets=offsets)
+    if pattern := {"whole": _WHOLE, "time": _TIME}.get(meaning):
+        value = f"CASE WHEN {_matches(x, pattern)} THEN {value} END"
     return ColumnReading(name, kind, value, scale, east=east(x) if offsets else None, written=x)
 
 
-def _any(connection: "DuckDBPyConnection", relation: str, condition: str) -> bool:
-    return bool(one(connection, f"SELECT count(*) FROM (SELECT 1 FROM {relation} WHERE {condition} LIMIT 1)")[0])
+# Columns of JSON values: which kinds of value they hold, and as which texts they are read
 
-
-# Columns of JSON values: which kinds of value they hold, and as which texts they are read.
-
-
-# The first character tells the kind of a JSON text; NaN, Infinity and -1 are numbers.
+# The first character shows the kind of a JSON text; NaN, Infinity and -1 are numbers.
 _KINDS: Mapping[str, tuple[str, Text]] = {
     "string": ("{x}[1] = '\"'", Text("strings", "字符串")),
     "bool": ("{x}[1] IN ('t', 'f')", Text("true and false", "布尔值")),
@@ -300,27 +298,24 @@ _KINDS: Mapping[str, tuple[str, Text]] = {
 
 @dataclass(frozen=True, slots=True)
 class JsonForm:
-    """How one column of JSON values is turned into texts, and what those may mean."""
+    """How one column of JSON values becomes texts, and what those may mean."""
 
     text: str
     """SQL over the staged column."""
     meanings: Sequence[Meaning]
     note: Text | None = None
     sure: bool = False
-    """True where the kind of the values leaves nothing to decide."""
+    """True where the kind of the values decides the meaning."""
 
 
 def forms(connection: "DuckDBPyConnection", staged: Staged, fixed: frozenset[str], source: str) -> dict[int, JsonForm]:
-    """The form of each JSON column of a source, by position. JSON strings are never numbers, but may all be times."""
+    """Return the form of each JSON column of a source, by position. JSON strings are never numbers, but may all be times."""
     positions = [i for i, column in enumerate(staged.columns) if column.kind == JSON]
     if not positions:
         return {}
-    found = _kinds(connection, staged.relation, positions)
     result: dict[int, JsonForm] = {}
-    for i in positions:
-        name, x = staged.columns[i].name, f"CAST(c{i} AS VARCHAR)"
-        text = f"c{i} ->> '$'"
-        kinds = found[i]
+    for i, kinds in _kinds(connection, staged.relation, positions).items():
+        name, x, text = staged.columns[i].name, f"CAST(c{i} AS VARCHAR)", f"c{i} ->> '$'"
         if "object" in kinds:
             raise _nested(name, source)
         if name in fixed or kinds == {"string"}:
@@ -332,12 +327,14 @@ def forms(connection: "DuckDBPyConnection", staged: Staged, fixed: frozenset[str
         elif kinds == {"list"}:
             result[i] = _list(connection, staged.relation, i, name, source)
         else:
-            result[i] = JsonForm(text, (), _mixed(kinds) if kinds else None)
+            words = listed([word for kind, (_, word) in _KINDS.items() if kind in kinds])
+            mixed = Text(f"read as text: it holds {words.en}", f"按文本读取：其中混有{words.zh}")
+            result[i] = JsonForm(text, (), mixed if kinds else None)
     return result
 
 
 def _kinds(connection: "DuckDBPyConnection", relation: str, positions: list[int]) -> dict[int, set[str]]:
-    """The kinds of value that each column holds; one scan."""
+    """Return the kinds of value that each column holds, by one scan."""
     sql = [
         f"coalesce(bool_or({test.format(x=f'CAST(c{i} AS VARCHAR)')}), FALSE)"
         for i in positions
@@ -348,7 +345,7 @@ def _kinds(connection: "DuckDBPyConnection", relation: str, positions: list[int]
 
 
 def _list(connection: "DuckDBPyConnection", relation: str, i: int, name: str, source: str) -> JsonForm:
-    """A column of lists: of strings as they are, of numbers and bools as their texts; lists of lists are refused."""
+    """Return the form of lists: of strings as they are, of numbers and bools as their texts; lists of lists are refused."""
     nested, others = one(
         connection,
         "SELECT count(*) FILTER (json_type(item) IN ('OBJECT', 'ARRAY')), count(*) FILTER (json_type(item) NOT IN ('VARCHAR', 'NULL')) "
@@ -356,17 +353,8 @@ def _list(connection: "DuckDBPyConnection", relation: str, i: int, name: str, so
     )
     if nested:
         raise _nested(name, source)
-    note = (
-        Text(f"{others:,} items that are no strings are read as their text", f"{others:,} 个非字符串元素按文本读取")
-        if others
-        else None
-    )
-    return JsonForm(f"CAST(c{i} AS VARCHAR)", ("list",), note, sure=True)
-
-
-def _mixed(kinds: set[str]) -> Text:
-    words = listed([_KINDS[kind][1] for kind in _KINDS if kind in kinds])
-    return Text(f"read as text: it holds {words.en}", f"按文本读取：其中混有{words.zh}")
+    note = Text(f"{others:,} items that are no strings are read as their text", f"{others:,} 个非字符串元素按文本读取")
+    return JsonForm(f"CAST(c{i} AS VARCHAR)", ("list",), note if others else None, sure=True)
 
 
 def _nested(name: str, source: str) -> LoadRefused:
@@ -379,14 +367,13 @@ def _nested(name: str, source: str) -> LoadRefused:
     )
 
 
-# Columns that have a type of the engine already: Parquet's own.
-
+# Columns that have a type of the engine already, as those of Parquet
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 _TIMES: Mapping[str, tuple[str, bool]] = {
-    # Clock reading, and whether it is an instant. A date outside the calendar would overflow as a time.
+    # The clock reading, and whether it is an instant. A date outside the calendar would overflow as a time.
     "TIMESTAMP": ("{x}", False),
     "TIMESTAMP_S": ("CAST({x} AS TIMESTAMP)", False),
     "TIMESTAMP_MS": ("CAST({x} AS TIMESTAMP)", False),
@@ -405,21 +392,15 @@ _TIMES: Mapping[str, tuple[str, bool]] = {
 def of_type(
     connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, source: str
 ) -> ColumnReading:
-    """A property of one of the engine's types; LoadRefused, by name, for a type that properties cannot have."""
-    if kind in WHOLE_TYPES:
-        return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
+    """Read a column of one of the engine's types; LoadRefused, by name, for a type that properties cannot have."""
     if kind in LARGE_TYPES:
         _check_fits(connection, relation, x, name, source)
+    if kind in WHOLE_TYPES | LARGE_TYPES:
         return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
     if kind in ("DOUBLE", "FLOAT"):
         number = f"CAST({x} AS DOUBLE)"
-        return ColumnReading(
-            name,
-            "number",
-            f"CASE WHEN isfinite({number}) THEN {number} END",
-            None,
-            not_a_number=f"NOT isfinite({number})",
-        )
+        value = f"CASE WHEN isfinite({number}) THEN {number} END"
+        return ColumnReading(name, "number", value, None, not_a_number=f"NOT isfinite({number})")
     if decimal := _DECIMAL.fullmatch(kind):
         return ColumnReading(name, "number", x, int(decimal[2]))
     if kind == "BOOLEAN":
@@ -431,19 +412,24 @@ def of_type(
         return ColumnReading(name, "list", x)
     if kind in ("VARCHAR", "JSON", '"NULL"', "NULL") or kind.startswith("ENUM("):
         return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
-    raise _refused(name, kind, source)
+    raise refuse(
+        Text(
+            f"Column {name!r} of {source} has the type {kind}; a property is a string, number, bool, time or list of strings.",
+            f"{source} 的列 {name!r} 类型为 {kind}；属性只能是字符串、数值、布尔、时间或字符串列表。",
+        ),
+        Text("Write it as text, or leave the column out.", "请改写为文本，或去掉该列。"),
+    )
 
 
 def of_system_type(
     connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, meaning: Meaning, source: str
 ) -> ColumnReading:
-    """A system column of one of the engine's types."""
+    """Read a system column of one of the engine's types; LoadRefused for a type that does not fit its meaning."""
     whole = kind in WHOLE_TYPES | LARGE_TYPES or kind.endswith(",0)")
     if kind == "VARCHAR" or kind.startswith("ENUM(") or kind in ('"NULL"', "NULL"):
         return of_system_text(connection, relation, f"CAST({x} AS VARCHAR)", name, meaning)
     if meaning == "whole" and whole:
-        value = f"TRY_CAST({x} AS BIGINT)"
-        return ColumnReading(name, "number", value, 0, written=f"CAST({x} AS VARCHAR)")
+        return ColumnReading(name, "number", f"TRY_CAST({x} AS BIGINT)", 0, written=f"CAST({x} AS VARCHAR)")
     if meaning == "text" and (whole or kind == "UUID"):
         return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
     if meaning == "time" and kind in _TIMES:
@@ -455,22 +441,13 @@ def _check_fits(connection: "DuckDBPyConnection", relation: str, x: str, name: s
     low, high = one(connection, f"SELECT min({x}), max({x}) FROM {relation}")
     if low is None or (low >= _LOWEST and high <= _HIGHEST):
         return
+    beyond = high if high > _HIGHEST else low
     raise refuse(
         Text(
-            f"Column {name!r} of {source} holds {high if high > _HIGHEST else low}, which does not fit 64 bits.",
-            f"{source} 的列 {name!r} 中有 {high if high > _HIGHEST else low}，超出 64 位整数范围。",
+            f"Column {name!r} of {source} holds {beyond}, which does not fit 64 bits.",
+            f"{source} 的列 {name!r} 中有 {beyond}，超出 64 位整数范围。",
         ),
         Text("Write such ids as text.", "这类编号请按文本写出。"),
-    )
-
-
-def _refused(name: str, kind: str, source: str) -> LoadRefused:
-    return refuse(
-        Text(
-            f"Column {name!r} of {source} has the type {kind}; a property is a string, number, bool, time or list of strings.",
-            f"{source} 的列 {name!r} 类型为 {kind}；属性只能是字符串、数值、布尔、时间或字符串列表。",
-        ),
-        Text("Write it as text, or leave the column out.", "请改写为文本，或去掉该列。"),
     )
 
 

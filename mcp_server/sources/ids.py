@@ -15,19 +15,19 @@ from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted, Problem
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.problems import finding
-from mcp_server.sources.staging import refuse_ids
+from mcp_server.sources.report import refuse_ids
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# From an opened file of ids to a private copy that is plain UTF-8, and what stands in it (qp.md section 7).
+# From an opened file of ids to a private copy in plain UTF-8
 #
-# Nothing is guessed twice: a byte-order mark says the encoding; without one, zero bytes in every other place say
-# UTF-16, strict UTF-8 says UTF-8, and the rest is GB18030 (which holds GBK) or refused.
+# A byte-order mark decides the encoding; without one, zero bytes in every other place mean UTF-16, strict UTF-8 is
+# UTF-8, and the rest is GB18030 (which includes GBK) or refused.
 
-
+PATH = "/path"
 CHUNK: Final = 1 << 20
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BINARY: Final = {
@@ -37,7 +37,7 @@ _BINARY: Final = {
     b"\x1f\x8b": Text("a gzip archive", "gzip 压缩文件"),
     b"%PDF": Text("a PDF document", "PDF 文档"),
 }
-"""How files begin that people take for CSV."""
+"""How other files begin that people send as CSV."""
 _ODD = (b"\t", b"\r\r")
 
 
@@ -52,7 +52,7 @@ class Steering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdFile:
-    """The private copy, and what its bytes tell."""
+    """The private copy, and what its bytes show."""
 
     path: Path
     encoding: str
@@ -60,7 +60,7 @@ class IdFile:
     content_hash: str
     """Of the text as UTF-8 without a byte-order mark: the same in every encoding."""
     quoted: bool
-    """A quotation mark stands in it."""
+    """It has a quotation mark."""
     odd_blanks: bool
     """It may hold blanks other than the space, which cost more to strip."""
 
@@ -71,7 +71,9 @@ def private_copy(source: IO[bytes], size: int, temp: Callable[[str], Path], cont
     Raises InvalidArguments for what is no text, Interrupted, and OSError where the disk is full.
     """
     start = source.read(CHUNK)
-    _refuse_binary(start)
+    for mark, what in _BINARY.items():
+        if start.startswith(mark):
+            raise refuse_ids([finding("ids_not_text", PATH, expected=what)])
     encoding = _marked(start)
     if not encoding:
         try:
@@ -83,14 +85,8 @@ def private_copy(source: IO[bytes], size: int, temp: Callable[[str], Path], cont
     return _written(_decoded(_chunks(source, size, control, skip), codec), encoding, temp(".csv"))
 
 
-def _refuse_binary(start: bytes) -> None:
-    for mark, what in _BINARY.items():
-        if start.startswith(mark):
-            raise refuse_ids([finding("ids_not_text", "/path", expected=what)])
-
-
 def _marked(start: bytes) -> str:
-    """The encoding that the first bytes show for sure; "" where they do not."""
+    """Return the encoding that the first bytes show for sure; "" where they do not."""
     if start.startswith(_UTF8_MARK):
         return "utf-8-bom"
     if _has_utf16_mark(start):
@@ -107,7 +103,7 @@ def _has_utf16_mark(start: bytes) -> bool:
 
 
 def _chunks(source: IO[bytes], size: int, control: Steering, skip: int = 0) -> Iterator[bytes]:
-    """The file from `skip` on, with progress."""
+    """Yield the file from `skip` on, with progress."""
     source.seek(skip)
     done = skip
     while chunk := source.read(CHUNK):
@@ -122,7 +118,7 @@ _STOPPED = Text("The import was stopped; nothing was saved.", "导入已中止�
 
 
 def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The bytes as they are; UnicodeDecodeError once they are not UTF-8."""
+    """Yield the bytes as they are; UnicodeDecodeError once they are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for chunk in chunks:
         decoder.decode(chunk)
@@ -131,7 +127,7 @@ def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _decoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
-    """The text as UTF-8. InvalidArguments with the line where it is not in this encoding."""
+    """Yield the text as UTF-8. InvalidArguments with the line where it is not in this encoding."""
     decoder = codecs.getincrementaldecoder(codec)()
     lines = 1
     last = b""
@@ -145,7 +141,7 @@ def _decoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
         yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError as error:
         lines += last[: max(error.start, 0)].count(b"\n") if codec in ("gb18030", "utf-8") else 0
-        raise refuse_ids([finding("ids_encoding", "/path", line=lines)]) from None
+        raise refuse_ids([finding("ids_encoding", PATH, line=lines)]) from None
 
 
 def _written(chunks: Iterator[bytes], encoding: str, path: Path) -> IdFile:
@@ -160,14 +156,13 @@ def _written(chunks: Iterator[bytes], encoding: str, path: Path) -> IdFile:
     return IdFile(path, encoding, digest.hexdigest()[:32], quoted, odd)
 
 
-# The careful reading of a file of ids that holds quotation marks: slower than the engine's, exact about lines.
+# The careful reading of a file that has quotation marks: slower than the engine's, exact about lines
 #
-# The engine splits such a file as long as every quote is closed and no value goes over several lines. Where that is
-# not so, this reading says in which line it goes wrong, and how many lines a value has swallowed.
-
+# The engine splits such a file as long as every quote is closed and no value goes over several lines. Elsewhere this
+# reading finds the line in which it goes wrong, and how many lines a value has swallowed.
 
 COLUMNS: Final = 3
-"""Id, value, and whatever comes after them, which is only counted."""
+"""Id, value, and what comes after them, which is only counted."""
 _LOOK_EVERY: Final = 20_000
 
 
@@ -181,21 +176,21 @@ class Swallowed:
 
 def rewritten(path: Path, out: Path, control: Steering) -> Swallowed:
     """Write the rows again with every value between quotes, three to a line. InvalidArguments at a quote that does not fit."""
-    found = Swallowed()
+    swallowed = Swallowed()
     with path.open(encoding="utf-8", newline="") as source, out.open("w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target, quoting=csv.QUOTE_ALL, lineterminator="\n")
         for number, (begins, ends, row) in enumerate(records(source)):
             if number % _LOOK_EVERY == 0 and control.interrupted:
-                raise Interrupted(Text("The import was stopped; nothing was saved.", "导入已中止；未保存任何内容。"))
+                raise Interrupted(_STOPPED)
             if any(row):
                 writer.writerow((row + [""] * COLUMNS)[:COLUMNS])
             if any("\n" in value or "\r" in value for value in row):
-                found = Swallowed(found.first or begins, found.lines + ends - begins + 1)
-    return found
+                swallowed = Swallowed(swallowed.first or begins, swallowed.lines + ends - begins + 1)
+    return swallowed
 
 
 def records(source: Iterator[str]) -> Iterator[tuple[int, int, list[str]]]:
-    """First line, last line and values of every record."""
+    """Yield first line, last line and values of every record."""
     reader = csv.reader(source, strict=True)
     begins = 1
     while True:
@@ -204,27 +199,25 @@ def records(source: Iterator[str]) -> Iterator[tuple[int, int, list[str]]]:
         except StopIteration:
             return
         except csv.Error:
-            raise refuse_ids([finding("ids_quote", "/path", line=begins)]) from None
+            raise refuse_ids([finding("ids_quote", PATH, line=begins)]) from None
         yield begins, reader.line_num, row
         begins = reader.line_num + 1
 
 
-# What a file of ids itself shows: read otherwise than meant, wherever the ids are matched.
+# Warnings about the file itself, wherever its ids are matched
 
-
-PATH = "/path"
 _ONE = Text("one", "一")
 _TWO = Text("two", "两")
 _HEADERS = frozenset(
     ("id", "ids", "uid", "userid", "user", "account", "accountid", "distinctid", "openid", "编号", "用户", "用户id", "账号", "账号id")
 )  # fmt: skip
-"""What first lines are called that are no ids, without case and marks."""
+"""Names of first lines that are no ids, without case and marks."""
 
 
 def about_the_file(
     encoding: str, swallowed: Swallowed, more_columns: int, *, tag: bool, valueless: bool
 ) -> Iterator[Problem]:
-    """`more_columns`: rows with something after the columns that are read; `valueless`: a tag's file without any value."""
+    """Yield warnings. `more_columns`: rows with more than the columns that are read; `valueless`: a tag's file without any value."""
     if encoding == "gbk":
         yield finding("ids_encoding_gbk", PATH)
     if swallowed.lines:
@@ -236,9 +229,9 @@ def about_the_file(
 
 
 def about_the_header(first: str, column: str, metadata: Metadata) -> Iterator[Problem]:
-    """Whether the first id is called like a property or like people call ids."""
-    plain, found = _plain(first), metadata.property("user", column)
-    names = {p.name for p in metadata.properties_of("user")} | ({found.names.en, found.names.zh} if found else set())
+    """Yield a warning where the first id is the name of a property, or a usual name of ids."""
+    plain, prop = _plain(first), metadata.property("user", column)
+    names = {p.name for p in metadata.properties_of("user")} | ({prop.names.en, prop.names.zh} if prop else set())
     if plain and (plain in _HEADERS or plain in {_plain(name) for name in names}):
         yield finding("ids_header", PATH, got=first)
 
@@ -247,15 +240,13 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c.isalnum())
 
 
-# Uploaded ids against the user table: read, matched and counted in the engine (qp.md section 7).
+# Ids against the user table: read, matched and counted in the engine
 #
-# The rows are grouped by id while they are read, and the groups joined with the users once; everything that is
-# counted comes from these two tables. Only the users go to a file; at most a few ids that match nobody leave the
-# engine as text.
-
+# The rows are grouped by id while they are read, and the groups joined with the users once; all counts come from
+# these two tables. Only the users go to a file; at most a few ids that match nobody leave the engine as text.
 
 SHOWN_IDS: Final = 5
-"""Ids that match nobody and are shown; a list of people must not be spread."""
+"""Ids that match nobody and are shown: only a few, for a list of people must not be spread."""
 _PROBED: Final = 1000
 """Ids that are looked for in other properties when none matches."""
 _LONGEST_LINE: Final = 2 << 20
@@ -263,7 +254,7 @@ _BUFFER: Final = 8 << 20
 """The engine splits a file into pieces of this size, one to a thread at a time."""
 BLANKS: Final = " \t\r\n\v\f\x00\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000\ufeff"
 DELIMITERS: Final = {";": ";", "\t": "tab", "|": "|", "\uff0c": "\uff0c"}
-"""What people write instead of a comma, and how it is shown."""
+"""What people write instead of a comma, and the name it is shown by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +267,7 @@ class IdTarget:
 
 @dataclass(frozen=True, slots=True)
 class IdCounts:
-    """What a file of ids holds and whom it selects."""
+    """What a file of ids holds and which users it selects."""
 
     rows: int
     """Rows that are not blank."""
@@ -291,16 +282,16 @@ class IdCounts:
     """Rows of a tag without a value."""
     more_columns: int
     conflicts: int
-    """Ids that stand there with different values."""
+    """Ids with different values."""
     matched_users: int
     """Users who have one of the ids, with or without a value."""
     examples: tuple[str, ...] = ()
     first: str = ""
     """The first id, where no user has it."""
     delimiters: tuple[tuple[str, int], ...] = ()
-    """Other delimiters that stand in unmatched ids, with how many."""
+    """Other delimiters in unmatched ids, with the number of ids."""
     rounded: tuple[str, int] = ("", 0)
-    """Unmatched ids that a spreadsheet has shortened: one of them, and how many."""
+    """Unmatched ids that a spreadsheet has shortened: one of them, and their number."""
     zero_bytes: int = 0
     elsewhere: str = ""
     """Where no id matches: the user property that has most of them."""
@@ -328,20 +319,15 @@ def match_ids(
     def work(own: "DuckDBPyConnection", tables: Tables) -> IdCounts:
         swallowed = _read(own, file, wanted, temp, stages)
         stages.stage(60, 90)
-        own.execute(_found_sql(tables, wanted))
+        own.execute(_matched_sql(tables, wanted))
         counts = _counted(own, tables, wanted, others, swallowed)
         stages.stage(90, 99)
-        chosen = "value IS NOT NULL" if wanted.tag else "TRUE"
-        columns = "user_id, value" if wanted.tag else "user_id"
-        own.execute(
-            f"COPY (SELECT {columns} FROM found WHERE user_id IS NOT NULL AND {chosen}) TO {literal(str(out))} ({PARQUET})"
-        )
+        columns, given = ("user_id, value", " AND value IS NOT NULL") if wanted.tag else ("user_id", "")
+        selected = f"SELECT {columns} FROM matched WHERE user_id IS NOT NULL{given}"
+        own.execute(f"COPY ({selected}) TO {literal(str(out))} ({PARQUET})")
         return counts
 
     return engine.look(data, work, stages), out
-
-
-# reading
 
 
 def _read(
@@ -352,17 +338,24 @@ def _read(
 
     stages.stage(0, 60)
     try:
-        _group(own, _id_matching_plain(file.path, quote='"' if file.quoted else ""), wanted, file)
+        # Without quotes nothing can go wrong but the length of a line.
+        strict = "true" if file.quoted else "false"
+        _group(
+            own,
+            _csv(file.path, '"' if file.quoted else "", f", null_padding = true, strict_mode = {strict}"),
+            wanted,
+            file,
+        )
         if not file.quoted or not one(own, f"SELECT count(*) FROM ids WHERE over_lines OR {_BREAK.format('id')}")[0]:
             return Swallowed()
     except duckdb.Error as error:
-        if "CSV Error" not in str(error):  # what it says of the file has no class of its own
+        if "CSV Error" not in str(error):  # an error about the file has no class of its own
             raise
         if not file.quoted:
-            raise refuse_ids([finding("ids_line", "/path", most=_LONGEST_LINE >> 20)]) from error
+            raise refuse_ids([finding("ids_line", PATH, most=_LONGEST_LINE >> 20)]) from error
     careful = temp(".csv")
     swallowed = rewritten(file.path, careful, stages)
-    _group(own, _rewritten(careful), wanted, replace(file, odd_blanks=True))  # a value may be nothing but a line break
+    _group(own, _csv(careful, '"'), wanted, replace(file, odd_blanks=True))  # a value may be nothing but a line break
     return swallowed
 
 
@@ -375,22 +368,14 @@ def _group(own: "DuckDBPyConnection", source: str, wanted: IdTarget, file: IdFil
     own.execute(f"CREATE OR REPLACE TEMP TABLE first_id AS SELECT {key} AS id FROM {source} WHERE {text} <> '' LIMIT 1")
 
 
-_SPLIT = (
-    "header = false, auto_detect = false, columns = {'c1': 'VARCHAR', 'c2': 'VARCHAR', 'c3': 'VARCHAR'}, delim = ','"
-)
-
-
-def _id_matching_plain(path: Path, *, quote: str) -> str:
-    """A file as it came. Without quotes nothing can go wrong but the length of a line."""
+def _csv(path: Path, quote: str, more: str = "") -> str:
+    """Return SQL of the rows of a file as three columns of texts."""
     mark = literal(quote)
     return (
-        f"read_csv({literal(str(path))}, {_SPLIT}, quote = {mark}, escape = {mark}, null_padding = true,"
-        f" strict_mode = {'true' if quote else 'false'}, max_line_size = {_LONGEST_LINE}, buffer_size = {_BUFFER})"
+        f"read_csv({literal(str(path))}, header = false, auto_detect = false, delim = ',', quote = {mark}, escape = {mark}, "
+        f"columns = {{'c1': 'VARCHAR', 'c2': 'VARCHAR', 'c3': 'VARCHAR'}}, max_line_size = {_LONGEST_LINE}, "
+        f"buffer_size = {_BUFFER}{more})"
     )
-
-
-def _rewritten(path: Path) -> str:
-    return f"read_csv({literal(str(path))}, {_SPLIT}, quote = '\"', escape = '\"', max_line_size = {_LONGEST_LINE}, buffer_size = {_BUFFER})"
 
 
 _VALUE: Final = "nullif(c2, '')"
@@ -398,7 +383,7 @@ _BREAK: Final = "contains({0}, chr(10)) OR contains({0}, chr(13))"
 
 
 def _ids_sql(source: str, text: str, key: str, *, tag: bool, quoted: bool) -> str:
-    """The rows that are not blank, by id; of a tag with the last value that stands there."""
+    """Return the rows that are not blank, by id; of a tag with the last value of each."""
     columns = ["count(*) AS rows", f"count({'c3' if tag else 'c2'}) AS more"]
     if tag:
         source = f"(SELECT *, row_number() OVER () AS n FROM {source})"
@@ -416,7 +401,7 @@ def _ids_sql(source: str, text: str, key: str, *, tag: bool, quoted: bool) -> st
 
 
 def _key(text: str, column: Property) -> str:
-    """The id in the one way in which a value of the column is written; what is no such number stays as it is."""
+    """Return the id in the one way in which a value of the column is written; what is no such number stays as it is."""
     if column.type != "number":
         return text
     if column.scale is None:
@@ -435,14 +420,11 @@ def _of_user(column: Property) -> str:
     return f"CAST(CAST({name} AS {'DOUBLE' if column.scale is None else f'DECIMAL(38, {column.scale})'}) AS VARCHAR)"
 
 
-# matching
-
-
-def _found_sql(tables: Tables, wanted: IdTarget) -> str:
-    """The table `found`: a row for each user who has one of the ids, and one for each id that nobody has."""
+def _matched_sql(tables: Tables, wanted: IdTarget) -> str:
+    """Return the table `matched`: a row for each user who has one of the ids, and one for each id that nobody has."""
     user = f"u.{identifier('#user_id')}"
     return (
-        f"CREATE TEMP TABLE found AS SELECT {user} AS user_id, i.value,"
+        f"CREATE TEMP TABLE matched AS SELECT {user} AS user_id, i.value,"
         f" CASE WHEN {user} IS NULL THEN i.rows END AS rows, CASE WHEN {user} IS NULL THEN i.id END AS id"
         f" FROM ids AS i LEFT JOIN {tables.users} AS u ON {_of_user(wanted.column)} = i.id"
     )
@@ -461,11 +443,11 @@ def _counted(
         " coalesce(sum(more), 0)::BIGINT, count(*) FILTER (conflict) FROM ids",
     )
     if not in_all:
-        raise refuse_ids([finding("ids_empty", "/path")])
+        raise refuse_ids([finding("ids_empty", PATH)])
     matched, with_value, unmatched, unmatched_ids = one(
         own,
         "SELECT count(user_id), count(value) FILTER (user_id IS NOT NULL), coalesce(sum(rows), 0)::BIGINT, count(id)"
-        " FROM found",
+        " FROM matched",
     )
     return IdCounts(
         rows=in_all,
@@ -477,27 +459,27 @@ def _counted(
         more_columns=more,
         conflicts=conflicts,
         matched_users=matched,
-        examples=tuple(r[0] for r in rows(own, f"SELECT id FROM found WHERE id <> '' ORDER BY id LIMIT {SHOWN_IDS}")),
+        examples=tuple(r[0] for r in rows(own, f"SELECT id FROM matched WHERE id <> '' ORDER BY id LIMIT {SHOWN_IDS}")),
         elsewhere="" if matched else _elsewhere(own, tables, others),
         swallowed=swallowed,
-        **(_looked_at(own) if unmatched else {}),
+        **(_about_unmatched(own) if unmatched else {}),
     )
 
 
-def _looked_at(own: "DuckDBPyConnection") -> dict[str, Any]:
-    """What the ids look like that nobody has."""
+def _about_unmatched(own: "DuckDBPyConnection") -> dict[str, Any]:
+    """Return what the ids that nobody has look like, as fields of `IdCounts`."""
     marks = ", ".join(f"count(*) FILTER (contains(id, {literal(mark)}))" for mark in DELIMITERS)
-    found = one(
+    zero_bytes, rounded, example, *delimited = one(
         own,
         f"SELECT count(*) FILTER (contains(id, chr(0))), count(*) FILTER ({_ROUNDED}), min(id) FILTER ({_ROUNDED}), {marks}"
-        " FROM found WHERE id IS NOT NULL",
+        " FROM matched WHERE id IS NOT NULL",
     )
-    first = own.execute("SELECT f.id FROM found AS f WHERE f.id = (SELECT id FROM first_id)").fetchone()
+    first = own.execute("SELECT m.id FROM matched AS m WHERE m.id = (SELECT id FROM first_id)").fetchone()
     return {
         "first": first[0] if first else "",
-        "zero_bytes": found[0],
-        "rounded": (found[2] or "", found[1]),
-        "delimiters": tuple((shown, n) for shown, n in zip(DELIMITERS.values(), found[3:], strict=True) if n),
+        "zero_bytes": zero_bytes,
+        "rounded": (example or "", rounded),
+        "delimiters": tuple((shown, n) for shown, n in zip(DELIMITERS.values(), delimited, strict=True) if n),
     }
 
 
@@ -505,7 +487,7 @@ _ROUNDED: Final = "contains(id, 'E+') AND regexp_full_match(id, '[0-9][.][0-9]+E
 
 
 def _elsewhere(own: "DuckDBPyConnection", tables: Tables, others: tuple[Property, ...]) -> str:
-    """The property that has most of the first ids; "" where none has any."""
+    """Return the property that has most of the first ids; "" where none has any."""
     sample = f"(SELECT id FROM ids WHERE id <> '' LIMIT {_PROBED})"
     hits = {
         column.name: one(own, f"SELECT count(*) FROM {tables.users} AS u WHERE {_of_user(column)} IN {sample}")[0]

@@ -1,11 +1,24 @@
-"""Build one generation: the immutable DuckDB file that a load makes."""
+"""Build one generation: the immutable DuckDB file that a load makes.
 
-from collections.abc import Mapping
+The file holds three tables:
+
+* `events`: `"#user_id"` BIGINT, `"#event_name"` VARCHAR, `"#event_time"` TIMESTAMP (instant, naive UTC), the properties
+  as typed columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically ordered by
+  (`"#event_name"`, `"#event_time"`, `"$row"`).
+* `users`: `"#user_id"` BIGINT, unique, `"#account_id"` and `"#distinct_id"` VARCHAR where the files have them,
+  properties. Ordered by `"#user_id"`.
+* `ids`: `kind` ('account' or 'distinct'), `value`, `user_id`: ids that were given to accounts and visitors of the
+  tracking format; every later generation carries them on.
+
+Types: string VARCHAR; number BIGINT, DOUBLE or DECIMAL; bool BOOLEAN; time TIMESTAMP (UTC); list VARCHAR[].
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo, available_timezones
 
 from mcp_server.engines.dialect import literal
@@ -13,6 +26,7 @@ from mcp_server.engines.duckdb.connection import LoadProgress, OnLoad, connect, 
 from mcp_server.errors import EngineError, Interrupted, QueryFailed
 from mcp_server.language.metadata import Metadata, Table
 from mcp_server.language.suggest import nearest
+from mcp_server.sources.base import Staged
 from mcp_server.sources.files.discovery import SourceFiles, find
 from mcp_server.sources.files.readers import stage_csv, stage_json, stage_parquet
 from mcp_server.sources.files.tracking import earlier_ids, stage_tracking
@@ -25,6 +39,7 @@ from mcp_server.sources.naming import (
     system_names,
 )
 from mcp_server.sources.profile import kinds, profile_events, profile_users
+from mcp_server.sources.report import BadRows, ColumnNote, LoadReport, refuse, refuse_rows
 from mcp_server.sources.rows import (
     OUT,
     Oddities,
@@ -35,19 +50,18 @@ from mcp_server.sources.rows import (
     write_no_events,
     write_users_of_events,
 )
-from mcp_server.sources.staging import BadRows, ColumnNote, LoadReport, Staged, refuse, refuse_rows
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# From the files of a load to two understood sources, and the rows of them that cannot be loaded.
+# From the files of a load to two sources, and the rows of them that cannot be loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is to be written. `bad` lists the sources with bad rows; nobody has been refused yet."""
+    """What is to be written. `bad` lists the sources with bad rows; none has been refused yet."""
 
     events: SourceValues | None
     users: SourceValues | None
@@ -63,42 +77,46 @@ def prepare(
     zone: ZoneInfo,
     temp: Path,
 ) -> Prepared:
-    """Read and understand the files of a load. `patterns` has the path or glob of the events, the users, or both."""
-    found = {table: find(pattern) for table, pattern in patterns.items()}
-    if any(files.tracking for files in found.values()):
-        return _prepare_tracking(connection, found, mapping, zone, temp)
+    """Read the files of a load as values. `patterns` has the path or glob of the events, the users, or both."""
+    files_of = {table: find(pattern) for table, pattern in patterns.items()}
+    if any(files.tracking for files in files_of.values()):
+        return _prepare_tracking(connection, list(files_of.values()), mapping, zone, temp)
     used: set[str] = set()
     sources: dict[Table, SourceValues] = {}
     bad: list[BadRows] = []
-    for table, files in found.items():
+    for table, files in files_of.items():
         staged, taken = name_columns(_stage(connection, files, table, temp), table, mapping, patterns[table])
         used |= taken
         sources[table] = understand(connection, staged, SYSTEM[table], patterns[table], f"{table}_values")
-        told = find_bad_rows(connection, staged, sources[table], table)
-        if not told.rows:
+        bad_rows = find_bad_rows(connection, staged, sources[table], table)
+        if not bad_rows.rows:
             raise refuse(Text(f"{patterns[table]} holds no rows.", f"{patterns[table]} 没有数据行。"))
-        if told.total:
-            bad.append(told)
+        if bad_rows.total:
+            bad.append(bad_rows)
     check_all_used(mapping, used, patterns.values())
     return Prepared(sources.get("event"), sources.get("user"), tuple(bad))
 
 
-def _stage(connection: "DuckDBPyConnection", found: SourceFiles, table: Table, temp: Path) -> Staged:
-    if found.format == "csv":
-        return stage_csv(connection, found.paths, f"{table}_staged")
-    if found.format == "ndjson":
-        return stage_json(connection, found.paths, f"{table}_staged", temp)
-    return stage_parquet(connection, found.paths, f"{table}_staged")
+def _stage(connection: "DuckDBPyConnection", files: SourceFiles, table: Table, temp: Path) -> Staged:
+    match files.format:
+        case "csv":
+            return stage_csv(connection, files.paths, f"{table}_staged")
+        case "ndjson":
+            return stage_json(connection, files.paths, f"{table}_staged", temp)
+        case "parquet":
+            return stage_parquet(connection, files.paths, f"{table}_staged")
+        case other:
+            assert_never(other)
 
 
 def _prepare_tracking(
     connection: "DuckDBPyConnection",
-    found: Mapping[Table, SourceFiles],
+    sources: Sequence[SourceFiles],
     mapping: Mapping[str, str],
     zone: ZoneInfo,
     temp: Path,
 ) -> Prepared:
-    plain = [files for files in found.values() if not files.tracking]
+    plain = [files for files in sources if not files.tracking]
     if plain:
         raise refuse(
             Text(
@@ -118,7 +136,7 @@ def _prepare_tracking(
             ),
             Text("Load without --map.", "请去掉 --map。"),
         )
-    paths = list(dict.fromkeys(path for files in found.values() for path in files.paths))
+    paths = list(dict.fromkeys(path for files in sources for path in files.paths))
     events, users, bad, oddities = stage_tracking(connection, tuple(paths), zone, temp)
     source = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
     return Prepared(
@@ -129,18 +147,7 @@ def _prepare_tracking(
     )
 
 
-# Building one generation: the immutable DuckDB file that a load makes.
-#
-# The file holds three tables:
-#
-# * `events`: `"#user_id"` BIGINT, `"#event_name"` VARCHAR, `"#event_time"` TIMESTAMP (instant, naive UTC), the
-# properties as typed columns under their exact names, and `"$row"` BIGINT, the load number in file order. Physically
-# ordered by (`"#event_name"`, `"#event_time"`, `"$row"`). * `users`: `"#user_id"` BIGINT, unique, `"#account_id"` and
-# `"#distinct_id"` VARCHAR where the files have them, properties. Ordered by `"#user_id"`. * `ids`: `kind` ('account'
-# or 'distinct'), `value`, `user_id`: ids that were given to accounts and visitors of the tracking format; every later
-# generation carries them on.
-#
-# Types: string VARCHAR; number BIGINT, DOUBLE or DECIMAL; bool BOOLEAN; time TIMESTAMP (UTC); list VARCHAR[].
+# Generations
 
 
 _STORAGE = "v1.5.0"
@@ -149,7 +156,7 @@ _STORAGE = "v1.5.0"
 _READING = (Text("Reading the files", "读取文件"), 0.4)
 _WRITING = (Text("Writing events and users", "写入事件与用户"), 0.8)
 _COUNTING = (Text("Counting values", "统计属性取值"), 1.0)
-"""The stages, and the share of the work that is done when each has ended."""
+"""The stages, and the share of the load that is done when each has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +166,11 @@ class Sources:
     events: str | None = None
     """Path or glob: Parquet, CSV or newline-delimited JSON (docs/loading.md)."""
     users: str | None = None
-    """The same for users; left out, the users are the ids found in the events."""
+    """The same for users; left out, the users are the ids in the events."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """System column (`user_id`, `event_name`, `event_time`, `account_id`, `distinct_id`) to the files' own name for it."""
     metadata: Path | None = None
-    """Display names and remarks (display_names.py)."""
+    """A file of display names and remarks (`naming.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +203,7 @@ def build(
     progress: OnLoad,
     memory_limit: str | None = None,
 ) -> Built:
-    """Make the file `out`, which must not exist yet, from the sources; it is complete and closed on return, not yet synced.
+    """Make the new file `out` from the sources; it is complete and closed on return, not yet synced.
 
     `previous` is the project's last generation, whose ids are carried on. `temp` is a folder for spilled data; it is made
     when needed and may be removed afterwards. LoadRefused where the files cannot be loaded, with all bad rows counted
@@ -205,7 +212,7 @@ def build(
     import duckdb
 
     if out.exists():
-        raise FileExistsError(out)  # it would be somebody's data; the caller names a new file
+        raise FileExistsError(out)
     zone = _zone(options.zone)
     mapping = system_names(sources.columns)
     patterns = _patterns(sources)
@@ -213,15 +220,16 @@ def build(
     finished = False
     try:
         with closing(connect(temp, memory_limit=memory_limit)) as connection:
-            watch = LoadProgress(connection, progress)
+            stages = LoadProgress(connection, progress)
             earlier_ids(connection, previous)
-            with watch.stage(*_READING):
+            with stages.stage(*_READING):
                 prepared = prepare(connection, patterns, mapping, zone, temp)
-            _check(prepared, options)
+            if prepared.bad and (not options.skip_bad_rows or any(bad.total == bad.rows for bad in prepared.bad)):
+                raise refuse_rows(prepared.bad)  # also where nothing would be left
             connection.execute(f"ATTACH {literal(str(out))} AS {OUT} (STORAGE_VERSION '{_STORAGE}')")
-            with watch.stage(*_WRITING):
+            with stages.stage(*_WRITING):
                 oddities = _write(connection, prepared, zone)
-            with watch.stage(*_COUNTING):
+            with stages.stage(*_COUNTING):
                 built = _describe(connection, prepared, oddities, options, names)
             connection.execute(f"CHECKPOINT {OUT}")
             connection.execute(f"DETACH {OUT}")
@@ -249,12 +257,6 @@ def _patterns(sources: Sources) -> dict[Table, str]:
     return patterns
 
 
-def _check(prepared: Prepared, options: LoadOptions) -> None:
-    """Refuse bad rows, unless they may be skipped and something is left."""
-    if prepared.bad and (not options.skip_bad_rows or any(bad.total == bad.rows for bad in prepared.bad)):
-        raise refuse_rows(prepared.bad)
-
-
 def _write(connection: "DuckDBPyConnection", prepared: Prepared, zone: ZoneInfo) -> Oddities:
     oddities = prepared.oddities
     if prepared.events is None:
@@ -272,7 +274,7 @@ def _write(connection: "DuckDBPyConnection", prepared: Prepared, zone: ZoneInfo)
 def _describe(
     connection: "DuckDBPyConnection", prepared: Prepared, oddities: Oddities, options: LoadOptions, names: DisplayNames
 ) -> Built:
-    """Metadata and report of the finished tables."""
+    """Return metadata and report of the finished tables."""
     zone = ZoneInfo(options.zone)
     rows, users = (int(one(connection, f"SELECT count(*) FROM {OUT}.{table}")[0]) for table in ("events", "users"))
     unknown = int(one(connection, f'SELECT count(*) FROM {OUT}.events ANTI JOIN {OUT}.users USING ("#user_id")')[0])
@@ -290,6 +292,7 @@ def _describe(
         events=events,
         properties=properties,
     )
+    tables: dict[Table, SourceValues | None] = {"event": prepared.events, "user": prepared.users}
     report = LoadReport(
         rows=rows,
         users=users,
@@ -298,22 +301,17 @@ def _describe(
         repeated_times=oddities.repeated,
         skipped_times=oddities.skipped,
         clamped_times=oddities.beyond,
-        mixed=_column_notes(prepared),
+        mixed=tuple(
+            ColumnNote(table=table, name=name, text=text)
+            for table, values in tables.items()
+            if values
+            for name, text in values.notes
+        ),
         unknown_user_rows=unknown,
         unknown_names=unknown_names,
         notes=_notes(prepared, users),
     )
     return Built(metadata, report)
-
-
-def _column_notes(prepared: Prepared) -> tuple[ColumnNote, ...]:
-    sources: tuple[tuple[Table, SourceValues | None], ...] = (("event", prepared.events), ("user", prepared.users))
-    return tuple(
-        ColumnNote(table=table, name=name, text=text)
-        for table, values in sources
-        if values
-        for name, text in values.notes
-    )
 
 
 def _notes(prepared: Prepared, users: int) -> tuple[Text, ...]:
@@ -343,7 +341,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _engine_error(error: Exception) -> EngineError:
-    """What the engine says while it works on files that were read already: a limit of this machine, or a stop."""
+    """Return the error for what the engine reports after the files were read: a limit of this machine, or a stop."""
     import duckdb
 
     if isinstance(error, duckdb.InterruptException):

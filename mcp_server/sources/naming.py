@@ -10,12 +10,12 @@ from mcp_server.engines.dialect import ROW
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import Event, Frozen, Names, Property, Table
 from mcp_server.language.suggest import nearest
+from mcp_server.sources.base import Staged
 from mcp_server.sources.columns import Meaning
-from mcp_server.sources.staging import Staged, refuse
+from mcp_server.sources.report import refuse
 from mcp_server.text import NOTHING, Text, listed
 
-# Which column of a file is which system column: by its own name, or as the caller maps it (`--map`).
-
+# Which column of a file is which system column: by its own name, or by `--map`
 
 SYSTEM: Mapping[Table, Mapping[str, Meaning]] = {
     "event": {
@@ -27,12 +27,12 @@ SYSTEM: Mapping[Table, Mapping[str, Meaning]] = {
     },
     "user": {"#user_id": "whole", "#account_id": "text", "#distinct_id": "text"},
 }
-"""System columns and what they hold, whatever a file's values look like."""
+"""System columns and what they hold, regardless of a file's values."""
 REQUIRED: Mapping[Table, tuple[str, ...]] = {"event": ("#user_id", "#event_name", "#event_time"), "user": ("#user_id",)}
 
 
 def system_names(columns: Mapping[str, str]) -> dict[str, str]:
-    """The caller's mapping with system names as keys (`user_id` and `#user_id` are the same); LoadRefused for other keys."""
+    """Return the mapping with system names as keys (`user_id` and `#user_id` are the same); LoadRefused for other keys."""
     known = tuple(SYSTEM["event"])
     legal = listed(known)
     result: dict[str, str] = {}
@@ -43,7 +43,7 @@ def system_names(columns: Mapping[str, str]) -> dict[str, str]:
             raise refuse(
                 Text(f"{key!r} is no system column that can be mapped.", f"{key!r} 不是可映射的系统列。"),
                 Text(f"Use one of {legal.en}.", f"可用：{legal.zh}。").then(
-                    Text(f"Did you mean {close}?", f"是否指 {close}？") if close else Text("", "")
+                    Text(f"Did you mean {close}?", f"是否指 {close}？") if close else NOTHING
                 ),
             )
         result[system] = name.strip()
@@ -51,7 +51,7 @@ def system_names(columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], source: str) -> tuple[Staged, set[str]]:
-    """The source with its system columns under their own names, and the keys of `mapping` that it used.
+    """Return the source with its system columns under their own names, and the keys of `mapping` that it used.
 
     LoadRefused where a required column is missing, or one column would be two, or two would be one.
     """
@@ -63,13 +63,26 @@ def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], sourc
         mapped = names.get(mapping[system].casefold()) if system in mapping else None
         position = own if mapped is None else mapped
         if mapped is not None and own is not None and mapped != own:
-            raise _two_for_one(system, mapping[system], source)
+            raise refuse(
+                Text(
+                    f"{source} has both {system} and {mapping[system]!r}, which is mapped to it.",
+                    f"{source} 既有 {system}，又有映射到它的列 {mapping[system]!r}。",
+                ),
+                Text("Leave out the mapping, or rename one of the columns.", "请去掉该映射，或重命名其中一列。"),
+            )
         if position is None:
             if system in REQUIRED[table]:
                 raise _missing(system, mapping.get(system), [column.name for column in staged.columns], source)
             continue
         if position in used:
-            raise _one_for_two(used[position], system, columns[position].name, source)
+            first, name = used[position], columns[position].name
+            raise refuse(
+                Text(
+                    f"Column {name!r} of {source} cannot be both {first} and {system}.",
+                    f"{source} 的列 {name!r} 不能同时是 {first} 和 {system}。",
+                ),
+                Text("Map each system column to a column of its own.", "请为每个系统列指定不同的列。"),
+            )
         used[position] = system
     for position, system in used.items():
         columns[position] = replace(columns[position], name=system)
@@ -86,7 +99,7 @@ def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], sourc
 
 
 def check_all_used(mapping: Mapping[str, str], used: set[str], sources: Iterable[str]) -> None:
-    """LoadRefused for a mapped name that no file has: a slip of the pen must not pass in silence."""
+    """Raise LoadRefused for a mapped name that no file has: it must not be ignored."""
     files = listed(sources)
     for system, name in mapping.items():
         if system not in used:
@@ -127,37 +140,10 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "#event_name": ("event", "event_type", "type", "action"),
     "#event_time": ("time", "timestamp", "ts", "created_at", "date", "datetime"),
 }
-"""What these columns are often called elsewhere; for suggestions only."""
+"""What these columns are often called in other data; for suggestions only."""
 
 
-def _two_for_one(system: str, mapped: str, source: str) -> LoadRefused:
-    return refuse(
-        Text(
-            f"{source} has both {system} and {mapped!r}, which is mapped to it.",
-            f"{source} 既有 {system}，又有映射到它的列 {mapped!r}。",
-        ),
-        Text("Leave out the mapping, or rename one of the columns.", "请去掉该映射，或重命名其中一列。"),
-    )
-
-
-def _one_for_two(first: str, second: str, name: str, source: str) -> LoadRefused:
-    return refuse(
-        Text(
-            f"Column {name!r} of {source} cannot be both {first} and {second}.",
-            f"{source} 的列 {name!r} 不能同时是 {first} 和 {second}。",
-        ),
-        Text("Map each system column to a column of its own.", "请为每个系统列指定不同的列。"),
-    )
-
-
-# Display names and remarks in both languages, from a metadata file (`--metadata`).
-#
-# The file is one JSON object with up to three parts (`events`, `event_properties`, `user_properties`); each maps names
-# of the data to an object of `en`, `zh`, `remark_en` and `remark_zh`.
-#
-# Event names are exact, property names ignore case. Names that the data does not have are reported, not refused, so
-# that one file can serve several data sets; other keys are refused.
-
+# Display names and remarks in both languages, from a metadata file (`--metadata`)
 
 BUILT_IN: Mapping[str, Names] = {
     "#user_id": Names(
@@ -178,11 +164,15 @@ BUILT_IN: Mapping[str, Names] = {
     "#event_name": Names(en="Event name", zh="事件名"),
     "#event_time": Names(en="Event time", zh="事件时间"),
 }
-"""Names of the system properties, where the file gives no others."""
+"""Names of the system properties where the file gives no others."""
 
 
 class DisplayNames(Frozen):
-    """The content of a metadata file."""
+    """The content of a metadata file: one JSON object with up to three parts, each by names of the data.
+
+    Event names are exact, property names ignore case. Names that the data does not have are reported, not refused, so
+    that one file can serve several data sets; other keys are refused.
+    """
 
     events: dict[str, Names] = {}  # noqa: RUF012 - pydantic copies it
     event_properties: dict[str, Names] = {}  # noqa: RUF012 - the same
@@ -191,7 +181,7 @@ class DisplayNames(Frozen):
     def apply(
         self, events: tuple[Event, ...], properties: tuple[Property, ...]
     ) -> tuple[tuple[Event, ...], tuple[Property, ...]]:
-        """The same events and properties with their names."""
+        """Return the events and properties with their names."""
         own = {
             "event": {name.casefold(): names for name, names in self.event_properties.items()},
             "user": {name.casefold(): names for name, names in self.user_properties.items()},
@@ -205,17 +195,17 @@ class DisplayNames(Frozen):
         )
 
     def unknown(self, events: tuple[Event, ...], properties: tuple[Property, ...]) -> tuple[str, ...]:
-        """What the file names and the data does not have."""
+        """Return the names of the file that the data does not have."""
         known = {event.name for event in events}
-        found = [f"events.{name}" for name in self.events if name not in known]
+        unknown = [f"events.{name}" for name in self.events if name not in known]
         for table, named in (("event", self.event_properties), ("user", self.user_properties)):
             have = {p.name.casefold() for p in properties if p.table == table}
-            found += [f"{table}_properties.{name}" for name in named if name.casefold() not in have]
-        return tuple(found)
+            unknown += [f"{table}_properties.{name}" for name in named if name.casefold() not in have]
+        return tuple(unknown)
 
 
 def read_display_names(path: Path | None) -> DisplayNames:
-    """The content of a metadata file; LoadRefused where it is missing, no JSON, or has other keys."""
+    """Read a metadata file; LoadRefused where it is missing, no JSON, or has other keys."""
     if path is None:
         return DisplayNames()
     try:

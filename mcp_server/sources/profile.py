@@ -1,4 +1,4 @@
-"""What a generation holds: its events and properties, counted, for `Metadata`.
+"""The profile of a generation: its events and properties, counted, for `Metadata`.
 
 One grouped scan of the events, one scan for ends and cardinalities, and one narrow scan for each property with top values.
 """
@@ -14,8 +14,8 @@ from mcp_server.engines.dialect import identifier
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.language.metadata import Event, Property, Table, ValueCount, ValueType
 from mcp_server.language.window import local, show_time
+from mcp_server.sources.report import refuse
 from mcp_server.sources.rows import SourceValues, in_order
-from mcp_server.sources.staging import refuse
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 TOP = 20
-"""How many values are listed."""
+"""Values that are listed."""
 MOST_EVENTS = 5000
-"""Different event names; ten times what the vendor allows. More is a sign that another column was meant."""
+"""Different event names; ten times what the vendor allows. More is a sign of a wrong column."""
 _EXACT_UP_TO = 130_000
 """Estimated cardinality up to which it is counted exactly; leaves room for the estimate's error above 100,000."""
 _LONGEST_VALUE = 2000
-"""Longer texts cannot stand in a definition (qp.md section 1), so they are not listed either."""
+"""Characters; a definition cannot hold longer texts (qp.md section 1), so they are not listed either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ _SYSTEM: Mapping[Table, tuple[ColumnKind, ...]] = {
 
 
 def kinds(source: SourceValues | None, table: Table) -> Sequence[ColumnKind]:
-    """The columns of a table in their order; without a source it has only the required ones."""
+    """Return the columns of a table in their order; without a source it has only the required ones."""
     if source is None:
         return _SYSTEM[table]
     return [ColumnKind(r.name, r.type, r.scale) for r in (source.readings[i] for i in in_order(source, table))]
@@ -64,7 +64,7 @@ def kinds(source: SourceValues | None, table: Table) -> Sequence[ColumnKind]:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """Smallest and largest value, and how many different ones."""
+    """The smallest and largest value, and the number of different ones."""
 
     low: str
     high: str
@@ -74,11 +74,20 @@ class _Ends:
 def profile_events(
     connection: "DuckDBPyConnection", database: str, columns: Sequence[ColumnKind], zone: ZoneInfo, unknown_users: int
 ) -> tuple[tuple[Event, ...], tuple[Property, ...]]:
-    """Events (by name) and their properties (in column order) of `database`.events."""
+    """Return events (by name) and their properties (in column order) of `database`.events."""
     table = f"{database}.events"
-    names = int(one(connection, f'SELECT count(DISTINCT "#event_name") FROM {table}')[0])
-    if names > MOST_EVENTS:
-        raise _too_many_events(names)
+    (count,) = one(connection, f'SELECT count(DISTINCT "#event_name") FROM {table}')
+    if count > MOST_EVENTS:
+        raise refuse(
+            Text(
+                f"There are {count:,} different event names; at most {MOST_EVENTS:,} are taken.",
+                f"事件名共有 {count:,} 种，最多支持 {MOST_EVENTS:,} 种。",
+            ),
+            Text(
+                "Check which column is #event_name (--map event_name=…); what varies belongs in properties.",
+                "请检查 #event_name 对应的列（--map event_name=…）；会变化的内容应放进属性。",
+            ),
+        )
     sql = "".join(f", count({column.sql})" for column in columns)
     grouped = rows(
         connection,
@@ -97,28 +106,21 @@ def profile_events(
         Event(name=row[0], count=row[1], users=users[row[0]], first=_time(row[3], zone), last=_time(row[4], zone))
         for row in grouped
     )
-    carried = {
-        column.name: ({row[0] for row in grouped if row[5 + i]}, sum(row[5 + i] for row in grouped))
-        for i, column in enumerate(columns)
-    }
-    counts = {row[0]: int(row[1]) for row in grouped}
-    properties = _properties(
-        connection, table, "event", columns, zone, {n: values for n, (_, values) in carried.items()}
-    )
-    finished = []
-    for p in properties:
-        carriers, values = carried[p.name]
-        total = sum(counts[name] for name in carriers)
-        finished.append(
-            p.model_copy(update={"events": tuple(sorted(carriers)), "null_share": 1 - values / total if total else 1.0})
-        )
-    return events, tuple(finished)
+    carriers = {c.name: [row for row in grouped if row[5 + i]] for i, c in enumerate(columns)}
+    values = {c.name: sum(row[5 + i] for row in grouped) for i, c in enumerate(columns)}
+    properties = []
+    for p in _properties(connection, table, "event", columns, zone, values):
+        total = sum(row[1] for row in carriers[p.name])
+        null_share = 1 - values[p.name] / total if total else 1.0
+        names = tuple(row[0] for row in carriers[p.name])
+        properties.append(p.model_copy(update={"events": names, "null_share": null_share}))
+    return events, tuple(properties)
 
 
 def profile_users(
     connection: "DuckDBPyConnection", database: str, columns: Sequence[ColumnKind], zone: ZoneInfo
 ) -> tuple[Property, ...]:
-    """Properties (in column order) of `database`.users."""
+    """Return properties (in column order) of `database`.users."""
     table = f"{database}.users"
     counted = one(connection, f"SELECT count(*){''.join(f', count({column.sql})' for column in columns)} FROM {table}")
     values = {column.name: int(n) for column, n in zip(columns, counted[1:], strict=True)}
@@ -136,11 +138,11 @@ def _properties(
     values: Mapping[str, int],
 ) -> list[Property]:
     ends = _ends(connection, table, [c for c in columns if values[c.name]], zone)
-    found: list[Property] = []
+    properties: list[Property] = []
     for column in columns:
         end = ends.get(column.name, _Ends("", "", 0))
         top, distinct = _top(connection, table, column, end.distinct) if values[column.name] else ((), 0)
-        found.append(
+        properties.append(
             Property(
                 table=of,
                 name=column.name,
@@ -152,13 +154,13 @@ def _properties(
                 high=end.high,
             )
         )
-    return found
+    return properties
 
 
 def _ends(
     connection: "DuckDBPyConnection", table: str, columns: Sequence[ColumnKind], zone: ZoneInfo
 ) -> dict[str, _Ends]:
-    """Ends and cardinality of the columns that have any; small cardinalities are counted exactly."""
+    """Return ends and cardinality of the columns that have any; small cardinalities are counted exactly."""
     plain = [c for c in columns if c.type in ("number", "time", "string")]
     if not plain:
         return {}
@@ -182,18 +184,18 @@ def _ends(
 def _top(
     connection: "DuckDBPyConnection", table: str, column: ColumnKind, estimate: int
 ) -> tuple[tuple[ValueCount, ...], int]:
-    """The most frequent values, most frequent first and then by value, and the number of different ones."""
+    """Return the most frequent values, most frequent first and then by value, and the number of different ones."""
     if column.type in ("number", "time"):
         return (), estimate
     value = f"unnest(list_distinct({column.sql}))" if column.type == "list" else f"CAST({column.sql} AS VARCHAR)"
     groups = f"SELECT value, count(*) AS n FROM (SELECT {value} AS value FROM {table}) WHERE value IS NOT NULL GROUP BY value"
     total = str(estimate) if estimate > _EXACT_UP_TO else "count(*) OVER ()"
-    found = rows(
+    top = rows(
         connection,
         f"SELECT value, n, total FROM (SELECT value, n, {total} AS total FROM ({groups})) "
         f"WHERE length(value) <= {_LONGEST_VALUE} ORDER BY n DESC, value LIMIT {TOP}",
     )
-    return tuple(ValueCount(row[0], int(row[1])) for row in found), int(found[0][2]) if found else estimate
+    return tuple(ValueCount(value, n) for value, n, _ in top), top[0][2] if top else estimate
 
 
 def _time(moment: datetime | None, zone: ZoneInfo) -> str:
@@ -201,25 +203,11 @@ def _time(moment: datetime | None, zone: ZoneInfo) -> str:
 
 
 def _shown(value: object, zone: ZoneInfo) -> str:
-    """A number as JSON writes it, a time in local form."""
+    """Return a number as JSON writes it, a time as local time."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return _time(value, zone)
     if isinstance(value, Decimal):
         return f"{value:f}"
-    text = repr(value)
-    return text.removesuffix(".0")
-
-
-def _too_many_events(names: int) -> Exception:
-    return refuse(
-        Text(
-            f"There are {names:,} different event names; at most {MOST_EVENTS:,} are taken.",
-            f"事件名共有 {names:,} 种，最多支持 {MOST_EVENTS:,} 种。",
-        ),
-        Text(
-            "Check which column is #event_name (--map event_name=…); what varies belongs into properties.",
-            "请检查 #event_name 对应的列（--map event_name=…）；会变化的内容应放进属性。",
-        ),
-    )
+    return repr(value).removesuffix(".0")

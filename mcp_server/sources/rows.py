@@ -1,4 +1,4 @@
-"""The rows of a source: each cell read once as a value, rows that cannot be loaded, the rest in physical order."""
+"""The rows of a source: cells read as values, rows that cannot be loaded, and the others as tables of a generation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,11 +9,11 @@ from mcp_server.engines.dialect import ROW, identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.engines.duckdb.zones import FIRST, LAST, Clock, clock, years_of
 from mcp_server.language.metadata import Table
+from mcp_server.sources.base import JSON, TEXT, SourceColumn, Staged
 from mcp_server.sources.columns import (
     ORDER,
     ColumnReading,
     Decision,
-    JsonForm,
     Meaning,
     decide,
     forms,
@@ -23,14 +23,14 @@ from mcp_server.sources.columns import (
     of_type,
 )
 from mcp_server.sources.naming import REQUIRED
-from mcp_server.sources.staging import FIRST_ROWS, JSON, REASONS, TEXT, BadRow, BadRows, SourceColumn, Staged
+from mcp_server.sources.report import FIRST_ROWS, REASONS, BadRow, BadRows
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# The rows of a source as values: each cell read once, times still as the clock readings that were written.
+# Values: each cell read once, times still as the clock readings that were written
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class SourceValues:
     * `v{i}`: the value; a time within the calendar, so that no arithmetic on it can overflow;
     * `o{i}`: of a time, the offset it was written with in minutes, NULL meaning local;
     * `x{i}`: true where a time lies beyond the calendar, or a number is NaN or infinite;
-    * `w{i}`: of a system column, what stands there where it cannot be read.
+    * `w{i}`: of a system column, the cell where it cannot be read.
     """
 
     relation: str
     """Has `"$n"` and `"$lost"` as well."""
     readings: tuple[ColumnReading, ...]
     notes: tuple[tuple[str, Text], ...] = ()
-    """What is worth knowing of columns: name and text."""
+    """Notes on columns: name and text."""
 
     def position(self, name: str) -> int:
-        """Number of a system column that is known to be there."""
+        """Return the number of a system column that is there."""
         return next(i for i, reading in enumerate(self.readings) if reading.name == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Oddities:
-    """Values that were not taken as they stand, counted."""
+    """Counts of values that were changed when they were read."""
 
     not_a_number: dict[str, int] = field(default_factory=dict)
     """Property to number of NaN and infinite values."""
@@ -65,7 +65,7 @@ class Oddities:
     beyond: int = 0
 
     def of(self, table: Table) -> "Oddities":
-        """The same with the table before each property's name."""
+        """Return the same with the table before each property's name."""
         return replace(self, not_a_number={f"{table}.{name}": n for name, n in self.not_a_number.items()})
 
     def __add__(self, other: "Oddities") -> "Oddities":
@@ -116,37 +116,34 @@ def read_values(
 def set_clock(
     connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], zone: ZoneInfo
 ) -> tuple[Clock, Oddities]:
-    """The clock for the times of good rows (a relation as `Values` describes), and what was odd among their values."""
+    """Return the clock for the times of good rows (a relation as `SourceValues` describes), and the odd ones among their values."""
     times = [i for i, reading in enumerate(readings) if reading.type == "time" and reading.east != "0"]
     local = [f"CASE WHEN o{i} IS NULL THEN v{i} END" for i in times]
-    asked = clock(zone, years_of(connection, relation, local))
-    return asked, _count_oddities(connection, relation, readings, asked)
+    zoned = clock(zone, years_of(connection, relation, local))
+    return zoned, _count_oddities(connection, relation, readings, zoned)
 
 
-def instant_of(i: int, reading: ColumnReading, asked: Clock) -> str:
-    """SQL over `Values`: value number i as it is kept, a time as an instant."""
-    return asked.to_instant(f"v{i}", f"o{i}") if reading.type == "time" else f"v{i}"
+def instant_of(i: int, reading: ColumnReading, zoned: Clock) -> str:
+    """Return SQL over `SourceValues`: value number i as it is kept, a time as an instant."""
+    return zoned.to_instant(f"v{i}", f"o{i}") if reading.type == "time" else f"v{i}"
 
 
 def _count_oddities(
-    connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], asked: Clock
+    connection: "DuckDBPyConnection", relation: str, readings: Sequence[ColumnReading], zoned: Clock
 ) -> Oddities:
-    """One scan over the columns where something odd can stand."""
+    """Scan the columns that can have odd values, once."""
     numbers = [i for i, reading in enumerate(readings) if reading.not_a_number]
     times = [i for i, reading in enumerate(readings) if reading.type == "time"]
     conditions = [f"x{i}" for i in numbers]
     for i in times:
         conditions += [
-            f"o{i} IS NULL AND {asked.repeated(f'v{i}')}",
-            f"o{i} IS NULL AND {asked.skipped(f'v{i}')}",
-            f"x{i} OR {asked.beyond(f'v{i}', f'o{i}')}",
+            f"o{i} IS NULL AND {zoned.repeated(f'v{i}')}",
+            f"o{i} IS NULL AND {zoned.skipped(f'v{i}')}",
+            f"x{i} OR {zoned.beyond(f'v{i}', f'o{i}')}",
         ]
     if not conditions:
         return Oddities()
-    counts = [
-        int(n)
-        for n in one(connection, f"SELECT {', '.join(f'count(*) FILTER ({c})' for c in conditions)} FROM {relation}")
-    ]
+    counts = one(connection, f"SELECT {', '.join(f'count(*) FILTER ({c})' for c in conditions)} FROM {relation}")
     of_times = counts[len(numbers) :]
     return Oddities(
         {readings[i].name: n for i, n in zip(numbers, counts, strict=False) if n},
@@ -156,7 +153,7 @@ def _count_oddities(
     )
 
 
-# From columns as they were written to properties with a type.
+# From columns as they were written to properties with a type
 
 
 def understand(
@@ -164,14 +161,19 @@ def understand(
 ) -> SourceValues:
     """Decide how every column is read, and read it.
 
-    `fixed` gives system columns their meaning, whatever their values look like. `source` names the files in errors;
-    `name` is the relation that is made.
+    `fixed` gives system columns their meaning, regardless of their values. `source` names the files in errors; `name`
+    is the relation that is made.
     """
     view = f"{name}_written"
     json = forms(connection, staged, frozenset(fixed), source)
     columns = "".join(f", {json[i].text if i in json else f'c{i}'} AS c{i}" for i in range(len(staged.columns)))
     connection.execute(f'CREATE TEMP VIEW {view} AS SELECT "$n", "$lost"{columns} FROM {staged.relation}')
-    decisions = decide(connection, view, _votes(staged.columns, json, fixed))
+    undecided: dict[str, Sequence[Meaning]] = {
+        f"c{i}": json[i].meanings if column.kind == JSON else ORDER
+        for i, column in enumerate(staged.columns)
+        if column.kind in (TEXT, JSON) and column.name not in fixed and not (i in json and json[i].sure)
+    }
+    decisions = decide(connection, view, undecided)
     decisions |= {f"c{i}": Decision(form.meanings[0]) for i, form in json.items() if form.sure}
     readings = [
         _reading(connection, view, f"c{i}", column, fixed.get(column.name), decisions, source)
@@ -179,8 +181,8 @@ def understand(
     ]
     notes = [*staged.notes]
     for i, column in enumerate(staged.columns):
-        told = (json[i].note if i in json else None, decisions[f"c{i}"].note if f"c{i}" in decisions else None)
-        notes += [(column.name, note) for note in told if note is not None and column.name not in fixed]
+        both = (json[i].note if i in json else None, decisions[f"c{i}"].note if f"c{i}" in decisions else None)
+        notes += [(column.name, note) for note in both if note is not None and column.name not in fixed]
     # Texts are read once and then dropped; a Parquet file with proper types is only looked at.
     copy = any(column.kind in (TEXT, JSON) for column in staged.columns) or any(
         r.written and r.type == "time" for r in readings
@@ -191,17 +193,6 @@ def understand(
         if staged.table:
             connection.execute(f"DROP TABLE {staged.table}")
     return values
-
-
-def _votes(
-    columns: Sequence[SourceColumn], json: Mapping[int, JsonForm], fixed: Mapping[str, Meaning]
-) -> dict[str, Sequence[Meaning]]:
-    """The columns of texts whose type their values decide, with what they may be."""
-    return {
-        f"c{i}": json[i].meanings if column.kind == JSON else ORDER
-        for i, column in enumerate(columns)
-        if column.kind in (TEXT, JSON) and column.name not in fixed and not (i in json and json[i].sure)
-    }
 
 
 def _reading(
@@ -224,8 +215,7 @@ def _reading(
     return of_system_type(connection, view, x, column.name, column.kind, meaning, source)
 
 
-# Rows that cannot be loaded: found, counted by reason, and told one by one for the first few.
-
+# Rows that cannot be loaded: counted by reason, the first ones shown one by one
 
 _SHOWN = 80
 
@@ -237,11 +227,11 @@ class Check:
     reason: str
     condition: str
     shown: str = "NULL"
-    """SQL of what to show of the row."""
+    """SQL of the value to show of the row."""
 
 
 def find_bad_rows(connection: "DuckDBPyConnection", staged: Staged, values: SourceValues, table: Table) -> BadRows:
-    """Fill the temporary table `bad_event` or `bad_user` (`"$n"`, `reason`, `shown`) and tell what is in it."""
+    """Fill the temporary table `bad_event` or `bad_user` (`"$n"`, `reason`, `shown`) and return what is in it."""
     no_bad_rows(connection, table)
     add_bad_rows(connection, table, first_that_holds(_checks(values, table), values.relation))
     if table == "user":
@@ -250,14 +240,14 @@ def find_bad_rows(connection: "DuckDBPyConnection", staged: Staged, values: Sour
 
 
 def first_that_holds(checks: Sequence[Check], relation: str) -> str:
-    """A SELECT of `"$n"`, the first reason against each row or NULL, and what to show of it."""
+    """Return a SELECT of `"$n"`, the first reason against each row or NULL, and the value to show of it."""
     reason = " ".join(f"WHEN {check.condition} THEN '{check.reason}'" for check in checks)
     shown = " ".join(f"WHEN {check.condition} THEN {check.shown}" for check in checks)
     return f'SELECT "$n", CASE {reason} END, CASE {shown} END FROM {relation}'
 
 
 def no_bad_rows(connection: "DuckDBPyConnection", table: Table) -> None:
-    """An empty table for the bad rows of one source."""
+    """Make an empty table for the bad rows of one source."""
     connection.execute(f'CREATE TEMP TABLE bad_{table} ("$n" BIGINT, reason VARCHAR, shown VARCHAR)')
 
 
@@ -269,14 +259,14 @@ def add_bad_rows(connection: "DuckDBPyConnection", table: Table, select: str) ->
 
 
 def good_rows(connection: "DuckDBPyConnection", relation: str, table: Table) -> str:
-    """A relation without the rows that are noted as bad."""
+    """Return a relation without the rows that are noted as bad."""
     if not one(connection, f"SELECT count(*) FROM bad_{table}")[0]:
         return relation
     return f'(SELECT * FROM {relation} WHERE "$n" NOT IN (SELECT "$n" FROM bad_{table}))'
 
 
 def account(connection: "DuckDBPyConnection", staged: Staged, table: Table, relation: str) -> BadRows:
-    """What the table of bad rows holds, together with the rows that the reader itself had to leave out.
+    """Return what the table of bad rows holds, together with the rows that the reader itself had to leave out.
 
     `relation` has all rows that the reader did not leave out.
     """
@@ -314,7 +304,7 @@ def _checks(values: SourceValues, table: Table) -> list[Check]:
 
 
 def _add_duplicates(connection: "DuckDBPyConnection", values: SourceValues) -> None:
-    """Of the rows with one `#user_id` the first is kept, the others are bad."""
+    """Note all rows with one `#user_id` but the first as bad."""
     user = values.position("#user_id")
     good = f'(SELECT "$n" AS n, v{user} AS user_id FROM {good_rows(connection, values.relation, "user")})'
     total, distinct = one(connection, f"SELECT count(*), count(DISTINCT user_id) FROM {good}")
@@ -326,15 +316,14 @@ def _add_duplicates(connection: "DuckDBPyConnection", values: SourceValues) -> N
     )
 
 
-# The tables of one generation, with their rows in physical order.
-
+# The tables of one generation, with their rows in physical order
 
 OUT = "generation"
 """Name under which the file that is being built is attached."""
 
 
 def in_order(values: SourceValues, table: Table) -> list[int]:
-    """The positions of the columns as the table has them: the required ones first, the others as in the files."""
+    """Return the positions of the columns as the table has them: the required ones first, the others as in the files."""
     first = [values.position(name) for name in REQUIRED[table]]
     return [*first, *(i for i in range(len(values.readings)) if i not in first)]
 
@@ -342,9 +331,9 @@ def in_order(values: SourceValues, table: Table) -> list[int]:
 def write(connection: "DuckDBPyConnection", values: SourceValues, table: Table, zone: ZoneInfo) -> Oddities:
     """Make the table `events` or `users` of the generation from the good rows of a source."""
     good = good_rows(connection, values.relation, table)
-    asked, oddities = set_clock(connection, good, values.readings, zone)
+    zoned, oddities = set_clock(connection, good, values.readings, zone)
     columns = [
-        f"{instant_of(i, values.readings[i], asked)} AS {identifier(values.readings[i].name)}"
+        f"{instant_of(i, values.readings[i], zoned)} AS {identifier(values.readings[i].name)}"
         for i in in_order(values, table)
     ]
     if table == "event":
@@ -355,12 +344,12 @@ def write(connection: "DuckDBPyConnection", values: SourceValues, table: Table, 
 
 
 def write_no_events(connection: "DuckDBPyConnection") -> None:
-    """An empty table of events, where only users are loaded."""
+    """Make an empty table of events, where only users are loaded."""
     connection.execute(
         f'CREATE TABLE {OUT}.events ("#user_id" BIGINT, "#event_name" VARCHAR, "#event_time" TIMESTAMP, {identifier(ROW)} BIGINT)'
     )
 
 
 def write_users_of_events(connection: "DuckDBPyConnection") -> None:
-    """Users without properties: the ids that the events have."""
+    """Make users without properties: the ids that the events have."""
     connection.execute(f'CREATE TABLE {OUT}.users AS SELECT DISTINCT "#user_id" FROM {OUT}.events ORDER BY "#user_id"')

@@ -26,7 +26,7 @@ from typing import BinaryIO, Final, Literal
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotFound
 from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest
-from mcp_server.sources.staging import refuse_ids
+from mcp_server.sources.report import refuse_ids
 from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.records import quoted

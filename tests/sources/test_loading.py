@@ -8,7 +8,7 @@ import pytest
 
 from mcp_server.language.metadata import Metadata, Names
 from mcp_server.sources.loading import LoadOptions, Sources
-from mcp_server.sources.staging import LoadReport
+from mcp_server.sources.report import LoadReport
 from tests.sources.loads import HEAD, TIME, events_csv, load, ndjson, refused, write
 
 NEW_YORK = LoadOptions("7", "America/New_York", date(2024, 12, 1))

@@ -3,7 +3,7 @@
 import re
 
 from mcp_server.platforms.local.loading import told
-from mcp_server.sources.staging import BadRows, ColumnNote, LoadReport
+from mcp_server.sources.report import BadRows, ColumnNote, LoadReport
 from mcp_server.text import Text
 
 FULL = LoadReport(

@@ -29,7 +29,7 @@ from mcp_server.sources.ids import (
     match_ids,
     private_copy,
 )
-from mcp_server.sources.staging import refuse_ids
+from mcp_server.sources.report import refuse_ids
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.files import LocalFiles
 from mcp_server.store.jobs import Published, add_version

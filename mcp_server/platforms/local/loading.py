@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mcp_server.errors import InvalidArguments
 from mcp_server.sources.loading import LoadOptions, Sources, build
-from mcp_server.sources.staging import LoadReport
+from mcp_server.sources.report import LoadReport
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed

@@ -26,7 +26,7 @@ from mcp_server.platforms.segments import (
 from mcp_server.platforms.thinkingdata.client import ImportCounts, RemoteCluster, ThinkingDataApi, Which, made_once
 from mcp_server.platforms.thinkingdata.listing import Listing, is_import
 from mcp_server.sources.ids import BLANKS, PATH, Swallowed, about_the_file, about_the_header, private_copy, records
-from mcp_server.sources.staging import refuse_ids
+from mcp_server.sources.report import refuse_ids
 from mcp_server.store.files import LocalFiles, OpenedFile
 from mcp_server.text import Text
 

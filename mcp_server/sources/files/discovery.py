@@ -1,5 +1,6 @@
-"""Find the files of a load, and tell their format before anything is read into the engine."""
+"""The files of a load: matched, their format and heading read before anything goes into the engine."""
 
+import codecs
 import csv
 import glob
 import gzip
@@ -17,7 +18,7 @@ from unicodedata import category
 
 from mcp_server.errors import LoadRefused
 from mcp_server.language.suggest import nearest
-from mcp_server.sources.staging import refuse
+from mcp_server.sources.report import refuse
 from mcp_server.text import NOTHING, Text
 
 Format = Literal["parquet", "csv", "ndjson"]
@@ -62,7 +63,7 @@ class Heading:
 
 
 def find(pattern: str) -> SourceFiles:
-    """The files that a path or a glob names, sorted by path; LoadRefused where there is none or their format is unclear."""
+    """Return the files that a path or a glob names, sorted by path; LoadRefused where there is none or their format is unclear."""
     if any(category(letter) in ("Cc", "Cs") for letter in pattern):
         shown = ascii(pattern)
         raise refuse(Text(f"{shown} cannot be a path.", f"{shown} 不是可用的路径。"))
@@ -127,7 +128,7 @@ def _format(path: Path) -> Format:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what the operating system and the unpacker say into an error of the house."""
+    """Turn errors of the operating system and the unpacker into one that names the file."""
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:
@@ -138,12 +139,12 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """A file's content, unpacked where its name ends in .gz."""
+    """Open a file's content, unpacked where its name ends in .gz."""
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def heading(path: Path) -> Heading:
-    """Column names and delimiter of a CSV file; the delimiter is the one that splits the first line most often."""
+    """Read column names and delimiter of a CSV file; the delimiter is the one that splits the first line most often."""
     with _readable(path):
         line = _first_record(path)
     if sum(part.count('"') for part in line) % 2:
@@ -164,7 +165,7 @@ _HEADER = Text("The first line of a CSV file names its columns.", "CSV 文件的
 
 
 def _first_record(path: Path) -> list[str]:
-    """The lines of the header: more than one where a quoted name holds a line break."""
+    """Read the lines of the header: more than one where a quoted name holds a line break."""
     try:
         with open_bytes(path) as file, TextIOWrapper(cast("BufferedReader", file), "utf-8-sig", newline="") as text:
             lines: list[str] = []
@@ -178,13 +179,13 @@ def _first_record(path: Path) -> list[str]:
 
 
 def not_utf8(path: Path) -> LoadRefused:
-    """The error for a text file in another encoding, with what it probably is."""
+    """Return the error for a text file in another encoding, with what it probably is."""
     guess = NOTHING
     with _readable(path), open_bytes(path) as file:
         start = file.read(_PEEK)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         guess = Text("It looks like UTF-16.", "看起来是 UTF-16。")
-    elif _decodes(start, "gb18030"):
+    elif _is_gbk(start):
         guess = Text("It may be GBK.", "可能是 GBK。")
     return refuse(
         Text(f"{path} is not UTF-8 text.", f"{path} 不是 UTF-8 文本。").then(guess),
@@ -195,21 +196,16 @@ def not_utf8(path: Path) -> LoadRefused:
     )
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
-    # The last character may be cut in two, so the end is left off.
-    return any(_strict(data[: len(data) - cut], encoding) for cut in range(4))
-
-
-def _strict(data: bytes, encoding: str) -> bool:
+def _is_gbk(start: bytes) -> bool:
     try:
-        data.decode(encoding)
+        codecs.getincrementaldecoder("gb18030")().decode(start)  # the last character may be cut in two
     except UnicodeDecodeError:
         return False
     return True
 
 
 def is_utf8(path: Path) -> bool:
-    """Whether the whole file is valid UTF-8; reads all of it, so it is asked only when a row could not be read."""
+    """Whether the whole file is valid UTF-8; reads all of it, so use it only when a row could not be read."""
     try:
         with open_bytes(path) as file, TextIOWrapper(cast("BufferedReader", file), "utf-8", newline="") as text:
             while text.read(1 << 20):
@@ -220,7 +216,7 @@ def is_utf8(path: Path) -> bool:
 
 
 def without_bom(path: Path, temp: Path) -> Path:
-    """The file itself, or a copy without its byte-order mark (the engine's JSON reader stumbles over one)."""
+    """Return the file itself, or a copy without its byte-order mark (which the engine's JSON reader cannot read)."""
     with _readable(path), open_bytes(path) as file:
         if file.read(len(_BOM)) != _BOM:
             return path
@@ -232,7 +228,7 @@ def without_bom(path: Path, temp: Path) -> Path:
 
 
 def _is_tracking(path: Path) -> bool:
-    """Whether the first object has `#type`. An array, or a document over many lines, is refused here."""
+    """Whether the first object has `#type`. LoadRefused for an array, or a document over many lines."""
     line = _first_line(path)
     try:
         first = json.loads(line)

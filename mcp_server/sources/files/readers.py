@@ -1,34 +1,32 @@
 """Readers of CSV, newline-delimited JSON and Parquet."""
 
 from collections.abc import Iterable, Sequence
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_server.engines.dialect import identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.sources.files.discovery import Heading, heading, is_utf8, not_utf8, without_bom
-from mcp_server.sources.staging import (
-    FIRST_ROWS,
+from mcp_server.sources.base import (
     JSON,
     MOST_COLUMNS,
     TEXT,
-    BadRow,
     FileRows,
     SourceColumn,
     Staged,
     check_names,
     engine_path,
     reading,
-    refuse,
 )
+from mcp_server.sources.files.discovery import Heading, heading, is_utf8, not_utf8, without_bom
+from mcp_server.sources.report import FIRST_ROWS, BadRow, refuse
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# CSV into a table of texts: empty is missing, `""` is the empty string, nothing is guessed.
-
+# CSV into a table of texts: empty is missing, `""` is the empty string, nothing is guessed
 
 _SHOWN = 80
 
@@ -63,33 +61,36 @@ _REGULAR = Text(
 
 
 def _insert(connection: "DuckDBPyConnection", path: Path, each: Heading, table: str, targets: list[int]) -> int:
-    """Append one file; the number of rows that went in."""
+    """Append one file; return the number of its rows.
+
+    The rows that could not be split are in the table `csv_errors`.
+    """
     for leftover in ("csv_errors", "csv_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {leftover}")
     columns = ", ".join(f"'f{i}': 'VARCHAR'" for i in range(len(targets)))
-    # With one column, a blank line looks like a missing value; with more, the reader passes it over itself.
+    # With one column, a blank line looks like a missing value; with more, the reader skips it.
     not_blank = " WHERE f0 IS NOT NULL" if len(targets) == 1 else ""
     with reading(str(path), "CSV", _REGULAR):
-        done = one(
+        inserted = one(
             connection,
             f"INSERT INTO {table} ({', '.join(f'c{i}' for i in targets)}) "
             f"SELECT * FROM read_csv({engine_path(path)}, auto_detect = false, header = true, delim = {literal(each.delimiter)}, "
             f"quote = '\"', escape = '\"', allow_quoted_nulls = false, columns = {{{columns}}}, "
             f"store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', rejects_scan = 'csv_scans'){not_blank}",
         )
-    return int(done[0])
+    return int(inserted[0])
 
 
 def _left_out(connection: "DuckDBPyConnection", path: Path) -> tuple[tuple[int, ...], list[BadRow]]:
-    """Numbers of the rows that could not be split, and the first of them.
+    """Return the numbers of the rows that could not be split, and the rows.
 
     The reader counts lines; the row number is exact as long as no value before it holds a line break.
     """
-    found = rows(
+    errors = rows(
         connection,
         "SELECT line, any_value(error_type), any_value(csv_line) FROM csv_errors GROUP BY line ORDER BY line",
     )
-    for line, kind, text in found:
+    for line, kind, text in errors:
         if kind == "INVALID ENCODING":
             raise not_utf8(path)
         if kind == "UNQUOTED VALUE" and "\n" in (text or "").rstrip("\r\n"):
@@ -98,17 +99,16 @@ def _left_out(connection: "DuckDBPyConnection", path: Path) -> tuple[tuple[int, 
                 Text(
                     f"A quote opened in line {line} of {path} is never closed.", f"{path} 第 {line} 行的引号没有闭合。"
                 ),
-                Text("Mend that line; double quotes inside quoted values.", "请修正该行；引号内的引号须写成两个。"),
+                Text("Fix that line; double quotes inside quoted values.", "请修正该行；引号内的引号须写成两个。"),
             )
     bad = [
         BadRow(file=str(path), row=line - 1, reason="unreadable_row", value=(text or "").strip()[:_SHOWN])
-        for line, _, text in found
+        for line, _, text in errors
     ]
-    return tuple(line - 1 for line, _, _ in found), bad
+    return tuple(line - 1 for line, _, _ in errors), bad
 
 
-# Newline-delimited JSON into a table of JSON texts, one column for each key that any object has.
-
+# Newline-delimited JSON into a table of JSON texts, one column for each key that any object has
 
 _PLACES = 1_000_000
 """More than any object has keys."""
@@ -119,7 +119,7 @@ def stage_lines(
 ) -> tuple[FileRows, ...]:
     """Read the objects of newline-delimited files, in order, into `table(json)`; NULL where a line is no object.
 
-    The row id of the table is the load number. Blank lines are passed over and not counted.
+    The row id of the table is the load number. Blank lines are skipped and not counted.
     """
     connection.execute(f"CREATE TEMP TABLE {table} (json JSON)")
     parts: list[FileRows] = []
@@ -127,52 +127,42 @@ def stage_lines(
     for path in paths:
         source = engine_path(without_bom(path, temp))
         with reading(str(path), "newline-delimited JSON"):
-            done = one(
+            inserted = one(
                 connection,
                 f"INSERT INTO {table} SELECT CASE WHEN json_type(json) = 'OBJECT' THEN json END "
                 f"FROM read_ndjson_objects({source}, ignore_errors = true)",
             )
         parts.append(FileRows(str(path), loaded))
-        if int(done[0]) and _has_null(connection, table, loaded) and not is_utf8(path):
+        (lost,) = one(connection, f"SELECT count(*) FROM {table} WHERE rowid >= {loaded} AND json IS NULL")
+        if lost and not is_utf8(path):
             raise not_utf8(path)
-        loaded += int(done[0])
+        loaded += int(inserted[0])
     return tuple(parts)
 
 
-def _has_null(connection: "DuckDBPyConnection", table: str, since: int) -> bool:
-    return bool(one(connection, f"SELECT count(*) FROM {table} WHERE rowid >= {since} AND json IS NULL")[0])
-
-
 def keys(connection: "DuckDBPyConnection", json: str, relation: str, order: str) -> list[str]:
-    """The keys of all objects that the expression `json` gives over a relation, in order of first appearance.
+    """Return the keys of all objects that the expression `json` gives over a relation, in order of first appearance.
 
-    `order` is a whole number of the row by which rows come first or later.
+    `order` is a whole number of the row by which the rows are ordered.
     """
-    found = rows(
+    keys_of = rows(
         connection,
         "SELECT key FROM (SELECT unnest(keys) AS key, unnest(range(len(keys))) AS place, n "
         f"FROM (SELECT json_keys({json}) AS keys, {order} AS n FROM {relation})) "
         f"GROUP BY key ORDER BY min(n * {_PLACES} + place) LIMIT {MOST_COLUMNS + 1}",
     )
-    return [row[0] for row in found]
+    return [row[0] for row in keys_of]
 
 
 def spread(json: str, names: Sequence[str]) -> str:
-    """One expression that parses an object once and gives a struct of JSON texts, one field for each key."""
+    """Return an expression that parses an object once and gives a struct of JSON texts, one field for each key."""
     if not names:
-        return "NULL"  # the engine knows no empty struct
-    shape = "{" + ", ".join(f'{_json_string(name)}: "JSON"' for name in names) + "}"
-    return f"json_transform({json}, {literal(shape)})"
-
-
-def _json_string(text: str) -> str:
-    import json
-
-    return json.dumps(text)
+        return "NULL"  # the engine has no empty struct
+    return f"json_transform({json}, {literal(dumps(dict.fromkeys(names, 'JSON')))})"
 
 
 def fields(struct: str, names: Iterable[str]) -> list[str]:
-    """The fields of a struct, by name."""
+    """Return the fields of a struct, by name."""
     return [f"struct_extract({struct}, {literal(name)})" for name in names]
 
 
@@ -195,15 +185,14 @@ def stage_json(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table:
     return Staged(table, tuple(SourceColumn(name, JSON) for name in clean), parts, table=table)
 
 
-# Parquet files as one relation; they are not copied, only looked at.
-
+# Parquet files as one relation; they are read in place, not copied
 
 _TAKEN = frozenset({"file_row_number", "file_index", "filename"})
-"""Names by which the engine tells where a row comes from."""
+"""Names of the engine's columns for where a row comes from."""
 
 
 def stage_parquet(connection: "DuckDBPyConnection", paths: tuple[Path, ...], table: str) -> Staged:
-    """A view `table` over Parquet files. Files may hold their columns in different orders or lack some."""
+    """Make a view `table` over Parquet files. Files may hold their columns in different orders or lack some."""
     source = f"read_parquet([{', '.join(map(engine_path, paths))}], union_by_name = true, hive_partitioning = false)"
     source_name = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
     with reading(source_name, "Parquet"):
@@ -231,17 +220,17 @@ def stage_parquet(connection: "DuckDBPyConnection", paths: tuple[Path, ...], tab
 
 
 def _columns(connection: "DuckDBPyConnection", path: Path) -> dict[str, str]:
-    """Names and types of one file's own columns; those inside a struct or a list are passed over."""
+    """Return names and types of one file's own columns, without those inside a struct or a list."""
     nodes = rows(connection, f"SELECT name, num_children, duckdb_type FROM parquet_schema({engine_path(path)})")
-    found: list[tuple[str, str]] = []
+    columns: list[tuple[str, str]] = []
     below = 0
     for name, children, kind in nodes[1:]:
         if below == 0:
-            found.append((name, kind or "nested"))
+            columns.append((name, kind or "nested"))
         else:
             below -= 1
         below += children or 0
-    names = check_names([name for name, _ in found], str(path))
+    names = check_names([name for name, _ in columns], str(path))
     for name in names:
         if name.casefold() in _TAKEN:
             raise refuse(
@@ -251,28 +240,24 @@ def _columns(connection: "DuckDBPyConnection", path: Path) -> dict[str, str]:
                 ),
                 Text("Rename the column.", "请重命名该列。"),
             )
-    return dict(found)
+    return dict(columns)
 
 
 def _changing(files: list[dict[str, str]], result: dict[str, str]) -> tuple[tuple[str, Text], ...]:
-    """Columns whose type differs between the files, with what is made of them."""
+    """Return notes on the columns whose type differs between the files."""
     notes: list[tuple[str, Text]] = []
     for name, kind in result.items():
         kinds = sorted({_family(file[name]) for file in files if name in file})
         if len(kinds) > 1:
             words = " / ".join(kinds)
-            notes.append(
-                (
-                    name,
-                    Text(
-                        f"its type differs between the files ({words}); read as {kind}",
-                        f"各文件中的类型不一致（{words}），按 {kind} 读取",
-                    ),
-                )
+            note = Text(
+                f"its type differs between the files ({words}); read as {kind}",
+                f"各文件中的类型不一致（{words}），按 {kind} 读取",
             )
+            notes.append((name, note))
     return tuple(notes)
 
 
 def _family(kind: str) -> str:
-    """Types that hold each other's values exactly count as one."""
+    """Return the name under which a type is compared: types that hold each other's values exactly count as one."""
     return "integer" if kind.endswith("INT") or kind == "INTEGER" else kind.split("(", maxsplit=1)[0].lower()

@@ -1,4 +1,12 @@
-"""The vendor's tracking format: one JSON object a line, as its SDKs write it."""
+"""The vendor's tracking format: one JSON object a line, as its SDKs write it.
+
+    {"#type": "track", "#account_id": "a1", "#time": "2024-05-01 10:00:00.000", "#event_name": "pay", "properties": {"amount": 6}}
+    {"#type": "user_set", "#account_id": "a1", "#time": "2024-05-01 10:00:00.000", "properties": {"level": 3}}
+
+`track` lines become events, their `properties` and other top-level keys (`#ip`, …) properties of the event. The
+`user_…` lines become users. `#time` is read with `#zone_offset` (hours, beside it or inside `properties`) where there
+is one, else as local time.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,8 +14,10 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import one, rows
+from mcp_server.sources.base import INSTANT, JSON, FileRows, SourceColumn, Staged, check_names
 from mcp_server.sources.columns import of_system_text
 from mcp_server.sources.files.readers import fields, keys, spread, stage_lines
+from mcp_server.sources.report import BadRows
 from mcp_server.sources.rows import (
     Check,
     Oddities,
@@ -21,29 +31,28 @@ from mcp_server.sources.rows import (
     read_values,
     set_clock,
 )
-from mcp_server.sources.staging import INSTANT, JSON, BadRows, FileRows, SourceColumn, Staged, check_names
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# Who is who in the tracking format: the `#user_id` of accounts and visitors.
+# Who is who: the `#user_id` of accounts and visitors
 #
-# * A line that has `#user_id` is that user's. * Else `#account_id` decides; else `#distinct_id`, by the first account
-# that it is seen with anywhere in the data, or by itself where there is none. * An account or visitor takes the
-# `#user_id` that some line gives it; else the one it had in an earlier load; an account that is new takes over the
-# one its visitor had, where no other account has that; else the next free number.
+# * A line that has `#user_id` is that user's.
+# * Else `#account_id` decides; else `#distinct_id`, by the first account that it is seen with anywhere in the data, or
+#   by itself where there is none.
+# * An account or visitor takes the `#user_id` that some line gives it; else the one it had in an earlier load; an
+#   account that is new takes over the one its visitor had, where no other account has that; else the next free number.
 #
 # First and earlier are by event time, then by file order, so one set of files always gives the same ids.
 
-
 _COLUMNS = "kind VARCHAR, value VARCHAR, user_id BIGINT"
 _HIGHEST_COUNTED = 2**62
-"""Numbers above this are passed over when the next free one is looked for, so that counting on cannot overflow."""
+"""Numbers above this are ignored when the next free one is looked for, so that counting on cannot overflow."""
 
 
 def earlier_ids(connection: "DuckDBPyConnection", previous: Path | None) -> None:
-    """The temporary table `ids`: those that the previous generation gave, or none."""
+    """Make the temporary table `ids`: those that the previous generation gave, or none."""
     if previous is None:
         connection.execute(f"CREATE TEMP TABLE ids ({_COLUMNS})")
         return
@@ -75,7 +84,7 @@ def assign(connection: "DuckDBPyConnection", lines: str) -> None:
 
 
 def _resolve(connection: "DuckDBPyConnection") -> None:
-    """The temporary table `resolved(kind, value, user_id)`: every account and every visitor without one."""
+    """Make the temporary table `resolved(kind, value, user_id)`: every account and every visitor without one."""
     connection.execute(
         # Ids that a visitor had before it was seen with an account, and that no other account has.
         "CREATE TEMP TABLE inherited AS SELECT account, user_id FROM ("
@@ -105,32 +114,31 @@ def _resolve(connection: "DuckDBPyConnection") -> None:
 
 
 def _remember(connection: "DuckDBPyConnection") -> None:
-    """Bring `ids` up to date: what this load says replaces what an earlier one said of the same account or visitor."""
+    """Bring `ids` up to date: ids of this load replace those that an earlier one gave the same account or visitor."""
     connection.execute(
-        "CREATE TEMP TABLE told AS SELECT kind, value, user_id FROM resolved UNION ALL "
+        "CREATE TEMP TABLE given_ids AS SELECT kind, value, user_id FROM resolved UNION ALL "
         "SELECT 'distinct', b.visitor, r.user_id FROM bound b JOIN resolved r ON r.kind = 'account' AND r.value = b.account"
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE ids AS SELECT kind, value, user_id FROM told UNION ALL "
-        "SELECT kind, value, user_id FROM ids ANTI JOIN told USING (kind, value)"
+        "CREATE OR REPLACE TEMP TABLE ids AS SELECT kind, value, user_id FROM given_ids UNION ALL "
+        "SELECT kind, value, user_id FROM ids ANTI JOIN given_ids USING (kind, value)"
     )
 
 
-# The user lines of the tracking format, added up to one set of properties for each user.
+# The user lines, added up to one set of properties for each user
 #
 # Changes count in the order of `#time`, ties in file order:
 #
-# * `user_set` sets, `user_unset` removes, `user_setOnce` sets where there is no value yet. * `user_add` adds a number
-# to what is there (to nothing: the number itself). * `user_append` puts items at the end of a list,
-# `user_uniq_append` only those that it does not hold yet. * `user_del` removes the user with all that came before; a
-# later line of the same user makes it anew.
+# * `user_set` sets, `user_unset` removes, `user_setOnce` sets where there is no value yet.
+# * `user_add` adds a number to the value (where there is none, it is the number itself).
+# * `user_append` puts items at the end of a list, `user_uniq_append` only those that it does not hold yet.
+# * `user_del` removes the user with all earlier changes; a later line of the same user makes a new one.
 #
-# A null is no value and changes nothing (to remove a value there is `user_unset`). A change that does not fit what is
-# there, such as adding to a text, is a bad row.
+# A null is no value and changes nothing (to remove a value there is `user_unset`). A change that does not fit the
+# value, such as adding to a text, is a bad row.
 #
 # All of it is set-based: for each user and property only what follows the last `user_set` or `user_unset` matters,
 # and of that only the first value, the sum of what was added, or the items in order. No row passes through Python.
-
 
 CHANGES = ("user_set", "user_setOnce", "user_add", "user_unset", "user_append", "user_uniq_append", "user_del")
 _NOT_PROPERTIES = "('#user_id', '#account_id', '#distinct_id', '#zone_offset')"
@@ -143,15 +151,15 @@ _WHOLE = "'-?[0-9]{1,18}'"
 def apply_changes(connection: "DuckDBPyConnection") -> None:
     """Make `tracked_users(user_id, account, visitor)` and `user_objects(user_id, object)`, and note the bad changes.
 
-    Needs the tables `lines`, `keyed` and `owners` of `tracking.py` and `identities.py`. Of a line with several properties
-    only the change that does not fit is left out.
+    Needs the tables `lines`, `keyed` and `owners`. Of a line with several properties only the change that does not fit
+    is left out.
     """
     _take_apart(connection)
     _refuse(
         connection,
         f"type = 'user_add' AND NOT regexp_full_match(value, {_NUMBER}) OR type IN {_APPENDS} AND value[1] <> '['",
     )
-    # With what a property begins: what was set last, or the first change that gave it a value.
+    # What a property begins with: what was set last, or the first change that gave it a value.
     connection.execute(
         "CREATE TEMP TABLE begun AS SELECT user_id, key, min(seq) AS seq, arg_min(value, seq) AS value FROM changes "
         "WHERE type <> 'user_unset' GROUP BY user_id, key"
@@ -178,7 +186,7 @@ def apply_changes(connection: "DuckDBPyConnection") -> None:
 
 
 def _take_apart(connection: "DuckDBPyConnection") -> None:
-    """The table `changes(n, seq, user_id, type, key, value)`: single changes that nothing later has made void."""
+    """Make the table `changes(n, seq, user_id, type, key, value)`: single changes that no later one has made void."""
     connection.execute(
         "CREATE TEMP TABLE deleted AS SELECT user_id, max(seq) AS seq FROM lines JOIN owners USING (n) WHERE type = 'user_del' GROUP BY user_id"
     )
@@ -204,7 +212,7 @@ def _refuse(connection: "DuckDBPyConnection", condition: str) -> None:
 
 
 def _add_up(connection: "DuckDBPyConnection") -> None:
-    """Values that something was added to. Whole numbers stay exact; others are added as doubles, with compensation."""
+    """Sum the values that numbers were added to. Whole numbers stay exact; others are added as doubles, with compensation."""
     connection.execute(
         "INSERT INTO summed SELECT user_id, key, any_value(b.seq), "
         f"CASE WHEN bool_and(regexp_full_match(c.value, {_WHOLE})) THEN CAST(sum(TRY_CAST(c.value AS HUGEINT)) AS VARCHAR) "
@@ -215,7 +223,7 @@ def _add_up(connection: "DuckDBPyConnection") -> None:
 
 
 def _collect(connection: "DuckDBPyConnection") -> None:
-    """Lists that something was appended to: all items in order, of a `user_uniq_append` those that had not come before."""
+    """Join the lists that items were appended to: all in order, of a `user_uniq_append` those that had not come before."""
     connection.execute(
         "INSERT INTO summed WITH items AS ("
         "  SELECT c.user_id, c.key, c.seq, c.type, e.value AS item, CAST(e.key AS BIGINT) AS place,"
@@ -230,18 +238,8 @@ def _collect(connection: "DuckDBPyConnection") -> None:
     )
 
 
-# The vendor's tracking format: one JSON object a line, as its SDKs write it.
-#
-#     {"#type": "track", "#account_id": "a1", "#time": "2024-05-01 10:00:00.000", "#event_name": "pay", "properties":
-# {"amount": 6}} {"#type": "user_set", "#account_id": "a1", "#time": "2024-05-01 10:00:00.000", "properties":
-# {"level": 3}}
-#
-# `track` lines become events, their `properties` and other top-level keys (`#ip`, …) properties of the event. The
-# `user_…` lines become users (`user_changes.py`). `#time` is read with `#zone_offset` (hours, beside it or inside
-# `properties`) where there is one, else as local time.
+# Lines into events and users
 
-
-_TYPES = ("track", *CHANGES)
 _HANDLED = ("#type", "#user_id", "#account_id", "#distinct_id", "#event_name", "#time", "properties")
 """Top-level keys with a meaning of their own; all others are properties of the event."""
 _OFFSET = "#zone_offset"
@@ -250,7 +248,7 @@ _OFFSET = "#zone_offset"
 def stage_tracking(
     connection: "DuckDBPyConnection", paths: tuple[Path, ...], zone: ZoneInfo, temp: Path
 ) -> tuple[Staged, Staged, BadRows, Oddities]:
-    """Events and users of tracking files, the rows that cannot be loaded, and the odd times among the lines.
+    """Return events and users of tracking files, the rows that cannot be loaded, and the odd times among the lines.
 
     Needs the temporary table `ids` of earlier loads and brings it up to date.
     """
@@ -268,11 +266,11 @@ def stage_tracking(
     oddities = _rank(connection, values, zone)
     assign(connection, "lines")
     events, users = _events(connection, parts), _users(connection, parts)
-    told = account(connection, Staged("tracking_json", (), parts), "event", "tracking_json")
-    return events, users, told, oddities
+    bad_rows = account(connection, Staged("tracking_json", (), parts), "event", "tracking_json")
+    return events, users, bad_rows, oddities
 
 
-_KNOWN_TYPES = ", ".join(literal(kind) for kind in _TYPES)
+_KNOWN_TYPES = ", ".join(map(literal, ("track", *CHANGES)))
 _CHECKS = (
     Check("unreadable_row", "\"$lost\" OR (properties IS NOT NULL AND json_type(properties) <> 'OBJECT')"),
     Check("unknown_type", f"type IS NULL OR type NOT IN ({_KNOWN_TYPES})", "type"),
@@ -285,26 +283,24 @@ _CHECKS = (
 
 
 def _split(connection: "DuckDBPyConnection") -> None:
-    """The view `tracking_texts`: the keys with a meaning, as texts; an empty id counts as missing."""
+    """Make the view `tracking_texts`: the keys with a meaning, as texts; an empty id counts as missing."""
     names = [*_HANDLED, _OFFSET]
     kind, user_id, account_id, distinct_id, name, time, properties, offset = fields("object", names)
     inner = f'SELECT rowid AS "$n", json IS NULL AS "$lost", {spread("json", names)} AS object FROM tracking_json'
+    hours = f"""coalesce({offset}, json_extract({properties}, {literal(f'$."{_OFFSET}"')}))"""
+    moment = _with_offset(f"({time} ->> '$')", f"({hours} ->> '$')")
     connection.execute(
         f"CREATE TEMP VIEW tracking_texts AS SELECT \"$n\", \"$lost\", {kind} ->> '$' AS type, {user_id} ->> '$' AS user_id, "
         f"nullif({account_id} ->> '$', '') AS account, nullif({distinct_id} ->> '$', '') AS visitor, "
         f"nullif({name} ->> '$', '') AS name, {properties} AS properties, "
-        f"{_with_offset(f'''({time} ->> '$')''', f'''({_either(offset, properties)} ->> '$')''')} AS moment FROM ({inner})"
+        f"{moment} AS moment FROM ({inner})"
     )
 
 
-def _either(offset: str, properties: str) -> str:
-    return f"""coalesce({offset}, json_extract({properties}, {literal(f'$."{_OFFSET}"')}))"""
-
-
 def _with_offset(time: str, hours: str) -> str:
-    """SQL: the time as text with its offset written behind it; one with an offset of its own stays as it is.
+    """Return SQL of the time as text with its offset written behind it; one with an offset of its own stays as it is.
 
-    Hours that are no number make the time unreadable, since it is not known which instant it is.
+    Hours that are no number make the time unreadable: its instant is not known.
     """
     minutes = f"TRY_CAST(round(abs(TRY_CAST({hours} AS DOUBLE)) * 60) AS BIGINT)"
     clock = f"CASE WHEN length({time}) = 10 THEN {time} || ' 00:00:00' ELSE {time} END"
@@ -317,21 +313,23 @@ def _with_offset(time: str, hours: str) -> str:
 
 
 def _rank(connection: "DuckDBPyConnection", values: SourceValues, zone: ZoneInfo) -> Oddities:
-    """The table `lines`: good lines with their instant and `seq`, their rank by time and then by file order."""
+    """Make the table `lines`: good lines with their instant and `seq`, their rank by time and then by file order."""
     good = good_rows(connection, values.relation, "event")
-    asked, oddities = set_clock(connection, good, values.readings, zone)
+    zoned, oddities = set_clock(connection, good, values.readings, zone)
     connection.execute(
         "CREATE TEMP TABLE lines AS SELECT n, row_number() OVER (ORDER BY moment, n) AS seq, moment, type, given, account, visitor, name, "
-        f'changes FROM (SELECT "$n" AS n, {instant_of(1, values.readings[1], asked)} AS moment, type, v0 AS given, account, visitor, name, '
+        f'changes FROM (SELECT "$n" AS n, {instant_of(1, values.readings[1], zoned)} AS moment, type, v0 AS given, account, visitor, name, '
         f"CASE WHEN type <> 'track' THEN properties END AS changes FROM {good})"
     )
     return oddities
 
 
 def _events(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> Staged:
-    """The track lines as events."""
-    tracks = "(SELECT l.n, l.moment, l.name, l.account, l.visitor, o.user_id, j.json FROM lines l JOIN owners o ON o.n = l.n "
-    tracks += "JOIN tracking_json j ON j.rowid = l.n WHERE l.type = 'track')"
+    """Make the table `tracking_events` of the track lines."""
+    tracks = (
+        "(SELECT l.n, l.moment, l.name, l.account, l.visitor, o.user_id, j.json FROM lines l JOIN owners o ON o.n = l.n "
+        "JOIN tracking_json j ON j.rowid = l.n WHERE l.type = 'track')"
+    )
     above = [key for key in keys(connection, "json", tracks, "n") if key not in _HANDLED]
     inside = keys(connection, _PROPERTIES, tracks, "n")
     names = list(dict.fromkeys([*above, *inside]))
@@ -348,19 +346,14 @@ def _events(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> St
         f"{spread(_PROPERTIES, inside)} AS inside FROM {tracks})"
     )
     kinds = ["BIGINT", "VARCHAR", INSTANT, "VARCHAR", "VARCHAR"] + [JSON] * len(names)
-    return Staged(
-        "tracking_events",
-        tuple(SourceColumn(*pair) for pair in zip(own, kinds, strict=True)),
-        parts,
-        table="tracking_events",
-    )
+    return Staged("tracking_events", tuple(map(SourceColumn, own, kinds)), parts, table="tracking_events")
 
 
 _PROPERTIES = "json_extract(json, '$.properties')"
 
 
 def _users(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> Staged:
-    """Everybody whom a line names, unless deleted since, with the properties that the changes add up to."""
+    """Make the table `tracking_users`: users that a line names, unless deleted since, with what their changes add up to."""
     apply_changes(connection)
     names = [row[0] for row in rows(connection, "SELECT key FROM summed GROUP BY key ORDER BY min(seq), key")]
     own = check_names(["#user_id", "#account_id", "#distinct_id", *names], "the tracking files")
@@ -371,9 +364,4 @@ def _users(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> Sta
         "LEFT JOIN user_objects USING (user_id))"
     )
     kinds = ["BIGINT", "VARCHAR", "VARCHAR"] + [JSON] * len(names)
-    return Staged(
-        "tracking_users",
-        tuple(SourceColumn(*pair) for pair in zip(own, kinds, strict=True)),
-        parts,
-        table="tracking_users",
-    )
+    return Staged("tracking_users", tuple(map(SourceColumn, own, kinds)), parts, table="tracking_users")
