@@ -6,7 +6,8 @@ Sources of the limits: the vendor's page of UpdateTask, and vendors.md B4, B6 an
 from collections.abc import Mapping
 
 from mcp_server.errors import Problem
-from mcp_server.language.problems import Code, finding_of, problem, warning
+from mcp_server.language.problems import Code, problem, warning
+from mcp_server.language.problems import finding as finding_of
 
 # fmt: off
 CALL_CODES: Mapping[str, Code] = {
@@ -109,4 +110,4 @@ CALL_CODES: Mapping[str, Code] = {
 
 def finding(code: str, path: str, /, *, got: object = "", suggestion: str = "", **values: object) -> Problem:
     """A problem or warning of this code at this path."""
-    return finding_of(code, CALL_CODES[code], path, got=got, suggestion=suggestion, **values)
+    return finding_of(code, path, CALL_CODES, got=got, suggestion=suggestion, **values)

@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from mcp_server.language import vocabulary as words
 from mcp_server.language.explain import EVERY_EVENT, EventWords, event_words, numbered, selection_words, value_text
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.model import (
-    EventCondition,
-    Qp,
-    TagQp,
-    TagValue,
-    UserFilter,
-    leaves,
-    qp_hash,
-    tag_hash,
-)
+from mcp_server.language.model import EventCondition, Qp, TagQp, TagValue, UserFilter, leaves, qp_hash, tag_hash
 from mcp_server.language.wording import event_name, filter_text, property_name, quoted
 from mcp_server.text import Text, clauses, listed
 

@@ -23,7 +23,6 @@ from mcp_server.language.model import (
     EventSelection,
     Filter,
     Qp,
-    QuotaEvent,
     TagQp,
     digest,
     leaves,
@@ -344,10 +343,8 @@ def unverified(definition: Definition) -> list[Word]:
 def _of_cluster(definition: Qp, at: Path) -> Iterator[Word]:
     for i, event in enumerate(definition.events):
         here = (*at, "events", i)
-        row = words.NUMBER_COMPARATORS[event.comparator]
-        if row.mark != "D":
-            yield Word((*here, "comparator"), row.word, row.mark)
-        yield from _of_measure(event, (*here, "taPropQuota", "analysis"))
+        yield from _marked(words.NUMBER_COMPARATORS[event.comparator], (*here, "comparator"))
+        yield from _marked(words.MEASURES[event.measure.analysis], (*here, "taPropQuota", "analysis"))
         yield from _of_rows(event, here)
     yield from _of_filters(definition.filts, (*at, "filts"))
 
@@ -359,12 +356,11 @@ def _of_tag(tag: TagQp) -> Iterator[Word]:
         yield from _of_rows(tag.first_last.event, (words.FIRST_LAST, words.FIRST_LAST_EVENT))
     if tag.quota:
         at = (words.QUOTA, words.QUOTA_EVENT)
-        yield from _of_measure(tag.quota.event, (*at, "analysis"))
+        yield from _marked(words.MEASURES[tag.quota.event.analysis], (*at, "analysis"))
         yield from _of_rows(tag.quota.event, at)
 
 
-def _of_measure(event: EventCondition | QuotaEvent, at: Path) -> Iterator[Word]:
-    row = words.MEASURES[event.measure.analysis]
+def _marked(row: words.Comparator | words.NumberComparator | words.MeasureKind, at: Path) -> Iterator[Word]:
     if row.mark != "D":
         yield Word(at, row.word, row.mark)
 
@@ -389,8 +385,6 @@ def _of_filters(filts: Sequence[Filter], at: Path) -> Iterator[Word]:
             continue
         if part.table_type == "cluster":
             yield Word((*here, "tableType"), "cluster", "U")
-        row = words.COMPARATORS[part.comparator]
-        if row.mark != "D":
-            yield Word((*here, "comparator"), row.word, row.mark)
+        yield from _marked(words.COMPARATORS[part.comparator], (*here, "comparator"))
         if part.cluster_date:
             yield Word((*here, "specifiedClusterDate"), "specifiedClusterDate", "U")

@@ -75,6 +75,11 @@ def _shaped(pattern: str, code: str) -> AfterValidator:
 
 Relation = Annotated[words.Relation, word_of(words.RELATIONS, "relation_unknown")]
 Analysis = Annotated[words.MeasureWord, word_of(words.MEASURES, "analysis_unknown")]
+Comparator = Annotated[words.ComparatorWord | Literal[""], word_of(words.COMPARATORS, "comparator_unknown")]
+NumberComparator = Annotated[words.NumberComparatorWord, word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
+TimeUnit = Annotated[words.TimeUnit | Literal[""], word_of(words.TIME_UNITS, "time_unit_unknown")]
+FilterType = Annotated[Literal["COMPOUND", ""], word_of((words.GROUP,), "filter_type_unknown")]
+TableInEvent = Annotated[Literal["event", "user"], word_of(words.TABLES_IN_EVENT, "table_unknown")]
 Name = Annotated[StrictStr, StringConstraints(min_length=1, max_length=words.MAX_TEXT)]
 Value = Annotated[StrictStr, StringConstraints(max_length=words.MAX_TEXT)]
 """A value as it is written: "" and blanks are values too (qp.md section 1)."""
@@ -116,18 +121,14 @@ class Filter(StrictModel):
     """One condition on a property, or a group of them (qp.md section 4)."""
 
     tables: ClassVar[tuple[str, ...]] = ()
-    filter_type: Annotated[Literal["COMPOUND", ""], word_of((words.GROUP,), "filter_type_unknown")] = Field(
-        "", alias="filterType"
-    )
+    filter_type: FilterType = Field("", alias="filterType")
     relation: Relation = "and"
     filts: "tuple[Filter, ...]" = ()
     table_type: StrictStr = Field("", alias="tableType")
     column_name: Name = Field("", alias="columnName")
-    comparator: Annotated[words.ComparatorWord | Literal[""], word_of(words.COMPARATORS, "comparator_unknown")] = ""
+    comparator: Comparator = ""
     ftv: Annotated[tuple[Value, ...], Field(max_length=words.MANY)] = ()
-    time_unit: Annotated[words.TimeUnit | Literal[""], word_of(words.TIME_UNITS, "time_unit_unknown")] = Field(
-        "", alias="timeUnit"
-    )
+    time_unit: TimeUnit = Field("", alias="timeUnit")
     cluster_date: Annotated[StrictStr, _shaped(DAY, "cluster_date_invalid")] = Field("", alias="specifiedClusterDate")
 
     @property
@@ -140,12 +141,9 @@ class Filter(StrictModel):
         of_group = {"relation", "filts"}
         for name in sorted(written - of_group if self.is_group else written & of_group):
             raise fault("group_mixed", _key(type(self), name))
-        return self._filled_group() if self.is_group else self._whole_condition(written)
-
-    def _filled_group(self) -> Self:
-        if not self.filts:
+        if self.is_group and not self.filts:
             raise fault("group_empty", "filts")
-        return self
+        return self if self.is_group else self._whole_condition(written)
 
     def _whole_condition(self, written: set[str]) -> Self:
         for name in ("table_type", "column_name", "comparator"):
@@ -185,7 +183,7 @@ class EventCondition(StrictModel):
     """One entry of `events`: a measure of one user's matching rows compared with `num` (qp.md section 3)."""
 
     event_name: Name = Field(alias="eventName")
-    comparator: Annotated[words.NumberComparatorWord, word_of(words.NUMBER_COMPARATORS, "comparator_unknown")]
+    comparator: NumberComparator
     num: Annotated[Value, _shaped(f"{NUMBER}(?:,{NUMBER})?", "num_invalid")]
     measure: Measure = Field(alias="taPropQuota")
     recent_day: RecentDay = Field("", alias="recentDay")
@@ -280,9 +278,7 @@ class TakenProperty(StrictModel):
 
     tables: ClassVar[tuple[str, ...]] = words.TABLES_IN_EVENT
     column_name: Name = Field(alias="columnName")
-    table_type: Annotated[Literal["event", "user"], word_of(words.TABLES_IN_EVENT, "table_unknown")] = Field(
-        alias="tableType"
-    )
+    table_type: TableInEvent = Field(alias="tableType")
 
 
 class CalcProp(StrictModel):

@@ -26,10 +26,9 @@ class NameLimits:
 
 def name_findings(name: str, limits: NameLimits, path: str = "/cluster_name") -> Iterator[Problem]:
     """What is wrong with a cluster name; the suggestion is a legal name near it, if there is one."""
-    if not _NAME.fullmatch(name) or len(name) > limits.cluster_name:
-        yield finding(
-            "name_invalid", path, got=name, suggestion=_legal(name, limits.cluster_name), most=limits.cluster_name
-        )
+    most = limits.cluster_name
+    if not _NAME.fullmatch(name) or len(name) > most:
+        yield finding("name_invalid", path, got=name, suggestion=_legal(name, most), most=most)
 
 
 def display_name_findings(name: str, limits: NameLimits, path: str = "/display_name") -> Iterator[Problem]:

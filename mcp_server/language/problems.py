@@ -368,16 +368,9 @@ CODES: Mapping[str, Code] = {
 
 
 def finding(
-    code: str, path: str, /, *, got: object = "", expected: object = "", suggestion: str = "", **values: object
-) -> Problem:
-    """Make the problem or warning of this code for this path."""
-    return finding_of(code, CODES[code], path, got=got, expected=expected, suggestion=suggestion, **values)
-
-
-def finding_of(
     code: str,
-    row: Code,
     path: str,
+    codes: Mapping[str, Code] = CODES,
     /,
     *,
     got: object = "",
@@ -385,10 +378,10 @@ def finding_of(
     suggestion: str = "",
     **values: object,
 ) -> Problem:
-    """Make a problem or warning from a row of any table."""
+    """Make the problem or warning of this code for this path."""
     shown = Text(shorten(got.en), shorten(got.zh)) if isinstance(got, Text) else same(shorten(got))
     wanted = expected if isinstance(expected, Text) else same(expected)
-    text = row.text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
+    text = codes[code].text.format(got=shown, expected=wanted, suggestion=suggestion, **values)
     return Problem(path, code, text, shown.en, wanted, suggestion)
 
 

@@ -125,11 +125,7 @@ def _filters(tables: tuple[str, ...], depth: int) -> Schema:
     }
     group: Schema = {}
     for _ in range(depth):
-        group = {
-            "filterType": _one_of((words.GROUP,)),
-            "relation": _one_of(RELATIONS),
-            "filts": _list(bare | group),
-        }
+        group = {"filterType": _one_of((words.GROUP,)), "relation": _one_of(RELATIONS), "filts": _list(bare | group)}
     if group:
         group["filterType"] |= {"description": "a group; takes only relation and filts"}
     return _list(properties | group)

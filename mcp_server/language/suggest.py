@@ -87,12 +87,7 @@ def one_sign_apart(asked: str, candidate: str) -> bool:
 
 def nearest(asked: str, candidates: Iterable[str], *, least: float = CLOSE) -> str:
     """Return the most alike candidate, or "" where none is close."""
-    best, best_score = "", least
-    for candidate in candidates:
-        score = likeness(asked[:200], candidate)
-        if score > best_score or (score == best_score and not best):
-            best, best_score = candidate, score
-    return best
+    return nearest_named(asked, dict.fromkeys(candidates, ()), least=least)
 
 
 def nearest_named(asked: str, names: Mapping[str, Iterable[str]], *, least: float = CLOSE) -> str:

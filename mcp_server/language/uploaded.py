@@ -26,8 +26,7 @@ _SUMMARY = Text(
     "{what}：共 {rows} 行，其中 {unmatched} 行未匹配到用户。名单以上传时为准，不会重新计算。",
 )
 _UNCOUNTED = Text(
-    "{what}. The list stays as it was uploaded and is not computed again.",
-    "{what}。名单以上传时为准，不会重新计算。",
+    "{what}. The list stays as it was uploaded and is not computed again.", "{what}。名单以上传时为准，不会重新计算。"
 )
 _SELECTED = Text("users whose {column} is in {list}", "{column} 在{list}中的用户")
 _GIVEN = Text("each user's value is beside the {column} in {list}", "标签值取自{list}中与用户 {column} 同行的值")

@@ -329,16 +329,12 @@ MAX_CHARACTERS = 4_000_000
 
 def bound_side(word: object) -> Literal["least", "most", ""]:
     """Which bound a word such as `gte` or `atMost` sets; "" for any other word."""
-    if _among(word, AT_LEAST):
-        return "least"
-    return "most" if _among(word, AT_MOST) else ""
+    return "least" if _among(word, AT_LEAST) else "most" if _among(word, AT_MOST) else ""
 
 
 def contains_side(word: object) -> Literal["any", "none", ""]:
     """What `contains` and `notContains` ask for; "" for any other word."""
-    if _among(word, CONTAINS_BY_TYPE):
-        return "any"
-    return "none" if _among(word, NOT_CONTAINS_BY_TYPE) else ""
+    return "any" if _among(word, CONTAINS_BY_TYPE) else "none" if _among(word, NOT_CONTAINS_BY_TYPE) else ""
 
 
 def _among(word: object, spellings: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -46,21 +46,15 @@ def lookup_hint(problems: Sequence[Problem]) -> Text:
     return _FINDS_CLUSTERS if all(of_clusters) else clauses([_FINDS_DATA, _FINDS_CLUSTERS])
 
 
-class Wired(Protocol):
-    """A definition that has a documented form."""
-
-    def wire(self) -> dict[str, Any]: ...
-
-
-W_co = TypeVar("W_co", bound=Wired, covariant=True)
+D_co = TypeVar("D_co", bound=StrictModel | Sql, covariant=True)
 D = TypeVar("D", bound=StrictModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[W_co]):
+class Reading(Generic[D_co]):
     """The result of reading a definition."""
 
-    definition: W_co | None
+    definition: D_co | None
     """None where there are problems."""
     repairs: tuple[Repair, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -82,7 +76,7 @@ class Reading(Generic[W_co]):
             repairs=(*repairs, *self.repairs),
         )
 
-    def must(self) -> W_co:
+    def must(self) -> D_co:
         """Return the definition, or raise InvalidDefinition with all its problems."""
         if self.definition is None:
             raise InvalidDefinition(
@@ -138,7 +132,12 @@ def _read(
     if refused:
         return Reading(None, problems=(refused,))
     done = kind.repair(raw, metadata, root)
-    definition, error = _validated(done, kind.model)
+    definition: D | None = None
+    error: ValidationError | None = None
+    try:
+        definition = kind.model.model_validate(done.value)
+    except ValidationError as refusal:
+        error = refusal
     findings = [*shape_problems(error, done, metadata, kind.model)] if error else []
     findings += kind.finder(done, metadata, regex_fault or (lambda _: ""), own).findings()
     if error and not blocking(findings):  # nothing may be refused without a word
@@ -146,13 +145,6 @@ def _read(
     findings = _once(findings)
     problems = tuple(blocking(findings))
     return Reading(None if problems else definition, tuple(done.repairs), problems, tuple(warnings_of(findings)))
-
-
-def _validated(done: Repaired, model: type[D]) -> tuple[D | None, ValidationError | None]:
-    try:
-        return model.model_validate(done.value), None
-    except ValidationError as error:
-        return None, error
 
 
 def _refused(raw: object, root: Path, kind: _Kind[D]) -> Problem | None:

@@ -6,7 +6,7 @@ next. Reads only what has the right shape; `shape.py` reports the rest.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple, assert_never
 
@@ -87,10 +87,11 @@ class FilterValues(NamedTuple):
         return finding("value_type", at, got=got, expected=expected, suggestion=suggestion,
                        name=self.property.name, type=TYPE_NAMES[self.property.type])  # fmt: skip
 
-    def turned(self) -> Problem:
-        """The lower value of a range is above the upper one."""
-        low, high = self.ftv
-        return finding("range_invalid", self.at(), got=f"{low}, {high}", suggestion=f'["{high}", "{low}"]')
+    def turned(self, legal: Sequence[Any]) -> Iterator[Problem]:
+        """A range whose lower value is above the upper one; `legal` are the values that could be read."""
+        if self.row.test is Test.BETWEEN and len(legal) == 2 and legal[0] > legal[1]:
+            low, high = self.ftv
+            yield finding("range_invalid", self.at(), got=f"{low}, {high}", suggestion=f'["{high}", "{low}"]')
 
 
 def value_findings(values: FilterValues) -> Iterator[Problem]:
@@ -143,9 +144,7 @@ def _numbers(values: FilterValues) -> Iterator[Problem]:
     for i, number in enumerate(numbers):
         if number is None:
             yield values.wrong(i, _A_NUMBER, suggest_number(values.ftv[i]))
-    legal = [n for n in numbers if n is not None]
-    if values.row.test is Test.BETWEEN and len(legal) == 2 and legal[0] > legal[1]:
-        yield values.turned()
+    yield from values.turned([n for n in numbers if n is not None])
 
 
 def _taken_apart(values: FilterValues) -> str:
@@ -171,9 +170,7 @@ def _times(values: FilterValues) -> Iterator[Problem]:
             yield values.wrong(i, _MOVING if moving else _A_TIME, suggestion)
         elif written.bare_date and values.row.test in (Test.ONE_OF, Test.ABOVE):
             yield finding("bare_date", values.at(i), got=text, meaning=f"{text} 00:00:00")
-    legal = [t.moment for t in times if t is not None and t.plain]
-    if values.row.test is Test.BETWEEN and len(legal) == 2 and legal[0] > legal[1]:
-        yield values.turned()
+    yield from values.turned([t.moment for t in times if t is not None and t.plain])
 
 
 def _unseen(values: FilterValues) -> Iterator[Problem]:
@@ -439,17 +436,13 @@ class Finder:
         ):
             return  # a problem of shape already
         unit = words.TIME_UNITS.get(str(part.node.get("timeUnit")))
-        yield from value_findings(
-            FilterValues(
-                ftv=ftv,
-                at=lambda *steps: self._at(*part.path, "ftv", *steps),
-                row=row,
-                property=known,
-                unit=unit.seconds if unit else 1,
-                today=self.metadata.today,
-                regex_fault=self.regex_fault,
-            )
-        )
+
+        def at(*steps: str | int) -> str:
+            return self._at(*part.path, "ftv", *steps)
+
+        seconds = unit.seconds if unit else 1
+        values = FilterValues(ftv, at, row, known, seconds, self.metadata.today, self.regex_fault)
+        yield from value_findings(values)
 
     def _wrong_comparator(self, part: FilterPlace, row: words.Comparator, known: Property) -> Problem:
         legal = [r.word for r in words.COMPARATORS.values() if known.type in r.types and r.fits(part.tables)]
@@ -551,7 +544,7 @@ class TagFinder(Finder):
     def findings(self) -> list[Problem]:
         """All problems and warnings of meaning, in order."""
         root = self.done.value if isinstance(self.done.value, dict) else {}
-        return [*self._tag_values(root), *self._first_last(root), *self._metric(root)]
+        return [*self._tag_values(root), *self._selection(root)]
 
     def _tag_values(self, root: Dict) -> Iterator[Problem]:
         seen: dict[str, Path] = {}
@@ -566,19 +559,23 @@ class TagFinder(Finder):
             conditions.append({"userClusterDef": node.get("userClusterDef", i)})
         yield from self._twice(conditions, (words.VALUES,))
 
-    def _first_last(self, root: Dict) -> Iterator[Problem]:
-        path = (words.FIRST_LAST, words.FIRST_LAST_EVENT)
-        node = _inner(root, path)
-        if node is None:
-            return
-        yield from self._event_known(node, path)
-        yield from self._taken(node, path)
-        yield from self._rows(node, path, self._event_of(node))
+    def _selection(self, root: Dict) -> Iterator[Problem]:
+        """The events that the values are taken from, and what is taken of them."""
+        for path, check in (
+            ((words.FIRST_LAST, words.FIRST_LAST_EVENT), self._taken),
+            ((words.QUOTA, words.QUOTA_EVENT), self._measure),
+        ):
+            node = _inner(root, path)
+            if node is not None:
+                event = self._event_of(node)
+                yield from self._event_known(node, path)
+                yield from check(node, path, event)
+                yield from self._rows(node, path, event)
 
-    def _taken(self, event: Dict, path: Path) -> Iterator[Problem]:
+    def _taken(self, selection: Dict, path: Path, event: Event | None) -> Iterator[Problem]:
         """The property whose value becomes the tag's: one that is known, and holds a single value."""
         inner = ("calcPropVo", "property")
-        node = _inner(event, inner) or {}
+        node = _inner(selection, inner) or {}
         table, name = node.get("tableType"), node.get("columnName")
         if table not in words.TABLES_IN_EVENT or not isinstance(name, str) or not name:
             return
@@ -589,17 +586,7 @@ class TagFinder(Finder):
         elif known.type == "list":
             yield finding("tag_property_list", self._at(*here), got=known.name, name=known.name)
         elif table == "event":
-            yield from self._carried(known, self._event_of(event), here)
-
-    def _metric(self, root: Dict) -> Iterator[Problem]:
-        path = (words.QUOTA, words.QUOTA_EVENT)
-        node = _inner(root, path)
-        if node is None:
-            return
-        event = self._event_of(node)
-        yield from self._event_known(node, path)
-        yield from self._measure(node, path, event)
-        yield from self._rows(node, path, event)
+            yield from self._carried(known, event, here)
 
 
 def _inner(node: object, path: tuple[str, ...]) -> Dict | None:

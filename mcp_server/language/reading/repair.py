@@ -64,18 +64,16 @@ _DEFAULT = Text("left out; this is the only legal value", "未填，补上唯一
 
 def repair(raw: object, metadata: Metadata, root: Path = ()) -> Repaired:
     """Rewrite a definition as it was sent into the documented form, as far as it can be read."""
-    done = Repaired()
-    done.value = _Repairer(done, metadata).qp(raw, Place((), root))
-    done.moved[()] = root
-    return done
+    repairer = _Repairer(Repaired(moved={(): root}), metadata)
+    repairer.done.value = repairer.qp(raw, Place((), root))
+    return repairer.done
 
 
 def repair_tag(raw: object, metadata: Metadata, root: Path = ()) -> Repaired:
     """Rewrite a tag's definition, as `repair` does a cluster's."""
-    done = Repaired()
-    done.value = _TagRepairer(done, metadata).tag(raw, Place((), root))
-    done.moved[()] = root
-    return done
+    repairer = _TagRepairer(Repaired(moved={(): root}), metadata)
+    repairer.done.value = repairer.tag(raw, Place((), root))
+    return repairer.done
 
 
 class _Part(NamedTuple):

@@ -7,6 +7,7 @@ is like `MEDIAN`, `xor` like `or`), so the tables of words come first; a word in
 
 import re
 import unicodedata
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -160,28 +161,30 @@ def _number(word: str) -> int:
     return (_NUMERALS.get(tens, 0) if tens else 1) * 10 + (_NUMERALS.get(ones, 0) if ones else 0)
 
 
+_PERIOD = re.compile(r"(last|previous|this|current|上一?个?|本|这个?|当|去|今)\s*(week|month|year|周|星期|礼拜|月|年)")
+_BEFORE = ("last", "previous", "上", "上个", "上一", "上一个", "去")
+
+
 def _calendar(bare: str, today: date) -> tuple[date, date] | None:
-    """First and last day of a calendar week, month or year by its name."""
+    """First and last day of a calendar week, month or year by its name; None for anything else."""
     match = _PERIOD.fullmatch(bare)
     if not match:
         return None
+    before, unit = match[1] in _BEFORE, match[2]
     try:
-        return _period(match[1], match[2], today)
+        if unit in ("week", "周", "星期", "礼拜"):
+            first = today - timedelta(days=today.weekday() + 7 * before)
+            return first, first + timedelta(days=6)
+        if unit in ("month", "月"):
+            first = today.replace(day=1)
+            first = (first - timedelta(days=1)).replace(day=1) if before else first
+            return first, first.replace(day=monthrange(first.year, first.month)[1])
+        return date(today.year - before, 1, 1), date(today.year - before, 12, 31)
     except (OverflowError, ValueError):  # beyond the calendar
         return None
 
 
-def _period(which: str, unit: str, today: date) -> tuple[date, date]:
-    before = 1 if which in ("last", "previous", "上", "上个", "上一", "上一个", "去") else 0
-    if unit in ("week", "周", "星期", "礼拜"):
-        first = today - timedelta(days=today.weekday() + 7 * before)
-        return first, first + timedelta(days=6)
-    if unit in ("month", "月"):
-        last = today.replace(day=1) - timedelta(days=1) if before else _next_month(today) - timedelta(days=1)
-        return last.replace(day=1), last
-    year = today.year - before
-    return date(year, 1, 1), date(year, 12, 31)
-
+# Numbers and times
 
 _AMOUNT = re.compile(
     r"(\D?\d[\d,._]*|[零一二三四五六七八九十两]{1,3}|[a-z]+)\s*(万|亿|千|k|m)?\s*(?:times?|days?|years?|yuan|rmb|次|个|元|块|级|岁|天|人|件|笔|分)?"
@@ -228,13 +231,6 @@ def time_or_suggestion(text: str) -> str:
     return text if written and written.plain else suggest_time(text)
 
 
-_PERIOD = re.compile(r"(last|previous|this|current|上一?个?|本|这个?|当|去|今)\s*(week|month|year|周|星期|礼拜|月|年)")
-
-
-def _next_month(day: date) -> date:
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-
-
 _DATE = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]?(\d{1,2})[:：时点](\d{2})(?:[:：分](\d{2}))?分?秒?)?", re.ASCII
 )
@@ -245,14 +241,10 @@ def suggest_time(text: str) -> str:
     """A time in the documented form for one that leaves no doubt, `2026/7/8` or `2026-07-08 12:30`; "" for others."""
     if len(text) > MAX_LOOKED_AT:
         return ""
-    digits = _DATE_ONLY_DIGITS.fullmatch(text.strip())
-    match = _DATE.fullmatch(text.strip())
-    if digits:
-        year, month, day, hour, minute, second = *digits.groups(), None, None, None
-    elif match:
-        year, month, day, hour, minute, second = match.groups()
-    else:
+    match = _DATE_ONLY_DIGITS.fullmatch(text.strip()) or _DATE.fullmatch(text.strip())
+    if not match:
         return ""
+    year, month, day, hour, minute, second = (*match.groups(), None, None, None)[:6]
     written = f"{year}-{month:0>2}-{day:0>2}" + (f" {hour:0>2}:{minute}:{second or '00'}" if hour else "")
     return written if written != text and parse_time(written) else ""
 
@@ -305,11 +297,7 @@ ANALYSES: Table = _table(
     ("最小值", ("MIN",)),
     ("中位数", ("MEDIAN",)),
 )
-RELATIONS: Table = _table(
-    ("&& & all 且 并且 与 和", ("and",)),
-    ("|| | any 或 或者", ("or",)),
-    ("xor nor nand not", ()),
-)
+RELATIONS: Table = _table(("&& & all 且 并且 与 和", ("and",)), ("|| | any 或 或者", ("or",)), ("xor nor nand not", ()))
 KEYS: Table = _table(
     ("value values val", ("ftv", "num")),
     ("count threshold times number", ("num",)),
@@ -337,9 +325,7 @@ TABLES: Table = _table(
     ("users userproperty userproperties profile 用户 用户属性", ("user",)),
     ("tag tags clusters segment segments audience crowd 标签 分群 人群", ("cluster",)),
 )
-EVENTS: Table = _table(
-    ("any all anyevent allevents everyevent * 任意事件 任意 全部事件 所有事件", (words.ANY_EVENT,)),
-)
+EVENTS: Table = _table(("any all anyevent allevents everyevent * 任意事件 任意 全部事件 所有事件", (words.ANY_EVENT,)))
 
 
 def suggest_word(word: str, table: Table, legal: Iterable[str]) -> str:
