@@ -6,7 +6,7 @@ waiter whose process lives. To stop a job of another process its row is marked (
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -76,10 +76,6 @@ class JobStore:
         """The newest job of a cluster, running or ended."""
         job = self._read("cluster = ? ORDER BY id DESC LIMIT 1", cluster_id)
         return job and self._living(job)
-
-    def latest_of(self, cluster_ids: Iterable[int]) -> dict[int, JobRecord]:
-        """The newest job of each cluster that ever had one."""
-        return {cluster_id: job for cluster_id in cluster_ids if (job := self.latest(cluster_id))}
 
     def reap(self) -> None:
         """Mark all running jobs of dead processes."""

@@ -1,13 +1,14 @@
-"""Call tasks on the local platform: it keeps them and works out their calendars, and never calls anybody.
+"""Call tasks on the local platform: it keeps them and computes their calendars, and never makes a call.
 
-Of a list of callees it keeps the hashes (`engines/duckdb/members.py`), so that a callee on several lists is found; the
-callees themselves stay in the user table, or are forgotten.
+Of a list of callees it keeps the hashes (`engines/duckdb/members.py`), so that a callee on several lists is noticed; the
+callees themselves stay in the user table, or are not kept.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -26,7 +27,6 @@ from mcp_server.platforms.local.task_store import CallStore
 from mcp_server.platforms.segments import Cluster, OnProgress, Page
 from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often, Updated
 from mcp_server.store.catalog import Catalog
-from mcp_server.store.records import VersionRecord
 from mcp_server.store.runner import JobControl
 from mcp_server.text import Text
 
@@ -36,7 +36,7 @@ _PARQUET = "FORMAT parquet, COMPRESSION zstd"
 
 
 class LocalCalls:
-    """The call platform of this machine (`platforms.call_port.CallPlatform`)."""
+    """The call platform of this machine."""
 
     name = "local"
     account = ""
@@ -82,14 +82,9 @@ class LocalCalls:
             hashes = self._hashes(callees)
             digest = hashlib.sha256(",".join(map(str, hashes)).encode()).hexdigest()
             return CalleeCount(len(hashes), len(callees.ids), 0, f"ids {digest}")
-        version = self._version(callees.cluster)
-        members = self._catalog.workspace.absolute(version.file)
-        entries, having, distinct = await self._tasks.run(
-            lambda control: self._row(
-                project_id, lambda tables: sql.counts_of_cluster(tables, members, callees.callee_property), control
-            ),
-            on_progress,
-            _COUNTING,
+        members = self._members(callees.cluster)
+        entries, having, distinct = await self._row(
+            project_id, lambda tables: sql.counts_of_cluster(tables, members, callees.callee_property), on_progress
         )
         source = f"cluster {callees.cluster.cluster_id} {callees.callee_property}"
         return CalleeCount(distinct, entries, entries - having, source)
@@ -103,7 +98,7 @@ class LocalCalls:
         return self._store.create(project_id, draft.name, draft.settings, callees, file, counted.source)
 
     def _kept(self, project_id: str, callees: Callees, control: JobControl) -> tuple[int, str]:
-        """Write the hashes of a list into the workspace: how many, and where; in a worker thread."""
+        """Write the hashes of a list into the workspace; return their number and the file. In a worker thread."""
         workspace = self._catalog.workspace
         temp, final = control.temp_path(".parquet"), workspace.result_path(workspace.members, "callees", ".parquet")
         count = self._engine.copy(
@@ -118,24 +113,27 @@ class LocalCalls:
             return sql.of_file(self._catalog.workspace.absolute(self._store.file_of(whom)))
         if whom.cluster is None:
             return sql.of_list(self._hashes(whom))
-        members = self._catalog.workspace.absolute(self._version(whom.cluster).file)
-        return sql.of_cluster(tables, members, whom.callee_property, self._store.key())
+        return sql.of_cluster(tables, self._members(whom.cluster), whom.callee_property, self._store.key())
 
     def _hashes(self, callees: Callees) -> list[int]:
         key = self._store.key()
         return sorted({sql.hashed(value, key) for value in callees.ids})
 
-    def _version(self, cluster: Cluster) -> VersionRecord:
-        found = self._catalog.find(cluster.project_id, cluster.cluster_id).current
-        if found is None:
+    def _members(self, cluster: Cluster) -> Path:
+        current = self._catalog.find(cluster.project_id, cluster.cluster_id).current
+        if current is None:
             raise not_ready(cluster.cluster_name, cluster.failure)
-        return found
+        return self._catalog.workspace.absolute(current.file)
 
-    def _row(self, project_id: str, query: Callable[[Tables], str], control: JobControl) -> tuple[Any, ...]:
-        """The one row of a query; in a worker thread."""
-        return self._engine.look(
-            self._data(project_id), lambda own, tables: own.execute(query(tables)).fetchone() or (), control
-        )
+    async def _row(self, project_id: str, query: Callable[[Tables], str], on_progress: OnProgress) -> tuple[Any, ...]:
+        """Return the one row of a query."""
+
+        def work(control: JobControl) -> tuple[Any, ...]:
+            return self._engine.look(
+                self._data(project_id), lambda own, tables: own.execute(query(tables)).fetchone() or (), control
+            )
+
+        return await self._tasks.run(work, on_progress, _COUNTING)
 
     def _data(self, project_id: str) -> DataFile:
         return data_file(self._catalog, self._catalog.generation(project_id))
@@ -155,22 +153,13 @@ class LocalCalls:
         own = whom.task_open_id if isinstance(whom, CallTask) else ""
         others = self._store.others(own, settings, now, projects)
         timed = [Timed(task.settings, open_time(task.settings, now)) for task, _ in others]
-        found = await anyio.to_thread.run_sync(loads, Timed(settings, open_time(settings, now)), timed)
-        if found.harmless:
+        load = await anyio.to_thread.run_sync(loads, Timed(settings, open_time(settings, now)), timed)
+        if load.harmless:
             return Often()
         files = [self._catalog.workspace.absolute(file) for _, file in others]
-        counts = await self._tasks.run(
-            lambda control: self._row(
-                project_id,
-                lambda tables: sql.often(
-                    [self._list(tables, whom), *map(sql.of_file, files)],
-                    found.days,
-                    found.at_once,
-                    (MOST_A_DAY, MOST_AT_ONCE),
-                ),
-                control,
-            ),
-            on_progress,
-            _COUNTING,
-        )
-        return Often(*map(int, counts))
+
+        def query(tables: Tables) -> str:
+            lists = [self._list(tables, whom), *map(sql.of_file, files)]
+            return sql.often(lists, load.days, load.at_once, (MOST_A_DAY, MOST_AT_ONCE))
+
+        return Often(*map(int, await self._row(project_id, query, on_progress)))

@@ -1,7 +1,7 @@
 """Engine work of the local platform: jobs that compute clusters, tasks that belong to one call, exports."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,16 +11,15 @@ from zoneinfo import ZoneInfo
 import anyio
 import anyio.to_thread
 
-from mcp_server.engines.base import AnyPlan, DataFile, Written, compile_any, followed
+from mcp_server.engines.base import AnyPlan, DataFile, compile_any, followed
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.engines.duckdb.members import members_query
 from mcp_server.errors import InvalidDefinition
 from mcp_server.language.definitions import Definition, from_json, parse_definition, value_type_of
 from mcp_server.language.metadata import Metadata, Property
-from mcp_server.language.model import TAG
 from mcp_server.language.numbers import plain
 from mcp_server.language.window import local, show_time
-from mcp_server.platforms.local.known import KnownClusters, moves
+from mcp_server.platforms.local.known import KnownClusters, update_tool
 from mcp_server.platforms.segments import Export, OnProgress
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.files import LocalFiles
@@ -30,10 +29,7 @@ from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text
 from mcp_server.user_sql.plan import look_at
 
-# Engine work that belongs to one call: run in a thread, with progress, stopped when the call is cancelled.
-#
-# (Computations that outlive a call, and that several calls share, are jobs: see `jobs.py`.)
-
+# Engine work that belongs to one call (what outlives a call, and several calls share, are jobs)
 
 T = TypeVar("T")
 SHOW_SECONDS = 0.1
@@ -42,7 +38,7 @@ AT_ONCE = 2
 
 
 class Tasks:
-    """Runs the engine's work of calls in worker threads."""
+    """Runs the engine's work of calls in worker threads, with progress; it stops when the call is cancelled."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -84,8 +80,7 @@ class Tasks:
                 await on_progress(shown, message)
 
 
-# What jobs run: the members of a cluster, from its definition, the data and the clusters it rests on.
-
+# What jobs run: the members of a cluster, from its definition, the data and the clusters that it uses
 
 MOST_COMPARED = 20
 """Clusters of one size that a new one is compared with; few projects have so many."""
@@ -97,24 +92,33 @@ _CHANGE_IT = Text("Change it with {update}.", "请用 {update} 修改。")
 
 
 def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute:
-    """What a job runs: the members of a cluster or the values of a tag, as definition and data were when it was asked for."""
+    """Return what a job runs: it computes the members of a cluster or the values of a tag, of the job's definition and data."""
 
     def compute(job: JobRecord, control: JobControl) -> Computed:
         cluster = catalog.cluster(job.cluster)
         project = cluster.project
         generation = catalog.generation_numbered(project, job.generation, job.local_day) or catalog.generation(project)
         definition, plan = planned(job, cluster, generation)
-        if brought_up_to_date(project, plan, generation, control):
+        outdated = known.outdated_parts(generation, plan)
+        for record in outdated:
+            control.need(record.id)
+        if outdated:
             definition, plan = planned(job, cluster, generation)  # a tag's values may be of another type now
-        used = versions_of(catalog, known, project, plan)
+        used = known.versions(project, plan)
         out = control.temp_path(".parquet")
         data = data_file(catalog, generation, used)
         try:
             done = engine.write(data, plan, out, control)
         except InvalidDefinition as error:  # SQL whose result does not fit: only running it shows that
-            raise _unfit(error, cluster) from error
+            # With its first problem in the message: that is what is kept of a job.
+            message = error.problems[0].message if error.problems else error.message
+            step = _CHANGE_IT.format(update=update_tool(cluster.catalog))
+            raise InvalidDefinition(message, next_step=step, problems=error.problems) from error
         uses = {s.name: v.number for s, v in zip(plan.clusters, used, strict=True) if s in followed(plan)}
-        facts = {"uses": uses, "dropped": done.dropped, **_value_facts(definition, generation.metadata, done)}
+        facts: dict[str, object] = {"uses": uses, "dropped": done.dropped}
+        value_type = done.value_type or value_type_of(definition, generation.metadata)
+        if value_type:  # kept with the version: the definition may change later
+            facts["value_type"], facts["value_scale"] = value_type
         return Computed(done.users_num, out, facts)
 
     def planned(job: JobRecord, cluster: ClusterRecord, generation: GenerationRecord) -> tuple[Definition, AnyPlan]:
@@ -131,58 +135,25 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
             own=cluster.name,
         )
         if reading.problems:
-            first, update = reading.problems[0], _update_of(cluster)
+            first, update = reading.problems[0], update_tool(cluster.catalog)
             raise InvalidDefinition(
                 _OUTDATED.format(path=first.path, got=first.got or "–", problem=first.message, update=update)
             )
         return reading.must(), compile_any(reading.must(), metadata)
 
-    def brought_up_to_date(project: str, plan: AnyPlan, generation: GenerationRecord, control: JobControl) -> bool:
-        """Compute first what the plan reads and what moved on since; whether there was any."""
-        old = [r for r in parts_of(catalog, project, plan) if moves(r.cluster_type) and any(known.stale(r, generation))]
-        for record in old:
-            control.need(record.id)
-        return bool(old)
-
     return compute
-
-
-def _unfit(error: InvalidDefinition, cluster: ClusterRecord) -> InvalidDefinition:
-    """The error with its first problem in its message: that is what is kept of a job."""
-    said = error.problems[0].message if error.problems else error.message
-    return InvalidDefinition(said, next_step=_CHANGE_IT.format(update=_update_of(cluster)), problems=error.problems)
-
-
-def _update_of(cluster: ClusterRecord) -> str:
-    return "update_tag" if cluster.catalog == TAG else "update_cluster"
-
-
-def _value_facts(definition: Definition, metadata: Metadata, done: Written) -> Mapping[str, object]:
-    """The type of the values that a version holds, whatever becomes of the definition later."""
-    told = done.value_type or value_type_of(definition, metadata)
-    return {"value_type": told[0], "value_scale": told[1]} if told else {}
-
-
-def parts_of(catalog: Catalog, project: str, plan: AnyPlan) -> list[ClusterRecord]:
-    """The clusters that a plan follows: it reads their current version."""
-    return [catalog.find(project, source.name) for source in followed(plan)]
-
-
-def versions_of(catalog: Catalog, known: KnownClusters, project: str, plan: AnyPlan) -> tuple[VersionRecord, ...]:
-    """The versions that a plan reads, in the order of its clusters. NotComputed where one has none."""
-    return tuple(known.version(catalog.find(project, source.name), source.day) for source in plan.clusters)
 
 
 def same_users(
     engine: Engine, workspace: Workspace, own: ClusterRecord, others: Sequence[ClusterRecord], control: JobControl
 ) -> tuple[str, ...]:
-    """Those of some equally large clusters that hold the same users; looks at the first MOST_COMPARED of them."""
-    found = []
+    """Those of some equally large clusters that hold the same users; only the first MOST_COMPARED are compared."""
+    same = []
     for other in others[:MOST_COMPARED]:
         if own.current and other.current:
             one, two = workspace.absolute(own.current.file), workspace.absolute(other.current.file)
-            found += [other.name] if engine.same_members(one, two, control) else []
-    return tuple(found)
+            same += [other.name] if engine.same_members(one, two, control) else []
+    return tuple(same)
 
 
 def data_file(catalog: Catalog, generation: GenerationRecord, used: Sequence[VersionRecord] = ()) -> DataFile:
@@ -192,8 +163,7 @@ def data_file(catalog: Catalog, generation: GenerationRecord, used: Sequence[Ver
     return DataFile(catalog.workspace.absolute(generation.parts[0]), unknown == 0, members)
 
 
-# Writing the members of a cluster to a file, in the workspace's `exports/` folder.
-
+# Exports: the members of a cluster as a file, in the workspace's `exports/` folder
 
 _OPTIONS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 USER_ID = Property(table="user", name="#user_id", type="number", scale=0)
@@ -208,8 +178,8 @@ def exported_columns(
 
     The value is named like the tag, or `tag_value` where a property of that name is asked for too.
     """
-    found = [metadata.property("user", name) for name in properties if name != USER_ID.name]
-    columns = dict.fromkeys(p for p in found if p is not None)
+    named = [metadata.property("user", name) for name in properties if name != USER_ID.name]
+    columns = dict.fromkeys(p for p in named if p is not None)
     if value is None:
         return (USER_ID, *columns)
     if value.name.casefold() in {p.name.casefold() for p in columns}:

@@ -1,4 +1,8 @@
-"""Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit."""
+"""Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit.
+
+Nothing is saved before the users are known, so what is cancelled, fails or is killed leaves nothing but temporary
+files, which the next sweep removes.
+"""
 
 import re
 import sqlite3
@@ -18,6 +22,7 @@ from mcp_server.language.model import TAG
 from mcp_server.language.problems import finding, shorten
 from mcp_server.language.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
 from mcp_server.platforms.local.computing import data_file
+from mcp_server.platforms.local.known import update_tool
 from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported
 from mcp_server.sources.ids import (
     PATH,
@@ -38,23 +43,20 @@ from mcp_server.store.runner import JobControl
 from mcp_server.store.workspace import explained
 from mcp_server.text import NOTHING, Text
 
-# What is worth a second look in a file of ids: read otherwise than meant, or matching nobody.
-
-
 _COLUMN = "/main_column_name"
 _ELSEWHERE = Text(" They are values of {other}.", "这些值属于 {other}。")
 _SHOWN = {"tab": Text("a tab", "制表符")}
 
 
 def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metadata: Metadata) -> Iterator[Problem]:
-    """The warnings about what was read, then those about whom it matched."""
-    tag = definition.catalog == TAG
+    """Yield the warnings about a file of ids, then those about the users that it matches."""
+    column, tag = definition.main_column, definition.catalog == TAG
     yield from about_the_file(
         file.encoding, counts.swallowed, counts.more_columns, tag=tag, valueless=tag and counts.no_value == counts.rows
     )
     if counts.conflicts:
         yield finding("ids_values_differ", PATH, n=f"{counts.conflicts:,}")
-    yield from about_the_header(counts.first, definition.main_column, metadata)
+    yield from about_the_header(counts.first, column, metadata)
     for mark, n in counts.delimiters:
         yield finding(
             "ids_delimiter", PATH, got=mark, n=f"{n:,}", mark=_SHOWN.get(mark, Text(f'"{mark}"', f"“{mark}”"))
@@ -64,11 +66,6 @@ def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metada
         yield finding("ids_rounded", PATH, got=example, n=f"{shortened:,}")
     if counts.zero_bytes:
         yield finding("ids_zero_bytes", PATH, n=f"{counts.zero_bytes:,}")
-    yield from _about_the_users(counts, definition)
-
-
-def _about_the_users(counts: IdCounts, definition: Uploaded) -> Iterator[Problem]:
-    column = definition.main_column
     matched_ids = counts.distinct - counts.unmatched_ids
     if not counts.matched_users:
         hint = _ELSEWHERE.format(other=counts.elsewhere) if counts.elsewhere else NOTHING
@@ -78,18 +75,12 @@ def _about_the_users(counts: IdCounts, definition: Uploaded) -> Iterator[Problem
         yield finding("ids_shared", _COLUMN, got=column, n=f"{matched_ids:,}", users=users)
 
 
-# Uploaded ids on the local platform: taken into the workspace, matched by the engine, saved in one commit.
-#
-# Nothing is saved before the users are known, so what is cancelled, fails or is killed leaves nothing but temporary
-# files, which the next sweep removes.
-
-
 COPIED: Final = 10
-"""Percent that a file is worth whose copy is there."""
+"""Percent of the progress that the copy of a file is."""
 _GENERATED = re.compile(r"cohort_[0-9]{8}_[0-9]{6}(_[0-9]+)?")
-_MOST_LOOKED_AT: Final = 10_000
+_MOST_COMPARED: Final = 10_000
 MOST_PROBED: Final = 20
-"""Properties in which ids are looked for that match nobody."""
+"""Properties in which ids are looked for that match no user."""
 
 _OTHER = Text(
     "The name {name} is taken by a {noun} of other users (id {id}).",
@@ -112,7 +103,7 @@ _AGAIN = Text("Look at it with get_cluster, then call again.", "请用 get_clust
 
 @dataclass(frozen=True, slots=True)
 class _Matched:
-    """Ids that were read and met with the users, before anything is saved."""
+    """Ids that were read and matched with the users, before anything is saved."""
 
     counts: IdCounts
     file: IdFile
@@ -140,15 +131,15 @@ class LocalImports:
         seen: Callable[[ClusterRecord], Cluster],
         control: JobControl,
     ) -> Imported:
-        """Make a cluster or tag of ids (`ports.SegmentPlatform.import_ids`); `seen` tells how a cluster stands."""
+        """Make a cluster or tag of ids (`SegmentPlatform.import_ids`); `seen` makes a cluster of a record."""
         matched = self._matched(project_id, draft.source, draft.main_column, draft.catalog, control)
         known = self._existing(project_id, draft, matched.definition)
         if known is None and dry_run:
-            return _told(matched, draft.cluster_name or self._free_name(project_id, matched), None)
+            return _imported(matched, draft.cluster_name or self._free_name(project_id, matched), None)
         existed = known is not None
         if known is None:
-            known, existed = self._saved(project_id, draft, matched)
-        return replace(_told(matched, known.name, seen(known)), existed=existed)
+            known, existed = self._save(matched, lambda db: self._created(db, project_id, draft, matched))
+        return replace(_imported(matched, known.name, seen(known)), existed=existed)
 
     def put(
         self,
@@ -159,15 +150,15 @@ class LocalImports:
         seen: Callable[[ClusterRecord], Cluster],
         control: JobControl,
     ) -> Imported:
-        """Put other ids in place of those of a cluster or tag (`ports.SegmentPlatform.replace_ids`)."""
+        """Put other ids in place of those of a cluster or tag (`SegmentPlatform.replace_ids`)."""
         old = uploaded(cluster)
         column = changes.main_column or old.main_column
         matched = self._matched(cluster.project_id, changes.source, column, cluster.catalog, control)
-        said = compare_uploads(old, matched.definition)
-        if dry_run:
-            return replace(_told(matched, cluster.cluster_name, None), changes=said)
-        record = self._replaced(cluster, changes, matched)
-        return replace(_told(matched, cluster.cluster_name, seen(record)), changes=said)
+        changed = None
+        if not dry_run:
+            changed = seen(self._save(matched, lambda db: self._replaced(db, cluster, changes, matched))[0])
+        differences = compare_uploads(old, matched.definition)
+        return replace(_imported(matched, cluster.cluster_name, changed), changes=differences)
 
     # reading and matching
 
@@ -177,25 +168,18 @@ class LocalImports:
         opened = self._files.open_ids(source.path, source.ids, tag=catalog == TAG)
         with opened.file, explained(self._workspace.root):
             file = private_copy(opened.file, opened.size, control.temp_path, StageControl(control, 0, COPIED))
-        wanted = IdTarget(_property(generation, column), tag=catalog == TAG)
+        target = IdTarget(_property(generation, column), tag=catalog == TAG)
         counts, members = match_ids(
             self._engine,
             data_file(self._catalog, generation),
             file,
-            wanted,
-            others=_others(generation, wanted.column),
+            target,
+            others=_others(generation, target.column),
             temp=control.temp_path,
             control=StageControl(control, COPIED, 99),
         )
-        definition = Uploaded(
-            catalog,
-            wanted.column.name,
-            file.content_hash,
-            counts.rows,
-            counts.unmatched,
-            counts.no_value,
-            opened.name,
-        )
+        sizes = (counts.rows, counts.unmatched, counts.no_value)
+        definition = Uploaded(catalog, target.column.name, file.content_hash, *sizes, opened.name)
         return _Matched(counts, file, members, definition, generation, time.perf_counter() - began)
 
     # saving
@@ -203,95 +187,89 @@ class LocalImports:
     def _existing(self, project_id: str, draft: IdDraft, definition: Uploaded) -> ClusterRecord | None:
         """The cluster that these ids are already. NameTaken where something else has the name.
 
-        Without a name it is one whose name was made too and that is called the same: a call that is repeated, because its
+        Without a name it is one with a generated name and the same display name: a call that is repeated, because its
         answer was lost, makes no second one.
         """
+        meaning = upload_hash(definition)
         if draft.cluster_name:
-            found = self._catalog.find_name(project_id, draft.cluster_name)
-            if found is not None and found.definition_hash != upload_hash(definition):
-                raise _other_users(found)
-            return found
-        return next(
-            (
-                record
-                for record in self._catalog.list_clusters(
-                    project_id, cluster_types=[import_type(draft.catalog)], limit=_MOST_LOOKED_AT
-                )[0]
-                if record.definition_hash == upload_hash(definition)
-                and record.display_name == draft.display_name
-                and _GENERATED.fullmatch(record.name)
-            ),
-            None,
-        )
+            known = self._catalog.find_name(project_id, draft.cluster_name)
+            if known is not None and known.definition_hash != meaning:
+                noun = Text("tag", "标签") if known.catalog == TAG else Text("cluster", "分群")
+                raise NameTaken(_OTHER.format(name=known.name, noun=noun, id=known.id), next_step=_OTHER_NEXT)
+            return known
+        types = [import_type(draft.catalog)]
+        for record in self._catalog.list_clusters(project_id, cluster_types=types, limit=_MOST_COMPARED)[0]:
+            same = record.definition_hash == meaning and record.display_name == draft.display_name
+            if same and _GENERATED.fullmatch(record.name):
+                return record
+        return None
 
     def _free_name(self, project_id: str, matched: _Matched) -> str:
         moment = self._catalog.clock().astimezone(matched.generation.metadata.tz)
         return self._catalog.free_name(project_id, moment.strftime("cohort_%Y%m%d_%H%M%S"))
 
-    def _saved(self, project_id: str, draft: IdDraft, matched: _Matched) -> tuple[ClusterRecord, bool]:
-        """The new cluster; or one that came to be meanwhile, and True."""
+    def _created(
+        self, db: sqlite3.Connection, project_id: str, draft: IdDraft, matched: _Matched
+    ) -> tuple[ClusterRecord, bool]:
+        """The new cluster; or the one that another process has made meanwhile, and True."""
+        known = self._existing(project_id, draft, matched.definition)
+        if known is not None:
+            return known, True
+        made = self._catalog.create_cluster(
+            db,
+            project_id,
+            name=draft.cluster_name or self._free_name(project_id, matched),
+            display_name=draft.display_name,
+            cluster_type=import_type(draft.catalog),
+            definition=to_json(matched.definition),
+            definition_hash=upload_hash(matched.definition),
+            remarks=draft.remarks,
+            catalog=draft.catalog,
+        )
+        return made, False
 
-        def save(result: Published) -> ClusterRecord:
-            with self._catalog.database.write() as db:
-                known = self._existing(project_id, draft, matched.definition)  # somebody else may have been quicker
-                if known is not None:
-                    return known
-                made = self._catalog.create_cluster(
-                    db,
-                    project_id,
-                    name=draft.cluster_name or self._free_name(project_id, matched),
-                    display_name=draft.display_name,
-                    cluster_type=import_type(draft.catalog),
-                    definition=to_json(matched.definition),
-                    definition_hash=upload_hash(matched.definition),
-                    remarks=draft.remarks,
-                    catalog=draft.catalog,
-                )
-                return self._with_version(db, made, result, matched)
+    def _replaced(
+        self, db: sqlite3.Connection, cluster: Cluster, changes: IdChanges, matched: _Matched
+    ) -> tuple[ClusterRecord, bool]:
+        try:
+            changed = self._catalog.update_cluster(
+                db,
+                int(cluster.cluster_id),
+                cluster.revision,
+                display_name=changes.display_name,
+                remarks=changes.remarks,
+                definition=to_json(matched.definition),
+                definition_hash=upload_hash(matched.definition),
+            )
+        except ChangedMeanwhile as error:
+            raise ChangedMeanwhile(_CHANGED.format(name=cluster.cluster_name), next_step=_AGAIN) from error
+        return changed, False
 
-        return self._published(matched, save)
+    def _save(
+        self, matched: _Matched, change: Callable[[sqlite3.Connection], tuple[ClusterRecord, bool]]
+    ) -> tuple[ClusterRecord, bool]:
+        """Change a cluster and make the members its version, in one commit.
 
-    def _replaced(self, cluster: Cluster, changes: IdChanges, matched: _Matched) -> ClusterRecord:
-        def save(result: Published) -> ClusterRecord:
-            with self._catalog.database.write() as db:
-                try:
-                    changed = self._catalog.update_cluster(
-                        db,
-                        int(cluster.cluster_id),
-                        cluster.revision,
-                        display_name=changes.display_name,
-                        remarks=changes.remarks,
-                        definition=to_json(matched.definition),
-                        definition_hash=upload_hash(matched.definition),
-                    )
-                except ChangedMeanwhile as error:
-                    raise ChangedMeanwhile(_CHANGED.format(name=cluster.cluster_name), next_step=_AGAIN) from error
-                return self._with_version(db, changed, result, matched)
-
-        return self._published(matched, save)[0]
-
-    def _with_version(
-        self, db: sqlite3.Connection, record: ClusterRecord, result: Published, matched: _Matched
-    ) -> ClusterRecord:
-        data = matched.generation
-        add_version(self._catalog, db, record.id, result, data.number, record.definition_hash, data.metadata.today)
-        return self._catalog.cluster(record.id)
-
-    def _published(self, matched: _Matched, save: Callable[[Published], ClusterRecord]) -> tuple[ClusterRecord, bool]:
-        """Move the members to their place and name them; they go again where nobody names them after all."""
+        Where `change` returns True the cluster exists already: then, and where this fails, the members are removed.
+        """
         final = self._workspace.result_path(self._workspace.members, "uploaded", ".parquet")
         self._workspace.publish(matched.members, final)
-        relative = self._workspace.relative(final)
         facts = {"value_type": "string", "value_scale": None} if matched.definition.catalog == TAG else {}
-        named = False
+        result = Published(self._workspace.relative(final), matched.counts.users, matched.seconds, facts)
+        data, named = matched.generation, False
         try:
-            record = save(Published(relative, matched.counts.users, matched.seconds, facts))
-            named = record.current is not None and record.current.file == relative
+            with self._catalog.database.write() as db:
+                record, existed = change(db)
+                if not existed:
+                    made = (data.number, record.definition_hash, data.metadata.today)
+                    add_version(self._catalog, db, record.id, result, *made)
+                    record = self._catalog.cluster(record.id)
+            named = not existed
         finally:
             if not named:
                 with suppress(OSError):
                     final.unlink(missing_ok=True)
-        return record, not named
+        return record, existed
 
 
 def import_type(catalog: str) -> str:
@@ -303,16 +281,11 @@ def uploaded(cluster: Cluster) -> Uploaded:
     """The definition of an uploaded cluster or tag. InvalidArguments where it is none."""
     if isinstance(cluster.definition, Uploaded):
         return cluster.definition
-    update = "update_tag" if cluster.catalog == TAG else "update_cluster"
-    raise InvalidArguments(_NOT_UPLOADED.format(name=cluster.cluster_name), next_step=_ITS_TOOL.format(update=update))
+    step = _ITS_TOOL.format(update=update_tool(cluster.catalog))
+    raise InvalidArguments(_NOT_UPLOADED.format(name=cluster.cluster_name), next_step=step)
 
 
-def _other_users(found: ClusterRecord) -> NameTaken:
-    noun = Text("tag", "标签") if found.catalog == TAG else Text("cluster", "分群")
-    return NameTaken(_OTHER.format(name=found.name, noun=noun, id=found.id), next_step=_OTHER_NEXT)
-
-
-def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
+def _imported(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
     counts = matched.counts
     return Imported(
         cluster=cluster,
@@ -331,12 +304,11 @@ def _told(matched: _Matched, name: str, cluster: Cluster | None) -> Imported:
 
 def _property(generation: GenerationRecord, name: str) -> Property:
     """The main column. InvalidArguments where the data no longer has it."""
-    found = generation.metadata.property("user", name)
-    if found is None or found.type not in MAIN_TYPES:
-        raise refuse_ids(
-            [finding("property_unknown", "/main_column_name", got=name, table=Text("user property", "用户属性"))]
-        )
-    return found
+    column = generation.metadata.property("user", name)
+    if column is None or column.type not in MAIN_TYPES:
+        table = Text("user property", "用户属性")
+        raise refuse_ids([finding("property_unknown", _COLUMN, got=name, table=table)])
+    return column
 
 
 def _others(generation: GenerationRecord, column: Property) -> tuple[Property, ...]:

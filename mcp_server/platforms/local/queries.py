@@ -22,21 +22,10 @@ from mcp_server.text import Text, listed
 from mcp_server.user_sql.guard import CheckedSql, check_sql
 from mcp_server.user_sql.plan import SqlPlan
 
-# What a preview shows: sizes, a funnel or the spread of values, and a few users.
-
+# Previews: sizes, a funnel or the spread of values, and a few users
 
 _ORDERED = ("number", "time")
 """Types whose values have a least, a median and a greatest one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a preview is asked for."""
-
-    data: DataFile
-    sample: int
-    columns: Sequence[str]
-    want_sql: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +34,14 @@ class Previewer:
 
     engine: Engine
     metadata: Metadata
-    look: Look
+    data: DataFile
+    sample: int
+    columns: Sequence[str]
+    want_sql: bool
     control: JobControl
 
     def of(self, plan: AnyPlan, value_type: tuple[ValueType, int | None] | None) -> Preview:
-        """The preview of a plan; `value_type` is that of a tag's values as far as its definition tells."""
+        """The preview of a plan; `value_type` is that of a tag's values as far as its definition determines it."""
         if isinstance(plan, Plan):
             return self._funnel(plan)
         if isinstance(plan, SqlPlan):
@@ -59,42 +51,42 @@ class Previewer:
 
     def _funnel(self, plan: Plan) -> Preview:
         counts, rows = self.engine.funnel(
-            self.look.data, plan, sample=self.look.sample, columns=self.look.columns, control=self.control
+            self.data, plan, sample=self.sample, columns=self.columns, control=self.control
         )
         steps = zip(plan.funnel, counts.steps, strict=True)
         return Preview(
             users_num=counts.selected,
             all_users=self.metadata.users or 0,
             funnel=tuple(Step(s.path, alone, left) for s, (alone, left) in steps),
-            sample=self._shown(rows, self.look.columns),
+            sample=self._shown(rows, self.columns),
             sql=self._sql(plan),
         )
 
     def _of_sql(self, plan: SqlPlan, *, tag: bool) -> Preview:
         """SQL runs once, into a file; everything shown is read from there."""
         out = self.control.temp_path(".parquet")
-        written = self.engine.write(self.look.data, plan, out, self.control)
+        written = self.engine.write(self.data, plan, out, self.control)
         if tag:
             spread = written.value_type is not None and written.value_type[0] in _ORDERED
             return self._values(plan, lambda _: _of_file(out), written, spread=spread)
         rows = self.engine.sample(
-            self.look.data, _of_file(out), sample=self.look.sample, columns=self.look.columns, control=self.control
+            self.data, _of_file(out), sample=self.sample, columns=self.columns, control=self.control
         )
         return Preview(
             users_num=written.users_num,
             all_users=self.metadata.users or 0,
-            sample=self._shown(rows, self.look.columns),
+            sample=self._shown(rows, self.columns),
             sql=self._sql(plan),
             dropped=written.dropped,
         )
 
     def _values(self, plan: AnyPlan, query: Query, written: Written, *, spread: bool) -> Preview:
         values, rows = self.engine.spread(
-            self.look.data,
+            self.data,
             query,
             ordered=spread,
-            sample=self.look.sample,
-            columns=self.look.columns,
+            sample=self.sample,
+            columns=self.columns,
             control=self.control,
         )
         zone = self.metadata.tz
@@ -104,13 +96,13 @@ class Previewer:
             users_num=values.users,
             all_users=self.metadata.users or 0,
             values=TagValues(values.distinct, top, low, median, high),
-            sample=self._shown(rows, [*self.look.columns, "tag_value"]),
+            sample=self._shown(rows, [*self.columns, "tag_value"]),
             sql=self._sql(plan),
             dropped=written.dropped,
         )
 
     def _sql(self, plan: AnyPlan) -> str:
-        return shown_sql(plan) if self.look.want_sql else ""
+        return shown_sql(plan) if self.want_sql else ""
 
     def _shown(self, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> tuple[dict[str, str], ...]:
         return tuple(
@@ -123,8 +115,7 @@ def _of_file(path: Path) -> str:
     return f"SELECT * FROM read_parquet({literal(str(path))})"
 
 
-# SQL over a project's data, any columns: what the vendor's `/querySql` answers.
-
+# SQL over a project's data, any columns: what the vendor's `/querySql` answers
 
 MOST_ROWS: Final = 1_000_000
 _QUERYING: Final = Text("Querying", "正在查询")
@@ -137,15 +128,15 @@ _UNBOUNDED: Final = Text(
 
 @dataclass(frozen=True, slots=True)
 class QueryRows:
-    """The rows of a query, one JSON array a line, in a file that whoever asked removes."""
+    """The rows of a query, one JSON array a line, in a file that the caller removes."""
 
     headers: tuple[str, ...]
     path: Path
     count: int
 
 
-async def _nobody(percent: float, message: Text) -> None:
-    """Nobody waits for progress."""
+async def _no_progress(percent: float, message: Text) -> None:
+    """Drop the progress: no caller waits for it."""
 
 
 class LocalQueries:
@@ -157,12 +148,12 @@ class LocalQueries:
     async def rows(self, project_id: str, sql: str, seconds: float | None) -> QueryRows:
         """The answer to one SELECT. `seconds` may only shorten the engine's own limit.
 
-        InvalidDefinition: the check or the engine finds something wrong, or events are read without `"$part_date"`.
+        InvalidDefinition: the check or the engine reports a problem, or events are read without `"$part_date"`.
         """
         metadata = self._known.metadata(project_id)
         out = self._catalog.workspace.temp_path(".rows")
         headers, count = await self._tasks.run(
-            lambda control: self._run(sql, metadata, seconds, out, control), _nobody, _QUERYING
+            lambda control: self._run(sql, metadata, seconds, out, control), _no_progress, _QUERYING
         )
         return QueryRows(headers, out, count)
 

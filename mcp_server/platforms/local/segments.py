@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 from mcp_server.engines.base import AnyPlan, compile_any
 from mcp_server.engines.duckdb.engine import Engine
@@ -20,13 +19,11 @@ from mcp_server.platforms.local.computing import (
     data_file,
     export_members,
     exported_columns,
-    parts_of,
     same_users,
-    versions_of,
 )
 from mcp_server.platforms.local.imports import LocalImports
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
-from mcp_server.platforms.local.queries import Look, Previewer
+from mcp_server.platforms.local.queries import Previewer
 from mcp_server.platforms.local.task_store import CrowdStore
 from mcp_server.platforms.segments import (
     Cluster,
@@ -49,9 +46,6 @@ from mcp_server.text import NOTHING, Text, listed
 from mcp_server.user_sql.guard import CheckedSql
 from mcp_server.user_sql.plan import SqlPlan, look_at
 
-# What is said of a cluster whose members are not what a computation would find now.
-
-
 _FOLLOWS = Text(
     "{name} is out of date ({why}) and is being brought up to date.", "{name} 已过期（{why}），正在自动更新。"
 )
@@ -71,18 +65,17 @@ def not_up_to_date(cluster: Cluster, *, read_only: bool) -> Text:
         return _FAILED.format(name=cluster.cluster_name, why=cluster.failure)
     if cluster.fresh:
         return NOTHING
-    words = _FOLLOWS if moves(cluster.cluster_type) and not read_only else _STALE
-    return words.format(name=cluster.cluster_name, why=cluster.stale_because)
+    sentence = _FOLLOWS if moves(cluster.cluster_type) and not read_only else _STALE
+    return sentence.format(name=cluster.cluster_name, why=cluster.stale_because)
 
 
-# The look at SQL on this machine: the check, and the engine that binds it to the project's data.
-
+# The look at SQL: the check, and the engine that binds it to the project's data
 
 MOST_KEPT = 64
 
 
 class SqlLooker:
-    """Looks at SQL (`sql_reading.SqlLook`); remembers what was found good, for a definition is usually sent several times."""
+    """Looks at SQL (`SqlLook`). Remembers SQL without problems, since a definition is usually sent several times."""
 
     def __init__(self, catalog: Catalog, engine: Engine) -> None:
         self._catalog = catalog
@@ -93,7 +86,7 @@ class SqlLooker:
         return look_at(definition, metadata, at, lambda checked: self._bound(checked, metadata))
 
     def _bound(self, checked: CheckedSql, metadata: Metadata) -> Sequence[Problem]:
-        """What the engine finds; in a process of its own, which takes about a quarter of a second."""
+        """The problems that the engine reports, in a process of its own, which takes about a quarter of a second."""
         from mcp_server.engines.duckdb.sandbox.run import bind_sql
 
         generation = self._catalog.generation(metadata.project_id)
@@ -101,26 +94,22 @@ class SqlLooker:
         if key in self._good:
             return ()
         plan, control = SqlPlan(checked, (), metadata.zone, metadata.today), JobControl(self._catalog.workspace)
-        found = bind_sql(plan, data_file(self._catalog, generation), limits=self._engine.sql_limits, control=control)
-        if not found:
-            self._remember(key)
-        return found
-
-    def _remember(self, key: tuple[object, ...]) -> None:
-        for old in list(self._good)[: max(0, len(self._good) + 1 - MOST_KEPT)]:
-            self._good.pop(old, None)  # worker threads may do so at the same time
-        self._good[key] = None
+        data = data_file(self._catalog, generation)
+        problems = bind_sql(plan, data, limits=self._engine.sql_limits, control=control)
+        if not problems:
+            for old in list(self._good)[: max(0, len(self._good) + 1 - MOST_KEPT)]:
+                self._good.pop(old, None)  # worker threads may do so at the same time
+            self._good[key] = None
+        return problems
 
 
-# Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers.
-
+# Clusters
 
 COMPARING = Text("Comparing with other clusters", "正在与其他分群比较")
 COUNTING = Text("Counting users", "正在统计用户")
 COMPUTING = Text("Computing the cluster", "正在计算分群")
 MATCHING = Text("Matching ids with users", "正在匹配 ID 与用户")
 EXPORTING = Text("Writing the file", "正在写出文件")
-
 
 _IN_USE = Text("{name} can't be deleted.", "无法删除 {name}。")
 _RESTING = Text("It is a condition of {users}.", "{users} 以它为条件。")
@@ -137,7 +126,7 @@ _MAKE_ANOTHER = Text("Create another one from today's clusters.", "请用当前�
 
 
 class LocalSegments:
-    """The segment platform of this machine (`platforms.ports.SegmentPlatform`)."""
+    """The segment platform of this machine."""
 
     name = "local"
     account = ""
@@ -163,7 +152,7 @@ class LocalSegments:
         self.sql_look = SqlLooker(catalog, engine)
 
     def only_reading(self) -> "LocalSegments":
-        reader = copy(self)  # with the same parts: one queue for the engine, one memory of what was looked at
+        reader = copy(self)  # with the same parts: one queue for the engine, one memory of SQL
         reader._read_only = True  # noqa: SLF001 - our own copy
         return reader
 
@@ -196,45 +185,45 @@ class LocalSegments:
         plan = compile_any(definition, self._known.metadata(project_id))
         if await self._bring_up_to_date(project_id, plan, on_progress):
             plan = compile_any(definition, self._known.metadata(project_id))
-        used = versions_of(self._catalog, self._known, project_id, plan)
+        used = self._known.versions(project_id, plan)
         data = data_file(self._catalog, self._catalog.generation(project_id), used)
-        look = Look(data, sample, ["#user_id", *(p for p in properties if p != "#user_id")], want_sql)
+        columns = ["#user_id", *(p for p in properties if p != "#user_id")]
         metadata = self._known.metadata(project_id)
         value_type = value_type_of(definition, metadata)
-        seen = await self._tasks.run(
-            lambda control: Previewer(self._engine, metadata, look, control).of(plan, value_type), on_progress, COUNTING
-        )
-        parts = self._seen(parts_of(self._catalog, project_id, plan))
-        told = (not_up_to_date(part, read_only=self._read_only) for part in parts)
-        return replace(seen, outdated=tuple(words for words in told if any(words)))
+
+        def work(control: JobControl) -> Preview:
+            return Previewer(self._engine, metadata, data, sample, columns, want_sql, control).of(plan, value_type)
+
+        preview = await self._tasks.run(work, on_progress, COUNTING)
+        parts = map(self._seen, self._known.parts(project_id, plan))
+        notes = (not_up_to_date(part, read_only=self._read_only) for part in parts)
+        return replace(preview, outdated=tuple(note for note in notes if any(note)))
 
     async def _bring_up_to_date(self, project_id: str, plan: AnyPlan, on_progress: OnProgress) -> bool:
-        """Compute first what a plan reads and what moved on since; whether there was any."""
-        generation, found = self._catalog.generation(project_id), False
-        for record in parts_of(self._catalog, project_id, plan):
-            if not self._read_only and moves(record.cluster_type) and any(self._known.stale(record, generation)):
-                part = self._seen([record])[0]
-                await self.refresh(part, seconds=None, on_progress=on_progress)
-                found = True
-        return found
+        """Compute the dynamic clusters first that a plan reads and that are out of date; whether there were any."""
+        generation = self._catalog.generation(project_id)
+        outdated = [] if self._read_only else self._known.outdated_parts(generation, plan)
+        for record in outdated:
+            await self.refresh(self._seen(record), seconds=None, on_progress=on_progress)
+        return bool(outdated)
 
     # clusters
 
     async def get(self, project_id: str, cluster: str) -> Cluster:
-        return self._seen([self._catalog.find(project_id, cluster)])[0]
+        return self._seen(self._catalog.find(project_id, cluster))
 
     async def find_name(self, project_id: str, cluster_name: str) -> Cluster | None:
-        found = self._catalog.find_name(project_id, cluster_name)
-        return self._seen([found])[0] if found else None
+        record = self._catalog.find_name(project_id, cluster_name)
+        return self._seen(record) if record else None
 
     async def search(
         self, project_id: str, *, words: str, cluster_types: Sequence[str], offset: int, limit: int
     ) -> Page[Cluster]:
         self._catalog.project(project_id)
-        found, total = self._catalog.list_clusters(
+        records, total = self._catalog.list_clusters(
             project_id, search=words, cluster_types=cluster_types, offset=offset, limit=limit
         )
-        return Page(tuple(self._seen(found)), total)
+        return Page(tuple(map(self._seen, records)), total)
 
     async def create(self, project_id: str, draft: ClusterDraft) -> Cluster:
         meaning = meaning_hash(draft.definition, self._known.metadata(project_id))
@@ -251,7 +240,7 @@ class LocalSegments:
                 catalog=draft.definition.catalog,
             )
         self._jobs.start_background(made.id)
-        return self._seen([made])[0]
+        return self._seen(made)
 
     async def update(self, cluster: Cluster, changes: ClusterChanges) -> Cluster:
         new, metadata = changes.definition, self._known.metadata(cluster.project_id)
@@ -268,7 +257,7 @@ class LocalSegments:
             )
         if meaning and meaning != meaning_hash(cluster.definition, metadata):
             self._jobs.start_background(changed.id)
-        return self._seen([changed])[0]
+        return self._seen(changed)
 
     async def used_by(self, cluster: Cluster) -> tuple[str, ...]:
         return self._known.users_of(self._catalog.cluster(int(cluster.cluster_id)))
@@ -283,16 +272,16 @@ class LocalSegments:
             self._unused(record)  # where it raises, nothing is deleted
 
     async def undoable(self, project_id: str, cluster: str) -> Undo:
-        found = self._catalog.last_change(project_id, cluster)
-        at = local_time(found.at, self._catalog.generation(project_id).metadata)
-        return Undo(found.kind, at, self._told(found.now, None, NOTHING), self._told(found.before, None, NOTHING))
+        change = self._catalog.last_change(project_id, cluster)
+        at = local_time(change.at, self._catalog.generation(project_id).metadata)
+        return Undo(change.kind, at, self._shown(change.now, None, NOTHING), self._shown(change.before, None, NOTHING))
 
     async def restore(self, undo: Undo) -> Cluster:
         now = undo.now
-        return self._seen([self._catalog.undo(now.project_id, now.cluster_id, now.revision)])[0]
+        return self._seen(self._catalog.undo(now.project_id, now.cluster_id, now.revision))
 
     def _unused(self, record: ClusterRecord) -> None:
-        """ClusterInUse where others rest on it."""
+        """Raise ClusterInUse where others use it."""
         users = listed(self._known.users_of(record))
         tasks = listed(CrowdStore(self._catalog).using(record.id))
         message, step = _IN_USE.format(name=record.name), NOTHING
@@ -311,7 +300,7 @@ class LocalSegments:
 
     async def import_ids(self, project_id: str, draft: IdDraft, *, dry_run: bool, on_progress: OnProgress) -> Imported:
         return await self._tasks.run(
-            lambda control: self._imports.add(project_id, draft, dry_run=dry_run, seen=self._shown, control=control),
+            lambda control: self._imports.add(project_id, draft, dry_run=dry_run, seen=self._seen, control=control),
             on_progress,
             MATCHING,
         )
@@ -320,13 +309,10 @@ class LocalSegments:
         self, cluster: Cluster, changes: IdChanges, *, dry_run: bool, on_progress: OnProgress
     ) -> Imported:
         return await self._tasks.run(
-            lambda control: self._imports.put(cluster, changes, dry_run=dry_run, seen=self._shown, control=control),
+            lambda control: self._imports.put(cluster, changes, dry_run=dry_run, seen=self._seen, control=control),
             on_progress,
             MATCHING,
         )
-
-    def _shown(self, record: ClusterRecord) -> Cluster:
-        return self._seen([record])[0]
 
     # computing
 
@@ -370,21 +356,21 @@ class LocalSegments:
         on_progress: OnProgress,
     ) -> Export:
         if moves(cluster.cluster_type) and not cluster.fresh and not self._read_only:
-            job = self._jobs.start_or_join(int(cluster.cluster_id))
-            cluster = await self._waited(cluster, job.id, None, on_progress)
+            cluster = await self.refresh(cluster, seconds=None, on_progress=on_progress)
         record = self._catalog.find(cluster.project_id, cluster.cluster_id)
         version = record.current
         if version is None:
             raise not_ready(cluster.cluster_name, cluster.failure)
         generation = self._catalog.generation(cluster.project_id)
         columns = exported_columns(generation.metadata, properties, value_property(record, generation.metadata))
+        stamp = self._catalog.clock().astimezone(generation.metadata.tz).strftime("%Y%m%d_%H%M%S")
         return await self._tasks.run(
             lambda control: export_members(
                 self._engine,
                 self._files,
                 data_file(self._catalog, generation),
                 self._catalog.workspace.absolute(version.file),
-                name=f"{cluster.cluster_name}_{self._stamp(generation.metadata.tz)}",
+                name=f"{cluster.cluster_name}_{stamp}",
                 columns=columns,
                 zone=generation.metadata.zone,
                 file_format=file_format,
@@ -395,26 +381,19 @@ class LocalSegments:
             EXPORTING,
         )
 
-    def _stamp(self, zone: ZoneInfo) -> str:
-        return self._catalog.clock().astimezone(zone).strftime("%Y%m%d_%H%M%S")
+    # from records to clusters
 
-    # how a cluster stands
-
-    def _seen(self, found: Sequence[ClusterRecord]) -> list[Cluster]:
-        """Clusters as they stand now; dynamic ones that are out of date get a computation in the background."""
-        jobs = self._jobs.store.latest_of([c.id for c in found])
-        return [self._one(record, jobs.get(record.id)) for record in found]
-
-    def _one(self, record: ClusterRecord, job: JobRecord | None) -> Cluster:
-        generation = self._catalog.generation(record.project)
+    def _seen(self, record: ClusterRecord) -> Cluster:
+        """The cluster as it is now; a dynamic one that is out of date gets a computation in the background."""
+        generation, job = self._catalog.generation(record.project), self._jobs.store.latest(record.id)
         stale = self._known.stale(record, generation)
         if any(stale) and moves(record.cluster_type) and not self._read_only and _worth_trying(record, generation, job):
             self._jobs.start_background(record.id)
             job = self._jobs.store.latest(record.id)
-        return self._told(record, job, stale)
+        return self._shown(record, job, stale)
 
-    def _told(self, record: ClusterRecord, job: JobRecord | None, stale: Text) -> Cluster:
-        """A cluster as a record and its last job tell it; `stale` says why it is out of date."""
+    def _shown(self, record: ClusterRecord, job: JobRecord | None, stale: Text) -> Cluster:
+        """The cluster of a record and its last job; `stale` is why it is out of date."""
         generation = self._catalog.generation(record.project)
         current = record.current
         progress, failure = _progress(record, job)
@@ -446,13 +425,13 @@ def _dropped(current: VersionRecord | None) -> Mapping[str, int]:
 
 
 def _worth_trying(record: ClusterRecord, generation: GenerationRecord, job: JobRecord | None) -> bool:
-    """False where a computation of the same thing runs already, or has failed already."""
+    """Return False where a computation of the same thing runs already, or has failed already."""
     if job is None:
         return True
     if job.version is not None and (record.current is None or job.version > record.current.number):
         return False  # it ended after the record was read
-    asked: tuple[Any, ...] = (record.definition_hash, generation.number, generation.metadata.today)
-    same = (job.definition_hash, job.generation, job.local_day) == asked
+    now = (record.definition_hash, generation.number, generation.metadata.today)
+    same = (job.definition_hash, job.generation, job.local_day) == now
     return not (same and (job.running or job.state == "failed"))
 
 
