@@ -535,7 +535,7 @@ def _take_demo_data(arguments: Arguments) -> None:
 
 
 def _load(arguments: Arguments) -> int:
-    from mcp_server.platforms.local.loading import load, told
+    from mcp_server.platforms.local.loading import load, report_lines
 
     if arguments.demo:
         _take_demo_data(arguments)
@@ -556,7 +556,7 @@ def _load(arguments: Arguments) -> int:
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
         )
-    for sentence in told(report):
+    for sentence in report_lines(report):
         print(sentence.say(settings.language))
     return 0
 

@@ -1,8 +1,13 @@
-"""Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's versions."""
+"""Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's versions.
 
-from collections.abc import Iterator, Sequence
+The version stays for as long as a task names it, so the members of a task are fixed until it is reloaded, however the
+cluster changes. The analysis is kept with the task and made again once the data, the day or the validity is another one.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import Any, Literal
 
 from mcp_server.calls.settings import BEIJING
@@ -27,7 +32,7 @@ from mcp_server.platforms.local.computing import data_file, shown_value
 from mcp_server.platforms.local.known import moves, not_ready
 from mcp_server.platforms.local.segments import LocalSegments, not_up_to_date
 from mcp_server.platforms.local.task_store import CrowdStore, TaskRecord
-from mcp_server.platforms.segments import Cluster, OnProgress
+from mcp_server.platforms.segments import OnProgress
 from mcp_server.platforms.tasks import (
     ActivityPeriod,
     Crowd,
@@ -44,11 +49,10 @@ from mcp_server.store.records import Facts, GenerationRecord, VersionRecord
 from mcp_server.store.runner import JobControl
 from mcp_server.text import Text, same
 
-# The days or weeks of a validity in which activity is counted: as far as there is data, and not too many.
-
+# The days or weeks of a validity in which activity is counted: as far as there is data, and not too many
 
 MOST = 14
-"""Days that are told one by one, and weeks; of a longer time the last ones are told."""
+"""Days, or weeks, that are shown; of a longer time the last ones."""
 _WEEK = 7
 _SECOND = timedelta(seconds=1)
 
@@ -76,7 +80,7 @@ def data_days(metadata: Metadata) -> tuple[date, date] | None:
 def calendar(validity: Validity, metadata: Metadata) -> ActivityDays | None:
     """Single days up to `MOST` of them, else weeks from the first day on; None where there is no data in the validity.
 
-    Days that have not come yet, or that the data does not reach, are no days without activity: they are left away.
+    Days in the future, or that the data does not reach, are not days without activity: they are left out.
     """
     data, zone = data_days(metadata), metadata.tz
     if data is None:
@@ -97,13 +101,12 @@ def calendar(validity: Validity, metadata: Metadata) -> ActivityDays | None:
     return ActivityDays(unit, shown, len(begins) - len(shown), stretches)
 
 
-# What was found out about a crowd, chosen and put into words, and as plain JSON for the catalogue.
-
+# An analysis: its values chosen and put into words, as plain JSON for the catalogue
 
 MOST_SHARES = 20
-"""Values that one analysis tells, of all properties."""
+"""Values that one analysis shows, of all properties."""
 MOST_CHARACTERS = 40
-"""Characters of a value that are told."""
+"""Characters of a value that are shown."""
 
 _NO_VALUE = Text("(no value)", "（无值）")
 _NUMBERS = (
@@ -119,18 +122,18 @@ _TIMES = (
 
 
 def facts(findings: CrowdFindings, calendar: ActivityDays | None, metadata: Metadata) -> Facts:
-    """The findings as they are kept, with the data and the day on which they rest."""
-    told = _most_unlike(findings)
+    """Return the findings as they are kept."""
+    shown = _most_unlike(findings)
     data = data_days(metadata)
     return {
         "users": findings.users,
         "all_users": findings.all_users,
         "shares": [
-            [found.name, *_words(found, group, metadata), group.users, group.all_users]
-            for found, groups in told
+            [each.name, *_value_text(each, group, metadata), group.users, group.all_users]
+            for each, groups in shown
             for group in groups
         ],
-        "properties_left_out": len(findings.groups) - len(told),
+        "properties_left_out": len(findings.groups) - len(shown),
         "unit": calendar.unit if calendar else "day",
         "activity": [[str(day), *findings.activity.get(n, (0, 0))] for n, day in enumerate(calendar.days)]
         if calendar
@@ -142,7 +145,7 @@ def facts(findings: CrowdFindings, calendar: ActivityDays | None, metadata: Meta
 
 
 def analysis(kept: Any, zone: str, reload: Drift | None, since: Drift | None) -> CrowdAnalysis:
-    """What is kept, as the platform tells it."""
+    """Read what is kept."""
     return CrowdAnalysis(
         users=kept["users"],
         all_users=kept["all_users"],
@@ -169,20 +172,12 @@ def _most_unlike(findings: CrowdFindings) -> list[tuple[Property, Sequence[Group
     def distance(entry: tuple[Property, Sequence[Group]]) -> float:
         return max(abs(g.users / findings.users - g.all_users / findings.all_users) for g in entry[1])
 
-    found = sorted((entry for entry in findings.groups if entry[1]), key=distance, reverse=True)
-    return list(_fitting(found))
+    entries = sorted((entry for entry in findings.groups if entry[1]), key=distance, reverse=True)
+    sizes = accumulate(len(groups) for _, groups in entries)
+    return [entry for entry, size in zip(entries, sizes, strict=True) if size <= MOST_SHARES]
 
 
-def _fitting(found: Sequence[tuple[Property, Sequence[Group]]]) -> Iterator[tuple[Property, Sequence[Group]]]:
-    room = MOST_SHARES
-    for entry in found:
-        room -= len(entry[1])
-        if room < 0:
-            return
-        yield entry
-
-
-def _words(found: Property, group: Group, metadata: Metadata) -> Text:
+def _value_text(each: Property, group: Group, metadata: Metadata) -> Text:
     if group.value is not None:
         return same(_value(group.value, metadata))
     if group.above is None and group.up_to is None:
@@ -191,13 +186,13 @@ def _words(found: Property, group: Group, metadata: Metadata) -> Text:
         "above": "" if group.above is None else _value(group.above, metadata),
         "up_to": "" if group.up_to is None else _value(group.up_to, metadata),
     }
-    first, middle, last = _TIMES if found.type == "time" else _NUMBERS
-    words = first if group.above is None else last if group.up_to is None else middle
-    return words.format(**ends)
+    first, middle, last = _TIMES if each.type == "time" else _NUMBERS
+    text = first if group.above is None else last if group.up_to is None else middle
+    return text.format(**ends)
 
 
 def _value(value: object, metadata: Metadata) -> str:
-    """A value as text; in quotes where nothing, or something blank, would be seen."""
+    """A value as text; in quotes where it is empty, or begins or ends with blanks."""
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     text = shown_value(value, metadata.tz)
@@ -206,13 +201,7 @@ def _value(value: object, metadata: Metadata) -> str:
     return shorten(text, MOST_CHARACTERS) if text == text.strip() and text else f'"{shorten(text, MOST_CHARACTERS)}"'
 
 
-# Crowd analysis tasks on the local platform: a crowd is a cluster, its loaded members are one of the cluster's
-# versions.
-#
-# The version stays for as long as a task names it (housekeeping.py), so the members of a task are fixed until it is
-# reloaded, whatever becomes of the cluster. What is known of them is kept with the task and worked out again once the
-# data, the day or the validity is another one.
-
+# Tasks
 
 ANALYSING = Text("Analysing the crowd", "正在分析人群")
 COMPARING = Text("Comparing the members", "正在比较成员")
@@ -225,7 +214,7 @@ _MAKE_CLUSTER = Text(
 
 
 class LocalCrowds:
-    """The platform of crowd analysis tasks of this machine (`platforms.crowd_port.CrowdPlatform`)."""
+    """The platform of crowd analysis tasks of this machine."""
 
     name = "local"
     account = ""
@@ -240,7 +229,7 @@ class LocalCrowds:
     def only_reading(self) -> "LocalCrowds":
         return LocalCrowds(self._catalog, self._engine, self._segments.only_reading(), read_only=True)
 
-    # what there is
+    # reading
 
     def now(self, project_id: str) -> datetime:
         metadata = self._catalog.metadata(project_id)
@@ -258,22 +247,22 @@ class LocalCrowds:
         return Crowd(cluster.cluster_id, cluster.cluster_name, project_id, cluster.users_num, note)
 
     async def get(self, project_id: str, task_id: str, crowd_id: str = "") -> CrowdTask:
-        found = self._store.task(project_id, task_id)
-        if crowd_id and self._catalog.find(project_id, crowd_id).id != found.cluster:
-            raise other_crowd(task_id, str(found.cluster), crowd_id)
-        return self._seen(found)
+        record = self._store.task(project_id, task_id)
+        if crowd_id and self._catalog.find(project_id, crowd_id).id != record.cluster:
+            raise other_crowd(task_id, str(record.cluster), crowd_id)
+        return self._task(record)
 
     async def find(self, crowd: Crowd, validity: Validity) -> CrowdTask | None:
-        found = self._store.same(crowd.project_id, int(crowd.crowd_id), validity)
-        return self._seen(found) if found else None
+        record = self._store.same(crowd.project_id, int(crowd.crowd_id), validity)
+        return self._task(record) if record else None
 
     async def search(self, project_id: str, *, crowd_id: str, offset: int, limit: int) -> CrowdTaskPage:
         self._catalog.project(project_id)
         cluster = self._catalog.find(project_id, crowd_id).id if crowd_id else None
-        found, total = self._store.page(project_id, cluster=cluster, offset=offset, limit=limit)
-        return CrowdTaskPage(tuple(map(self._seen, found)), total)
+        records, total = self._store.page(project_id, cluster=cluster, offset=offset, limit=limit)
+        return CrowdTaskPage(tuple(map(self._task, records)), total)
 
-    def _seen(self, record: TaskRecord) -> CrowdTask:
+    def _task(self, record: TaskRecord) -> CrowdTask:
         return CrowdTask(
             task_id=str(record.id),
             crowd_id=str(record.cluster),
@@ -290,13 +279,13 @@ class LocalCrowds:
 
     async def create(self, crowd: Crowd, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
         version = await self._members(crowd.project_id, crowd.crowd_id, on_progress)
-        found = await self._found_out(crowd.project_id, version.file, validity, on_progress)
-        return self._seen(self._store.add(crowd.project_id, version.cluster, version.number, validity, found))
+        kept = await self._analysed(crowd.project_id, version.file, validity, on_progress)
+        return self._task(self._store.add(crowd.project_id, version.cluster, version.number, validity, kept))
 
     async def update(self, task: CrowdTask, validity: Validity, *, on_progress: OnProgress) -> CrowdTask:
         record = self._as_read(task)
-        found = await self._found_out(record.project, record.file, validity, on_progress)
-        return self._seen(self._store.extend(record, validity, found))
+        kept = await self._analysed(record.project, record.file, validity, on_progress)
+        return self._task(self._store.extend(record, validity, kept))
 
     async def drift(self, task: CrowdTask, *, on_progress: OnProgress) -> Drift:
         record = self._as_read(task)
@@ -307,20 +296,20 @@ class LocalCrowds:
         record = self._as_read(task)
         version = await self._members(record.project, task.crowd_id, on_progress)
         drift = await self._drift(record, version, on_progress)
-        found = await self._found_out(record.project, version.file, record.validity, on_progress)
-        return self._seen(self._store.reload(record, version.number, drift, found)), drift
+        kept = await self._analysed(record.project, version.file, record.validity, on_progress)
+        return self._task(self._store.reload(record, version.number, drift, kept)), drift
 
     async def delete(self, task: CrowdTask) -> CrowdTask:
         self._store.delete(int(task.task_id), task.project_id, task.revision)
         return task
 
     def _as_read(self, task: CrowdTask) -> TaskRecord:
-        """Its record, to be changed only if it still is as the caller saw it."""
+        """Its record, to be changed only if it still is as the caller read it."""
         return replace(self._store.task(task.project_id, task.task_id), revision=task.revision)
 
     async def _members(self, project_id: str, crowd_id: str, on_progress: OnProgress) -> VersionRecord:
         """The crowd's current version; a dynamic cluster that is out of date is computed first."""
-        cluster: Cluster = await self._segments.get(project_id, crowd_id)
+        cluster = await self._segments.get(project_id, crowd_id)
         if moves(cluster.cluster_type) and not cluster.fresh:
             cluster = await self._segments.refresh(cluster, seconds=None, on_progress=on_progress)
         current = self._catalog.find(project_id, crowd_id).current
@@ -333,18 +322,17 @@ class LocalCrowds:
     async def analysis(self, task: CrowdTask, *, on_progress: OnProgress) -> CrowdAnalysis:
         record = self._as_read(task)
         generation = self._catalog.generation(record.project)
-        if not _rests_on(record.analysis, generation):
-            found = await self._found_out(record.project, record.file, record.validity, on_progress)
+        kept = record.analysis
+        if any(kept.get(key) != value for key, value in _made_from(generation).items()):
+            kept = await self._analysed(record.project, record.file, record.validity, on_progress)
             if not self._read_only:
-                self._store.keep_analysis(record, found)
-        else:
-            found = record.analysis
+                self._store.keep_analysis(record, kept)
         current = self._catalog.cluster(record.cluster).current
         since = await self._drift(record, current, on_progress) if current else None
-        return analysis(found, generation.metadata.zone, record.reload, since)
+        return analysis(kept, generation.metadata.zone, record.reload, since)
 
-    async def _found_out(self, project_id: str, file: str, validity: Validity, on_progress: OnProgress) -> Facts:
-        """Ask the engine about the members in a file of the workspace."""
+    async def _analysed(self, project_id: str, file: str, validity: Validity, on_progress: OnProgress) -> Facts:
+        """Analyse the members in a file of the workspace."""
         generation = self._catalog.generation(project_id)
         metadata = generation.metadata
         days = calendar(validity, metadata)
@@ -353,10 +341,10 @@ class LocalCrowds:
         def work(control: JobControl) -> Facts:
             stages = StageControl(control)
             instants = days.instants if days else None
-            found = self._engine.look(
+            findings = self._engine.look(
                 self._data(generation, file), lambda own, t: analyse(own, t, properties, instants, stages), stages
             )
-            return {**facts(found, days, metadata), **_ground(generation)}
+            return {**facts(findings, days, metadata), **_made_from(generation)}
 
         return await self._segments.tasks.run(work, on_progress, ANALYSING)
 
@@ -375,10 +363,6 @@ class LocalCrowds:
         return DataFile(data.path, data.users_complete, tuple(map(self._catalog.workspace.absolute, files)))
 
 
-def _ground(generation: GenerationRecord) -> Facts:
-    """What an analysis rests on, besides its members and its validity."""
+def _made_from(generation: GenerationRecord) -> Facts:
+    """What an analysis is made from, besides the members and the validity."""
     return {"generation": generation.number, "today": str(generation.metadata.today)}
-
-
-def _rests_on(kept: Facts, generation: GenerationRecord) -> bool:
-    return all(kept.get(key) == value for key, value in _ground(generation).items())

@@ -1,4 +1,8 @@
-"""Load data into a workspace: build a new generation beside the old one, make it current in one commit, and report it."""
+"""Load data into a workspace: build a new generation beside the old one, make it current in one commit, and report it.
+
+Nothing is ever half-loaded: until the commit every reader sees the old data, after it the new. Clusters keep their
+definitions and show as out of date.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -11,12 +15,6 @@ from mcp_server.sources.report import LoadReport
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed
-
-# Loading data into a workspace: build a new generation beside the old one, then make it current in one commit.
-#
-# Nothing is ever half-loaded: until the commit every reader sees the old data, after it the new. Clusters keep their
-# definitions and show as out of date.
-
 
 _BAD_DATE = Text("--as-of is a date such as 1998-07-01, not {got}.", "--as-of 应为日期，如 1998-07-01，而不是 {got}。")
 
@@ -35,7 +33,7 @@ def load(
     memory_limit: str | None = None,
     on_progress: Callable[[float, Text], None],
 ) -> LoadReport:
-    """Load event and user files as the data of a project; it replaces what was there.
+    """Load event and user files as the data of a project; they replace the data of before.
 
     `events` and `users` are paths or globs; `on_progress` takes percent, 0 to 100. Raises LoadRefused where a file
     cannot be loaded; then nothing changed.
@@ -46,14 +44,18 @@ def load(
         opened.callback(home.close)
         catalog = Catalog(home)
         opened.callback(catalog.close)
-        options = LoadOptions(project_id, _zone(catalog, project_id, time_zone), _date(as_of), skip_bad_rows)
+        project = catalog.find_project(project_id)
+        zone = time_zone or (project.zone if project else "Asia/Shanghai")  # the vendor's default (qp.md section 2)
+        options = LoadOptions(project_id, zone, _date(as_of), skip_bad_rows)
+        # Ids that were assigned in the current generation are kept.
+        previous = home.absolute(catalog.generation_of(project).parts[0]) if project else None
         out, spill = home.temp_path(".duckdb"), home.temp_path(".spill")
         opened.callback(out.unlink, missing_ok=True)
         built = build(
             sources,
             options,
             out,
-            previous=_previous(catalog, project_id),
+            previous=previous,
             temp=spill,
             progress=lambda done, doing: on_progress(100 * done, doing),
             memory_limit=memory_limit,
@@ -65,31 +67,14 @@ def load(
         return built.report
 
 
-def _zone(catalog: Catalog, project_id: str, said: str) -> str:
-    """The zone that is asked for; else the one the project has; else the vendor's default (qp.md section 2)."""
-    known = catalog.find_project(project_id)
-    return said or (known.zone if known else "Asia/Shanghai")
-
-
-def _date(said: str) -> date | None:
-    if not said:
-        return None
+def _date(text: str) -> date | None:
     try:
-        return date.fromisoformat(said)
+        return date.fromisoformat(text) if text else None
     except ValueError:
-        raise InvalidArguments(_BAD_DATE.format(got=repr(said))) from None
+        raise InvalidArguments(_BAD_DATE.format(got=repr(text))) from None
 
 
-def _previous(catalog: Catalog, project_id: str) -> Path | None:
-    """The file of the current generation: ids that were assigned there are kept."""
-    known = catalog.find_project(project_id)
-    if known is None:
-        return None
-    return catalog.workspace.absolute(catalog.generation(project_id).parts[0])
-
-
-# The report of a load in sentences, for the person who gave the command.
-
+# The report of a load in sentences
 
 _LOADED = Text("Loaded: {rows} events, {users} users.", "加载完成：{rows} 条事件，{users} 个用户。")
 _LEFT_OUT = Text("They were left out.", "这些行已跳过。")
@@ -118,8 +103,8 @@ _UNKNOWN = Text(
 )
 
 
-def told(report: LoadReport) -> Iterator[Text]:
-    """What was loaded, and everything that was left out or read otherwise than it looks; one sentence a line."""
+def report_lines(report: LoadReport) -> Iterator[Text]:
+    """Yield what was loaded, and all that was left out or read otherwise than it looks; one sentence a line."""
     yield _LOADED.format(rows=f"{report.rows:,}", users=f"{report.users:,}")
     for bad in report.skipped:
         yield bad.text().then(_LEFT_OUT)
