@@ -19,7 +19,7 @@ from mcp_server.errors import NotFound
 from mcp_server.front.mcp.attaching import MOST_BYTES, guide
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.prompts import MOST_CHARACTERS, PROMPTS
-from mcp_server.front.mcp.resources import KINDS, uri_of
+from mcp_server.front.mcp.resources import KINDS
 from mcp_server.front.mcp.server import serving
 from mcp_server.language.definitions import parse_definition
 from mcp_server.language.metadata import Metadata
@@ -286,10 +286,6 @@ def test_an_address_that_holds_no_name_is_told_what_addresses_there_are(app: App
     said = fault(app, lambda client: client.read_resource(f"fenqun://clusters/{name}"))
     assert "There is nothing at" in said
     assert "arguments" not in said
-
-
-def test_an_address_holds_any_name() -> None:
-    assert uri_of("properties", "#vp@奖 励/1") == "fenqun://properties/%23vp%40%E5%A5%96%20%E5%8A%B1%2F1"
 
 
 # completions
