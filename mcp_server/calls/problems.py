@@ -23,7 +23,7 @@ CALL_CODES: Mapping[str, Code] = {
     "call_redial_times": problem("A callee is redialled 0 to 5 times.", "重呼次数为 0 至 5 次。"),
     "call_redial_interval": problem("Minutes between two attempts are 5 to 1440.", "重呼间隔为 5 至 1440 分钟。"),
     "call_recall_contradicts": problem(
-        "recall says whether redials are changed, and that is not what ring_again_times and ring_again_interval say. Leave recall out: "
+        "recall sets whether redials are changed, which ring_again_times and ring_again_interval contradict. Leave recall out: "
         "it follows from them.",
         "recall 表示是否更新重呼设置，这与 ring_again_times、ring_again_interval 的给出情况不符。请不带 recall，它会自动得出。"),
     "call_both_times": problem(

@@ -48,7 +48,7 @@ def read_object(body: bytes) -> dict[str, Any]:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise NotJson("a key stands twice")
+        raise NotJson("a repeated key")
     return result
 
 

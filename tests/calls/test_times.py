@@ -1,4 +1,4 @@
-"""Times of the week: what people write, what is meant, what the vendor gets."""
+"""Times of the week: what people write, how it is read, what the vendor gets."""
 
 import json
 from typing import Any

@@ -111,7 +111,7 @@ def module(name: str, package: str) -> Any:
 
 
 def page(name: str) -> str:
-    """An example of the vendor's page, as it stands there."""
+    """An example of the vendor's page, as it is there."""
     return (PAGE / f"{name}.json").read_text(encoding="utf-8")
 
 

@@ -143,9 +143,7 @@ def test_our_client_reads_rows_of_many_types(shared: Station) -> None:
       FROM v_user_102 AS u WHERE u."#user_id" = 1"""
 
     async def use(api: Any) -> None:
-        headers, rows = await api.query(sql)
-        assert headers == ("#account_id", "three", "d", "t", "at", "day", "list", "nan")
-        assert list(rows) == [
+        assert await api.rows(sql) == [
             ["j77639", True, "1.50", 'a"b,中', "2020-01-02 03:04:05.000", "2020-01-02", [1, 2], "nan"]
         ]
 

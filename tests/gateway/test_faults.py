@@ -1,4 +1,4 @@
-"""Faults of a server, as our clients tell them; no change happens twice, none that happened is denied."""
+"""Faults of a server, as our clients report them; no change happens twice, none that happened is denied."""
 
 import logging
 from typing import Any
@@ -96,7 +96,7 @@ def test_a_server_that_stays_away_is_told(shared: Station) -> None:
 
 
 def test_a_late_answer_comes(shared: Station) -> None:
-    """The delay ends when the test says so: nothing is timed."""
+    """The delay ends when the test ends it: nothing is timed."""
     gate = anyio.Event()
     shared.faults.add(Fault(Kind.DELAY, until=gate.wait, path="/open/list-event-meta"))
     answers: list[httpx.Response] = []
@@ -104,7 +104,7 @@ def test_a_late_answer_comes(shared: Station) -> None:
     async def use(api: Any) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(ask, api)
-            while not shared.faults.seen:  # noqa: ASYNC110 - the server's thread says so
+            while not shared.faults.seen:  # noqa: ASYNC110 - the server's thread sets it
                 await anyio.sleep(0.001)
             assert answers == []
             shared.portal.start_task_soon(gate.set)

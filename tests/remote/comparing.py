@@ -1,4 +1,4 @@
-"""What a result from afar has otherwise than the local one, and whether the committed table says so."""
+"""What differs between a remote result and the local one, and whether the committed table lists it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from tools.platform_fields import absent, varying
 MOMENTS = frozenset(
     {"platform", "not_told", "path", "refresh_time", "cluster.refresh_time", "clusters.refresh_time", "result.loaded_time"}
 )  # fmt: skip
-"""Fields that tell of the moment, of a file's place, or whose account it is."""
+"""Fields that depend on the moment, on a file's place, or on the account."""
 REMOTE = ("thinkingdata", "taobao", "volcengine")
 
 Data = Mapping[str, Any]
@@ -20,7 +20,7 @@ def unlisted(tool: str, one: Data, other: Data) -> set[str]:
 
 
 def unsaid(tool: str, one: Data, other: Data) -> set[str]:
-    """What a remote result lacks without saying so; and what it says that it lacks although no row of the table does."""
+    """What a remote result lacks without reporting it; and what it reports as lacking although no row of the table lists it."""
     told = {field for fields in other.get("not_told", {}) for field in fields.split(", ")}
     assert "not_told" not in one
     assert not any(_stands(other, field) for field in told)
@@ -53,7 +53,7 @@ def _by_code(warnings: Any) -> dict[str, list[Data]]:
 
 
 def _stands(part: Any, path: str) -> bool:
-    """Whether a field stands in a result, in any row of a list."""
+    """Whether a field is in a result, in any row of a list."""
     name, _, rest = path.partition(".")
     rows = part if isinstance(part, list) else [part]
     return any(name in row and (not rest or _stands(row[name], rest)) for row in rows)

@@ -101,7 +101,7 @@ class Line:
 
     @contextmanager
     def plan(self, account: Station, choose: Choose) -> Iterator[Requests]:
-        """Let requests go wrong as `choose` says; at the end what was delayed is over."""
+        """Let requests go wrong as `choose` decides; at the end what was delayed is over."""
         seen, held = Requests(), threading.Semaphore(0)
         release, waiting = account.portal.call(Event), 0
 
@@ -133,7 +133,7 @@ class Line:
 
 @contextmanager
 def afar(account: Station, loop: BlockingPortal, root: Path) -> Iterator[Afar]:
-    """A process whose three systems are the account's; it waits for nothing and asks nobody."""
+    """A process whose three systems are the account's; it waits for nothing and asks no person."""
     given = variables(account.url) | {"FENQUN_THINKINGDATA_URL": account.url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token}
     line = Line()
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=QUICK.attempts, cap=True):

@@ -57,7 +57,7 @@ def remote_desk(root: Path, environment: Mapping[str, str]) -> Iterator[RemoteDe
 
 @contextmanager
 def from_afar(root: Path, url: str, now: datetime, **more: str) -> Iterator[App]:
-    """A process on an empty workspace whose three systems are remote; its clock stands. `more` variables by their names."""
+    """A process on an empty workspace whose three systems are remote; its clock does not move. `more` variables by their names."""
     given = variables(url) | {"FENQUN_THINKINGDATA_URL": url, "FENQUN_THINKINGDATA_TOKEN": KEYS.token} | more
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mcp_server.platforms.thinkingdata.segments.FIRST_PAUSE", 0.05)

@@ -30,7 +30,7 @@ from tests.remote.comparing import unlisted, unsaid
 from tests.remote.kit import from_afar
 
 NOW = datetime(1998, 7, 1, 12, tzinfo=BEIJING)
-"""The demo's day. Real accounts know no other day than today, so the clocks of the account stand there."""
+"""The demo's day. Real accounts know no other day than today, so the clocks of the account show it."""
 WINDOW = {"start_time": "2030-01-07 00:00:00", "end_time": "2030-01-20 23:59:59"}
 CALLS = {"concurrency": 1, "call_times": script.FEWER_TIMES, "ring_again_times": 1, "ring_again_interval": 15}
 START, END = script.VALIDITY
@@ -43,7 +43,7 @@ SENTENCES = {
     "get_call_task": {"message", "next"},
     "update_call_task": {"next"},
 }
-"""By tool, what tells in words of fields that the table names, or of the file's place."""
+"""By tool, what repeats in words fields that the table names, or the file's place."""
 
 Data = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What `fenqun doctor` says of systems that work and of such that do not."""
+"""What `fenqun doctor` reports of systems that work and of those that do not."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def settings_of(root: Path, **values: str) -> Settings:
 
 
 def looked(settings: Settings, works: Any = lambda: None) -> dict[str, doctor.Checkup]:
-    """What was found, by system; everything that is said is said in both languages."""
+    """The findings by system; every message is in both languages."""
     found = anyio.run(doctor.examine, settings, works)
     for checkup in found:
         for finding in checkup.findings:

@@ -1,4 +1,4 @@
-"""Each change on a remote platform × each fault of its answer, and of every answer after it: what the tool says, and
+"""Each change on a remote platform × each fault of its answer, and of every answer after it: what the tool reports, and
 what state results. And each question × each fault: asked again, then told.
 
 Whatever happens: success means done, an error other than OutcomeUnknown means not done, nothing happens twice, and no
@@ -54,7 +54,7 @@ class Stock:
     crowd_task: str
     call_task: str
 
-    # what stands before a change, and its arguments
+    # what exists before a change, and its arguments
 
     def new(self, name: str) -> Arguments:
         return {"cluster_name": name, "display_name": name, "cluster_type": STATIC, "qp": small.BUYERS}
@@ -104,7 +104,7 @@ class Stock:
         for name in (row.cluster_name for row in rows if re.fullmatch(r"n\d+x", row.cluster_name)):
             self.account.call("delete_cluster", cluster=name)
 
-    # how often the change stands, up to a constant
+    # how often the change was made, up to a constant
 
     def named(self, name: str) -> int:
         rows = self.account.call("list_clusters", search=name).clusters
@@ -148,7 +148,7 @@ class Act(NamedTuple):
     arguments: Callable[[Stock, str], Arguments]
     stands: Callable[[Stock, str], int]
     ends: str
-    """Faults of the change itself, in the order of FAULTS. D: done. U: told as unknown. N: told as failed, not done."""
+    """Faults of the change itself, in the order of FAULTS. D: done. U: reported as unknown. N: reported as failed, not done."""
     asks: bool = False
     """Whether more is asked after the change; that may fail, and it is done all the same."""
     at: int = 1
@@ -210,7 +210,7 @@ def check(error: FenqunError) -> None:
 
 
 def run(desk: Afar, stock: Stock, act: Act, choose: Choose) -> Ended:
-    """One cell: the change, and whether what is told is what stands."""
+    """One cell: the change, and whether the report is true."""
     name = f"n{next(NUMBERS)}x"
     arguments = act.arguments(stock, name)
     before, end, result = act.stands(stock, name), "D", None
@@ -267,7 +267,7 @@ def test_what_can_not_be_read_after_a_change_does_not_deny_it(act: Act, name: st
     ended = run(desk.speaking("zh"), stock, act, after_it)
     row = ended.result.cluster
     assert ended.end == "D"
-    unread = "" if hasattr(ended.result, "user_num") else "：未能读取其当前状态"  # of ids the change itself tells all
+    unread = "" if hasattr(ended.result, "user_num") else "：未能读取其当前状态"  # of ids the change itself reports all
     assert f"{row.cluster_name}（id {row.cluster_id}）{unread}" in ended.result.message
     assert ended.result.next == f"操作已完成，请勿重复；可用 get_cluster {row.cluster_id} 查看其当前状态。"
     assert (row.users_num, row.fresh, row.refresh_time) == (None, False, "")

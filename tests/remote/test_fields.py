@@ -1,4 +1,4 @@
-"""The table of what platforms cannot tell is what results lack, no more and no less."""
+"""The table of what platforms do not report is what results lack, no more and no less."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -206,7 +206,7 @@ def desk(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remot
         made = build(Settings(workspace=root / "w", threads=1, project_id="2", remote=read_credentials(given)))
         desk = RemoteDesk(made)
         host.set("page", reads=True)
-        desk("describe_data")  # what it tells stays for a while
+        desk("describe_data")  # its answer is kept for a while
         yield desk
     made.close()
     files = [file for file in root.rglob("*") if file.is_file()]
@@ -217,7 +217,7 @@ def desk(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remot
 
 @pytest.fixture
 def everything_logged() -> Iterator[Callable[[], str]]:
-    """All that any logger says at DEBUG, with tracebacks and the extra fields of records."""
+    """Everything that any logger writes at DEBUG, with tracebacks and the extra fields of records."""
     kept = io.StringIO()
 
     class Keep(logging.Handler):
@@ -288,7 +288,7 @@ SEGMENT_CALLS: Calls = [
 
 
 async def used(desk: RemoteDesk, calls: Calls) -> list[str]:
-    """What each call says, however it ends."""
+    """What each call answers, however it ends."""
     said = []
     for tool, arguments in calls:
         try:
@@ -302,7 +302,7 @@ async def used(desk: RemoteDesk, calls: Calls) -> list[str]:
 
 
 def keeps(desk: RemoteDesk, calls: Calls, logged: str, said: list[str]) -> None:
-    """None of what was told, kept and logged holds a secret; every change has its row."""
+    """None of the answers, files and logs holds a secret; every change has its row."""
     entries = desk.app.deps.required_ledger().entries(limit=100)
     assert {e.subject.tool for e in entries} >= {t for t, _ in calls if t.startswith(("create", "update", "delete"))}
     deps = desk.app.deps

@@ -37,7 +37,7 @@ def glance(progress: int) -> list[bytes]:
 def waited(
     *answers: list[bytes], before: str | None = OLD, seconds: float | None = 60
 ) -> tuple[Any, list[float], list[float]]:
-    """The cluster in the end, the pauses, and the progress that was told."""
+    """The cluster in the end, the pauses, and the reported progress."""
     pauses: list[float] = []
     told: list[float] = []
 

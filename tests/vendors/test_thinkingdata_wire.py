@@ -166,14 +166,14 @@ def test_ids_and_progress_are_numbers() -> None:
 
 def test_a_querys_answer_is_an_envelope_and_rows_whose_digits_stay() -> None:
     head = envelope({"headers": ["#user_id", "n"]})
-    headers, rows = client.rows_in(head + b'\n[9223372036854775807, 0.10000000000000000001]\r\n\n["a", null]\n')
-    assert headers == ("#user_id", "n")
-    assert list(rows) == [[9223372036854775807, "0.10000000000000000001"], ["a", None]]
+    rows = client.rows_in(head + b'\n[9223372036854775807, 0.10000000000000000001]\r\n\n["a", null]\n')
+    assert rows == [[9223372036854775807, "0.10000000000000000001"], ["a", None]]
     for broken in (envelope({}), b"", envelope({"headers": "x"})):
         with pytest.raises(UnreadableReply):
             client.rows_in(broken)
-    with pytest.raises(UnreadableReply):
-        list(client.rows_in(head + b'\n{"a":1}')[1])
+    for broken in (b'{"a":1}', b"[1]", b"[1, 2"):
+        with pytest.raises(UnreadableReply):
+            client.rows_in(head + b"\n" + broken)
     with pytest.raises(VendorRejected):
         client.rows_in(envelope(None, -1, "bad sql"))
 

@@ -26,7 +26,7 @@ def status(code: int, *headers: str) -> bytes:
 
 
 class Host:
-    """A server that answers with what it was told, one after the other, and keeps what it was sent."""
+    """A server that gives the answers it was given, one after the other, and keeps the requests."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)

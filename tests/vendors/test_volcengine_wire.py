@@ -1,4 +1,4 @@
-"""Volcengine's form, as it goes out and as it is read; each quirk of wire.py that stands there has its test."""
+"""Volcengine's form, as it is sent and as it is read; each quirk that wire.py names has its test."""
 
 import hashlib
 import json

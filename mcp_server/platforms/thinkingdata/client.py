@@ -21,7 +21,7 @@ from mcp_server.errors import (
     VendorRejected,
 )
 from mcp_server.platforms import vendor
-from mcp_server.platforms.segments import Cluster
+from mcp_server.platforms.segments import Cluster, Page
 from mcp_server.platforms.thinkingdata import wire
 from mcp_server.platforms.transport import Outgoing, Repeat, Reply, Transport, by_status
 from mcp_server.platforms.vendor import UnreadableReply
@@ -99,14 +99,6 @@ class RemoteCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class ListPage:
-    """One page of a list."""
-
-    items: tuple[RemoteCluster, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class ImportCounts:
     """The counters of an import."""
 
@@ -173,7 +165,7 @@ def _definition(value: object) -> Raw:
     return value if isinstance(value, Mapping) else {}
 
 
-def page_in(data: object) -> ListPage:
+def page_in(data: object) -> Page[RemoteCluster]:
     """Return a page of the list."""
     if not isinstance(data, Mapping):
         raise UnreadableReply
@@ -182,7 +174,7 @@ def page_in(data: object) -> ListPage:
         raise UnreadableReply
     pager = data.get("pagerResult")
     total = vendor.number_of(pager.get("totalNum"), default=len(rows)) if isinstance(pager, Mapping) else len(rows)
-    return ListPage(tuple(cluster_in(row) for row in rows), total)
+    return Page(tuple(cluster_in(row) for row in rows), total)
 
 
 def new_id_in(data: object) -> str:
@@ -212,23 +204,23 @@ def progress_in(data: object) -> int:
     return vendor.number_of(data["progress"])
 
 
-def rows_in(body: bytes, secrets: Sequence[str] = ()) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
-    """Return headers and rows of a query (`format=json`): the first line is the envelope, each other one a row."""
-    first, _, rest = body.partition(b"\n")
+def rows_in(body: bytes, secrets: Sequence[str] = ()) -> list[list[Any]]:
+    """Return the rows of a query (`format=json`): the first line is the envelope, each other one a row."""
+    first, *lines = body.split(b"\n")
     data = data_of(first, secrets)
     headers = data.get("headers") if isinstance(data, Mapping) else None
     if not isinstance(headers, Sequence) or isinstance(headers, str):
         raise UnreadableReply
-    return tuple(map(vendor.text_of, headers)), (row_in(line) for line in rest.split(b"\n") if line.strip())
+    return [row_in(line, len(headers)) for line in lines if line.strip()]
 
 
-def row_in(line: bytes, width: int | None = None) -> list[Any]:
-    """Return a row of a query, of this width where it is given; its digits as they came: a float would change them."""
+def row_in(line: bytes, width: int) -> list[Any]:
+    """Return a row of a query, of this width, its digits as they came: a float would change them."""
     try:
         row = json.loads(line, parse_float=str)
     except (ValueError, RecursionError):
         raise UnreadableReply from None
-    if not isinstance(row, list) or (width is not None and len(row) != width):
+    if not isinstance(row, list) or len(row) != width:
         raise UnreadableReply
     return row
 
@@ -280,9 +272,6 @@ async def made_once(send: Callable[[], Awaitable[T]], find: Callable[[], Awaitab
 # whose answer was lost or unreadable raises OutcomeUnknown, which names the read that shows what happened.
 
 
-A = TypeVar("A")
-R = TypeVar("R")
-
 PAGE = 100
 """Rows asked for at a time. The vendor's own limit is not known."""
 SQL_SECONDS = 300
@@ -324,20 +313,20 @@ class ThinkingDataApi:
 
     async def detail(self, project_id: str, *, cluster_id: str = "", name: str = "") -> RemoteCluster:
         """Return one cluster with its definition. VendorRejected where there is none (the code for that is not public)."""
-        data = await self._ask(
-            wire.get(wire.DETAIL, self._token, projectId=project_id, clusterId=cluster_id, clusterName=name)
-        )
-        return self._read(cluster_in, data)
+        out = wire.get(wire.DETAIL, self._token, projectId=project_id, clusterId=cluster_id, clusterName=name)
+        return await self._ask(out, cluster_in)
 
-    async def page(self, project_id: str, catalog: str, types: tuple[str, ...], words: str, number: int) -> ListPage:
+    async def page(
+        self, project_id: str, catalog: str, types: tuple[str, ...], words: str, number: int
+    ) -> Page[RemoteCluster]:
         """Return one page (from 1) of the clusters or tags of these types; `words` are searched for in names."""
         body = wire.list_body(project_id, catalog, types, words, number, PAGE)
-        return self._read(page_in, await self._ask(wire.post(wire.LIST, self._token, body)))
+        return await self._ask(wire.post(wire.LIST, self._token, body), page_in)
 
     async def progress(self, which: Which) -> int:
         """Return how far its computation is: 0 to 100, -1 failed."""
         address, named = self._named(which, wire.PROGRESS, wire.PROGRESS_BY_NAME)
-        return self._read(progress_in, await self._ask(wire.get(address, self._token, **named)))
+        return await self._ask(wire.get(address, self._token, **named), progress_in)
 
     async def events(self, project_id: str) -> Any:
         """The project's events, in a shape that the vendor does not document."""
@@ -347,16 +336,11 @@ class ThinkingDataApi:
         """The properties of a table (`event` or `user`), in a shape that the vendor does not document."""
         return await self._ask(wire.get(wire.PROPERTIES, self._token, projectId=project_id, tableType=table))
 
-    async def query(self, statement: str) -> tuple[tuple[str, ...], Iterator[list[Any]]]:
-        """Return headers and rows of a read-only statement, for small results."""
+    async def rows(self, statement: str) -> list[list[Any]]:
+        """Return the rows of a read-only statement, for small results."""
         reply = await self._send(wire.sql(statement, self._token, SQL_SECONDS), Repeat.READ)
         with vendor.answer_to_question(reply, NAME):
             return rows_in(reply.body, (self._token,))
-
-    async def rows(self, statement: str) -> list[list[Any]]:
-        """Return the rows of such a statement, all of them read."""
-        _, rows = await self.query(statement)
-        return self._read(list, rows)
 
     def download(self, statement: str) -> AsyncIterator[bytes]:
         """Yield the answer to a statement piece by piece, for results of any size."""
@@ -417,25 +401,19 @@ class ThinkingDataApi:
         reply = await self._transport.send(lambda: out, repeat, wait)
         return replace(reply, body=vendor.masked(reply.body, (self._token,)))
 
-    async def _ask(self, out: Outgoing) -> Any:
+    async def _ask(self, out: Outgoing, read: Callable[[Any], T] = lambda data: data) -> T:
+        """Send a question and read its answer."""
         reply = await self._send(out, Repeat.READ)
         with vendor.answer_to_question(reply, NAME):
-            return data_of(reply.body, (self._token,))
+            return read(data_of(reply.body, (self._token,)))
 
     async def _change(
-        self, out: Outgoing, repeat: Repeat, settle: Text, read: Callable[[Any], R] = lambda data: data
-    ) -> R:
+        self, out: Outgoing, repeat: Repeat, settle: Text, read: Callable[[Any], T] = lambda data: data
+    ) -> T:
         """Send a change and read its answer; `settle` names the read that shows what became of it."""
         reply = await vendor.send_change(lambda: self._send(out, repeat), repeat, NAME, settle)
         with vendor.answer_to_change(reply, NAME, settle):
             return read(data_of(reply.body, (self._token,)))
-
-    def _read(self, read: Callable[[A], R], answer: A) -> R:
-        """Read the answer to a question. VendorUnreadable."""
-        try:
-            return read(answer)
-        except UnreadableReply:
-            raise vendor.unreadable(NAME) from None
 
 
 def _look_at(which: Which) -> Text:

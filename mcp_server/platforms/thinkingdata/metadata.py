@@ -58,6 +58,10 @@ _UNCOUNTED = re.compile(r"ta@|#vp@|#(?:ip|uuid|.*_id)$", re.IGNORECASE)
 """Names of properties that the platform computes, or whose values are nearly all different."""
 
 
+_Values = dict[tuple[str, str], list[ValueCount]]
+"""Values by table and property, most frequent first."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is kept for some minutes."""
@@ -106,15 +110,16 @@ class MetadataReader:
         users, values = await self._counted(project_id, properties)
         return _Known(anyio.current_time(), users, events, tuple(_with_values(p, values) for p in properties))
 
-    async def _counted(self, project_id: str, properties: Sequence[Property]) -> tuple[int | None, "_Values"]:
+    async def _counted(self, project_id: str, properties: Sequence[Property]) -> tuple[int | None, _Values]:
         """The number of users, and the values of texts; None of them where the account may not run SQL or it takes long."""
         worth = [p for table in _SYSTEM for p in _worth_counting(properties, table)]
-        values = _Values()
+        values: _Values = {}
         with anyio.move_on_after(VALUE_SECONDS):
             try:
-                values.take(await self._value_rows(project_id, worth))
+                for table, name, value, n in await self._value_rows(project_id, worth):
+                    values.setdefault((str(table), str(name)), []).append(ValueCount(str(value), int(n)))
             except (VendorError, ValueError, TypeError):
-                return None, _Values()
+                return None, {}
         users = values.pop(("user", ""), [])
         return (users[0].rows if users else None), values
 
@@ -123,14 +128,6 @@ class MetadataReader:
             return await self._api.rows(queries.value_counts(project_id, properties, self._today()))
         except VendorRejected:  # perhaps because of one property that is in no table
             return await self._api.rows(queries.value_counts(project_id, (), self._today()))
-
-
-class _Values(dict[tuple[str, str], list[ValueCount]]):
-    """Values by table and property, most frequent first."""
-
-    def take(self, rows: Sequence[list[Any]]) -> None:
-        for table, name, value, n in rows:
-            self.setdefault((str(table), str(name)), []).append(ValueCount(str(value), int(n)))
 
 
 def _worth_counting(properties: Sequence[Property], table: str) -> list[Property]:

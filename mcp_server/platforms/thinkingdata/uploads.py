@@ -37,28 +37,25 @@ LONGEST: Final = 2000
 """Characters of an id or value; the vendor's texts hold 2 KB."""
 
 
-class VendorFile(NamedTuple):
-    """The file as it is sent, and what was read of it."""
-
-    path: Path
-    rows: int
-    no_value: int
-    encoding: str
-    name: str
-    first: str
-    """The first id."""
-    findings: tuple[Problem, ...]
-
-
 @dataclass(slots=True)
-class _Seen:
-    """Counts of the rows of a file."""
+class Counts:
+    """What the rows of a file hold."""
 
     rows: int = 0
     no_value: int = 0
     more_columns: int = 0
     first: str = ""
+    """The first id."""
     swallowed: Swallowed = field(default_factory=Swallowed)
+
+
+class VendorFile(NamedTuple):
+    """The file as it is sent, and what was read of it."""
+
+    path: Path
+    counts: Counts
+    encoding: str
+    findings: tuple[Problem, ...]
 
 
 class _NoControl:
@@ -86,20 +83,20 @@ def vendor_file(source: OpenedFile, temp: Callable[[str], Path], *, tag: bool) -
             read = private_copy(source.file, source.size, kept, _NoControl())
         out = temp(".csv")
         try:
-            seen = _written(read.path, out, tag=tag)
+            counts = _written(read.path, out, tag=tag)
         except BaseException:
             out.unlink(missing_ok=True)
             raise
-        valueless = tag and seen.no_value == seen.rows
-        findings = about_the_file(read.encoding, seen.swallowed, seen.more_columns, tag=tag, valueless=valueless)
-        return VendorFile(out, seen.rows, seen.no_value, read.encoding, source.name, seen.first, tuple(findings))
+        valueless = tag and counts.no_value == counts.rows
+        findings = about_the_file(read.encoding, counts.swallowed, counts.more_columns, tag=tag, valueless=valueless)
+        return VendorFile(out, counts, read.encoding, tuple(findings))
     finally:
         for path in made:
             path.unlink(missing_ok=True)
 
 
-def _written(source: Path, out: Path, *, tag: bool) -> _Seen:
-    seen = _Seen()
+def _written(source: Path, out: Path, *, tag: bool) -> Counts:
+    counts = Counts()
     with (
         source.open(encoding="utf-8", newline="") as file,
         out.open("w", encoding="utf-8", newline="") as target,
@@ -109,25 +106,27 @@ def _written(source: Path, out: Path, *, tag: bool) -> _Seen:
             if max(map(len, row), default=0) > LONGEST:
                 raise refuse_ids([finding("ids_quote", PATH, line=begins)])
             if any("\n" in cell or "\r" in cell for cell in row):
-                seen.swallowed = Swallowed(seen.swallowed.first or begins, seen.swallowed.lines + ends - begins + 1)
-            kept = _kept(row, seen, tag=tag)
+                counts.swallowed = Swallowed(
+                    counts.swallowed.first or begins, counts.swallowed.lines + ends - begins + 1
+                )
+            kept = _kept(row, counts, tag=tag)
             if kept:
                 writer.writerow(kept)
-    if not seen.rows:
+    if not counts.rows:
         raise refuse_ids([finding("ids_empty", PATH)])
-    return seen
+    return counts
 
 
-def _kept(row: list[str], seen: _Seen, *, tag: bool) -> list[str]:
+def _kept(row: list[str], counts: Counts, *, tag: bool) -> list[str]:
     """The id, of a tag with its value; nothing where the row holds neither. Further cells are counted."""
     first, value, more = (*row, "", "", "")[:3]
     key = first.strip(BLANKS)
-    seen.more_columns += bool(more if tag else value)
+    counts.more_columns += bool(more if tag else value)
     if not key and not (tag and value):
         return []
-    seen.first = seen.first or key
-    seen.rows += 1
-    seen.no_value += tag and not value
+    counts.first = counts.first or key
+    counts.rows += 1
+    counts.no_value += tag and not value
     return [key, value] if tag else [key]
 
 
@@ -175,7 +174,7 @@ class RemoteImports:
                 raise _taken(taken)
         name = draft.cluster_name or await self._free_name(project_id)
         file = await self._read(draft.source, tag=draft.catalog == TAG)
-        warnings = (*file.findings, *about_the_header(file.first, draft.main_column, metadata))
+        warnings = (*file.findings, *about_the_header(file.counts.first, draft.main_column, metadata))
         try:
             if dry_run:
                 return _imported(file, name, None, warnings)
@@ -213,8 +212,8 @@ class RemoteImports:
             raise InvalidArguments(_NOT_UPLOADED.format(name=cluster.cluster_name), next_step=_IMPORT_OTHERWISE)
         old_column = cluster.definition.main_column if isinstance(cluster.definition, Uploaded) else ""
         file = await self._read(changes.source, tag=cluster.catalog == TAG)
-        warnings = (*file.findings, *about_the_header(file.first, changes.main_column or old_column, metadata))
-        different = [_OTHER_IDS.format(rows=f"{file.rows:,}")]
+        warnings = (*file.findings, *about_the_header(file.counts.first, changes.main_column or old_column, metadata))
+        different = [_OTHER_IDS.format(rows=f"{file.counts.rows:,}")]
         if changes.main_column and old_column and changes.main_column.casefold() != old_column.casefold():
             different.append(_OTHER_COLUMN.format(old=old_column, new=changes.main_column))
         try:
@@ -287,10 +286,10 @@ def _imported(file: VendorFile, name: str, counts: ImportCounts | None, warnings
         cluster=None,
         cluster_name=name,
         existed=False,
-        upload_num=counts.uploaded if counts else file.rows,
+        upload_num=counts.uploaded if counts else file.counts.rows,
         user_num=counts.users if counts else None,
         unmatched_num=counts.unmatched if counts else None,
-        tag_value_null_num=counts.without_value if counts else file.no_value,
+        tag_value_null_num=counts.without_value if counts else file.counts.no_value,
         duplicates=0,
         unmatched=(),
         encoding=file.encoding,

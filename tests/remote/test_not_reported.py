@@ -1,4 +1,4 @@
-"""What ThinkingData does not tell, or tells otherwise, where the demo's chain does not come by: small data with all kinds
+"""What ThinkingData does not report, or reports otherwise, beyond the demo's chain: small data with all kinds
 of values, in both languages. Files of users are the same to the byte."""
 
 import re
@@ -54,7 +54,7 @@ ODD = {
     ],
     "filts": [of_user("name", "equal", "nope")],
 }  # fmt: skip
-"""A definition that nearly everything can be said about."""
+"""A definition that draws nearly every finding."""
 EVERYBODY = {"filts": [of_user("#user_id", "notNull")]}
 
 
@@ -132,7 +132,7 @@ ASKED: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
     ("get_cluster", {"cluster": "odd"}, set()),
     ("import_ids", {**IDS, "dry_run": True}, {"message"}),
 )
-"""Tools, their arguments, and what differs because it tells in words of fields that the table names."""
+"""Tools, their arguments, and what differs because it repeats in words fields that the table names."""
 
 
 ELSEWHERE = {"users", *WARNINGS, "warnings (same_users)", "properties.more_values", "explanation.en"}
