@@ -2,7 +2,7 @@
 
 import re
 
-from mcp_server.platforms.local.loading import told
+from mcp_server.platforms.local.loading import report_lines
 from mcp_server.sources.report import BadRows, ColumnNote, LoadReport
 from mcp_server.text import Text
 
@@ -23,7 +23,7 @@ FULL = LoadReport(
 
 def test_everything_in_a_report_is_told_in_both_languages() -> None:
     for language in ("en", "zh"):
-        words = "\n".join(sentence.say("zh" if language == "zh" else "en") for sentence in told(FULL))
+        words = "\n".join(sentence.say("zh" if language == "zh" else "en") for sentence in report_lines(FULL))
         for fact in (
             "1,234,567",
             "89",
@@ -41,10 +41,10 @@ def test_everything_in_a_report_is_told_in_both_languages() -> None:
         ):
             assert re.search(rf"(?<!\d){re.escape(fact)}(?!\d)", words), fact
         assert len(words.splitlines()) == 10
-    assert "read as text" in next(t.en for t in told(FULL) if "sku" in t.en)
+    assert "read as text" in next(t.en for t in report_lines(FULL) if "sku" in t.en)
 
 
 def test_a_clean_load_says_one_thing() -> None:
-    assert list(told(LoadReport(rows=2, users=1))) == [
+    assert list(report_lines(LoadReport(rows=2, users=1))) == [
         Text("Loaded: 2 events, 1 users.", "加载完成：2 条事件，1 个用户。")
     ]
