@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := start call plan ids
 
-.PHONY: help demo test check sweep conformance schemas bench lock
+.PHONY: help demo test check sweep conformance bundle packages schemas bench lock
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo 'make check    style, types, generated files'
 	@echo 'make sweep    the long tests'
 	@echo 'make conformance  the suites of the protocol, on Node 22'
+	@echo 'make bundle   the one-click bundle for Claude Desktop, in dist/'
+	@echo 'make packages build bundle, wheel and image steps, and start each as a new user would'
 	@echo 'make bench    the benchmarks'
 	@echo 'make schemas  write the generated files'
 	@echo 'make lock     resolve the dependencies anew'
@@ -37,6 +39,18 @@ conformance: $(VENV)/.dev .node/.installed
 	@echo 'Installing Node 22 and the conformance suites ...'
 	@mkdir -p .node && cp tests/conformance/package.json tests/conformance/package-lock.json .node/
 	@npm ci --prefix .node --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bundle: $(VENV)/.runtime $(VENV)/.uv .mcpb/.installed
+	$(BIN)/python -m tools.bundle
+
+packages: $(VENV)/.dev $(VENV)/.uv .mcpb/.installed
+	PACKAGES=required $(BIN)/python -m pytest -m packages tests/packages
+
+.mcpb/.installed: packaging/mcpb/package-lock.json
+	@echo 'Installing the packer of bundles ...'
+	@mkdir -p .mcpb && cp packaging/mcpb/package.json packaging/mcpb/package-lock.json .mcpb/
+	@npm ci --prefix .mcpb --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 check: $(VENV)/.dev
