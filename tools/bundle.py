@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcp_server import __version__
-from mcp_server.credentials import SYSTEMS
+from mcp_server.credentials import VENDORS
 from mcp_server.front.mcp.prompts import LANGUAGE, PROMPTS
-from mcp_server.front.mcp.tools import unwrapped
+from mcp_server.front.mcp.tools import unfolded
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import PROCESS
 from mcp_server.store.workspace import BUNDLE_MANIFEST
@@ -127,7 +127,7 @@ def manifest() -> dict[str, Any]:
 
 def first_sentence(description: str) -> str:
     """Return the first sentence of a tool's description."""
-    return unwrapped(description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
+    return unfolded(description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
 
 
 def _form() -> tuple[dict[str, Field], dict[str, str]]:
@@ -142,13 +142,13 @@ def _form() -> tuple[dict[str, Field], dict[str, str]]:
     for setting in PROCESS:
         if setting.key in _SETTINGS:
             add(setting.key, setting.variable, *_SETTINGS[setting.key])
-    for system in SYSTEMS:
-        for wanted in system.fields:
+    for vendor in VENDORS:
+        for wanted in vendor.fields:
             if wanted.needed:
-                title = Text("{system}: {what}", "{system}：{what}").format(system=system.text, what=wanted.text)
+                title = Text("{system}: {what}", "{system}：{what}").format(system=vendor.text, what=wanted.text)
                 secret = {"sensitive": True} if wanted.secret else {}
                 field = {"type": "string", "title": _both(title), "default": "", **secret}
-                add(f"{system.name}_{wanted.key}", system.variable(wanted), field, _LOCAL.format(system=system.text))
+                add(f"{vendor.name}_{wanted.key}", vendor.variable(wanted), field, _LOCAL.format(system=vendor.text))
     for variable, (title, description) in _MIRRORS.items():
         add(variable.casefold(), variable, {"type": "string", "title": _both(title), "default": ""}, description)
     return fields, environment

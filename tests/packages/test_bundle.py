@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.credentials import SYSTEMS
+from mcp_server.credentials import VENDORS
 from mcp_server.operations.registry import OPERATIONS
 from tests.packages.newcomer import ROOT, TIMES, UV, Session, environment, needed, run
 from tools import bundle
@@ -30,7 +30,7 @@ def test_every_field_is_optional_and_reaches_the_server_by_a_variable_that_it_re
     assert set(config["env"]) - set(known_variables()) == {"UV_DEFAULT_INDEX", "UV_PYTHON_INSTALL_MIRROR"}
     assert not any("user_config" in word for word in config["args"]), "a whole argument would stay literal"
     assert all(field["required"] is False and "default" in field for field in fields.values())
-    secrets = {f"{s.name}_{f.key}" for s in SYSTEMS for f in s.fields if f.secret and f.needed}
+    secrets = {f"{s.name}_{f.key}" for s in VENDORS for f in s.fields if f.secret and f.needed}
     assert {key for key, field in fields.items() if field.get("sensitive")} == secrets
     assert all(" · " in field["title"] and " · " in field["description"] for field in fields.values())
 
