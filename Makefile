@@ -45,7 +45,7 @@ bundle: $(VENV)/.runtime $(VENV)/.uv .mcpb/.installed
 	$(BIN)/python -m tools.bundle
 
 packages: $(VENV)/.dev $(VENV)/.uv .mcpb/.installed
-	PACKAGES=required $(BIN)/python -m pytest -m packages tests/packages
+	PACKAGES=required $(BIN)/python -m pytest -m packages --durations=0 tests/packages
 
 .mcpb/.installed: packaging/mcpb/package-lock.json
 	@echo 'Installing the packer of bundles ...'

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UV = ROOT / ".venv" / "uv" / "bin"
 PATIENCE = 300.0
-TIMES: dict[str, float] = {}
-"""What a newcomer waits for, and for how long; shown at the end of the run."""
 
 
 def needed(path: Path) -> Path:
@@ -43,7 +40,6 @@ class Session:
     """A server that was started, and what it answers."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
-        begun = time.monotonic()
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=env, cwd="/"
         )  # fmt: skip
@@ -54,8 +50,6 @@ class Session:
             "clientInfo": {"name": "newcomer", "version": "0"},
         }
         self.hello = self.request("initialize", hello)
-        self.seconds = time.monotonic() - begun
-        """From the start to the first answer."""
 
     def __enter__(self) -> Self:
         return self

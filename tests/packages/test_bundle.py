@@ -12,7 +12,7 @@ import pytest
 
 from mcp_server.credentials import VENDORS
 from mcp_server.operations.registry import OPERATIONS
-from tests.packages.newcomer import ROOT, TIMES, UV, Session, environment, needed, run
+from tests.packages.newcomer import ROOT, UV, Session, environment, needed, run
 from tools import bundle
 
 MCPB = ROOT / ".mcpb" / "node_modules" / "@anthropic-ai" / "mcpb" / "dist"
@@ -51,7 +51,9 @@ def test_versions_are_those_that_are_tested_and_no_index_is_named() -> None:
     project = tomllib.loads(bundle.project())
     pins = project["tool"]["uv"]["constraint-dependencies"]
     assert "duckdb" in {pin.partition("==")[0] for pin in pins}
-    assert len(pins) == sum("==" in line for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines())
+    assert len(pins) == sum(
+        "==" in line for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    )
     assert "index" not in project["tool"]["uv"]
     for name in ("package.json", "package-lock.json"):
         assert '"resolved"' not in (ROOT / "packaging" / "mcpb" / name).read_text(encoding="utf-8")
@@ -95,7 +97,6 @@ def started(extension: Path, home: Path, **given: Any) -> Session:
 def test_a_first_start_with_nothing_filled_in_offers_data(extension: Path, tmp_path: Path) -> None:
     home = tmp_path / "somebody new"
     with started(extension, home) as session:
-        TIMES["bundle: first start, packages are installed"] = session.seconds
         assert session.tools() == [o.name for o in OPERATIONS]
         answer = session.call("describe_data", search="purchase")
         assert answer["isError"] is True
@@ -104,7 +105,6 @@ def test_a_first_start_with_nothing_filled_in_offers_data(extension: Path, tmp_p
     assert (home / "fenqun" / "catalog.sqlite").is_file()
     assert not list(extension.rglob("catalog.sqlite")), "an update replaces that folder"
     with started(extension, home, language="zh", workspace=str(home / "分群"), read_only=True) as again:
-        TIMES["bundle: a later start"] = again.seconds
         assert "Results are in Chinese. This server is read-only" in again.hello["instructions"]
     assert again.end() == (0, "")
     assert (home / "分群" / "catalog.sqlite").is_file()

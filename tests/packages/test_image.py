@@ -49,7 +49,11 @@ def test_the_image_says_what_it_is_and_runs_as_nobody_special() -> None:
 
 
 def test_what_is_copied_is_not_ignored() -> None:
-    kept = {line[1:] for line in (FOLDER / "Dockerfile.dockerignore").read_text("utf-8").splitlines() if line[0] == "!"}
+    kept = {
+        line[1:]
+        for line in (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        if line[0] == "!"
+    }
     copied = {
         name for word, rest in instructions() if word == "COPY" and "--from" not in rest for name in rest.split()[:-1]
     }

@@ -8,7 +8,7 @@ import pytest
 
 from mcp_server.install import CLIENTS, ClientFile, Machine
 from mcp_server.operations.registry import OPERATIONS
-from tests.packages.newcomer import ROOT, TIMES, UV, Session, environment, needed, run
+from tests.packages.newcomer import ROOT, UV, Session, environment, needed, run
 
 pytestmark = pytest.mark.packages
 
@@ -28,10 +28,7 @@ def test_uvx_starts_it_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
     env = environment(tmp_path / "home", UV)
     command = ["uvx", "--from", str(wheel), "fenqun"]
     with Session([*command, "serve"], env) as session:
-        TIMES["uvx: first start, packages are installed"] = session.seconds
         assert session.tools() == [o.name for o in OPERATIONS]
-    with Session([*command, "serve"], env) as session:
-        TIMES["uvx: a later start"] = session.seconds
     said = run([*command, "install", "cursor"], env, status=2)
     assert "uv tool install" in said, "a client could no longer start it from a cache that was cleared"
 
@@ -39,7 +36,6 @@ def test_uvx_starts_it_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
 def test_pipx_runs_it_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
     env = environment(tmp_path / "home", UV)
     with Session(["uvx", "pipx", "run", "--spec", str(wheel), "fenqun", "serve"], env) as session:
-        TIMES["pipx run: first start, pipx too is installed"] = session.seconds
         assert session.tools() == [o.name for o in OPERATIONS]
 
 
@@ -71,7 +67,6 @@ def test_a_client_starts_the_entry_that_install_has_written(
     with Session(
         [entry["command"], *entry["args"]], {"PATH": "/nowhere", "HOME": "/nowhere", **entry.get("env", {})}
     ) as session:
-        TIMES[f"{client.name}: the entry that install has written"] = session.seconds
         assert session.tools() == [o.name for o in OPERATIONS]
         answer = session.call("describe_data", search="purchase")
         assert not answer.get("isError"), "it is the workspace into which the demo data went"
