@@ -55,10 +55,6 @@ class OpenTime:
                     spans.append((start, end))
         return tuple(spans)
 
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [start for start, _ in self.spans]
-
     def seconds(self, moment: datetime) -> int:
         return (moment - self.base) // timedelta(seconds=1)
 
@@ -71,7 +67,7 @@ class OpenTime:
 
     def first_from(self, second: int) -> tuple[int, int] | None:
         """The first second at or after this one in which an attempt may start, and the end of its stretch."""
-        n = bisect_right(self._starts, second) - 1
+        n = bisect_right(self.spans, second, key=lambda span: span[0]) - 1
         if n >= 0 and second < self.spans[n][1]:
             return second, self.spans[n][1]
         return self.spans[n + 1] if n + 1 < len(self.spans) else None

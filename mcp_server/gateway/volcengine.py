@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -110,15 +110,15 @@ _AUTHORIZATION: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What the Authorization header claims."""
 
     access_key: str
     day: str
     region: str
     service: str
-    signed: tuple[str, ...]
+    signed: str
+    """Names of headers, separated by semicolons."""
     signature: str
 
 
@@ -130,8 +130,7 @@ def claim_of(request: Request) -> Claim:
     match = _AUTHORIZATION.fullmatch(headers[0].strip()) if len(headers) == 1 else None
     if match is None:
         raise VolcengineRefusal("MissingSignature", "The Authorization header holds no signature.")
-    key, day, region, service, signed, signature = match.groups()
-    return Claim(key, day, region, service, tuple(signed.split(";")), signature)
+    return Claim(*match.groups())
 
 
 def verify(request: Request, claim: Claim, body: bytes, parts: GatewayParts) -> None:
@@ -145,13 +144,14 @@ def verify(request: Request, claim: Claim, body: bytes, parts: GatewayParts) -> 
     body_hash = request.headers.get("x-content-sha256")
     if body_hash is not None and not same_secret(body_hash, wire.body_hash(body)):
         raise mismatch
-    if not {"host", "x-date"} <= set(claim.signed) or any(name not in request.headers for name in claim.signed):
+    signed = claim.signed.split(";")
+    if not {"host", "x-date"} <= set(signed) or any(name not in request.headers for name in signed):
         raise mismatch
     if request.headers.get("x-security-token"):  # credentials of the gateway are not temporary
         raise VolcengineRefusal("InvalidAccessKey", "The security token is invalid.")
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     seen = wire.RequestToSign(request.method, request.url.path, tuple(query), dict(request.headers), body)
-    made = wire.signature(seen, claim.signed, parts.keys.secret_key, wire.CredentialScope(claim.region, claim.service))
+    made = wire.signature(seen, signed, parts.keys.secret_key, wire.CredentialScope(claim.region, claim.service))
     if not same_secret(claim.signature, made):
         raise mismatch
     request.scope[CALLER] = SYSTEM

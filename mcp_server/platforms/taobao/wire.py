@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, assert_never, get_args
 from urllib.parse import urlencode
 
 from mcp_server.calls.settings import BEIJING
@@ -40,11 +40,19 @@ def canonical(parameters: Mapping[str, str]) -> str:
 
 def sign(parameters: Mapping[str, str], secret: str, method: SignMethod) -> str:
     """Return the value of `sign`: 32 or 64 hexadecimal digits in upper case."""
-    text, key = canonical(parameters).encode(), secret.encode()
-    if method == "md5":
-        # the vendor's algorithm, the only one that some apps accept
-        return hashlib.md5(key + text + key, usedforsecurity=False).hexdigest().upper()
-    return hmac.new(key, text, hashlib.md5 if method == "hmac" else hashlib.sha256).hexdigest().upper()
+    return signature(canonical(parameters).encode(), secret.encode(), method)
+
+
+def signature(text: bytes, secret: bytes, method: SignMethod) -> str:
+    match method:
+        case "md5":  # the vendor's algorithm, the only one that some apps accept
+            return hashlib.md5(secret + text + secret, usedforsecurity=False).hexdigest().upper()
+        case "hmac":
+            return hmac.new(secret, text, hashlib.md5).hexdigest().upper()
+        case "hmac-sha256":
+            return hmac.new(secret, text, hashlib.sha256).hexdigest().upper()
+        case _:
+            assert_never(method)
 
 
 # Requests

@@ -136,7 +136,14 @@ class Listing:
         known = self._seen.get(project_id)
         if known is None or anyio.current_time() - known[0] > SECONDS:
             rows = [row for catalog in TYPES for row in await self._pages(project_id, catalog, "")]
-            known = (anyio.current_time(), tuple(sorted(rows, key=_newest_first)))
+            known = (
+                anyio.current_time(),
+                tuple(
+                    sorted(
+                        rows, key=lambda row: (-int(row.cluster_id) if row.cluster_id.isdigit() else 0, row.cluster_id)
+                    )
+                ),
+            )
             self._seen[project_id] = known
         return known[1]
 
@@ -192,10 +199,6 @@ class Listing:
         near = nearest(ref, [row.name for row in await self.all(project_id)])
         hint = _NEAR.format(near=near) if near else NOTHING
         return NotFound(_NONE.format(ref=shorten(ref, 80), project=project_id).then(hint), next_step=_LIST)
-
-
-def _newest_first(row: RemoteCluster) -> tuple[int, str]:
-    return (-int(row.cluster_id) if row.cluster_id.isdigit() else 0, row.cluster_id)
 
 
 def _joined(detail: RemoteCluster, row: RemoteCluster) -> RemoteCluster:

@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, assert_never
 
 import anyio
@@ -108,12 +107,6 @@ def user_table(project_id: str) -> str:
     return f"v_user_{_number(project_id)}"
 
 
-def _tables(plan: Plan | TagPlan, metadata: Metadata) -> Tables:
-    project = metadata.project_id
-    clusters = tuple(_cluster(source, metadata) for source in plan.clusters)
-    return Tables(f"v_event_{_number(project)}", user_table(project), clusters)
-
-
 def _cluster(source: ClusterSource, metadata: Metadata) -> str:
     """Select the current members of a cluster, of a tag with the value in the column of its type."""
     known = metadata.property("cluster", source.name)
@@ -182,7 +175,8 @@ async def preview(
     names = ["#user_id", *(p for p in properties if p != "#user_id")]
     try:
         plan = _planned(definition, metadata)
-        tables = _tables(plan, metadata)
+        clusters = tuple(_cluster(source, metadata) for source in plan.clusters)
+        tables = Tables(f"v_event_{_number(metadata.project_id)}", user_table(metadata.project_id), clusters)
         if isinstance(plan, Plan):
             users = selection_sql(plan, TRINO, tables)
             counting = [counted_sql(plan, TRINO, tables)]
@@ -334,39 +328,25 @@ class RemoteExport:
             *(_column(metadata, "user", name, name) for name in own),
         ]
         statement = members(cluster.project_id, cluster.cluster_name, own, tag=tag)
+        head = _line(_written(_defused(column.name) if spreadsheet else column.name) for column in columns)
+        rows, waiting = 0, [_MARK, head] if spreadsheet else [head]
         temp = self._files.temp_path(".csv")
         try:
-            rows = await self._fill(temp, statement, columns, cluster, spreadsheet, on_progress)
+            async with await anyio.open_file(temp, "w", encoding="utf-8", newline="") as file:
+                async for row in self._rows(statement, len(columns)):
+                    pairs = zip(columns, row, strict=True)
+                    waiting.append(_line(column.cell(value, defused=spreadsheet) for column, value in pairs))
+                    rows += 1
+                    if rows % _AT_ONCE == 0:
+                        await file.write("".join(waiting))
+                        waiting.clear()
+                        if cluster.users_num:
+                            await on_progress(min(99.0, 100 * rows / cluster.users_num), EXPORTING)
+                await file.write("".join(waiting))
             final = await anyio.to_thread.run_sync(self._files.keep_export, temp, stem, "csv")
         finally:
             temp.unlink(missing_ok=True)
         return Export(final, rows, final.stat().st_size, tuple(column.name for column in columns))
-
-    async def _fill(
-        self,
-        temp: Path,
-        statement: str,
-        columns: Sequence[_Column],
-        cluster: Cluster,
-        spreadsheet: bool,
-        on_progress: OnProgress,
-    ) -> int:
-        """Write the rows; return how many."""
-        rows = 0
-        head = _line(_written(_defused(column.name) if spreadsheet else column.name) for column in columns)
-        waiting = [_MARK, head] if spreadsheet else [head]
-        async with await anyio.open_file(temp, "w", encoding="utf-8", newline="") as file:
-            async for row in self._rows(statement, len(columns)):
-                pairs = zip(columns, row, strict=True)
-                waiting.append(_line(column.cell(value, defused=spreadsheet) for column, value in pairs))
-                rows += 1
-                if rows % _AT_ONCE == 0:
-                    await file.write("".join(waiting))
-                    waiting.clear()
-                    if cluster.users_num:
-                        await on_progress(min(99.0, 100 * rows / cluster.users_num), EXPORTING)
-            await file.write("".join(waiting))
-        return rows
 
     async def _rows(self, statement: str, width: int) -> AsyncIterator[list[Any]]:
         """Yield the rows of the answer as they come; the first line is the envelope."""
