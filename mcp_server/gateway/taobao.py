@@ -16,19 +16,8 @@ from starlette.routing import Route
 from mcp_server.calls.settings import BEIJING
 from mcp_server.consent.invoke import internal_error
 from mcp_server.errors import FenqunError
-from mcp_server.gateway.base import (
-    CALLER,
-    FORM,
-    GatewayParts,
-    NotJson,
-    compact,
-    is_whole,
-    media_type,
-    read_object,
-    read_time,
-    same_secret,
-    unknown_key,
-)
+from mcp_server.gateway import base
+from mcp_server.gateway.base import GatewayParts, NotJson
 from mcp_server.operations.clusters import list_clusters
 from mcp_server.operations.crowds import (
     CrowdTaskRow,
@@ -114,7 +103,7 @@ def refused(refusal: TaobaoRefusal, *, xml: bool) -> Response:
 
 
 def _json(value: Mapping[str, Any]) -> Response:
-    return Response(compact(value), media_type="text/javascript;charset=UTF-8")
+    return Response(base.compact(value), media_type="text/javascript;charset=UTF-8")
 
 
 def _simplified(value: Any) -> Any:
@@ -163,8 +152,8 @@ async def parameters(http: Request, parts: GatewayParts) -> list[tuple[str, str]
         return pairs
     try:
         body = await whole(http, parts.limits.body)
-        if body and media_type(http) != FORM:
-            raise invalid("Content-Type", FORM)
+        if body and base.media_type(http) != base.FORM:
+            raise invalid("Content-Type", base.FORM)
         return pairs + parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100)
     except (TooLong, Stopped, ValueError):
         raise invalid("body") from None
@@ -185,7 +174,7 @@ def verify(given: Mapping[str, str], http: Request, parts: GatewayParts) -> None
     for name, code in (("method", 21), ("app_key", 28), ("timestamp", 30), ("v", 32), ("sign", 24)):
         if not given.get(name, "").strip():
             raise TaobaoRefusal(code)
-    if not same_secret(given["app_key"], parts.keys.app_key):
+    if not base.same_secret(given["app_key"], parts.keys.app_key):
         raise TaobaoRefusal(29)
     if given["v"] != "2.0":
         raise TaobaoRefusal(33)
@@ -196,16 +185,16 @@ def verify(given: Mapping[str, str], http: Request, parts: GatewayParts) -> None
         raise TaobaoRefusal(25)
     if not given.get("session"):
         raise TaobaoRefusal(26)
-    if not same_secret(given["session"], parts.keys.session):
+    if not base.same_secret(given["session"], parts.keys.session):
         raise TaobaoRefusal(27)
-    http.scope[CALLER] = SYSTEM
+    http.scope[base.CALLER] = SYSTEM
 
 
 def _moment(text: str) -> datetime | None:
     """A time in GMT+8, or milliseconds since 1970, as the official Python SDKs send it."""
     if _EPOCH.fullmatch(text):
         return datetime.fromtimestamp(int(text) / 1000, UTC)
-    moment = read_time(text)
+    moment = base.read_time(text)
     return moment.replace(tzinfo=BEIJING) if moment else None
 
 
@@ -218,7 +207,7 @@ def _signed(given: Mapping[str, str], secret: str) -> bool:
     names = sorted((name for name in given if name != "sign"), key=lambda name: name.encode())
     text = "".join(name + given[name] for name in names).encode("utf-8", "surrogatepass")
     legal = wire.sign(given, secret, method), wire.signature(text, secret.encode(), method)
-    return any(same_secret(given["sign"].upper(), one) for one in legal)
+    return any(base.same_secret(given["sign"].upper(), one) for one in legal)
 
 
 # `taobao.opencrm.crowdanalysis.update`
@@ -316,10 +305,10 @@ def _task(text: str) -> Task:
     if not text.strip():
         raise missing("task_dto")
     try:
-        fields = read_object(text.encode("utf-8", "surrogatepass"))
+        fields = base.read_object(text.encode("utf-8", "surrogatepass"))
     except NotJson:
         raise invalid("task_dto", "不是 JSON 对象") from None
-    stray = unknown_key(fields, "start_time", "end_time", "crowd_id", "task_id")
+    stray = base.unknown_key(fields, "start_time", "end_time", "crowd_id", "task_id")
     if stray is not None:
         raise invalid(stray)
     return Task(
@@ -333,7 +322,7 @@ def _task(text: str) -> Task:
 def _id(value: object, name: str) -> str:
     if value is None:
         raise missing(name)
-    if not (is_whole(value) or isinstance(value, str)) or not _NUMBER.fullmatch(str(value)):
+    if not (base.is_whole(value) or isinstance(value, str)) or not _NUMBER.fullmatch(str(value)):
         raise invalid(name)
     return str(value)
 
@@ -341,7 +330,7 @@ def _id(value: object, name: str) -> str:
 def _time(value: object, name: str) -> str:
     if value is None:
         raise missing(name)
-    if not isinstance(value, str) or read_time(value) is None:
+    if not isinstance(value, str) or base.read_time(value) is None:
         raise invalid(name, "yyyy-MM-dd HH:mm:ss")
     return value
 
@@ -464,7 +453,7 @@ async def _answer(given: dict[str, str], http: Request, parts: GatewayParts) -> 
     if method is None:
         raise TaobaoRefusal(22)
     business = {name: value for name, value in given.items() if name not in COMMON}
-    stray = unknown_key(business, *method.names)
+    stray = base.unknown_key(business, *method.names)
     if stray is not None:
         raise invalid(stray, "未知参数")
     content = await method.handle(TaobaoRequest(parts, business))

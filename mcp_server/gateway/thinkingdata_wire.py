@@ -13,18 +13,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcp_server.gateway.base import (
-    CALLER,
-    FORM,
-    GatewayParts,
-    NotJson,
-    compact,
-    is_whole,
-    media_type,
-    read_object,
-    same_secret,
-    unknown_key,
-)
+from mcp_server.gateway import base
+from mcp_server.gateway.base import GatewayParts, NotJson
 from mcp_server.language.bodies import read_json
 from mcp_server.operations.operation import Operation, Result
 from mcp_server.platforms.thinkingdata.client import EMPTY_PARAMETER, SUCCESS, TOO_FREQUENT, WRONG_ITEM
@@ -91,7 +81,7 @@ def wrong(name: str, why: str = "") -> ThinkingDataRefusal:
 def envelope(data: Any = None, code: int = SUCCESS, message: str = "success") -> bytes:
     """The envelope on one line; without `data` where there is none."""
     fields = {} if data is None else {"data": data}
-    return compact(fields | {"return_code": code, "return_message": message})
+    return base.compact(fields | {"return_code": code, "return_message": message})
 
 
 def refused(refusal: ThinkingDataRefusal) -> Response:
@@ -141,7 +131,7 @@ class ThinkingDataRequest:
         return name
 
     def check_media_type(self, expected: str) -> None:
-        if media_type(self.http) != expected:
+        if base.media_type(self.http) != expected:
             raise wrong("Content-Type", expected)
 
     async def fields(self, *names: str) -> "Fields":
@@ -153,7 +143,7 @@ class ThinkingDataRequest:
 
     async def form(self, *names: str) -> dict[str, str]:
         """The form in the body, which may have these fields, each once; the first one is needed."""
-        self.check_media_type(FORM)
+        self.check_media_type(base.FORM)
         try:
             pairs = parse_qsl((await self.body()).decode("utf-8"), keep_blank_values=True, max_num_fields=20)
         except ValueError:
@@ -186,7 +176,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise empty("body")
     try:
-        return read_object(body)
+        return base.read_object(body)
     except NotJson as error:
         fixed = read_json(body.decode("utf-8", "replace"))
         if not isinstance(fixed, dict):
@@ -213,7 +203,7 @@ class Fields:
     def project(self) -> str:
         """`projectId`: a number in every example of the page, a String in its table."""
         value = self.values.get("projectId")
-        return number(str(value) if is_whole(value) else self._value("projectId", str, "应为整数"), "projectId")
+        return number(str(value) if base.is_whole(value) else self._value("projectId", str, "应为整数"), "projectId")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts with at least one in it."""
@@ -244,7 +234,7 @@ def number(text: str, name: str) -> str:
 
 def check_keys(given: Mapping[str, object], names: Sequence[str], why: str) -> None:
     """Refuse a key that is not among these names."""
-    stray = unknown_key(given, *names)
+    stray = base.unknown_key(given, *names)
     if stray is not None:
         raise wrong(stray, why)
 
@@ -256,9 +246,9 @@ def verified(http: Request, parts: GatewayParts, needed: Sequence[str], optional
     token = query.pop("token", "")
     if not token:
         raise empty("token")
-    if not same_secret(token, parts.keys.token):
+    if not base.same_secret(token, parts.keys.token):
         raise ThinkingDataRefusal(WRONG_TOKEN, "token 无效")
-    http.scope[CALLER] = SYSTEM
+    http.scope[base.CALLER] = SYSTEM
     if len(pairs) != len(query) + 1:
         raise wrong(next(name for name, _ in pairs if sum(n == name for n, _ in pairs) > 1)[:50], "重复")
     for name in needed:

@@ -17,18 +17,8 @@ from mcp_server.calls.volcengine import week_of
 from mcp_server.calls.week import written
 from mcp_server.consent.invoke import internal_error
 from mcp_server.errors import FenqunError, NotFound
-from mcp_server.gateway.base import (
-    CALLER,
-    GatewayParts,
-    NotJson,
-    compact,
-    is_whole,
-    media_type,
-    read_object,
-    read_time,
-    same_secret,
-    unknown_key,
-)
+from mcp_server.gateway import base
+from mcp_server.gateway.base import GatewayParts, NotJson
 from mcp_server.operations.calls import list_call_tasks, update_call_task
 from mcp_server.platforms.volcengine import wire
 from mcp_server.platforms.volcengine.wire import LIST, UPDATE
@@ -91,7 +81,7 @@ class About:
             "Region": self.region,
         }
         value = {"ResponseMetadata": metadata | more} | ({} if result is None else {"Result": result})
-        return Response(compact(value), status, media_type="application/json; charset=utf-8")
+        return Response(base.compact(value), status, media_type="application/json; charset=utf-8")
 
     def refusal(self, refusal: VolcengineRefusal) -> Response:
         """A refusal with its HTTP status."""
@@ -138,11 +128,11 @@ def verify(request: Request, claim: Claim, body: bytes, parts: GatewayParts) -> 
     mismatch = VolcengineRefusal("SignatureDoesNotMatch", "The signature does not match.")
     if claim.service != SERVICE:
         raise VolcengineRefusal("ServiceNotFound", f"The service {claim.service} does not exist.")
-    if not same_secret(claim.access_key, parts.keys.access_key):
+    if not base.same_secret(claim.access_key, parts.keys.access_key):
         raise VolcengineRefusal("InvalidAccessKey", "The access key is invalid.")
     _check_date(request, claim, parts)
     body_hash = request.headers.get("x-content-sha256")
-    if body_hash is not None and not same_secret(body_hash, wire.body_hash(body)):
+    if body_hash is not None and not base.same_secret(body_hash, wire.body_hash(body)):
         raise mismatch
     signed = claim.signed.split(";")
     if not {"host", "x-date"} <= set(signed) or any(name not in request.headers for name in signed):
@@ -152,9 +142,9 @@ def verify(request: Request, claim: Claim, body: bytes, parts: GatewayParts) -> 
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     seen = wire.RequestToSign(request.method, request.url.path, tuple(query), dict(request.headers), body)
     made = wire.signature(seen, signed, parts.keys.secret_key, wire.CredentialScope(claim.region, claim.service))
-    if not same_secret(claim.signature, made):
+    if not base.same_secret(claim.signature, made):
         raise mismatch
-    request.scope[CALLER] = SYSTEM
+    request.scope[base.CALLER] = SYSTEM
 
 
 def _check_date(request: Request, claim: Claim, parts: GatewayParts) -> None:
@@ -243,7 +233,7 @@ def refusal_of(error: FenqunError, parts: GatewayParts) -> VolcengineRefusal:
 
 
 def _check_keys(body: Mapping[str, Any], *names: str) -> None:
-    stray = unknown_key(body, *names)
+    stray = base.unknown_key(body, *names)
     if stray is not None:
         raise invalid(stray)
 
@@ -261,14 +251,14 @@ def _whole(body: Mapping[str, Any], name: str, default: int | None = None) -> in
     value = body.get(name, default)
     if value is None:
         raise missing(name)
-    if not is_whole(value) or not 0 <= value < 1 << 31:
+    if not base.is_whole(value) or not 0 <= value < 1 << 31:
         raise invalid(name)
     return int(value)
 
 
 def _time(body: Mapping[str, Any], name: str) -> str:
     text = _text(body, name)
-    if read_time(text) is None:
+    if base.read_time(text) is None:
         raise invalid(name, "yyyy-MM-dd HH:mm:ss")
     return text
 
@@ -292,10 +282,10 @@ def _forbidden(value: object) -> list[str]:
     if not isinstance(value, list):
         raise invalid("ForbidTimeList")
     for item in value:
-        if not isinstance(item, dict) or unknown_key(item, "Times", "Weekdays") is not None:
+        if not isinstance(item, dict) or base.unknown_key(item, "Times", "Weekdays") is not None:
             raise invalid("ForbidTimeList")
         days, times = item.get("Weekdays", []), item.get("Times")
-        if not isinstance(days, list) or not all(is_whole(day) and 1 <= day <= 7 for day in days):
+        if not isinstance(days, list) or not all(base.is_whole(day) and 1 <= day <= 7 for day in days):
             raise VolcengineRefusal("ForbidTimeParseFail", "Weekdays are 1 (Sunday) to 7 (Saturday).")
         if not isinstance(times, list) or not times or not all(isinstance(t, str) and _in_order(t) for t in times):
             raise VolcengineRefusal("ForbidTimeParseFail", "Times are HH:MM-HH:MM within a day.")
@@ -346,10 +336,10 @@ async def _result(request: Request, body: bytes, parts: GatewayParts) -> dict[st
         raise VolcengineRefusal("InvalidActionOrVersion", "The action or its version does not exist.")
     if sorted(name for name, _ in query) != ["Action", "Version"]:
         raise invalid("query")
-    if media_type(request) != "application/json":
+    if base.media_type(request) != "application/json":
         raise invalid("Content-Type")
     try:
-        fields = read_object(body)
+        fields = base.read_object(body)
     except NotJson:
         raise invalid("body") from None
     if names["Action"] == LIST:
