@@ -58,9 +58,9 @@ class Written:
 
     users_num: int
     value_type: tuple[ValueType, int | None] | None = None
-    """Type and scale of a tag's values where only running the SQL shows them."""
+    """Type and scale of a tag's values where only running its SQL shows them."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Rows that SQL returned and that count for no user, by reason: names of `SqlOutcome`."""
+    """Rows that SQL returned and that count for no user, by reason (`sandbox.run.DROPPED`)."""
 
 
 class FunnelCounts(NamedTuple):
@@ -83,13 +83,17 @@ class ValueCounts(NamedTuple):
 # The control of a task
 
 
-class Control(Protocol):
-    """The side that started a task: it takes progress (0 to 100) and may interrupt."""
+class Progress(Protocol):
+    """Takes the progress of some work (0 to 100), and shows whether the work is to stop."""
 
     @property
     def interrupted(self) -> bool: ...
 
     def report(self, percent: float) -> None: ...
+
+
+class Control(Progress, Protocol):
+    """The side that started a task, which it may also interrupt in the middle of a statement."""
 
     def on_interrupt(self, callback: Callable[[], None]) -> None: ...
 

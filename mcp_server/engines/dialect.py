@@ -15,7 +15,7 @@ Value = str | int | float | Decimal | bool | date | datetime | Sequence["Value"]
 """What a literal can hold; a `datetime` is naive and in UTC."""
 
 ROW = "$row"
-"""The column with an event's load number, in file order: of two events at one time it says which was first."""
+"""The column with an event's load number, in file order: it decides which of two events at one time was first."""
 
 _HUGE = 2**127 - 1
 _MOST_DIGITS = 38

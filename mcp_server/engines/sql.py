@@ -195,24 +195,21 @@ class RowWriter:
 
     def test(self, value: str, where: Interval | Points, negated: bool) -> str:
         """Return a test of a value against bounds or points; NULL where the value is."""
-        if isinstance(where, Points) and not where.values:
-            return f"{value} IS NOT NULL" if negated else "FALSE"
-        passed = self._in_points(value, where) if isinstance(where, Points) else self._in_interval(value, where)
+        if isinstance(where, Points):
+            if not where.values:
+                return f"{value} IS NOT NULL" if negated else "FALSE"
+            points = [self.dialect.literal(point) for point in where.values]
+            passed = f"{value} = {points[0]}" if len(points) == 1 else f"{value} IN ({', '.join(points)})"
+        else:
+            bounds = []
+            if where.low is not None:
+                bounds.append(f"{value} {'>' if where.low_open else '>='} {self.dialect.literal(where.low)}")
+            if where.high is not None:
+                bounds.append(f"{value} {'<' if where.high_open else '<='} {self.dialect.literal(where.high)}")
+            passed = (
+                bounds[0] if len(bounds) == 1 else f"({' AND '.join(bounds)})" if bounds else f"{value} IS NOT NULL"
+            )
         return f"NOT ({passed})" if negated else passed
-
-    def _in_points(self, value: str, where: Points) -> str:
-        points = [self.dialect.literal(point) for point in where.values]
-        return f"{value} = {points[0]}" if len(points) == 1 else f"{value} IN ({', '.join(points)})"
-
-    def _in_interval(self, value: str, where: Interval) -> str:
-        bounds = []
-        if where.low is not None:
-            bounds.append(f"{value} {'>' if where.low_open else '>='} {self.dialect.literal(where.low)}")
-        if where.high is not None:
-            bounds.append(f"{value} {'<' if where.high_open else '<='} {self.dialect.literal(where.high)}")
-        if not bounds:
-            return f"{value} IS NOT NULL"
-        return bounds[0] if len(bounds) == 1 else f"({' AND '.join(bounds)})"
 
 
 def days_around(span: Span) -> tuple[date, date]:

@@ -1,8 +1,8 @@
 """SQL as ThinkingData's query engine takes it (Trino), in functions that DuckDB runs as well.
 
 Nothing is translated: the tests and the gateway run on DuckDB the text that is sent. Where DuckDB lacks a function of
-Trino there is a macro that does what Trino's documentation says of it, including its answers to NULL. The statements
-have not been run on a Trino; `SOURCES` says where each function is documented.
+Trino there is a macro that does what Trino's documentation describes, including its answers to NULL. The statements
+have not been run on a Trino; tests/engines/test_trino.py lists where each function is documented.
 
 An exact median has no safe form (Trino's percentile is an estimate), nor has the average of exact numbers, which needs
 whole numbers of 128 bits.
@@ -14,7 +14,6 @@ from datetime import datetime
 from mcp_server.engines.dialect import Dialect, Value, identifier, literal, without
 
 _LONGEST = 2**63 - 1
-_DOCS = "https://trino.io/docs/current/functions/{}.html"
 
 
 def trino_literal(value: Value) -> str:
@@ -76,27 +75,6 @@ TRINO = Dialect(
     rest=without("average"),
 )
 
-SOURCES: Mapping[str, str] = {
-    "abs": _DOCS.format("math"),
-    "arrays_overlap": _DOCS.format("array"),
-    "avg": _DOCS.format("aggregate"),
-    "bitwise_and": _DOCS.format("bitwise"),
-    "bitwise_or_agg": _DOCS.format("aggregate"),
-    "cardinality": _DOCS.format("array"),
-    "chr": _DOCS.format("string"),
-    "coalesce": _DOCS.format("conditional"),
-    "count": _DOCS.format("aggregate"),
-    "max": _DOCS.format("aggregate"),
-    "max_by": _DOCS.format("aggregate"),
-    "min": _DOCS.format("aggregate"),
-    "min_by": _DOCS.format("aggregate"),
-    "regexp_like": _DOCS.format("regexp"),
-    "round": _DOCS.format("math"),
-    "strpos": _DOCS.format("string"),
-    "sum": _DOCS.format("aggregate"),
-}
-"""The functions of Trino that statements use, with the page that documents each."""
-
 MACROS: Mapping[str, str] = {
     "arrays_overlap(a, b)": """CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN list_has_any(a, b) THEN TRUE
         WHEN len(a) > list_count(a) OR len(b) > list_count(b) THEN NULL ELSE FALSE END""",
@@ -106,7 +84,7 @@ MACROS: Mapping[str, str] = {
     "min_by(a, b)": "arg_min_null(a, b)",
     "regexp_like(a, b)": "regexp_matches(a, b)",
 }
-"""DuckDB's definitions of those that it lacks, or has with another meaning (its `min_by` skips NULL)."""
+"""DuckDB's definitions of functions that it lacks, or has with another meaning (its `min_by` skips NULL)."""
 
 
 def macros_sql() -> str:

@@ -9,7 +9,7 @@ from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import LARGE_TYPES, WHOLE_TYPES, one
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import ValueType
-from mcp_server.sources.base import INSTANT, JSON, Staged
+from mcp_server.sources.base import INSTANT, JSON, TEXT, SourceColumn, Staged
 from mcp_server.sources.report import refuse
 from mcp_server.text import Text, listed
 
@@ -234,56 +234,6 @@ def _almost(score: _Score) -> Text:
     )
 
 
-# How one property is read from the relation of its source
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnReading:
-    """SQL over the columns of the relation that a property is read from."""
-
-    name: str
-    type: ValueType
-    value: str
-    """The value; of a time, the clock reading as a TIMESTAMP, not yet an instant."""
-    scale: int | None = None
-    east: str | None = None
-    """Of times: the offset that was written, in minutes, NULL meaning local; None where all are local."""
-    written: str = ""
-    """Of system columns: the cell as text. Where there is one and no value, it cannot be read."""
-    not_a_number: str = ""
-    """Condition: NaN or an infinity, loaded as missing; empty where there can be none."""
-
-
-def of_text(x: str, name: str, decision: Decision) -> ColumnReading:
-    """Read a column of texts that all pass as what was decided."""
-    kind, scale = type_of(decision.meaning)
-    return ColumnReading(
-        name,
-        kind,
-        read(decision.meaning, x, offsets=decision.offsets),
-        scale,
-        east=east(x) if decision.offsets else None,
-        not_a_number=is_not_a_number(x) if decision.words else "",
-    )
-
-
-def of_system_text(
-    connection: "DuckDBPyConnection", relation: str, x: str, name: str, meaning: Meaning
-) -> ColumnReading:
-    """Read a system column of texts: its meaning is given, and a text that does not read as that is a bad row."""
-    kind, scale = type_of(meaning)
-    if meaning == "text":
-        return ColumnReading(name, kind, x)
-    offsets = False
-    if meaning == "time":
-        with_offset = f"SELECT 1 FROM {relation} WHERE {has_offset(x)} LIMIT 1"
-        offsets = bool(one(connection, f"SELECT count(*) FROM ({with_offset})")[0])
-    value = read(meaning, x, offsets=offsets)
-    if pattern := {"whole": _WHOLE, "time": _TIME}.get(meaning):
-        value = f"CASE WHEN {_matches(x, pattern)} THEN {value} END"
-    return ColumnReading(name, kind, value, scale, east=east(x) if offsets else None, written=x)
-
-
 # Columns of JSON values: which kinds of value they hold, and as which texts they are read
 
 # The first character shows the kind of a JSON text; NaN, Infinity and -1 are numbers.
@@ -367,19 +317,37 @@ def _nested(name: str, source: str) -> LoadRefused:
     )
 
 
-# Columns that have a type of the engine already, as those of Parquet
+# How one property is read from the relation of its source
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """SQL over the columns of the relation that a property is read from."""
+
+    name: str
+    type: ValueType
+    value: str
+    """The value; of a time, the clock reading as a TIMESTAMP, not yet an instant."""
+    scale: int | None = None
+    east: str | None = None
+    """Of times: the offset that was written, in minutes, NULL meaning local; None where all are local."""
+    written: str = ""
+    """Of system columns: the cell as text. Where there is one and no value, it cannot be read."""
+    not_a_number: str = ""
+    """Condition: NaN or an infinity, loaded as missing; empty where there can be none."""
+
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 _TIMES: Mapping[str, tuple[str, bool]] = {
-    # The clock reading, and whether it is an instant. A date outside the calendar would overflow as a time.
     "TIMESTAMP": ("{x}", False),
     "TIMESTAMP_S": ("CAST({x} AS TIMESTAMP)", False),
     "TIMESTAMP_MS": ("CAST({x} AS TIMESTAMP)", False),
     # Cut off below the microsecond; a cast rounds in one version of the engine and cuts in another.
     "TIMESTAMP_NS": ("make_timestamp((epoch_ns({x}) - ((epoch_ns({x}) % 1000) + 1000) % 1000) // 1000)", False),
     "TIMESTAMP WITH TIME ZONE": ("{x} AT TIME ZONE 'UTC'", True),
+    # A date outside the calendar would overflow as a time.
     "DATE": (
         "CASE WHEN {x} > DATE '9999-12-31' THEN TIMESTAMP 'infinity' WHEN {x} < DATE '0001-01-01' THEN TIMESTAMP '-infinity' "
         "ELSE CAST({x} AS TIMESTAMP) END",
@@ -387,70 +355,7 @@ _TIMES: Mapping[str, tuple[str, bool]] = {
     ),
     INSTANT: ("{x}", True),
 }
-
-
-def of_type(
-    connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, source: str
-) -> ColumnReading:
-    """Read a column of one of the engine's types; LoadRefused, by name, for a type that properties cannot have."""
-    if kind in LARGE_TYPES:
-        _check_fits(connection, relation, x, name, source)
-    if kind in WHOLE_TYPES | LARGE_TYPES:
-        return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
-    if kind in ("DOUBLE", "FLOAT"):
-        number = f"CAST({x} AS DOUBLE)"
-        value = f"CASE WHEN isfinite({number}) THEN {number} END"
-        return ColumnReading(name, "number", value, None, not_a_number=f"NOT isfinite({number})")
-    if decimal := _DECIMAL.fullmatch(kind):
-        return ColumnReading(name, "number", x, int(decimal[2]))
-    if kind == "BOOLEAN":
-        return ColumnReading(name, "bool", x)
-    if kind in _TIMES:
-        clock, absolute = _TIMES[kind]
-        return ColumnReading(name, "time", clock.format(x=x), east="0" if absolute else None)
-    if kind == "VARCHAR[]":
-        return ColumnReading(name, "list", x)
-    if kind in ("VARCHAR", "JSON", '"NULL"', "NULL") or kind.startswith("ENUM("):
-        return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
-    raise refuse(
-        Text(
-            f"Column {name!r} of {source} has the type {kind}; a property is a string, number, bool, time or list of strings.",
-            f"{source} 的列 {name!r} 类型为 {kind}；属性只能是字符串、数值、布尔、时间或字符串列表。",
-        ),
-        Text("Write it as text, or leave the column out.", "请改写为文本，或去掉该列。"),
-    )
-
-
-def of_system_type(
-    connection: "DuckDBPyConnection", relation: str, x: str, name: str, kind: str, meaning: Meaning, source: str
-) -> ColumnReading:
-    """Read a system column of one of the engine's types; LoadRefused for a type that does not fit its meaning."""
-    whole = kind in WHOLE_TYPES | LARGE_TYPES or kind.endswith(",0)")
-    if kind == "VARCHAR" or kind.startswith("ENUM(") or kind in ('"NULL"', "NULL"):
-        return of_system_text(connection, relation, f"CAST({x} AS VARCHAR)", name, meaning)
-    if meaning == "whole" and whole:
-        return ColumnReading(name, "number", f"TRY_CAST({x} AS BIGINT)", 0, written=f"CAST({x} AS VARCHAR)")
-    if meaning == "text" and (whole or kind == "UUID"):
-        return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
-    if meaning == "time" and kind in _TIMES:
-        return of_type(connection, relation, x, name, kind, source)
-    raise _wrong(name, kind, meaning, source)
-
-
-def _check_fits(connection: "DuckDBPyConnection", relation: str, x: str, name: str, source: str) -> None:
-    low, high = one(connection, f"SELECT min({x}), max({x}) FROM {relation}")
-    if low is None or (low >= _LOWEST and high <= _HIGHEST):
-        return
-    beyond = high if high > _HIGHEST else low
-    raise refuse(
-        Text(
-            f"Column {name!r} of {source} holds {beyond}, which does not fit 64 bits.",
-            f"{source} 的列 {name!r} 中有 {beyond}，超出 64 位整数范围。",
-        ),
-        Text("Write such ids as text.", "这类编号请按文本写出。"),
-    )
-
-
+"""Of the engine's types of times, the clock reading, and whether it is an instant."""
 _EXPECTED: Mapping[Meaning, Text] = {
     "whole": Text("64-bit integers", "64 位整数"),
     "text": Text("text", "文本"),
@@ -458,17 +363,109 @@ _EXPECTED: Mapping[Meaning, Text] = {
 }
 
 
-def _wrong(name: str, kind: str, meaning: Meaning, source: str) -> LoadRefused:
-    words = _EXPECTED[meaning]
-    message = Text(
-        f"{name} of {source} has the type {kind}, but holds {words.en}.",
-        f"{source} 的 {name} 类型为 {kind}，应为{words.zh}。",
-    )
-    if kind in ("DOUBLE", "FLOAT"):
-        hint = Text(
-            "Floating-point numbers lose digits of long ids; write the column as integers (in pandas: Int64).",
-            "浮点数会丢失长编号的末位；请按整数写出该列（pandas 中用 Int64）。",
+@dataclass(frozen=True, slots=True)
+class ColumnReader:
+    """Decides how the columns `x` of a relation are read: texts, or of one of the engine's types (as those of Parquet)."""
+
+    connection: "DuckDBPyConnection"
+    relation: str
+    source: str
+    """Names the files in errors."""
+
+    def column(self, x: str, column: SourceColumn, meaning: Meaning | None, decision: Decision | None) -> ColumnReading:
+        """Read a column; `meaning` is that of a system column, `decision` that of other texts."""
+        if meaning is not None and column.kind in (TEXT, JSON):
+            return self.system_text(x, column.name, meaning)
+        if meaning is not None:
+            return self._system_type(x, column, meaning)
+        return self._type(x, column) if decision is None else self._text(x, column.name, decision)
+
+    def system_text(self, x: str, name: str, meaning: Meaning) -> ColumnReading:
+        """Read a system column of texts: its meaning is given, and a text that does not read as that is a bad row."""
+        kind, scale = type_of(meaning)
+        if meaning == "text":
+            return ColumnReading(name, kind, x)
+        offsets = False
+        if meaning == "time":
+            with_offset = f"SELECT 1 FROM {self.relation} WHERE {has_offset(x)} LIMIT 1"
+            offsets = bool(one(self.connection, f"SELECT count(*) FROM ({with_offset})")[0])
+        value = read(meaning, x, offsets=offsets)
+        if pattern := {"whole": _WHOLE, "time": _TIME}.get(meaning):
+            value = f"CASE WHEN {_matches(x, pattern)} THEN {value} END"
+        return ColumnReading(name, kind, value, scale, east=east(x) if offsets else None, written=x)
+
+    def _text(self, x: str, name: str, decision: Decision) -> ColumnReading:
+        """Read a column of texts that all pass as what was decided."""
+        kind, scale = type_of(decision.meaning)
+        value = read(decision.meaning, x, offsets=decision.offsets)
+        not_a_number = is_not_a_number(x) if decision.words else ""
+        return ColumnReading(name, kind, value, scale, east(x) if decision.offsets else None, not_a_number=not_a_number)
+
+    def _type(self, x: str, column: SourceColumn) -> ColumnReading:
+        """Read a column of one of the engine's types; LoadRefused for a type that properties cannot have."""
+        name, kind = column.name, column.kind
+        if kind in LARGE_TYPES:
+            self._check_fits(x, name)
+        if kind in WHOLE_TYPES | LARGE_TYPES:
+            return ColumnReading(name, "number", f"CAST({x} AS BIGINT)", 0)
+        if kind in ("DOUBLE", "FLOAT"):
+            number = f"CAST({x} AS DOUBLE)"
+            value = f"CASE WHEN isfinite({number}) THEN {number} END"
+            return ColumnReading(name, "number", value, None, not_a_number=f"NOT isfinite({number})")
+        if decimal := _DECIMAL.fullmatch(kind):
+            return ColumnReading(name, "number", x, int(decimal[2]))
+        if kind == "BOOLEAN":
+            return ColumnReading(name, "bool", x)
+        if kind in _TIMES:
+            clock, absolute = _TIMES[kind]
+            return ColumnReading(name, "time", clock.format(x=x), east="0" if absolute else None)
+        if kind == "VARCHAR[]":
+            return ColumnReading(name, "list", x)
+        if kind in ("VARCHAR", "JSON", '"NULL"', "NULL") or kind.startswith("ENUM("):
+            return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
+        raise refuse(
+            Text(
+                f"Column {name!r} of {self.source} has the type {kind}; a property is a string, number, bool, time or list of strings.",
+                f"{self.source} 的列 {name!r} 类型为 {kind}；属性只能是字符串、数值、布尔、时间或字符串列表。",
+            ),
+            Text("Write it as text, or leave the column out.", "请改写为文本，或去掉该列。"),
         )
-    else:
+
+    def _system_type(self, x: str, column: SourceColumn, meaning: Meaning) -> ColumnReading:
+        """Read a system column of one of the engine's types; LoadRefused for a type that does not fit its meaning."""
+        name, kind = column.name, column.kind
+        whole = kind in WHOLE_TYPES | LARGE_TYPES or kind.endswith(",0)")
+        if kind == "VARCHAR" or kind.startswith("ENUM(") or kind in ('"NULL"', "NULL"):
+            return self.system_text(f"CAST({x} AS VARCHAR)", name, meaning)
+        if meaning == "whole" and whole:
+            return ColumnReading(name, "number", f"TRY_CAST({x} AS BIGINT)", 0, written=f"CAST({x} AS VARCHAR)")
+        if meaning == "text" and (whole or kind == "UUID"):
+            return ColumnReading(name, "string", f"CAST({x} AS VARCHAR)")
+        if meaning == "time" and kind in _TIMES:
+            return self._type(x, column)
         hint = Text("Write the column with that type.", "请按该类型写出此列。")
-    return refuse(message, hint)
+        if kind in ("DOUBLE", "FLOAT"):
+            hint = Text(
+                "Floating-point numbers lose digits of long ids; write the column as integers (in pandas: Int64).",
+                "浮点数会丢失长编号的末位；请按整数写出该列（pandas 中用 Int64）。",
+            )
+        raise refuse(
+            Text(
+                f"{name} of {self.source} has the type {kind}, but holds {_EXPECTED[meaning].en}.",
+                f"{self.source} 的 {name} 类型为 {kind}，应为{_EXPECTED[meaning].zh}。",
+            ),
+            hint,
+        )
+
+    def _check_fits(self, x: str, name: str) -> None:
+        low, high = one(self.connection, f"SELECT min({x}), max({x}) FROM {self.relation}")
+        if low is None or (low >= _LOWEST and high <= _HIGHEST):
+            return
+        beyond = high if high > _HIGHEST else low
+        raise refuse(
+            Text(
+                f"Column {name!r} of {self.source} holds {beyond}, which does not fit 64 bits.",
+                f"{self.source} 的列 {name!r} 中有 {beyond}，超出 64 位整数范围。",
+            ),
+            Text("Write such ids as text.", "这类编号请按文本写出。"),
+        )

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from mcp_server.engines.base import Control, DataFile, StageControl
+from mcp_server.engines.base import Control, DataFile, Progress, StageControl
 from mcp_server.engines.dialect import Tables, identifier, literal
 from mcp_server.engines.duckdb.connection import PARQUET, one, rows
 from mcp_server.engines.duckdb.engine import Engine
@@ -41,15 +41,6 @@ _BINARY: Final = {
 _ODD = (b"\t", b"\r\r")
 
 
-class Steering(Protocol):
-    """The part of a control that a copy needs."""
-
-    @property
-    def interrupted(self) -> bool: ...
-
-    def report(self, percent: float) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class IdFile:
     """The private copy, and what its bytes show."""
@@ -65,7 +56,7 @@ class IdFile:
     """It may hold blanks other than the space, which cost more to strip."""
 
 
-def private_copy(source: IO[bytes], size: int, temp: Callable[[str], Path], control: Steering) -> IdFile:
+def private_copy(source: IO[bytes], size: int, temp: Callable[[str], Path], control: Progress) -> IdFile:
     """Copy an opened file of ids as UTF-8. `temp` gives paths for the copy; progress counts to 100.
 
     Raises InvalidArguments for what is no text, Interrupted, and OSError where the disk is full.
@@ -102,7 +93,7 @@ def _has_utf16_mark(start: bytes) -> bool:
     return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
-def _chunks(source: IO[bytes], size: int, control: Steering, skip: int = 0) -> Iterator[bytes]:
+def _chunks(source: IO[bytes], size: int, control: Progress, skip: int = 0) -> Iterator[bytes]:
     """Yield the file from `skip` on, with progress."""
     source.seek(skip)
     done = skip
@@ -174,7 +165,7 @@ class Swallowed:
     lines: int = 0
 
 
-def rewritten(path: Path, out: Path, control: Steering) -> Swallowed:
+def rewritten(path: Path, out: Path, control: Progress) -> Swallowed:
     """Write the rows again with every value between quotes, three to a line. InvalidArguments at a quote that does not fit."""
     swallowed = Swallowed()
     with path.open(encoding="utf-8", newline="") as source, out.open("w", encoding="utf-8", newline="") as target:

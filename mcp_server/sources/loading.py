@@ -38,7 +38,7 @@ from mcp_server.sources.naming import (
     read_display_names,
     system_names,
 )
-from mcp_server.sources.profile import kinds, profile_events, profile_users
+from mcp_server.sources.profile import columns_of, profile_events, profile_users
 from mcp_server.sources.report import BadRows, ColumnNote, LoadReport, refuse, refuse_rows
 from mcp_server.sources.rows import (
     OUT,
@@ -278,8 +278,8 @@ def _describe(
     zone = ZoneInfo(options.zone)
     rows, users = (int(one(connection, f"SELECT count(*) FROM {OUT}.{table}")[0]) for table in ("events", "users"))
     unknown = int(one(connection, f'SELECT count(*) FROM {OUT}.events ANTI JOIN {OUT}.users USING ("#user_id")')[0])
-    events, of_events = profile_events(connection, OUT, kinds(prepared.events, "event"), zone, unknown)
-    properties = of_events + profile_users(connection, OUT, kinds(prepared.users, "user"), zone)
+    events, of_events = profile_events(connection, OUT, columns_of(prepared.events, "event"), zone, unknown)
+    properties = of_events + profile_users(connection, OUT, columns_of(prepared.users, "user"), zone)
     unknown_names = names.unknown(events, properties)
     events, properties = names.apply(events, properties)
     metadata = Metadata(

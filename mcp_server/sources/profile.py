@@ -4,10 +4,9 @@ One grouped scan of the events, one scan for ends and cardinalities, and one nar
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from mcp_server.engines.dialect import identifier
@@ -32,47 +31,41 @@ _LONGEST_VALUE = 2000
 """Characters; a definition cannot hold longer texts (qp.md section 1), so they are not listed either."""
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnKind:
+class DataColumn(NamedTuple):
     """Name and type of a column."""
 
     name: str
     type: ValueType
-    scale: int | None
+    scale: int | None = None
 
     @property
     def sql(self) -> str:
         return identifier(self.name)
 
 
-_SYSTEM: Mapping[Table, tuple[ColumnKind, ...]] = {
-    "event": (
-        ColumnKind("#user_id", "number", 0),
-        ColumnKind("#event_name", "string", None),
-        ColumnKind("#event_time", "time", None),
-    ),
-    "user": (ColumnKind("#user_id", "number", 0),),
-}
-
-
-def kinds(source: SourceValues | None, table: Table) -> Sequence[ColumnKind]:
+def columns_of(source: SourceValues | None, table: Table) -> list[DataColumn]:
     """Return the columns of a table in their order; without a source it has only the required ones."""
-    if source is None:
-        return _SYSTEM[table]
-    return [ColumnKind(r.name, r.type, r.scale) for r in (source.readings[i] for i in in_order(source, table))]
+    if source is not None:
+        readings = [source.readings[i] for i in in_order(source, table)]
+        return [DataColumn(r.name, r.type, r.scale) for r in readings]
+    user_id = DataColumn("#user_id", "number", 0)
+    return (
+        [user_id, DataColumn("#event_name", "string"), DataColumn("#event_time", "time")]
+        if table == "event"
+        else [user_id]
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
+class _Ends(NamedTuple):
     """The smallest and largest value, and the number of different ones."""
 
-    low: str
-    high: str
-    distinct: int
+    low: str = ""
+    high: str = ""
+    distinct: int = 0
 
 
 def profile_events(
-    connection: "DuckDBPyConnection", database: str, columns: Sequence[ColumnKind], zone: ZoneInfo, unknown_users: int
+    connection: "DuckDBPyConnection", database: str, columns: Sequence[DataColumn], zone: ZoneInfo, unknown_users: int
 ) -> tuple[tuple[Event, ...], tuple[Property, ...]]:
     """Return events (by name) and their properties (in column order) of `database`.events."""
     table = f"{database}.events"
@@ -118,7 +111,7 @@ def profile_events(
 
 
 def profile_users(
-    connection: "DuckDBPyConnection", database: str, columns: Sequence[ColumnKind], zone: ZoneInfo
+    connection: "DuckDBPyConnection", database: str, columns: Sequence[DataColumn], zone: ZoneInfo
 ) -> tuple[Property, ...]:
     """Return properties (in column order) of `database`.users."""
     table = f"{database}.users"
@@ -133,32 +126,23 @@ def _properties(
     connection: "DuckDBPyConnection",
     table: str,
     of: Table,
-    columns: Sequence[ColumnKind],
+    columns: Sequence[DataColumn],
     zone: ZoneInfo,
     values: Mapping[str, int],
 ) -> list[Property]:
     ends = _ends(connection, table, [c for c in columns if values[c.name]], zone)
     properties: list[Property] = []
     for column in columns:
-        end = ends.get(column.name, _Ends("", "", 0))
+        end = ends.get(column.name, _Ends())
         top, distinct = _top(connection, table, column, end.distinct) if values[column.name] else ((), 0)
         properties.append(
-            Property(
-                table=of,
-                name=column.name,
-                type=column.type,
-                scale=column.scale,
-                distinct=distinct,
-                top=top,
-                low=end.low,
-                high=end.high,
-            )
+            Property(table=of, **column._asdict(), distinct=distinct, top=top, low=end.low, high=end.high)
         )
     return properties
 
 
 def _ends(
-    connection: "DuckDBPyConnection", table: str, columns: Sequence[ColumnKind], zone: ZoneInfo
+    connection: "DuckDBPyConnection", table: str, columns: Sequence[DataColumn], zone: ZoneInfo
 ) -> dict[str, _Ends]:
     """Return ends and cardinality of the columns that have any; small cardinalities are counted exactly."""
     plain = [c for c in columns if c.type in ("number", "time", "string")]
@@ -182,7 +166,7 @@ def _ends(
 
 
 def _top(
-    connection: "DuckDBPyConnection", table: str, column: ColumnKind, estimate: int
+    connection: "DuckDBPyConnection", table: str, column: DataColumn, estimate: int
 ) -> tuple[tuple[ValueCount, ...], int]:
     """Return the most frequent values, most frequent first and then by value, and the number of different ones."""
     if column.type in ("number", "time"):

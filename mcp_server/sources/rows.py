@@ -9,18 +9,15 @@ from mcp_server.engines.dialect import ROW, identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.engines.duckdb.zones import FIRST, LAST, Clock, clock, years_of
 from mcp_server.language.metadata import Table
-from mcp_server.sources.base import JSON, TEXT, SourceColumn, Staged
+from mcp_server.sources.base import JSON, TEXT, Staged
 from mcp_server.sources.columns import (
     ORDER,
+    ColumnReader,
     ColumnReading,
     Decision,
     Meaning,
     decide,
     forms,
-    of_system_text,
-    of_system_type,
-    of_text,
-    of_type,
 )
 from mcp_server.sources.naming import REQUIRED
 from mcp_server.sources.report import FIRST_ROWS, REASONS, BadRow, BadRows
@@ -175,14 +172,16 @@ def understand(
     }
     decisions = decide(connection, view, undecided)
     decisions |= {f"c{i}": Decision(form.meanings[0]) for i, form in json.items() if form.sure}
+    reader = ColumnReader(connection, view, source)
     readings = [
-        _reading(connection, view, f"c{i}", column, fixed.get(column.name), decisions, source)
+        reader.column(f"c{i}", column, fixed.get(column.name), decisions.get(f"c{i}"))
         for i, column in enumerate(staged.columns)
     ]
     notes = [*staged.notes]
     for i, column in enumerate(staged.columns):
-        both = (json[i].note if i in json else None, decisions[f"c{i}"].note if f"c{i}" in decisions else None)
-        notes += [(column.name, note) for note in both if note is not None and column.name not in fixed]
+        if column.name not in fixed:
+            read = (json.get(i), decisions.get(f"c{i}"))
+            notes += [(column.name, r.note) for r in read if r is not None and r.note is not None]
     # Texts are read once and then dropped; a Parquet file with proper types is only looked at.
     copy = any(column.kind in (TEXT, JSON) for column in staged.columns) or any(
         r.written and r.type == "time" for r in readings
@@ -193,26 +192,6 @@ def understand(
         if staged.table:
             connection.execute(f"DROP TABLE {staged.table}")
     return values
-
-
-def _reading(
-    connection: "DuckDBPyConnection",
-    view: str,
-    x: str,
-    column: SourceColumn,
-    meaning: Meaning | None,
-    decisions: Mapping[str, Decision],
-    source: str,
-) -> ColumnReading:
-    if meaning is None:
-        return (
-            of_text(x, column.name, decisions[x])
-            if x in decisions
-            else of_type(connection, view, x, column.name, column.kind, source)
-        )
-    if column.kind in (TEXT, JSON):
-        return of_system_text(connection, view, x, column.name, meaning)
-    return of_system_type(connection, view, x, column.name, column.kind, meaning, source)
 
 
 # Rows that cannot be loaded: counted by reason, the first ones shown one by one

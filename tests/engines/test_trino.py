@@ -19,7 +19,7 @@ from mcp_server.engines.dialect import NoForm, Tables
 from mcp_server.engines.duckdb.sandbox.pipe import SqlRequest
 from mcp_server.engines.duckdb.sandbox.views import open_project
 from mcp_server.engines.sql import days_around, selection_sql, tag_sql
-from mcp_server.engines.trino import SOURCES, TRINO, trino_literal
+from mcp_server.engines.trino import TRINO, trino_literal
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.window import Span, show_time
 from mcp_server.plan.plan import Plan
@@ -31,6 +31,27 @@ from tests.cases.running import CASES, definition, names, project, read_sent
 from tests.cases.running import is_tag as is_tag_case
 from tests.reading.tables import fill
 
+_DOCS = "https://trino.io/docs/current/functions/{}.html"
+SOURCES = {
+    "abs": _DOCS.format("math"),
+    "arrays_overlap": _DOCS.format("array"),
+    "avg": _DOCS.format("aggregate"),
+    "bitwise_and": _DOCS.format("bitwise"),
+    "bitwise_or_agg": _DOCS.format("aggregate"),
+    "cardinality": _DOCS.format("array"),
+    "chr": _DOCS.format("string"),
+    "coalesce": _DOCS.format("conditional"),
+    "count": _DOCS.format("aggregate"),
+    "max": _DOCS.format("aggregate"),
+    "max_by": _DOCS.format("aggregate"),
+    "min": _DOCS.format("aggregate"),
+    "min_by": _DOCS.format("aggregate"),
+    "regexp_like": _DOCS.format("regexp"),
+    "round": _DOCS.format("math"),
+    "strpos": _DOCS.format("string"),
+    "sum": _DOCS.format("aggregate"),
+}
+"""The functions of Trino that statements use, with the page that documents each."""
 NO_FORM = {
     "average_of_whole_numbers": "average",
     "median_of_an_even_number": "median",

@@ -12,11 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mcp_server.engines.base import DataFile
+from mcp_server.engines.base import DataFile, Written
 from mcp_server.engines.duckdb.sandbox import run as sandbox
 from mcp_server.engines.duckdb.sandbox.pipe import Broken, frames
 from mcp_server.engines.duckdb.sandbox.result import shape_of
-from mcp_server.engines.duckdb.sandbox.run import SqlLimits, SqlOutcome, bind_sql, run_sql
+from mcp_server.engines.duckdb.sandbox.run import SqlLimits, bind_sql, run_sql
 from mcp_server.errors import DiskFull, Interrupted, InvalidDefinition, Problem, QueryFailed
 from mcp_server.user_sql.guard import check_sql
 from tests.asking_duckdb import rows_of
@@ -36,10 +36,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def run(project: Project, tmp_path: Path) -> Callable[..., SqlOutcome]:
+def run(project: Project, tmp_path: Path) -> Callable[..., Written]:
     """Check and run a statement; the members are in `tmp_path / "members"`."""
 
-    def call(sql: str, columns: int = 1, limits: SqlLimits = LIMITS, control: Control | None = None) -> SqlOutcome:
+    def call(sql: str, columns: int = 1, limits: SqlLimits = LIMITS, control: Control | None = None) -> Written:
         plan = planned(sql, 2 if columns == 2 else 1)
         return run_sql(plan, project.data, tmp_path / "members", limits=limits, control=control or Control())
 
@@ -74,45 +74,43 @@ def found_by(call: Callable[[], object]) -> Sequence[Problem]:
 # -- members --------------------------------------------------------------------------------------------------------------
 
 
-def test_members_are_written_and_what_was_dropped_is_counted(run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
+def test_members_are_written_and_what_was_dropped_is_counted(run: Callable[..., Written], tmp_path: Path) -> None:
     control = Control()
     outcome = run('SELECT "#user_id" FROM v_event_1 UNION ALL SELECT NULL', control=control)
-    assert outcome == SqlOutcome(
-        users_num=4, rows=9, null_ids=1, null_values=0, unknown_ids=1, repeated_ids=3, value_type=None, scale=None
-    )
+    assert outcome == Written(4, None, {"null_ids": 1, "unknown_ids": 1, "repeated_ids": 3})
     assert members(tmp_path) == [(1,), (2,), (3,), (4,)]
     assert schema(tmp_path) == [("user_id", "BIGINT")]
 
 
-def test_nobody_is_an_empty_file(run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
+def test_nobody_is_an_empty_file(run: Callable[..., Written], tmp_path: Path) -> None:
     assert run('SELECT "#user_id" FROM v_user_1 WHERE level > 100').users_num == 0
     assert (members(tmp_path), schema(tmp_path)) == ([], [("user_id", "BIGINT")])
 
 
-def test_values_come_back_exactly(run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
+def test_values_come_back_exactly(run: Callable[..., Written], tmp_path: Path) -> None:
     nasty = ["", 'a,"b"\'\n\r\n', "级别😀", "x\0y", "\\N"]
     cases = " ".join(f"WHEN {n} THEN {_spelled(value)}" for n, value in enumerate(nasty, 1))
     outcome = run(f'SELECT "#user_id", CASE "#user_id" {cases} END FROM v_user_1', columns=2)
     assert members(tmp_path) == [*enumerate(nasty, 1)]
-    assert (outcome.value_type, outcome.scale) == ("string", None)
+    assert outcome.value_type == ("string", None)
 
 
 def _spelled(text: str) -> str:
     return " || ".join(f"chr({ord(character)})" for character in text) or "''"
 
 
-def test_numbers_keep_every_bit_and_digit(run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
+def test_numbers_keep_every_bit_and_digit(run: Callable[..., Written], tmp_path: Path) -> None:
     numbers = [0.1 + 0.2, 1e-300, 1.7976931348623157e308, -0.0, 123456789.123456789]
     cases = " ".join(f"WHEN {n} THEN CAST('{value!r}' AS DOUBLE)" for n, value in enumerate(numbers, 1))
     outcome = run(f'SELECT "#user_id", CASE "#user_id" {cases} END FROM v_user_1', columns=2)
     assert [float(str(value)).hex() for _, value in members(tmp_path)] == [n.hex() for n in numbers]
-    assert (outcome.value_type, outcome.scale) == ("number", None)
+    assert outcome.value_type == ("number", None)
     outcome = run('SELECT "#user_id", CAST(balance AS DECIMAL(10, 2)) FROM v_user_1', columns=2)
-    assert (outcome.value_type, outcome.scale, schema(tmp_path)[1][1]) == ("number", 2, "DECIMAL(10,2)")
+    assert (outcome.value_type, schema(tmp_path)[1][1]) == (("number", 2), "DECIMAL(10,2)")
 
 
-def test_times_are_kept_as_instants(project: Project, run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
-    assert run('SELECT "#user_id", reg FROM v_user_1', columns=2).value_type == "time"
+def test_times_are_kept_as_instants(project: Project, run: Callable[..., Written], tmp_path: Path) -> None:
+    assert run('SELECT "#user_id", reg FROM v_user_1', columns=2).value_type == ("time", None)
     with duckdb.connect(str(project.data.path), read_only=True) as db:
         stored = db.sql('SELECT "#user_id", reg FROM users WHERE reg IS NOT NULL ORDER BY 1').fetchall()
     assert members(tmp_path) == stored
@@ -121,7 +119,7 @@ def test_times_are_kept_as_instants(project: Project, run: Callable[..., SqlOutc
 def test_only_clusters_that_are_named_are_opened(project: Project, tmp_path: Path) -> None:
     data = replace(project.data, members=(*project.data.members, tmp_path / "nowhere.parquet"))
 
-    def call(sql: str) -> SqlOutcome:
+    def call(sql: str) -> Written:
         plan = planned(sql, clusters=[*project.clusters, "broken"])
         return run_sql(plan, data, tmp_path / "members", limits=LIMITS, control=Control())
 
@@ -134,24 +132,24 @@ def test_only_clusters_that_are_named_are_opened(project: Project, tmp_path: Pat
 # -- what the engine finds ------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_cluster_is_named_with_the_nearest(run: Callable[..., SqlOutcome]) -> None:
+def test_an_unknown_cluster_is_named_with_the_nearest(run: Callable[..., Written]) -> None:
     sql = "SELECT \"#user_id\" FROM user_result_cluster_1 WHERE cluster_name IN ('payer', 'tier')"
     [problem] = found_by(lambda: run(sql))
     assert (problem.code, problem.got, problem.suggestion) == ("sql_cluster_unknown", "payer", "payers")
 
 
-def test_an_unknown_column_is_named_with_the_nearest(run: Callable[..., SqlOutcome]) -> None:
+def test_an_unknown_column_is_named_with_the_nearest(run: Callable[..., Written]) -> None:
     [problem] = found_by(lambda: run('SELECT "#user_id" FROM v_user_1 WHERE levle = 3'))
     assert (problem.code, problem.got, problem.suggestion) == ("sql_column_unknown", "levle", "level")
 
 
-def test_a_user_with_two_values_is_an_error_with_an_example(run: Callable[..., SqlOutcome]) -> None:
+def test_a_user_with_two_values_is_an_error_with_an_example(run: Callable[..., Written]) -> None:
     [problem] = found_by(lambda: run('SELECT "#user_id", item FROM v_event_1 WHERE item IS NOT NULL', columns=2))
     assert (problem.code, problem.got) == ("sql_two_values", "1: box, gem")
     assert "several: 1," in problem.message.en
 
 
-def test_an_error_while_running_is_the_sqls(run: Callable[..., SqlOutcome]) -> None:
+def test_an_error_while_running_is_the_sqls(run: Callable[..., Written]) -> None:
     [problem] = found_by(lambda: run('SELECT "#user_id"\nFROM v_user_1\nWHERE CAST(city AS INTEGER) = 1'))
     assert problem.code == "sql_failed"
     assert problem.message.en.endswith("(Line 3.)")
@@ -210,46 +208,44 @@ LISTING = 'SELECT 1 AS "#user_id" FROM (SELECT list(a.item || b.item || c.item) 
 ) + ") WHERE len(l) > 0"  # fmt: skip
 
 
-def test_a_cross_join_is_stopped_by_the_clock(run: Callable[..., SqlOutcome]) -> None:
+def test_a_cross_join_is_stopped_by_the_clock(run: Callable[..., Written]) -> None:
     with pytest.raises(QueryFailed, match="longer than 1 s") as caught:
         run(COUNTING, limits=replace(LIMITS, seconds=1))
     assert "$part_date" in caught.value.next_step.zh
 
 
 @pytest.mark.parametrize("sql", [DOUBLING, LISTING], ids=["doubled texts", "a list of everything"])
-def test_what_fills_the_memory_is_stopped_there(run: Callable[..., SqlOutcome], sql: str) -> None:
+def test_what_fills_the_memory_is_stopped_there(run: Callable[..., Written], sql: str) -> None:
     with pytest.raises(QueryFailed, match=r"more than 0\.3 GiB of memory"):
         run(sql)
 
 
-def test_more_rows_than_allowed_are_not_collected(run: Callable[..., SqlOutcome]) -> None:
+def test_more_rows_than_allowed_are_not_collected(run: Callable[..., Written]) -> None:
     with pytest.raises(QueryFailed, match="more than 1,000 rows"):
         run(ENDLESS)
 
 
-def test_a_chain_deeper_than_the_engine_reads_is_said(run: Callable[..., SqlOutcome]) -> None:
+def test_a_chain_deeper_than_the_engine_reads_is_said(run: Callable[..., Written]) -> None:
     [problem] = found_by(lambda: run('SELECT "#user_id" FROM v_user_1 WHERE level = ' + "1+" * 9000 + "1"))
     assert problem.code == "sql_too_deep"
 
 
 def test_a_request_that_no_process_takes_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, run: Callable[..., SqlOutcome]
+    monkeypatch: pytest.MonkeyPatch, run: Callable[..., Written]
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(QueryFailed, match="broke off"):
         run('SELECT "#user_id" FROM v_user_1')
 
 
-def test_a_process_that_cannot_start_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, run: Callable[..., SqlOutcome]
-) -> None:
+def test_a_process_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Written]) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(QueryFailed, match="could not be started"):
         run('SELECT "#user_id" FROM v_user_1')
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-def test_a_full_disk_is_said(run: Callable[..., SqlOutcome], tmp_path: Path) -> None:
+def test_a_full_disk_is_said(run: Callable[..., Written], tmp_path: Path) -> None:
     (tmp_path / "members.lines").symlink_to("/dev/full")
     with pytest.raises(DiskFull):
         run('SELECT "#user_id" FROM v_user_1')
@@ -271,7 +267,7 @@ class Waiting(Control):
 
 
 def test_an_interrupt_kills_it_at_once_and_the_event_loop_stays_free(
-    run: Callable[..., SqlOutcome], tmp_path: Path
+    run: Callable[..., Written], tmp_path: Path
 ) -> None:
     control = Waiting()
 
@@ -289,7 +285,7 @@ def test_an_interrupt_kills_it_at_once_and_the_event_loop_stays_free(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_from_before_is_heeded(run: Callable[..., SqlOutcome]) -> None:
+def test_an_interrupt_from_before_is_heeded(run: Callable[..., Written]) -> None:
     control = Control()
     control.interrupted = True
     with pytest.raises(Interrupted):

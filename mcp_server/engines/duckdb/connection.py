@@ -1,4 +1,4 @@
-"""How every DuckDB connection of the project is opened, and what is asked of one while statements run on it."""
+"""How every DuckDB connection of the project is opened, and watched while statements run on it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -81,7 +81,7 @@ def analyse(
         f"CREATE TEMP TABLE crowd AS SELECT u.{_USER} AS user_id FROM {tables.users} AS u"
         f" SEMI JOIN {tables.members[0]} AS m ON m.user_id = u.{_USER}"
     )
-    users, everybody = one(own, f"SELECT (SELECT count(*) FROM crowd), (SELECT count(*) FROM {tables.users})")
+    users, all_users = one(own, f"SELECT (SELECT count(*) FROM crowd), (SELECT count(*) FROM {tables.users})")
     groups = []
     for n, prop in enumerate(properties, 1):
         control.stage(100 * n / stages, 100 * (n + 1) / stages)
@@ -89,7 +89,7 @@ def analyse(
     control.stage(100 * (stages - 1) / stages, 100)
     activity = _activity(own, tables, stretches) if stretches else {}
     control.report(100)
-    return CrowdFindings(users, everybody, tuple(groups), activity)
+    return CrowdFindings(users, all_users, tuple(groups), activity)
 
 
 def changes(own: "DuckDBPyConnection", tables: Tables) -> tuple[int, int]:

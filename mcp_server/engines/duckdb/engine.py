@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +30,6 @@ Query = Callable[[Tables], str]
 """A query over the tables of a data file."""
 MOST_VALUES = 20
 """Values of a tag that a preview counts one by one."""
-DROPPED = ("null_ids", "null_values", "unknown_ids", "repeated_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +88,12 @@ class Engine:
     def write(self, data: DataFile, plan: AnyPlan, out: Path, control: Control) -> Written:
         """Write the members (`user_id`) or values (`user_id`, `value`) that a plan selects to a Parquet file."""
         if isinstance(plan, SqlPlan):
-            return self._write_sql(data, plan, out, control)
+            from mcp_server.engines.duckdb.sandbox.run import run_sql
+
+            return run_sql(plan, data, out, limits=self.sql_limits, control=control)
         if isinstance(plan, Plan):
             return Written(self.copy(data, lambda tables: selection_sql(plan, DUCKDB, tables), out, PARQUET, control))
         return Written(self.copy(data, lambda tables: tag_sql(plan, DUCKDB, tables), out, PARQUET, control))
-
-    def _write_sql(self, data: DataFile, plan: SqlPlan, out: Path, control: Control) -> Written:
-        from mcp_server.engines.duckdb.sandbox.run import run_sql
-
-        outcome = run_sql(plan, data, out, limits=self.sql_limits, control=control)
-        dropped = {name: count for name, count in asdict(outcome).items() if name in DROPPED and count}
-        value_type = (outcome.value_type, outcome.scale) if outcome.value_type else None
-        return Written(outcome.users_num, value_type, dropped)
 
     def copy(self, data: DataFile, query: Query, out: Path, options: str, control: Control) -> int:
         """Write the rows of a query to a file; return their number."""

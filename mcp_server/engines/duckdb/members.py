@@ -35,7 +35,7 @@ def _column(column: Property, zone: str, *, as_text: bool, defused: bool) -> str
         return f"m.user_id AS {name}"
     value = "m.value" if column.table == "cluster" else f"u.{identifier(column.name)}"
     if column.type == "time":
-        instant = f"timezone('UTC', {value})"  # TIMESTAMP WITH TIME ZONE: a column that says what it means
+        instant = f"timezone('UTC', {value})"  # TIMESTAMP WITH TIME ZONE: the column carries its zone
         return f"{f'timezone({literal(zone)}, {instant})' if as_text else instant} AS {name}"
     if as_text and column.type == "list":
         value = f"CAST(to_json({value}) AS VARCHAR)"

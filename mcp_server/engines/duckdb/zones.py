@@ -126,8 +126,8 @@ def years_of(connection: "DuckDBPyConnection", relation: str, columns: Sequence[
         if high - low < _MOST_YEARS:
             years.update(range(low - 1, high + 2))
         else:
-            found = rows(connection, f"SELECT DISTINCT year({column}) FROM {relation} WHERE {column} IS NOT NULL")
-            years.update(year + step for (year,) in found for step in (-1, 0, 1))
+            occurring = rows(connection, f"SELECT DISTINCT year({column}) FROM {relation} WHERE {column} IS NOT NULL")
+            years.update(year + step for (year,) in occurring for step in (-1, 0, 1))
     return years
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.sources.base import INSTANT, JSON, FileRows, SourceColumn, Staged, check_names
-from mcp_server.sources.columns import of_system_text
+from mcp_server.sources.columns import ColumnReader
 from mcp_server.sources.files.readers import fields, keys, spread, stage_lines
 from mcp_server.sources.report import BadRows
 from mcp_server.sources.rows import (
@@ -254,10 +254,8 @@ def stage_tracking(
     """
     parts = stage_lines(connection, paths, "tracking_json", temp)
     _split(connection)
-    readings = [
-        of_system_text(connection, "tracking_texts", "user_id", "#user_id", "whole"),
-        of_system_text(connection, "tracking_texts", "moment", "#event_time", "time"),
-    ]
+    reader = ColumnReader(connection, "tracking_texts", "the tracking files")
+    readings = [reader.system_text("user_id", "#user_id", "whole"), reader.system_text("moment", "#event_time", "time")]
     keep = ("type", "account", "visitor", "name", "properties")
     values = read_values(connection, "tracking_texts", readings, "tracking_values", copy=True, keep=keep)
     no_bad_rows(connection, "event")

@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -223,22 +223,23 @@ def _answer(request: SqlRequest, outlet: Outlet) -> None:
 
 def _read(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Outlet) -> list[Finding]:
     """Check, bind and, unless only that was requested, run; return what is wrong with the SQL."""
-    with _Explained(lines_above=0) as explained:
+    findings: list[Finding] = []
+    with _explained(findings, lines_above=0):
         refused = refusals(connection, request.sql, table_names(request.project_id))
-        explained.findings += [{"code": code, "got": got} for code, got in refused]
-    if explained.findings:
-        return explained.findings
-    with _Explained(lines_above=1) as explained:
+        findings += [{"code": code, "got": got} for code, got in refused]
+    if findings:
+        return findings
+    with _explained(findings, lines_above=1):
         shape = shape_of(connection, request.sql)
-        explained.findings += shape.findings(request.columns)
-        if not explained.findings and not request.only_bind:
+        findings += shape.findings(request.columns)
+        if not findings and not request.only_bind:
             with repeatedly(lambda: _send_progress(connection, outlet), _LOOK_EVERY):
                 if not request.columns:
                     _send_all(connection, request, outlet, shape)
                 else:
                     collect(connection, request, shape)
-    if explained.findings or request.only_bind or not request.columns:
-        return explained.findings
+    if findings or request.only_bind or not request.columns:
+        return findings
     counts, findings = reduce(connection, request, shape)
     if counts["rows"] > request.rows:
         outlet.send_json("failed", {"kind": "rows"})
@@ -266,24 +267,17 @@ def _send_all(connection: "DuckDBPyConnection", request: SqlRequest, outlet: Out
     outlet.send_json("done", {"rows": total, "type": "", "names": list(shape.names)})
 
 
-class _Explained:
-    """Turns the engine's error about a statement into a finding. Lack of memory and broken files are no findings."""
+@contextmanager
+def _explained(findings: list[Finding], *, lines_above: int) -> Iterator[None]:
+    """Turn the engine's error about a statement into a finding. Lack of memory and broken files are no findings."""
+    import duckdb
 
-    def __init__(self, *, lines_above: int) -> None:
-        self.findings: list[Finding] = []
-        self._lines_above = lines_above
-
-    def __enter__(self) -> "_Explained":
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        import duckdb
-
-        ours = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.InternalException)
-        if not isinstance(error, duckdb.Error) or isinstance(error, ours):
-            return False
-        self.findings.append(_finding(str(error), self._lines_above))
-        return True
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.InternalException):
+        raise
+    except duckdb.Error as error:
+        findings.append(_finding(str(error), lines_above))
 
 
 def _finding(text: str, lines_above: int) -> Finding:

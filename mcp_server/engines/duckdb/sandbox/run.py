@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, assert_never
 
-from mcp_server.engines.base import Control, DataFile, stopped
+from mcp_server.engines.base import Control, DataFile, Written, stopped
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import PARQUET, connect, one, repeatedly
 from mcp_server.engines.duckdb.sandbox.pipe import Broken, Finding, Kind, SqlRequest, frames
@@ -59,31 +59,13 @@ class SqlLimits:
 
 
 DEFAULT_LIMITS = SqlLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class SqlOutcome:
-    """What was written, and what was dropped on the way. Rows count once each, in the order of the fields."""
-
-    users_num: int
-    rows: int
-    """Rows that the SQL returned: the sum of all other counts."""
-    null_ids: int
-    null_values: int
-    """Rows of a tag with an id and without a value."""
-    unknown_ids: int
-    """Rows whose id no user has."""
-    repeated_ids: int
-    """Further rows of a user (with the same value)."""
-    value_type: ValueType | None
-    """What a tag's values are; None for a cluster."""
-    scale: int | None
-    """Of numbers: 0 for whole ones, n for decimals with n places, None for doubles."""
+DROPPED = ("null_ids", "null_values", "unknown_ids", "repeated_ids")
+"""Why rows count for no user: no id, no value (of a tag), an id that no user has, a further row of a user."""
 
 
 def run_sql(
     plan: SqlPlan, data: DataFile, out: Path, *, limits: SqlLimits = DEFAULT_LIMITS, control: Control
-) -> SqlOutcome:
+) -> Written:
     """Write the users that SQL selects to a Parquet file: `user_id`, and of a tag `value`, by user id.
 
     Of the plan's clusters those are opened that the SQL names, all of them where it may read any. Blocks until the
@@ -96,11 +78,11 @@ def run_sql(
         try:
             answer = _exchange(_request(plan, data, limits), lines, limits, control)
             _raise_findings(plan.checked, answer.findings)
-            outcome = _outcome(answer, limits)
-            _write(outcome, lines, out, plan.checked.columns, answer.kept, limits)
+            written = _written(answer, limits)
+            _write(written, lines, out, plan.checked.columns, answer.kept, limits)
         finally:
             lines.unlink(missing_ok=True)
-    return outcome
+    return written
 
 
 def query_sql(
@@ -270,17 +252,17 @@ def _why(status: int | None) -> str:
 # The answer
 
 
-def _outcome(answer: _Answer, limits: SqlLimits) -> SqlOutcome:
+def _written(answer: _Answer, limits: SqlLimits) -> Written:
     """Return the counts with the type of the values. QueryFailed."""
     counts = _counts(answer, limits)
-    scale = _KEPT.fullmatch(answer.kept)
-    if answer.kept and scale is None:
+    dropped = {reason: counts[reason] for reason in DROPPED if counts[reason]}
+    if not answer.kept:
+        return Written(counts["users_num"], dropped=dropped)
+    kept = _KEPT.fullmatch(answer.kept)
+    if kept is None:
         raise _failure({"kind": "broken"}, limits)
-    return SqlOutcome(
-        **counts,
-        value_type=_VALUE_TYPES.get(answer.kept, "number") if answer.kept else None,
-        scale=int(scale[1]) if scale and scale[1] else 0 if answer.kept == "BIGINT" else None,
-    )
+    scale = int(kept[1]) if kept[1] else 0 if answer.kept == "BIGINT" else None
+    return Written(counts["users_num"], (_VALUE_TYPES.get(answer.kept, "number"), scale), dropped)
 
 
 def _counts(answer: _Answer, limits: SqlLimits) -> dict[str, int]:
@@ -290,7 +272,7 @@ def _counts(answer: _Answer, limits: SqlLimits) -> dict[str, int]:
     return answer.counts
 
 
-def _write(outcome: SqlOutcome, lines: Path, out: Path, columns: int, kept: str, limits: SqlLimits) -> None:
+def _write(written: Written, lines: Path, out: Path, columns: int, kept: str, limits: SqlLimits) -> None:
     """Write the members that came through the pipe. Their ids and values are read back by the types that came with them."""
     import duckdb
 
@@ -299,7 +281,7 @@ def _write(outcome: SqlOutcome, lines: Path, out: Path, columns: int, kept: str,
     spill = out.with_name(f"{out.name}.spill")
     connection = connect(spill)
     try:
-        (written,) = one(
+        (copied,) = one(
             connection,
             f"COPY (SELECT user_id{value} FROM read_csv({literal(str(lines))}, header = false, auto_detect = false, "
             f"delim = ',', quote = '', escape = '', columns = {read}) ORDER BY user_id) TO {literal(str(out))} ({PARQUET})",
@@ -311,7 +293,7 @@ def _write(outcome: SqlOutcome, lines: Path, out: Path, columns: int, kept: str,
     finally:
         connection.close()
         shutil.rmtree(spill, ignore_errors=True)
-    if written != outcome.users_num:
+    if copied != written.users_num:
         raise _failure({"kind": "broken"}, limits)
 
 
