@@ -134,8 +134,7 @@ def compare_definitions(old: Definition, new: Definition, metadata: Metadata) ->
         case Uploaded():
             changes = compare_uploads(old, new) if isinstance(new, Uploaded) else None
         case PlatformDefinition():
-            same = meaning_hash(old, metadata) == meaning_hash(new, metadata)
-            changes = (() if same else (_OTHER,)) if isinstance(new, PlatformDefinition) else None
+            changes = (() if old == new else (_OTHER,)) if isinstance(new, PlatformDefinition) else None
         case _:
             assert_never(old)
     return (_OTHER_FORM.format(old=old.noun, new=new.noun),) if changes is None else changes

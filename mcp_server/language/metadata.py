@@ -18,9 +18,6 @@ ValueType = Literal["string", "number", "bool", "time", "list", "cluster"]
 Table = Literal["event", "user", "cluster"]
 """What a property belongs to; clusters and tags are named like properties of a table of their own."""
 
-EVENT_COLUMNS = ("#user_id", "#event_name", "#event_time")
-"""System properties that every event has."""
-
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

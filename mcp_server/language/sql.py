@@ -126,7 +126,7 @@ def _column(name: str, reads: SqlReads, metadata: Metadata) -> Text:
     """A column with its display name; bare where two of the tables that are read have it."""
     kinds = [kind for kind in ("event", "user") if any(table.startswith(f"v_{kind}_") for table in reads.tables)]
     known = [column for kind in kinds if (column := metadata.property(kind, name))]
-    text = named(name, known[0].names if len(known) == 1 else None)
+    text = named(name, known[0] if len(known) == 1 else None)
     return Text(text.en, text.zh.rstrip())
 
 

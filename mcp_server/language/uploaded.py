@@ -65,9 +65,8 @@ class Uploaded:
     @classmethod
     def restored(cls, stored: Mapping[str, Any], catalog: str) -> "Uploaded":
         """Make a definition from what `stored` returned."""
-        return cls(
-            catalog, content_hash=stored[HASH], **{name: stored[key] for name, key in _KEYS.items() if key in stored}
-        )
+        fields = {name: stored[key] for name, key in _KEYS.items() if key in stored}
+        return cls(catalog, content_hash=stored[HASH], **fields)
 
 
 def upload_hash(definition: Uploaded) -> str:

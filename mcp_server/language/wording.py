@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import assert_never
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.metadata import Metadata, Names, ValueType
+from mcp_server.language.metadata import Event, Metadata, Names, Property, ValueType
 from mcp_server.language.model import EventCondition, EventSelection, Filter
 from mcp_server.language.numbers import NUMBER
 from mcp_server.language.vocabulary import Test
@@ -88,10 +88,11 @@ def visible(text: str, quote: str) -> str:
     return "".join(map(shown, text))
 
 
-def named(name: str, names: Names | None) -> Text:
+def named(name: str, known: Event | Property | None) -> Text:
     """A real name in backticks, its display name beside it; what follows in Chinese needs no blank of its own."""
+    name, names = (known.name, known.names) if known else (name, Names())
     code = f"`{visible(name, '`')}`"
-    english, chinese = (names.en or names.zh, names.zh or names.en) if names else ("", "")
+    english, chinese = names.en or names.zh, names.zh or names.en
     return Text(
         f"{code} ({visible(english, '`')})" if english not in ("", name) else code,
         f"{code}（{visible(chinese, '`')}）" if chinese not in ("", name) else f"{code} ",
@@ -102,14 +103,12 @@ def event_name(name: str, metadata: Metadata) -> Text:
     """An event by its real name and its display name; a Chinese text without a display name ends in a blank."""
     if name == words.ANY_EVENT:
         return words.ANY_EVENT_TEXT
-    known = metadata.event_by_name.get(name)
-    return named(name, known.names if known else None)
+    return named(name, metadata.event_by_name.get(name))
 
 
 def property_name(table: str, name: str, metadata: Metadata) -> Text:
     """A property in its declared spelling, with its display name; the user's properties are called the user's."""
-    known = metadata.property(table, name)
-    return _OWNED[table].format(name=named(known.name, known.names) if known else named(name, None))
+    return _OWNED[table].format(name=named(name, metadata.property(table, name)))
 
 
 def noted(text: Text, notes: Sequence[Text]) -> Text:
@@ -207,8 +206,7 @@ def filter_text(part: Filter, metadata: Metadata) -> Text:
     row = words.COMPARATORS[part.comparator]
     version = [_VERSION.format(day=part.cluster_date)] if part.cluster_date else []
     if row.test is Test.MEMBER:
-        name = named(known.name, known.names) if known else named(part.column_name, None)
-        text = row.text.format(name=_CLUSTER.format(name=name))
+        text = row.text.format(name=_CLUSTER.format(name=named(part.column_name, known)))
         return noted(Text(text.en, text.zh.rstrip()), version)
     name = property_name(part.table_type, part.column_name, metadata)
     text, notes = _predicate(part, row, known.type if known else None, metadata)

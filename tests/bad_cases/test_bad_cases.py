@@ -78,7 +78,7 @@ def test_every_code_that_a_definition_can_draw_has_a_bad_case() -> None:
 
 @pytest.mark.parametrize(("name", "found"), ALL)
 def test_the_path_of_a_finding_is_in_the_definition_that_was_sent(name: str, found: dict[str, str]) -> None:
-    """It stands there, or it is the missing key of an object that stands there."""
+    """It is there, or it is the missing key of an object that is there."""
     steps = found["path"].split("/")[1:]
     assert steps[0] == ("tag_qp" if name.startswith("tag_") else "qp")
     node: Any = definition(name, CASES)

@@ -1,7 +1,7 @@
-"""What the code makes of one case: everything that stands in its folder beside the definition.
+"""What the code makes of one case: everything that is in its folder beside the definition.
 
 `definition.json` is written by hand; `python -m tests.cases.write` writes the rest from the code, for a
-person to read before it is committed. A definition with a key of a tag is a tag's. Beside SQL stands, by hand, a
+person to read before it is committed. A definition with a key of a tag is a tag's. Beside SQL there is, written by hand, a
 definition by conditions that says the same (`same.json`).
 """
 

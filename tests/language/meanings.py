@@ -16,18 +16,18 @@ Raw = dict[str, Any]
 
 def meaning(raw: Raw, metadata: Metadata) -> str:
     """The meaning, where the hashes of meaning also tell apart what qp.md says is the same."""
-    plainest = copy.deepcopy(raw)
+    shortest = copy.deepcopy(raw)
     if not is_tag(raw):
-        return qp_hash(Qp.model_validate(_plain(plainest, metadata)))
-    for value in plainest.get(vocabulary.VALUES, []):
+        return qp_hash(Qp.model_validate(_plain(shortest, metadata)))
+    for value in shortest.get(vocabulary.VALUES, []):
         _plain(value["userClusterDef"], metadata)
     for holder, key in (
         (vocabulary.FIRST_LAST, vocabulary.FIRST_LAST_EVENT),
         (vocabulary.QUOTA, vocabulary.QUOTA_EVENT),
     ):
-        if holder in plainest:
-            _plain_rows(plainest[holder][key], metadata)
-    return tag_hash(TagQp.model_validate(plainest))
+        if holder in shortest:
+            _plain_rows(shortest[holder][key], metadata)
+    return tag_hash(TagQp.model_validate(shortest))
 
 
 def is_tag(raw: Raw) -> bool:

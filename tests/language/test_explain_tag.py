@@ -261,9 +261,9 @@ def test_another_order_of_values_is_told_also_where_one_comes_in_between() -> No
             '标签值的判断顺序改为："b"、"a"；原为："a"、"b"',
         )
     ]
-    told = changes(values_tag(A, B), values_tag(A, C, B))
-    assert [t[0].split(" ")[0] for t in told] == ["added", "the"]
-    assert 'tried in this order: "a", "c", "b"' in told[1][0]
+    changed = changes(values_tag(A, B), values_tag(A, C, B))
+    assert [t[0].split(" ")[0] for t in changed] == ["added", "the"]
+    assert 'tried in this order: "a", "c", "b"' in changed[1][0]
     assert len(changes(values_tag(A, C, B), values_tag(A, B))) == 1
 
 

@@ -2,7 +2,7 @@
 
 It shares nothing with `mcp_server`, so that one mistake cannot hide in both: no SQL, its own numbers (exact
 fractions, or floats for double columns), its own clock (instants as whole microseconds since 1970 UTC,
-worked out from the offsets that `zoneinfo` knows: `clock.py`). The section of qp.md stands at each rule.
+worked out from the offsets that `zoneinfo` knows: `clock.py`). Each rule names its section of qp.md.
 
 Expected is a definition in the strict form, already checked; rows are plain dicts. A row holds `#user_id`,
 and, of an event, `#event_name`, `#event_time` (naive UTC) and `$row`; further keys are properties.
@@ -228,7 +228,7 @@ def _passes(part: Part, reader: _Reader) -> bool:
 
 
 def _of_cluster(part: Part, reader: _Reader) -> bool:
-    """Membership, which nobody lacks; or the value of a tag, which a user that it does not reach has not."""
+    """Membership, which is never missing; or the value of a tag, which a user that it does not reach has not."""
     assert reader.event is None, "a cluster inside an event"
     cluster = reader.project.cluster(part["columnName"])
     version = cluster.versions[part.get("specifiedClusterDate", "")]

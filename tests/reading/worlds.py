@@ -212,7 +212,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def still_world() -> World:
-    """One world with every kind of column and all their values, but hardly a row: for tests of shape alone."""
+    """One world with every kind of column and all their values, but few rows: for tests of shape alone."""
     zone, today = CLOCKS[0]
     instants = moments(zone, today, today)
     own = {

@@ -19,7 +19,7 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import Qp, StrictModel, TagQp, keys_of
 from mcp_server.language.names import dependency_findings
 from mcp_server.language.problems import blocking, finding, pointer, warnings_of
-from mcp_server.language.reading.document import Repaired, elsewhere, from_json, has_any, oversized, too_deep
+from mcp_server.language.reading.document import Repaired, elsewhere, from_json, has_any, oversized, unreadable
 from mcp_server.language.reading.meaning import Finder, TagFinder
 from mcp_server.language.reading.repair import repair, repair_tag
 from mcp_server.language.reading.shape import shape_problems
@@ -154,25 +154,11 @@ def _refused(raw: object, root: Path, kind: _Kind[D]) -> Problem | None:
             raw = from_json(raw)
         except ValueError as error:
             return finding("json_invalid", pointer(root), got=raw, detail=_json_fault(error))
-    fault = oversized(raw, root, most_objects=kind.most_objects) or _unreadable(raw, root)
+    fault = oversized(raw, root, most_objects=kind.most_objects) or unreadable(raw, root)
     if fault or not isinstance(raw, Mapping):
         return fault
     keys = keys_of(kind.model)
     return None if has_any(raw, keys) else elsewhere(raw, root, keys, keys_of(kind.other), kind.other_code)
-
-
-def _unreadable(raw: object, root: Path) -> Problem | None:
-    """Why a value is not walked at all: nested without end, no object, not Unicode."""
-    path = pointer(root)
-    if too_deep(raw):
-        limit = Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH)
-        return finding("definition_too_large", path, limit=limit)
-    if not isinstance(raw, Mapping):
-        return finding("type_wrong", path, got=raw, expected=Text("an object", "对象"))
-    for text, at in _texts(raw, root):
-        if _SURROGATE.search(text):
-            return finding("text_invalid", pointer(at))
-    return None
 
 
 def _json_fault(error: ValueError) -> Text:
@@ -183,42 +169,22 @@ def _json_fault(error: ValueError) -> Text:
     return Text(str(error)[:120], "嵌套过深，或含有 NaN 之类的非法数值")
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _texts(node: object, at: Path) -> Iterator[tuple[str, Path]]:
-    """Every text in the input, keys too. The depth was checked before."""
-    if isinstance(node, str):
-        yield node, at
-    elif isinstance(node, Mapping):
-        for key, value in node.items():
-            yield str(key), at
-            yield from _texts(value, (*at, str(key)))
-    elif isinstance(node, list):
-        for i, value in enumerate(node):
-            yield from _texts(value, (*at, i))
-
-
 def _once(findings: list[Problem]) -> list[Problem]:
     """One finding per place and code, and per place and suggestion, in the order of the definition.
 
     A key that is missing only because it was misspelt is reported under the misspelt one.
     """
-    misspelt = {(_above(p.path), p.suggestion) for p in findings if p.code == "key_unknown" and p.suggestion}
+    misspelt = {(p.path.rpartition("/")[0], p.suggestion) for p in findings if p.code == "key_unknown"}
     seen: dict[tuple[str, str], Problem] = {}
     suggested: set[tuple[str, str]] = set()
     for one in findings:
-        if one.code == "key_missing" and (_above(one.path), str(one.expected.en)) in misspelt:
+        if one.code == "key_missing" and (one.path.rpartition("/")[0], one.expected.en) in misspelt:
             continue
         if one.suggestion and (one.path, one.suggestion) in suggested:
             continue
         suggested.add((one.path, one.suggestion))
         seen.setdefault((one.path, one.code), one)
     return list(seen.values())
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0]
 
 
 # SQL
@@ -266,7 +232,7 @@ def read_sql(
     Without a look only the keys are checked.
     """
     value, repairs = _opened(raw, root)
-    refused = _unreadable(value, root)
+    refused = unreadable(value, root)
     if refused or not isinstance(value, Mapping):
         return Reading(None, problems=(refused,) if refused else ())
     findings, repaired = _checked_keys(value, root)

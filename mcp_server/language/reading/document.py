@@ -1,7 +1,8 @@
 """A definition as it was sent: JSON, the place of each part, what repairs changed, and limits of size."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -113,15 +114,16 @@ MAX_KEYS = 100
 MAX_UNREAD_TEXT = 10 * words.MAX_TEXT
 """Longest text that is looked at, unless it may be JSON."""
 
-_LISTS = {
+LIST_LIMITS = {
     "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
     "filts": Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS),
     words.VALUES: Text("{n} values of a tag", "{n} 个标签值").format(n=words.MAX_VALUES),
 }
-_ENTRIES = Text("{n} values", "{n} 个值").format(n=words.MANY)
+VALUES_LIMIT = Text("{n} values", "{n} 个值").format(n=words.MANY)
 _KEYS = Text("{n} keys in one object", "每个对象 {n} 个键").format(n=MAX_KEYS)
 _OBJECTS = Text("{n} conditions and groups in all", "共 {n} 个条件和嵌套组")
-_TEXT = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
+LEVELS_LIMIT = Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH)
+TEXT_LIMIT = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
 _CHARACTERS = Text("{n} characters in all", "共 {n} 个字符").format(n=f"{words.MAX_CHARACTERS:,}")
 
 
@@ -151,14 +153,40 @@ def oversized(raw: object, root: Path, *, most_objects: int) -> Problem | None:
 def _passed_alone(node: object, at: Path) -> Text | None:
     """The limit that one text, list or object passes, its parts left aside."""
     if isinstance(node, str):
-        return _TEXT if len(node) > MAX_UNREAD_TEXT and node.lstrip()[:1] not in ("{", "[") else None
+        return TEXT_LIMIT if len(node) > MAX_UNREAD_TEXT and node.lstrip()[:1] not in ("{", "[") else None
     if isinstance(node, list):
-        return _LISTS.get(str(at[-1]), _ENTRIES) if len(node) > words.MANY else None
+        return LIST_LIMITS.get(str(at[-1]), VALUES_LIMIT) if len(node) > words.MANY else None
     if not isinstance(node, Mapping):
         return None
     if len(node) > MAX_KEYS:
         return _KEYS
-    return _TEXT if any(len(str(key)) > words.MAX_TEXT for key in node) else None
+    return TEXT_LIMIT if any(len(str(key)) > words.MAX_TEXT for key in node) else None
+
+
+def unreadable(raw: object, root: Path) -> Problem | None:
+    """Why a value is not walked at all: nested without end, no object, not Unicode."""
+    path = pointer(root)
+    if too_deep(raw):
+        return finding("definition_too_large", path, limit=LEVELS_LIMIT)
+    if not isinstance(raw, Mapping):
+        return finding("type_wrong", path, got=raw, expected=Text("an object", "对象"))
+    for text, at in _texts(raw, root):
+        if _SURROGATE.search(text):
+            return finding("text_invalid", pointer(at))
+    return None
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _texts(node: object, at: Path) -> Iterator[tuple[str, Path]]:
+    """Every text in the input, keys too. The depth was checked before."""
+    if isinstance(node, str):
+        yield node, at
+    for key, child in _children(node):
+        if isinstance(key, str):
+            yield key, at
+        yield from _texts(child, (*at, key))
 
 
 # Definitions in the wrong place

@@ -17,7 +17,7 @@ from mcp_server.language.model import DAY
 from mcp_server.language.names import dependency_findings
 from mcp_server.language.numbers import MAX_DIGITS, MAX_PLACES, is_too_long, parse_number, parse_numbers, tidy_number
 from mcp_server.language.problems import finding, shorten
-from mcp_server.language.reading.document import Repaired
+from mcp_server.language.reading.document import LIST_LIMITS, Repaired
 from mcp_server.language.reading.shape import ONE_NUMBER, TYPE_NAMES, suggest_num, types_named
 from mcp_server.language.reading.suggestions import (
     TURNED,
@@ -261,8 +261,7 @@ class Finder:
         yield from self._twice(root.get("events"), (*path, "events"))
         yield from self._idle(root, path)
         if self.count > words.MAX_FILTERS:
-            limit = Text("{n} filters", "{n} 个筛选条件").format(n=words.MAX_FILTERS)
-            yield finding("definition_too_large", self._at(*path), got=self.count, limit=limit)
+            yield finding("definition_too_large", self._at(*path), got=self.count, limit=LIST_LIMITS["filts"])
 
     def _at(self, *path: str | int) -> str:
         return self.done.pointer_to(path)

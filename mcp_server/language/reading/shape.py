@@ -14,7 +14,7 @@ from mcp_server.language.metadata import Metadata, Property, ValueType
 from mcp_server.language.model import Filter, StrictModel, TakenProperty, keys_of, part_at
 from mcp_server.language.numbers import is_too_long
 from mcp_server.language.problems import CODES, finding
-from mcp_server.language.reading.document import Repaired
+from mcp_server.language.reading.document import LEVELS_LIMIT, LIST_LIMITS, TEXT_LIMIT, VALUES_LIMIT, Repaired
 from mcp_server.language.reading.suggestions import (
     ANALYSES,
     COMPARATORS,
@@ -215,14 +215,8 @@ def _key_missing(f: Fault) -> Problem:
 
 
 def _too_large(f: Fault) -> Problem:
-    limits = {
-        "events": Text("{n} event conditions", "{n} 个事件条件").format(n=words.MAX_EVENTS),
-        "ftv": Text("{n} values", "{n} 个值").format(n=words.MANY),
-        "filts": Text("{n} levels of groups", "{n} 层嵌套组").format(n=words.MAX_DEPTH),
-        words.VALUES: Text("{n} values of a tag", "{n} 个标签值").format(n=words.MAX_VALUES),
-    }
-    text = Text("{n} characters", "{n} 个字符").format(n=words.MAX_TEXT)
-    return finding("definition_too_large", f.at, got="", limit=limits.get(f.key, text))
+    limits = {**LIST_LIMITS, "ftv": VALUES_LIMIT, "filts": LEVELS_LIMIT}
+    return finding("definition_too_large", f.at, got="", limit=limits.get(f.key, TEXT_LIMIT))
 
 
 def _group_mixed(f: Fault) -> Problem:
@@ -293,10 +287,8 @@ def _comparators(f: Fault) -> list[str]:
 
 def _only_of_cluster(f: Fault) -> Problem:
     """What has to change is the table, not the comparator."""
-    got = f.node.get("tableType", "")
-    return finding(
-        "comparator_only_of_cluster", f.beside("tableType"), got=got, expected="cluster", suggestion="cluster"
-    )
+    at, got = f.beside("tableType"), f.node.get("tableType", "")
+    return finding("comparator_only_of_cluster", at, got=got, expected="cluster", suggestion="cluster")
 
 
 def _analysis_unknown(f: Fault) -> Problem:
