@@ -248,7 +248,7 @@ class Ledger:
         if row["known"] == "oauth":
             return "unknown"
         token = self._tokens.named(row["name"])
-        # A later token of the same name is another one, whoever holds it.
+        # A later token of the same name is another one, even of the same person.
         same = token is not None and token.created_at <= datetime.fromisoformat(row["created_at"])
         return "valid" if token and same and token.scope == "write" and token.reaches(row["project"]) else "gone"
 

@@ -2,9 +2,9 @@
 
 Files are written under `tmp/`, and become visible by one rename (`publish`); after that they never change. What
 counts is what the catalogue names: a file that it does not name is a leftover. Each process has an *owner*, a
-random id whose lock file is held for as long as the process lives; the operating system lets go of it even
-after kill -9, so "is the owner alive" needs no heartbeat and no clock. Owners stand in the names of the files
-they write, which is how `sweep` knows a leftover from a publish in flight.
+random id whose lock file is held for as long as the process lives; the operating system releases it even after
+kill -9, so "is the owner alive" needs no heartbeat and no clock. Owners are in the names of the files that they
+write, which is how `sweep` knows a leftover from a publish in flight.
 """
 
 import errno
@@ -27,7 +27,7 @@ GRACE = 600.0
 """Seconds that a file stays which the catalogue no longer names: a reader may just be about to open it."""
 BUNDLE_MANIFEST = "manifest.json"
 """Beside the code in a bundle for Claude Desktop, and nowhere else."""
-FOREIGN_TEMP_AGE = 86400.0
+UNOWNED_TEMP_AGE = 86400.0
 """Seconds after which a file in `tmp/` that carries no owner is removed."""
 
 _PROGRAM = Path(__file__).resolve().parents[2]
@@ -50,18 +50,18 @@ _UNUSABLE = Text(
 
 
 def no_space(path: Path) -> DiskFull:
-    """The error for a full disk or a used-up quota."""
+    """Return the error for a full disk or a used-up quota."""
     return DiskFull(_NO_SPACE.format(path=path))
 
 
 def unusable(path: Path, reason: str) -> ConfigurationError:
-    """The error for a workspace that can't be written to."""
+    """Return the error for a workspace that can't be written to."""
     return ConfigurationError(_UNUSABLE.format(path=path, reason=reason))
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the system's errors of writing into DiskFull or ConfigurationError; `path` is what the text names."""
+    """Turn the system's errors of writing into DiskFull or ConfigurationError, which name `path`."""
     try:
         yield
     except OSError as error:
@@ -105,7 +105,7 @@ class Workspace:
         return workspace
 
     def close(self) -> None:
-        """Let go of the owner lock: whatever this process left unfinished is now a leftover. May be called twice."""
+        """Release the owner lock: what this process left unfinished is now a leftover. May be called twice."""
         self._dead.add(self.owner)
         if self._lock.is_locked:
             with suppress(OSError):  # Windows does not remove an open file; the sweep will
@@ -127,7 +127,7 @@ class Workspace:
         return path.relative_to(self.root).as_posix()
 
     def absolute(self, relative: str) -> Path:
-        """Where a file that the catalogue names lies now."""
+        """The present path of a file that the catalogue names."""
         return self.root / relative
 
     def publish(self, temp: Path, final: Path) -> None:
@@ -158,7 +158,7 @@ class Workspace:
         return False
 
     def _taken_from_dead(self, owner: str) -> FileLock | None:
-        """The lock of an owner that no longer holds it, held by us now; None while the owner lives."""
+        """Take the lock of an owner that no longer holds it; None while the owner lives."""
         path = self._lock_path(owner)
         lock = FileLock(path, mode=0o600, thread_local=False)
         # A missing file needs no lock to be dead: it exists before an owner is named anywhere.
@@ -180,25 +180,25 @@ class Workspace:
         touched in `data/` and `members/`; `exports/` and `imports/` belong to people.
         """
         moment = time.time() if now is None else now
-        doomed = [p for p in _entries(self.tmp) if self._leftover(p, moment, FOREIGN_TEMP_AGE, foreign=True)]
+        doomed = [p for p in _entries(self.tmp) if self._leftover(p, moment, UNOWNED_TEMP_AGE, unowned=True)]
         for folder in (self.data, self.members):
             unnamed = (p for p in _entries(folder) if self.relative(p) not in named)
-            doomed += [p for p in unnamed if self._leftover(p, moment, GRACE, foreign=False)]
+            doomed += [p for p in unnamed if self._leftover(p, moment, GRACE, unowned=False)]
         removed = tuple(self.relative(p) for p in doomed if _remove(p))
         self._sweep_locks()
         return removed
 
-    def _leftover(self, path: Path, now: float, age: float, *, foreign: bool) -> bool:
+    def _leftover(self, path: Path, now: float, age: float, *, unowned: bool) -> bool:
         """Whether an unnamed file may go: its owner is dead, or it is older than `age` seconds.
 
-        A living owner's file in `tmp/` never goes. `foreign` says whether a file without an owner may go.
+        A living owner's file in `tmp/` never goes. `unowned`: whether a file without an owner may go.
         """
         owned = _OWNED.fullmatch(path.name)
         if owned and not self.owner_alive(owned[1]):
             return True
         if owned and path.parent == self.tmp:
             return False
-        if not owned and not foreign:
+        if not owned and not unowned:
             return False
         try:
             return now - path.stat().st_mtime > age
@@ -207,19 +207,19 @@ class Workspace:
 
     def _sweep_locks(self) -> None:
         for path in _entries(self.locks):
-            found = _LOCK.fullmatch(path.name)
-            if not found or found[1] == self.owner:
+            match = _LOCK.fullmatch(path.name)
+            if not match or match[1] == self.owner:
                 continue
-            lock = self._taken_from_dead(found[1])
+            lock = self._taken_from_dead(match[1])
             if lock is None:
                 continue
-            # Removed while held: who opened the file just now finds it unlinked and makes a new one.
+            # Removed while held: a process that opened the file just now sees it unlinked and makes a new one.
             _remove(path)
             lock.release()
 
 
 def _make_private(folder: Path) -> None:
-    """Only its owner may look into it. A folder of somebody else, which we may merely use, stays as it is."""
+    """Let only its owner read a folder. One of another user, which we may merely use, stays as it is."""
     with suppress(PermissionError):
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)

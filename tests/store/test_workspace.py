@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import ConfigurationError, DiskFull
-from mcp_server.store.workspace import FOREIGN_TEMP_AGE, GRACE, Workspace, explained
+from mcp_server.store.workspace import GRACE, UNOWNED_TEMP_AGE, Workspace, explained
 
 
 def mode(path: Path) -> int:
@@ -111,7 +111,7 @@ def test_sweep_takes_temp_files_and_folders_of_the_dead_only(tmp_path: Path) -> 
     (spill / "block").write_bytes(b"x")
     (dead_file := dead.temp_path(".parquet")).write_bytes(b"x")
     (alive_file := alive.temp_path(".parquet")).write_bytes(b"x")
-    age(alive_file, FOREIGN_TEMP_AGE * 2)
+    age(alive_file, UNOWNED_TEMP_AGE * 2)
     dead.close()
     assert set(sweeper.sweep(())) == {sweeper.relative(spill), sweeper.relative(dead_file)}
     assert alive_file.exists()
@@ -122,7 +122,7 @@ def test_sweep_takes_temp_files_without_owner_when_they_are_old(tmp_path: Path) 
     workspace = Workspace.open(tmp_path)
     (old := workspace.tmp / "duckdb_temp_0").write_bytes(b"x")
     (new := workspace.tmp / "duckdb_temp_1").write_bytes(b"x")
-    age(old, FOREIGN_TEMP_AGE + 60)
+    age(old, UNOWNED_TEMP_AGE + 60)
     assert workspace.sweep(()) == (workspace.relative(old),)
     assert new.exists()
 

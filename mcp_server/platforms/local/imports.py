@@ -314,7 +314,7 @@ def _property(generation: GenerationRecord, name: str) -> Property:
 def _others(generation: GenerationRecord, column: Property) -> tuple[Property, ...]:
     """Properties that may hold ids: with as many values as users, nearly."""
     metadata = generation.metadata
-    found = [
+    like_ids = [
         p for p in metadata.properties_of("user") if p.type in MAIN_TYPES and p.name not in (column.name, "#user_id")
     ]
-    return tuple(sorted(found, key=lambda p: -p.distinct)[:MOST_PROBED])
+    return tuple(sorted(like_ids, key=lambda p: -p.distinct)[:MOST_PROBED])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import Literal, assert_never
 
 from mcp_server.engines.base import AnyPlan, compile_any
 from mcp_server.engines.duckdb.engine import Engine
@@ -439,8 +439,12 @@ def _progress(record: ClusterRecord, job: JobRecord | None) -> tuple[int, Text]:
     """100 done, 0 to 99 running or never computed, -1 failed with the reason."""
     if job is None:
         return (100 if record.current else 0), NOTHING
-    if job.running:
-        return job.progress, NOTHING
-    if job.state == "done":
-        return 100, NOTHING
-    return -1, job.error
+    match job.state:
+        case "running":
+            return job.progress, NOTHING
+        case "done":
+            return 100, NOTHING
+        case "failed" | "interrupted":
+            return -1, job.error
+        case _:
+            assert_never(job.state)
