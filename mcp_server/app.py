@@ -364,7 +364,8 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     from mcp_server.platforms.local.segments import LocalSegments
     from mcp_server.store.catalog import Catalog
     from mcp_server.store.files import HandedFiles
-    from mcp_server.store.runner import JobRunner, purge, sweep
+    from mcp_server.store.housekeeping import purge, sweep
+    from mcp_server.store.runner import JobRunner
     from mcp_server.store.tokens import Tokens
 
     with ExitStack() as stack:

@@ -493,18 +493,3 @@ class Catalog:
 
 def _words(cluster: ClusterRecord) -> str:
     return records.search_words(cluster.name, cluster.display_name, cluster.remarks)
-
-
-def forget_changes(db: sqlite3.Connection, before: str, project: str = "") -> None:
-    """Give up what undoes changes and deletions before a moment, of one project or of all. Inside a transaction."""
-    values = (before, project, project)
-    of_project = "(? = '' OR cluster IN (SELECT id FROM cluster WHERE project = ?))"
-    db.execute(f"DELETE FROM cluster_change WHERE at < ? AND {of_project}", values)
-    gone = (
-        "deleted_at IS NOT NULL AND deleted_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.cluster = cluster.id"
-        " AND job.state = 'running') AND NOT EXISTS (SELECT 1 FROM crowd_task t WHERE t.cluster = cluster.id)"
-        " AND (? = '' OR project = ?)"
-    )
-    # The row stays, so that ids in the log and in old answers never come to mean something else.
-    db.execute(f"UPDATE cluster SET version = NULL, definition = '{{}}', words = '', remarks = '' WHERE {gone}", values)
-    db.execute(f"DELETE FROM version WHERE cluster IN (SELECT id FROM cluster WHERE {gone})", values)

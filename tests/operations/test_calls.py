@@ -15,8 +15,8 @@ from mcp_server.calls.volcengine import update_body
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, NotComputed, NotFound, NotOnPlatform
 from mcp_server.operations.operation import Identity
 from mcp_server.platforms.tasks import Updated
+from mcp_server.store.housekeeping import sweep
 from mcp_server.store.jobs import JobStore
-from mcp_server.store.runner import sweep
 from tests.operations.desk import Desk, Watch, check_chinese, of_user, opened, times
 
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 from mcp_server.errors import ChangedMeanwhile
 from mcp_server.platforms.local.task_store import CrowdStore
 from mcp_server.platforms.tasks import Drift
+from mcp_server.store.housekeeping import KEEP_VERSIONS, sweep
 from mcp_server.store.jobs import JobStore
-from mcp_server.store.runner import KEEP_VERSIONS, sweep
 from tests import small
 from tests.operations.desk import DYNAMIC, EVENTS_WITHOUT_END, USERS, Desk, Watch, of_user, opened, times
 

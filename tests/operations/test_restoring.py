@@ -8,7 +8,7 @@ import pytest
 
 from mcp_server.errors import ApprovalNeeded, InvalidDefinition, NameTaken, NotFound
 from mcp_server.operations.operation import NOBODY
-from mcp_server.store.runner import purge, sweep
+from mcp_server.store.housekeeping import purge, sweep
 from tests import small
 from tests.operations.desk import DYNAMIC, Desk, Watch, check_chinese, of_user, times
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mcp_server.language.metadata import Property
+from mcp_server.store.housekeeping import KEEP_DAYS, sweep
 from mcp_server.store.jobs import JobStore
-from mcp_server.store.runner import KEEP_DAYS, sweep
 from tests import small
 from tests.asking_duckdb import rows_of
 from tests.operations.desk import DYNAMIC, STATIC, Desk, Watch, of_user, opened

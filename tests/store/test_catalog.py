@@ -12,8 +12,8 @@ from mcp_server.errors import ConfigurationError, DiskFull, FenqunError, NoData,
 from mcp_server.language.metadata import Metadata
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.database import SCHEMA_VERSION
+from mcp_server.store.housekeeping import sweep
 from mcp_server.store.jobs import STANDING, JobStore
-from mcp_server.store.runner import sweep
 from mcp_server.store.workspace import GRACE, Workspace
 from tests.store.workspace_kit import Watch, create, delete, load, open_catalog, publish, update
 

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from mcp_server.store.catalog import Catalog
+from mcp_server.store.housekeeping import sweep
 from mcp_server.store.jobs import JobStore
-from mcp_server.store.runner import sweep
 from tests.store.workspace_kit import create, load, members, open_catalog, publish
 
 HERE = Path(__file__).parent
