@@ -137,8 +137,8 @@ COMMANDS: Mapping[str, Command] = {
         _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
         _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
     )),
-    "doctor": Command(Text("Look at each platform: where it is, whether it can be reached, what to do.",
-                           "检查各平台：在哪里、能否连接、该如何处理。"), (
+    "doctor": Command(Text("Look at each platform, and at this machine's settings, clients and data; say what to do.",
+                           "检查各平台，以及本机的设置、客户端和数据，并说明该如何处理。"), (
         _flag("--json", "print one JSON object", "输出一个 JSON 对象"),
     )),
     "install": Command(Text("Add this server to the configuration of a client.", "将此服务添加到客户端的配置中。"), (
@@ -576,7 +576,7 @@ def _columns(text: str) -> dict[str, str]:
 def _doctor(arguments: Arguments) -> int:
     from mcp_server import doctor
 
-    return doctor.run(_settings(arguments), print, as_json=arguments.json)
+    return doctor.run(_settings(arguments), os.environ, print, as_json=arguments.json)
 
 
 def _install(arguments: Arguments) -> int:

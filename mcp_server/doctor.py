@@ -1,18 +1,23 @@
 """`fenqun doctor`: where each system is, whether it can be reached and read, and what to do. Changes nothing."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from mcp_server.app import Remote, connect
 from mcp_server.credentials import VENDORS, Credentials, System, Vendor
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorUnreachable, VendorUnreadable
+from mcp_server.install import Machine, installed
 from mcp_server.platforms.segments import name_of
 from mcp_server.platforms.thinkingdata.segments import ThinkingDataSegments
 from mcp_server.platforms.transport import Policy, Transport, is_loopback
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, known_variables
+from mcp_server.store.catalog import Catalog
 from mcp_server.store.files import LocalFiles
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import NOTHING, Language, Text, listed, same
@@ -105,17 +110,18 @@ class Checkup:
         return any(finding.level == "wrong" for finding in self.findings)
 
 
-def run(settings: Settings, say: Callable[[str], None], *, as_json: bool) -> int:
-    """Examine all systems and print the result; return the exit status."""
+def run(settings: Settings, environment: Mapping[str, str], say: Callable[[str], None], *, as_json: bool) -> int:
+    """Examine all systems and this machine, and print the result; return the exit status."""
     import anyio
 
     checkups = anyio.run(examine, settings, lambda: _opened(settings))
+    sections = examine_machine(settings, environment, Machine.this())
     if as_json:
-        say(json.dumps(as_data(checkups, settings.language), ensure_ascii=False))
+        say(json.dumps(as_data(checkups, settings.language, sections), ensure_ascii=False))
     else:
-        for line in as_lines(checkups, settings.language):
+        for line in (*as_lines(checkups, settings.language), *_section_lines(sections, settings.language)):
             say(line)
-    return int(any(checkup.wrong for checkup in checkups))
+    return int(_anything_wrong(checkups, sections))
 
 
 def _opened(settings: Settings) -> None:
@@ -273,16 +279,25 @@ def as_lines(checkups: list[Checkup], language: Language) -> Iterator[str]:
             title=_TITLES[checkup.vendor.system], where=checkup.where
         )
         yield head.say(language)
-        for finding in checkup.findings:
-            yield f"  {_MARKS[finding.level]} {finding.message.say(language)}"
-            if any(finding.next_step):
-                yield f"     → {finding.next_step.say(language)}"
+        yield from _finding_lines(checkup.findings, language)
 
 
-def as_data(checkups: list[Checkup], language: Language) -> dict[str, Any]:
+def _anything_wrong(checkups: Sequence[Checkup], sections: Sequence["Section"]) -> bool:
+    return any(checkup.wrong for checkup in checkups) or any(section.wrong for section in sections)
+
+
+def _finding_lines(findings: Sequence[Finding], language: Language) -> Iterator[str]:
+    for finding in findings:
+        yield f"  {_MARKS[finding.level]} {finding.message.say(language)}"
+        if any(finding.next_step):
+            yield f"     → {finding.next_step.say(language)}"
+
+
+def as_data(checkups: list[Checkup], language: Language, sections: Sequence["Section"] = ()) -> dict[str, Any]:
     """Return the result for programs."""
     return {
-        "ok": not any(checkup.wrong for checkup in checkups),
+        "ok": not _anything_wrong(checkups, sections),
+        **{section.key: list(section.rows) for section in sections},
         "systems": [
             {
                 "system": checkup.system,
@@ -300,3 +315,111 @@ def as_data(checkups: list[Checkup], language: Language) -> dict[str, Any]:
             for checkup in checkups
         ],
     }
+
+
+# This machine: which settings are set, which clients start the server, how old the data is.
+
+_SETTINGS: Final = Text("Settings", "设置")
+_CLIENTS: Final = Text("Clients", "客户端")
+_DATA: Final = Text("Data", "数据")
+_IS_SET: Final = Text("{name} is set: {what}.", "已设置 {name}：{what}。")
+_NONE_SET: Final = Text("No variable is set.", "未设置任何环境变量。")
+_STARTS: Final = Text("{client} starts {command} ({path}).", "{client} 启动 {command}（{path}）。")
+_GONE: Final = Text("{client} would start {command}, which is not there ({path}).", "{client} 要启动的 {command} 不存在（{path}）。")  # fmt: skip
+_WRITE_ANEW: Final = Text("Write the entry anew: fenqun install {client}", "请重新写入条目：fenqun install {client}")
+_NO_CLIENT: Final = Text("No client's configuration names this server.", "没有客户端配置了本服务。")
+_ADD_ONE: Final = Text("Add it to one: fenqun install CLIENT", "添加到客户端：fenqun install 客户端")
+_LOADED: Final = Text(
+    "Project {project}: {rows} events of {users} users, {first} to {last}; loaded {when}, {age}.",
+    "项目 {project}：{users} 名用户的 {rows} 条事件，{first} 至 {last}；于 {when} 加载，{age}。",
+)
+_TODAY, _AGO = Text("less than a day ago", "不到一天前"), Text("{n} days ago", "{n} 天前")
+_NO_DATA: Final = Text("Nothing is loaded into this workspace.", "该工作区尚未加载数据。")
+_LOAD: Final = Text(
+    "Load files, or the demo data: fenqun load --demo", "请加载文件，或加载演示数据：fenqun load --demo"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One side of this machine."""
+
+    key: str
+    title: Text
+    findings: tuple[Finding, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    """The same for programs."""
+
+    @property
+    def wrong(self) -> bool:
+        return any(finding.level == "wrong" for finding in self.findings)
+
+
+def examine_machine(settings: Settings, environment: Mapping[str, str], machine: Machine) -> list[Section]:
+    """Examine settings, clients and data. A workspace that is not there is not made."""
+    return [_settings(environment), _clients(machine), _data(settings)]
+
+
+def _settings(environment: Mapping[str, str]) -> Section:
+    """List the variables that are set, without their values: some are secrets, others paths of people."""
+    names = [(name, text) for name, text in known_variables().items() if environment.get(name, "").strip()]
+    findings = [Finding("ok", _IS_SET.format(name=name, what=text)) for name, text in names]
+    rows = [{"variable": name} for name, _ in names]
+    return Section("settings", _SETTINGS, tuple(findings) or (Finding("ok", _NONE_SET),), tuple(rows))
+
+
+def _clients(machine: Machine) -> Section:
+    findings, rows = [], []
+    for entry in installed(machine):
+        words = {"client": entry.client.title, "command": entry.command, "path": entry.path}
+        findings.append(
+            Finding("ok", _STARTS.format(**words))
+            if entry.works
+            else Finding("wrong", _GONE.format(**words), _WRITE_ANEW.format(client=entry.client.name))
+        )
+        rows.append(
+            {"client": entry.client.name, "file": str(entry.path), "command": entry.command, "works": entry.works}
+        )
+    return Section("clients", _CLIENTS, tuple(findings) or (Finding("ok", _NO_CLIENT, _ADD_ONE),), tuple(rows))
+
+
+def _data(settings: Settings) -> Section:
+    findings, rows = [], []
+    if (settings.workspace / "catalog.sqlite").is_file():
+        try:
+            for row in _projects(settings):
+                age = _AGO.format(n=row["days_old"]) if row["days_old"] else _TODAY
+                counts = {key: f"{row[key]:,}" for key in ("rows", "users")}
+                days = {"first": row["first_day"], "last": row["last_day"]}
+                findings.append(
+                    Finding(
+                        "ok", _LOADED.format(project=row["project"], when=row["loaded_at"], age=age, **counts, **days)
+                    )
+                )
+                rows.append(row)
+        except FenqunError as error:
+            findings.append(Finding("wrong", error.message, error.next_step))
+    return Section("data", _DATA, tuple(findings) or (Finding("warning", _NO_DATA, _LOAD),), tuple(rows))
+
+
+def _projects(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield each project's data: how much, of which days, and since when; times are the project's."""
+    with closing(Workspace.open(settings.workspace)) as workspace, closing(Catalog(workspace)) as catalog:
+        for project in catalog.projects():
+            data = catalog.generation_of(project)
+            events = data.metadata.events
+            yield {
+                "project": project.id,
+                "rows": data.metadata.rows,
+                "users": data.metadata.users,
+                "first_day": min((event.first for event in events if event.first), default="")[:10],
+                "last_day": max((event.last for event in events if event.last), default="")[:10],
+                "loaded_at": data.loaded_at.astimezone(ZoneInfo(project.zone)).isoformat(" ", "seconds"),
+                "days_old": (datetime.now(UTC) - data.loaded_at).days,
+            }
+
+
+def _section_lines(sections: Sequence[Section], language: Language) -> Iterator[str]:
+    for section in sections:
+        yield section.title.say(language)
+        yield from _finding_lines(section.findings, language)

@@ -32,7 +32,7 @@ BELOW: dict[str, set[str]] = {
     "gateway": BASE | {"language", "calls", "platforms", "operations", "consent", "settings", "store", "web"},
     "app": BASE
     | {"credentials", "settings", "language", "engines", "store", "platforms", "operations", "front", "gateway"},
-    "doctor": BASE | {"credentials", "settings", "store", "platforms", "app"},
+    "doctor": BASE | {"credentials", "settings", "install", "store", "platforms", "app"},
     "opening": BASE | {"settings", "store", "front", "app"},
     "oversight": BASE | {"terminal", "store", "operations", "consent", "front", "app"},
     "install": BASE | {"credentials", "settings"},

@@ -195,10 +195,10 @@ def test_the_command_prints_lines_or_json_and_its_status_says_whether_all_is_wel
 ) -> None:
     said: list[str] = []
     good, bad = (settings_of(tmp_path, **variables(account.url, **v)) for v in ({}, {"TAOBAO_SESSION": "canary-1"}))
-    assert doctor.run(good, said.append, as_json=False) == 0
+    assert doctor.run(good, {}, said.append, as_json=False) == 0
     assert said[2].startswith("Crowd analyses: Taobao Open Platform, 127.0.0.1:")
     said.clear()
-    assert doctor.run(bad, said.append, as_json=True) == 1
+    assert doctor.run(bad, {}, said.append, as_json=True) == 1
     data = json.loads(said[0])
     assert (data["ok"], [s["system"] for s in data["systems"]]) == (False, ["thinkingdata", "taobao", "volcengine"])
     assert "canary-1" not in said[0]
