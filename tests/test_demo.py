@@ -29,8 +29,8 @@ from tests.asking_duckdb import rows_of
 ROOT = Path(__file__).resolve().parents[1]
 TODAY = date(1998, 7, 1)
 SIZE = {
-    "en": re.compile(r"([0-9,]+) customers are in the cluster lapsed_regulars"),
-    "zh": re.compile(r"分群 lapsed_regulars（id \d+）中现有 ([0-9,]+) 名客户"),
+    "en": re.compile(r'([0-9,]+) customers are in the cluster "'),
+    "zh": re.compile(r"（lapsed_regulars，id \d+）中现有 ([0-9,]+) 名客户"),
 }
 
 

@@ -92,11 +92,11 @@ def test_what_waits_is_listed_and_approved_by_typing_yes(workspace: Path, capsys
     assert run(workspace, "pending") == 0
     listed = capsys.readouterr().out
     assert consent in listed
-    assert "Would delete cluster vip (id 1): 2 users." in listed
+    assert 'Would delete cluster "VIP" (vip, id 1): 2 users.' in listed
     status, shown = at_a_terminal("yes\n", "approve", consent, "--workspace", str(workspace))
     assert status == 0, shown
-    assert "Would delete cluster vip" in shown
-    assert "Deleted cluster vip (id 1)." in shown
+    assert 'Would delete cluster "VIP" (vip, id 1)' in shown
+    assert 'Deleted cluster "VIP" (vip, id 1).' in shown
     entry = logged(workspace, capsys, "--limit", "1")[0]
     assert (entry["tool"], entry["outcome"]) == ("delete_cluster", "done")
     assert entry["consent"].startswith("approved ")

@@ -210,10 +210,11 @@ EXPORTED = Text(
 )
 END = Scene(Text("What there is now", "成果与后续"))
 SIZE_AT_END = Text(
-    "{users} customers are in the cluster {name} (id {id}).", "分群 {name}（id {id}）中现有 {users} 名客户。"
+    '{users} customers are in the cluster "{display_name}" ({cluster_name}, id {cluster_id}).',
+    "分群“{display_name}”（{cluster_name}，id {cluster_id}）中现有 {users} 名客户。",
 )
 DESKTOP = Text(
-    "To conversation to this data in Claude Desktop, put this into claude_desktop_config.json and restart it:",
+    "To talk to this data in Claude Desktop, put this into claude_desktop_config.json and restart it:",
     "要在 Claude Desktop 中使用这份数据，请将以下内容写入 claude_desktop_config.json，再重启：",
 )
 TRY = Text(
@@ -611,9 +612,7 @@ def _answered(path: Path) -> list[str]:
 async def end(conversation: Conversation) -> None:
     """The size of the cluster, where everything is, and what to do next."""
     cluster = (await conversation.ask("get_cluster", {"cluster": CLUSTER}))["cluster"]
-    conversation.screen.say(
-        SIZE_AT_END.format(users=f"{cluster['users_num']:,}", name=cluster["cluster_name"], id=cluster["cluster_id"])
-    )
+    conversation.screen.say(SIZE_AT_END.format(**{**cluster, "users": f"{cluster['users_num']:,}"}))
     conversation.screen.fact(Text("Workspace", "工作区"), same(conversation.settings.workspace))
     conversation.screen.fact(Text("List", "名单"), same(conversation.exported["path"]))
     conversation.screen.blank()

@@ -26,12 +26,11 @@ from mcp_server.operations.clusters import (
     create_tag,
     delete_cluster,
     get_cluster,
-    get_refresh_progress,
     list_clusters,
-    refresh_cluster,
     update_cluster,
     update_tag,
 )
+from mcp_server.operations.computing import get_refresh_progress, refresh_cluster
 from mcp_server.operations.imports import ImportedIds, import_ids, replace_imported_ids
 from mcp_server.operations.metadata import EventRow, PropertyRow, describe_data
 from mcp_server.operations.operation import Operation

@@ -59,6 +59,10 @@ TagDefinition = Annotated[Any, RawDefinition(tag=True)]
 FullTagDefinition = Annotated[Any, RawDefinition(full=True, tag=True)]
 
 
+CLEAR = "-"
+"""Remarks that remove the old ones. An empty text is absent, as everywhere (qp.md section 1)."""
+
+
 def _short_enough(remarks: str) -> str:
     if len(remarks) > MOST_REMARKS:
         raise ValueError(_LONG_REMARKS.format(most=MOST_REMARKS, count=len(remarks)))
@@ -256,7 +260,7 @@ def _refuse(operation: Operation[P, R], problems: Sequence[Problem]) -> NoReturn
         Text("The arguments of {tool} do not fit: {said}.", "{tool} 的参数有 {said}。").format(
             tool=operation.name, said=said
         ),
-        next_step=Text("Mend them and call {tool} again.", "请修正后重新调用 {tool}。").format(tool=operation.name),
+        next_step=Text("Fix them and call {tool} again.", "请修正后重新调用 {tool}。").format(tool=operation.name),
         problems=problems,
     )
 

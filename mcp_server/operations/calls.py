@@ -44,8 +44,14 @@ from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest_named
 from mcp_server.operations.arguments import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
-from mcp_server.operations.results import ProblemRow, RepairRow, problem_rows, repair_rows
-from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
+from mcp_server.operations.results import (
+    SAME_WITHOUT_DRY_RUN,
+    ProblemRow,
+    RepairRow,
+    named,
+    problem_rows,
+    repair_rows,
+)
 from mcp_server.platforms.segments import Cluster, name_of
 from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often
 from mcp_server.text import NOTHING, Text, clauses, same
@@ -59,7 +65,7 @@ WAIT_SECONDS = 60.0
 """How long a computation of the cluster that runs just now is waited for."""
 
 _IS_TAG = Text(
-    "{name} is a tag: everybody with any value of it would be called.", "{name} 是标签，会呼叫所有有标签值的用户。"
+    "{named} is a tag: everybody with any value of it would be called.", "{named}是标签，会呼叫所有有标签值的用户。"
 )
 _MAKE_CLUSTER = Text(
     "Create a cluster with the tag's value as its condition, and call that.",
@@ -82,7 +88,7 @@ async def list_of(
     name, problems = _property(callee_property, metadata)
     found = await deps.segments.get(project, cluster)
     if found.catalog == TAG:
-        raise InvalidArguments(_IS_TAG.format(name=found.cluster_name), next_step=_MAKE_CLUSTER)
+        raise InvalidArguments(_IS_TAG.format(named=named(found)), next_step=_MAKE_CLUSTER)
     if 0 <= found.progress < 100:
         found = await deps.segments.wait(found, seconds=WAIT_SECONDS, on_progress=deps.report)
     return Callees(found, name), problems
@@ -530,7 +536,7 @@ def _complete(reading: SettingsReading, others: list[Problem] | None = None) -> 
     if reading.settings is None or problems:
         raise InvalidArguments(
             Text("{n} problem(s); nothing was changed.", "有 {n} 处问题；未做任何更改。").format(n=len(problems)),
-            next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
+            next_step=Text("Fix them all and call again.", "请全部修正后重新调用。"),
             problems=problems,
             repairs=reading.repairs,
         )

@@ -1,18 +1,37 @@
-"""Operations on clusters and tags: create, read, change, compute, export, delete, restore."""
+"""Operations on clusters and tags: create, show, list, change, delete, restore. (Computing and exporting: `computing.py`.)"""
 
+import logging
 from dataclasses import replace
-from typing import Annotated, Literal
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from mcp_server.errors import InvalidArguments, InvalidDefinition, NotRefreshable, Problem
-from mcp_server.language.definitions import explain_definition, rows_to_read
+from mcp_server.errors import (
+    InvalidArguments,
+    InvalidDefinition,
+    NameTaken,
+    NotOnPlatform,
+    Problem,
+    QueryFailed,
+    VendorDenied,
+    VendorRejected,
+    VendorUnreadable,
+)
+from mcp_server.language.definitions import (
+    AnyReading,
+    Definition,
+    compare_definitions,
+    explain_definition,
+    meaning_hash,
+    value_type_of,
+)
 from mcp_server.language.metadata import Metadata
+from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding
+from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest
-from mcp_server.language.uploaded import Uploaded
 from mcp_server.operations.arguments import (
+    CLEAR,
     ClusterName,
     ClusterRef,
     DefinitionArgument,
@@ -21,42 +40,54 @@ from mcp_server.operations.arguments import (
     Limit,
     Offset,
     ProjectId,
-    Properties,
     Remarks,
     Search,
     TagDefinition,
-    WaitSeconds,
 )
-from mcp_server.operations.definitions import brief, property_problems, user_properties
 from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.operations.results import (
     ALL_TYPES,
     CLUSTERS,
+    DESCRIBED,
+    RESULT,
+    SAME_WITHOUT_DRY_RUN,
     TAGS,
     USERS_CHANGE,
     ClusterRow,
     ClusterState,
+    SegmentKind,
+    brief,
+    check_kind,
+    check_not_uploaded,
+    checked,
     cluster_row,
     cluster_state,
     counted,
+    dependents,
+    dry_run_state,
+    filled,
     kind_of,
     members,
-    named_state,
-    next_step,
+    name_as_read,
+    named,
     not_of,
     number,
+    paged,
     read_definition,
     sentence,
-    standing_note,
+    share,
+    type_findings,
 )
-from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN, ClusterUpdate, Wish, changes_between, create, update
-from mcp_server.platforms.segments import Undo, read_after_change
-from mcp_server.text import NOTHING, Text, listed
+from mcp_server.platforms.segments import Cluster, ClusterChanges, ClusterDraft, read_after_change
+from mcp_server.text import NOTHING, Text, clauses, listed
 
-# Clusters: create, read, change, delete.
+logger = logging.getLogger(__name__)
+
+SHORT_WAIT = 5.0
+"""Seconds that a create or update waits for its first result, so that a quick one is answered at once."""
 
 
-# create
+# Create
 
 
 class CreateCluster(Params):
@@ -85,186 +116,7 @@ async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
     """Save a definition as a cluster and compute it. Static: computed now and on refresh; dynamic: also follows each
     new day and new data; result: a fixed list from other clusters. Validate and preview first. The same name and
     definition again returns the existing cluster; with another definition it is refused."""
-    return await create(
-        Wish(
-            CLUSTERS,
-            params.cluster_name,
-            params.display_name,
-            params.cluster_type,
-            params.qp,
-            params.remarks,
-            params.dry_run,
-            deps.project(params.project_id),
-        ),
-        deps,
-    )
-
-
-# read
-
-
-class GetCluster(Params):
-    """Arguments of get_cluster."""
-
-    cluster: ClusterRef
-    project_id: ProjectId = ""
-
-
-@operation(title=Text("Show a cluster", "查看分群"), effect=Effect.READ)
-async def get_cluster(params: GetCluster, deps: Deps) -> ClusterState:
-    """Show one cluster or tag: its definition in wire form and in words, its size, progress and freshness."""
-    project = deps.project(params.project_id)
-    found = await deps.segments.get(project, params.cluster)
-    metadata = await deps.segments.metadata(project)
-    return cluster_state(
-        found,
-        named_state(found),
-        deps,
-        definition=found.definition.wire(),
-        explanation=deps.say(explain_definition(found.definition, metadata).summary),
-    )
-
-
-class ListClusters(Params):
-    """Arguments of list_clusters."""
-
-    search: Search = ""
-    cluster_types: tuple[str, ...] = ()
-    limit: Limit = 20
-    offset: Offset = 0
-    project_id: ProjectId = ""
-
-
-class ClusterList(Result):
-    """Answer of list_clusters."""
-
-    clusters: tuple[ClusterRow, ...] = ()
-    total: int
-    left_out: int = 0
-
-
-@operation(title=Text("List clusters", "列出分群"), effect=Effect.READ)
-async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
-    """List the project's clusters and tags, newest first; search looks into names, display names and remarks."""
-    _known_types(params.cluster_types)
-    page = await deps.segments.search(
-        deps.project(params.project_id),
-        words=params.search,
-        cluster_types=params.cluster_types,
-        offset=params.offset,
-        limit=params.limit,
-    )
-    left = max(0, page.total - params.offset - len(page.items))
-    more = Text(" {left} more: offset {next}.", "另有 {left} 个：offset {next}。").format(
-        left=left, next=params.offset + params.limit
-    )
-    return ClusterList(
-        message=deps.say(
-            Text("{n} cluster(s) and tag(s).{more}", "共 {n} 个分群和标签。{more}").format(
-                n=page.total, more=more if left else NOTHING
-            )
-        ),
-        next=deps.say(
-            NOTHING
-            if page.total
-            else Text("Create one with create_cluster or create_tag.", "可用 create_cluster 或 create_tag 创建。")
-        ),
-        clusters=tuple(cluster_row(replace(c, remarks=brief(c.remarks)), deps) for c in page.items),
-        total=page.total,
-        left_out=left,
-    )
-
-
-def _known_types(types: tuple[str, ...]) -> None:
-    wrong = [(i, t) for i, t in enumerate(types) if t not in ALL_TYPES]
-    if not wrong:
-        return
-    expected = listed(ALL_TYPES)
-    raise InvalidArguments(
-        Text("Unknown types.", "未知的类型。"),
-        next_step=Text("Mend them, or leave cluster_types out.", "请修正，或不带 cluster_types。"),
-        problems=[
-            finding(
-                "cluster_type_unknown",
-                f"/cluster_types/{i}",
-                got=t,
-                expected=expected,
-                suggestion=nearest(t, ALL_TYPES),
-            )
-            for i, t in wrong
-        ],
-    )
-
-
-# change
-
-
-class UpdateCluster(Params):
-    """Arguments of update_cluster."""
-
-    cluster: ClusterRef
-    display_name: str = ""
-    qp: DefinitionArgument = None
-    remarks: Remarks = ""
-    dry_run: DryRun = False
-    project_id: ProjectId = ""
-
-
-@operation(title=Text("Change a cluster", "修改分群"), effect=Effect.REPLACE)
-async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
-    """Change a cluster's display name, remarks ("-" removes them) or definition; what is left out stays as it is. A new
-    definition replaces the old one and is computed at once. Use dry_run first and show the user what changes, in words
-    and in size. The name and the type can't change."""
-    return await update(
-        ClusterUpdate(
-            CLUSTERS,
-            params.cluster,
-            params.display_name,
-            params.qp,
-            params.remarks,
-            params.dry_run,
-            deps.project(params.project_id),
-        ),
-        deps,
-    )
-
-
-class DeleteCluster(Params):
-    """Arguments of delete_cluster."""
-
-    cluster: ClusterRef
-    dry_run: DryRun = False
-    project_id: ProjectId = ""
-
-
-@operation(title=Text("Delete a cluster", "删除分群"), effect=Effect.DELETE)
-async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
-    """Delete a cluster or tag, its members and its definition. Ask the user first, naming it and its size."""
-    found = await deps.segments.get(deps.project(params.project_id), params.cluster)
-    if params.dry_run:
-        await deps.segments.check_delete(found)
-        said = _WOULD_DELETE.format(noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id)
-        return ClusterState(
-            message=deps.say(
-                sentence(said, members(found)).then(_FOR_GOOD if deps.segments.name != "local" else NOTHING)
-            ),
-            next=deps.say(SAME_WITHOUT_DRY_RUN),
-            cluster=cluster_row(found, deps),
-            dry_run=True,
-        ).with_basis(found.stamp)
-    deps.check_unchanged(found.stamp)
-    await deps.segments.delete(found)
-    gone = Text("Deleted {noun} {name} (id {id}).", "已删除{noun} {name}（id {id}）。").format(
-        noun=kind_of(found).noun, name=found.cluster_name, id=found.cluster_id
-    )
-    return ClusterState(message=deps.say(gone))
-
-
-_FOR_GOOD = Text("The platform keeps nothing of it: this can't be undone.", "平台不会保留它，此操作无法撤销。")
-_WOULD_DELETE = Text("Would delete {noun} {name} (id {id})", "将删除{noun} {name}（id {id}）")
-
-
-# Tags: create and change. Everything else of theirs is served by the tools of clusters.
+    return await _create(params, params.qp, CLUSTERS, deps)
 
 
 class CreateTag(Params):
@@ -288,19 +140,217 @@ async def create_tag(params: CreateTag, deps: Deps) -> ClusterState:
     first or last event, or a measure. A tag can then be a condition by its value. Names are shared with clusters,
     types work as there; a dynamic tag keeps one version per day. get, list, refresh, export and delete it with the
     tools for clusters."""
-    return await create(
-        Wish(
-            kind=TAGS,
-            cluster_name=params.cluster_name,
-            display_name=params.display_name,
-            cluster_type=params.cluster_type,
-            raw=params.tag_qp,
-            remarks=params.remarks,
-            dry_run=params.dry_run,
-            project=deps.project(params.project_id),
-        ),
-        deps,
+    return await _create(params, params.tag_qp, TAGS, deps)
+
+
+_CREATED = Text("Created {noun} {named}", "已创建{noun}{named}")
+_EXISTS = Text(
+    "{named} exists already as a {noun} with this definition; nothing was created",
+    "{noun}{named}已存在且定义相同；未重复创建",
+)
+_WOULD_CREATE = Text("Would create {noun} {named}", "将创建{noun}{named}")
+_NOT_COUNTED = Text("how many users that is can't be counted beforehand", "无法预先统计人数")
+_TAKEN = Text(
+    "The name {name} is taken by a {noun} with another definition, {named}. Different: {differences}.",
+    "名称 {name} 已被另一个定义的{noun}{named}占用。不同之处：{differences}。",
+)
+_TAKEN_NEXT = Text(
+    "Choose another cluster_name, or change the existing {noun} with {update}.",
+    "请另取 cluster_name，或用 {update} 修改现有{noun}。",
+)
+_TYPE_DIFFERS = Text("its type is {type}", "其类型为 {type}")
+
+
+async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentKind, deps: Deps) -> ClusterState:
+    """Save a definition under a name; where the name has the same definition already, return what is there."""
+    project = deps.project(params.project_id)
+    metadata = await deps.segments.metadata(project)
+    reading = await read_definition(raw, metadata, deps, kind=kind, own=params.cluster_name)
+    definition = checked(
+        reading,
+        [
+            *name_findings(params.cluster_name, deps.limits),
+            *display_name_findings(params.display_name, deps.limits),
+            *type_findings(reading.definition, kind, params.cluster_type, "/cluster_type"),
+        ],
     )
+    taken = await deps.segments.find_name(project, params.cluster_name)
+    if taken:
+        return _existing(taken, params, reading, metadata, deps)
+    if params.dry_run:
+        size = await _size(definition, project, deps)
+        name = name_as_read(params.display_name, params.cluster_name)
+        return dry_run_state(
+            _WOULD_CREATE.format(noun=kind.noun, named=name),
+            _NOT_COUNTED if size is None else _with_share(size, metadata),
+            deps,
+            warnings=reading.warnings,
+            repairs=reading.repairs,
+            explanation=deps.say(explain_definition(definition, metadata).summary),
+            users_num_after=size,
+        )
+    draft = ClusterDraft(params.cluster_name, params.display_name, params.cluster_type, definition, params.remarks)
+    try:
+        made = await deps.segments.create(project, draft)
+    except NameTaken:  # another caller was quicker: its definition is another one, or the same
+        return _existing(await deps.segments.get(project, params.cluster_name), params, reading, metadata, deps)
+    made = await read_after_change(made, deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report))
+    warnings = [*reading.warnings, *(await _same_users(made, deps) if kind is CLUSTERS else ())]
+    return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
+
+
+def _existing(
+    taken: Cluster, params: CreateCluster | CreateTag, reading: AnyReading, metadata: Metadata, deps: Deps
+) -> ClusterState:
+    """The cluster or tag that has the name, if it is the same. NameTaken otherwise."""
+    kind = kind_of(taken)
+    differences = []
+    if taken.cluster_type != params.cluster_type:
+        differences.append(_TYPE_DIFFERS.format(type=taken.cluster_type))
+    if params.cluster_type in kind.types:
+        differences += compare_definitions(taken.definition, reading.must(), metadata)
+    if differences:
+        raise NameTaken(
+            filled(_TAKEN, taken, name=params.cluster_name, differences=clauses(differences)),
+            next_step=_TAKEN_NEXT.format(noun=kind.noun, update=kind.update),
+        )
+    read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs}
+    return cluster_state(taken, _EXISTS, deps, **read, existed=True, dry_run=params.dry_run)
+
+
+async def _same_users(made: Cluster, deps: Deps) -> list[Problem]:
+    """A warning for each cluster that holds the same users as a new one that is computed already."""
+    if not made.fresh:
+        return []
+    try:
+        names = await deps.segments.same_users(made, on_progress=deps.report)
+    except QueryFailed:  # the cluster is made; a file that is removed meanwhile must not turn that into a failure
+        logger.warning("cluster %s could not be compared with others", made.cluster_id, exc_info=True)
+        return []
+    return [finding("same_users", "/qp", name=name) for name in names]
+
+
+async def _size(definition: Definition, project: str, deps: Deps) -> int | None:
+    """How many users it selects; None where a remote platform can't count that, or not for this account: it can be
+    saved all the same."""
+    try:
+        preview = await deps.segments.preview(
+            project, definition, sample=0, properties=(), want_sql=False, on_progress=deps.report
+        )
+    except (NotOnPlatform, VendorDenied, VendorRejected, VendorUnreadable):
+        return None
+    return preview.users_num
+
+
+def _with_share(size: int, metadata: Metadata) -> Text:
+    users = counted(size)
+    if metadata.users is None:
+        return users
+    return Text("{users} ({share})", "{users}（{share}）").format(users=users, share=share(size, metadata.users))
+
+
+# Show and list
+
+
+class GetCluster(Params):
+    """Arguments of get_cluster."""
+
+    cluster: ClusterRef
+    project_id: ProjectId = ""
+
+
+@operation(title=Text("Show a cluster", "查看分群"), effect=Effect.READ)
+async def get_cluster(params: GetCluster, deps: Deps) -> ClusterState:
+    """Show one cluster or tag: its definition in wire form and in words, its size, progress and freshness."""
+    project = deps.project(params.project_id)
+    cluster = await deps.segments.get(project, params.cluster)
+    metadata = await deps.segments.metadata(project)
+    return cluster_state(
+        cluster,
+        DESCRIBED,
+        deps,
+        definition=cluster.definition.wire(),
+        explanation=deps.say(explain_definition(cluster.definition, metadata).summary),
+    )
+
+
+class ListClusters(Params):
+    """Arguments of list_clusters."""
+
+    search: Search = ""
+    cluster_types: tuple[str, ...] = ()
+    limit: Limit = 20
+    offset: Offset = 0
+    project_id: ProjectId = ""
+
+
+class ClusterList(Result):
+    """Answer of list_clusters."""
+
+    clusters: tuple[ClusterRow, ...] = ()
+    total: int
+    left_out: int = 0
+
+
+_COUNT = Text("{n} cluster(s) and tag(s).", "共 {n} 个分群和标签。")
+_CREATE_ONE = Text("Create one with create_cluster or create_tag.", "可用 create_cluster 或 create_tag 创建。")
+_UNKNOWN_TYPES = Text("Unknown types.", "未知的类型。")
+_FIX_TYPES = Text("Fix them, or leave cluster_types out.", "请修正，或不带 cluster_types。")
+
+
+@operation(title=Text("List clusters", "列出分群"), effect=Effect.READ)
+async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
+    """List the project's clusters and tags, newest first; search looks into names, display names and remarks."""
+    unknown = [
+        finding(
+            "cluster_type_unknown",
+            f"/cluster_types/{i}",
+            got=name,
+            expected=listed(ALL_TYPES),
+            suggestion=nearest(name, ALL_TYPES),
+        )
+        for i, name in enumerate(params.cluster_types)
+        if name not in ALL_TYPES
+    ]
+    if unknown:
+        raise InvalidArguments(_UNKNOWN_TYPES, next_step=_FIX_TYPES, problems=unknown)
+    page = await deps.segments.search(
+        deps.project(params.project_id),
+        words=params.search,
+        cluster_types=params.cluster_types,
+        offset=params.offset,
+        limit=params.limit,
+    )
+    message, left = paged(_COUNT.format(n=page.total), page.total, len(page.items), params.offset, params.limit)
+    return ClusterList(
+        message=deps.say(message),
+        next=deps.say(NOTHING if page.total else _CREATE_ONE),
+        clusters=tuple(cluster_row(replace(c, remarks=brief(c.remarks)), deps) for c in page.items),
+        total=page.total,
+        left_out=left,
+    )
+
+
+# Change
+
+
+class UpdateCluster(Params):
+    """Arguments of update_cluster."""
+
+    cluster: ClusterRef
+    display_name: str = ""
+    qp: DefinitionArgument = None
+    remarks: Remarks = ""
+    dry_run: DryRun = False
+    project_id: ProjectId = ""
+
+
+@operation(title=Text("Change a cluster", "修改分群"), effect=Effect.REPLACE)
+async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
+    """Change a cluster's display name, remarks ("-" removes them) or definition; what is left out stays as it is. A new
+    definition replaces the old one and is computed at once. Use dry_run first and show the user what changes, in words
+    and in size. The name and the type can't change."""
+    return await _update(params, params.qp, CLUSTERS, deps)
 
 
 class UpdateTag(Params):
@@ -318,190 +368,156 @@ class UpdateTag(Params):
 async def update_tag(params: UpdateTag, deps: Deps) -> ClusterState:
     """Change a tag's display name, remarks or definition, as update_cluster does for a cluster: use dry_run first and
     show the user what changes."""
-    return await update(
-        ClusterUpdate(
-            kind=TAGS,
-            cluster=params.cluster,
-            display_name=params.display_name,
-            raw=params.tag_qp,
-            remarks=params.remarks,
-            dry_run=params.dry_run,
-            project=deps.project(params.project_id),
-        ),
-        deps,
-    )
+    return await _update(params, params.tag_qp, TAGS, deps)
 
 
-# Computing clusters, and handing their users on.
+_UNCHANGED = Text("Nothing to change: {noun} {named} is like that already", "无需更改：{noun}{named}已是如此")
+_UPDATED = Text("Changed {noun} {named}", "已修改{noun}{named}")
+_WOULD_UPDATE = Text("Would change {noun} {named}", "将修改{noun}{named}")
+_CHANGE = Text("{what}: {old} → {new}", "{what}：{old} → {new}")
+_OTHER_VALUES = Text(
+    " Its values change from {old} to {new}: conditions that read them otherwise will fail.",
+    "标签值将由{old}变为{new}，不适用于新类型的条件会失败。",
+)
+_FITS_NO_MORE = Text("unknown (the old definition does not fit the data any more)", "未知（旧定义与现有数据不再相符）")
+_BAD_DISPLAY_NAME = Text("The display name can't be used; nothing was changed.", "显示名称不可用；未做任何更改。")
+_CHOOSE_ANOTHER = Text("Choose another one and call again.", "请换一个后重新调用。")
 
 
-class RefreshCluster(Params):
-    """Arguments of refresh_cluster."""
+async def _update(params: UpdateCluster | UpdateTag, raw: object, kind: SegmentKind, deps: Deps) -> ClusterState:
+    """Change what is given; a dry run only reports what becomes different."""
+    project = deps.project(params.project_id)
+    cluster = await deps.segments.get(project, params.cluster)
+    check_kind(cluster, kind)
+    metadata = await deps.segments.metadata(project)
+    reading = None
+    if raw is not None:
+        check_not_uploaded(cluster)
+        reading = await read_definition(raw, metadata, deps, kind=kind, own=cluster.cluster_name)
+    definition = _new_definition(params.display_name, reading, cluster, deps)
+    display_name = params.display_name or None
+    remarks = "" if params.remarks.strip() == CLEAR else params.remarks or None
+    changes = _changes(cluster, definition, display_name, remarks, metadata, deps)
+    read: dict[str, Any] = {}
+    if reading and definition:
+        warnings = [*reading.warnings, *await _dependents(cluster, definition, metadata, deps)]
+        read = {"warnings": warnings, "repairs": reading.repairs}
+    if not changes:
+        return cluster_state(cluster, _UNCHANGED, deps, **read, dry_run=params.dry_run).as_unchanged()
+    if params.dry_run:
+        size, before, after = NOTHING, None, None
+        if deps.counting and definition and not _same_meaning(cluster, definition, metadata):
+            before, shown = await _size_now(cluster, metadata, deps)
+            after = await _size(definition, project, deps)
+            size = USERS_CHANGE.format(before=shown, after=number(after))
+        state = dry_run_state(
+            filled(_WOULD_UPDATE, cluster),
+            size,
+            deps,
+            cluster=cluster,
+            changes=changes,
+            **read,
+            users_num_before=before,
+            users_num_after=after,
+        )
+        return state.with_basis(cluster.stamp, *changes)
+    deps.check_unchanged(cluster.stamp)
+    done = await deps.segments.update(cluster, ClusterChanges(display_name, definition, remarks))
+    wait = 0.0 if definition is None else SHORT_WAIT
+    done = await read_after_change(done, deps.segments.wait(done, seconds=wait, on_progress=deps.report))
+    return cluster_state(done, _UPDATED, deps, **read, changes=changes, users_num_before=cluster.users_num)
+
+
+def _new_definition(display_name: str, reading: AnyReading | None, cluster: Cluster, deps: Deps) -> Definition | None:
+    """The new definition, if one is given; raises where it, its type or the display name has problems."""
+    problems = [*display_name_findings(display_name, deps.limits)] if display_name else []
+    if reading is not None:
+        kind = kind_of(cluster)
+        problems += type_findings(reading.definition, kind, cluster.cluster_type, f"/{kind.root}")
+        return checked(reading, problems)
+    if problems:
+        raise InvalidArguments(_BAD_DISPLAY_NAME, next_step=_CHOOSE_ANOTHER, problems=problems)
+    return None
+
+
+def _changes(
+    now: Cluster,
+    definition: Definition | None,
+    display_name: str | None,
+    remarks: str | None,
+    metadata: Metadata,
+    deps: Deps,
+) -> tuple[str, ...]:
+    """What becomes different, in words; None stays as it is."""
+    changes = list(compare_definitions(now.definition, definition, metadata)) if definition else []
+    for what, old, new in (
+        (Text("display name", "显示名称"), now.display_name, display_name),
+        (Text("remarks", "备注"), now.remarks, remarks),
+    ):
+        if new is not None and new != old:
+            changes.append(_CHANGE.format(what=what, old=old or "–", new=new or "–"))
+    return tuple(map(deps.say, changes))
+
+
+def _same_meaning(cluster: Cluster, definition: Definition, metadata: Metadata) -> bool:
+    return meaning_hash(definition, metadata) == meaning_hash(cluster.definition, metadata)
+
+
+async def _dependents(cluster: Cluster, new: Definition, metadata: Metadata, deps: Deps) -> list[Problem]:
+    """A warning where others depend on what gets another meaning, the more so where its values get another type."""
+    if _same_meaning(cluster, new, metadata):
+        return []
+    old_type, new_type = (value_type_of(one, metadata) for one in (cluster.definition, new))
+    hint = NOTHING
+    if old_type and new_type and old_type[0] != new_type[0]:
+        hint = _OTHER_VALUES.format(old=TYPE_NAMES[old_type[0]], new=TYPE_NAMES[new_type[0]])
+    return await dependents(cluster, f"/{kind_of(cluster).root}", deps, hint)
+
+
+async def _size_now(cluster: Cluster, metadata: Metadata, deps: Deps) -> tuple[int | None, Text]:
+    """What the saved definition selects now, of a fixed list its users, also in words."""
+    if cluster.cluster_type == RESULT:
+        return cluster.users_num, number(cluster.users_num)
+    saved = cluster.definition.wire()
+    reading = await read_definition(saved, metadata, deps, kind=kind_of(cluster), own=cluster.cluster_name)
+    if reading.definition is None:
+        return None, _FITS_NO_MORE
+    size = await _size(reading.definition, cluster.project_id, deps)
+    return size, number(size)
+
+
+# Delete and restore
+
+
+class DeleteCluster(Params):
+    """Arguments of delete_cluster."""
 
     cluster: ClusterRef
-    wait_seconds: WaitSeconds = 20
     dry_run: DryRun = False
     project_id: ProjectId = ""
 
 
-_UPLOADED = Text(
-    "{name} is an uploaded list of ids; it stays as it was uploaded and is not computed again.",
-    "{name} 是上传的 ID 名单，以上传时为准，不会重新计算。",
-)
-_UPLOAD_AGAIN = Text(
-    "To match the list with today's users, call replace_imported_ids with the same ids; to change it, with others.",
-    "若要与当前用户重新匹配，请用同样的 ID 调用 replace_imported_ids；若要更换名单，请传入新的 ID。",
-)
+_FOR_GOOD = Text("The platform keeps nothing of it: this can't be undone.", "平台不会保留它，此操作无法撤销。")
+_WOULD_DELETE = Text("Would delete {noun} {named}", "将删除{noun}{named}")
+_DELETED = Text("Deleted {noun} {named}.", "已删除{noun}{named}。")
 
 
-@operation(title=Text("Refresh a cluster", "刷新分群"), effect=Effect.TRIGGER)
-async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
-    """Compute a cluster or tag again from today's data and wait for it. If it takes longer than wait_seconds it goes on in
-    the background: ask get_refresh_progress. A second refresh joins the running one."""
-    project = deps.project(params.project_id)
-    found = await deps.segments.get(project, params.cluster)
-    if isinstance(found.definition, Uploaded):
-        raise NotRefreshable(_UPLOADED.format(name=found.cluster_name), next_step=_UPLOAD_AGAIN)
+@operation(title=Text("Delete a cluster", "删除分群"), effect=Effect.DELETE)
+async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
+    """Delete a cluster or tag, its members and its definition. Ask the user first, naming it and its size."""
+    cluster = await deps.segments.get(deps.project(params.project_id), params.cluster)
     if params.dry_run:
-        metadata = await deps.segments.metadata(project)
-        rows = rows_to_read(found.definition, metadata)
-        cost = Text("about {n} event rows to read", "约需读取 {n} 行事件").format(n=f"{rows:,}")
-        said = Text("Would refresh {noun} {name}", "将刷新{noun} {name}").format(
-            noun=kind_of(found).noun, name=found.cluster_name
-        )
+        await deps.segments.check_delete(cluster)
+        would = sentence(filled(_WOULD_DELETE, cluster), members(cluster))
         return ClusterState(
-            message=deps.say(sentence(said, cost)),
-            next=deps.say(Text("To compute it, call again without dry_run.", "如需计算，去掉 dry_run 再次调用。")),
-            cluster=cluster_row(found, deps),
+            message=deps.say(would.then(_FOR_GOOD if deps.segments.name != "local" else NOTHING)),
+            next=deps.say(SAME_WITHOUT_DRY_RUN),
+            cluster=cluster_row(cluster, deps),
             dry_run=True,
-        )
-    done = await deps.segments.refresh(found, seconds=params.wait_seconds, on_progress=deps.report)
-    said = _ASKED if any(done.unread) else _REFRESHED if done.progress == 100 else named_state(done)
-    return cluster_state(done, said, deps)
-
-
-class GetRefreshProgress(Params):
-    """Arguments of get_refresh_progress."""
-
-    cluster: ClusterRef
-    wait_seconds: WaitSeconds = 0
-    project_id: ProjectId = ""
-
-
-@operation(title=Text("See how far a refresh is", "查询刷新进度"), effect=Effect.READ)
-async def get_refresh_progress(params: GetRefreshProgress, deps: Deps) -> ClusterState:
-    """See how far the computation of a cluster or tag is: 100 done, 0-99 running, -1 failed with the reason. Give
-    wait_seconds instead of asking again and again."""
-    found = await deps.segments.get(deps.project(params.project_id), params.cluster)
-    if params.wait_seconds:
-        found = await deps.segments.wait(found, seconds=params.wait_seconds, on_progress=deps.report)
-    return cluster_state(found, named_state(found), deps)
-
-
-_ASKED = Text("Started the refresh of {noun} {name} (id {id})", "已开始刷新{noun} {name}（id {id}）")
-_REFRESHED = Text("Refreshed {noun} {name} (id {id})", "已刷新{noun} {name}（id {id}）")
-
-
-class ExportUsers(Params):
-    """Arguments of export_users."""
-
-    cluster: ClusterRef
-    format: Literal["csv", "parquet"] = "csv"
-    properties: Properties = ()
-    for_spreadsheet: Annotated[bool, Field(description="CSV for Excel: byte-order mark, formulas defused")] = False
-    project_id: ProjectId = ""
-
-
-_ONLY_CSV = Text("Only a CSV file can be made for spreadsheets.", "仅 CSV 文件可以适配电子表格。")
-
-
-def _can_be_exported(params: ExportUsers, metadata: Metadata) -> None:
-    """Raise InvalidArguments with everything that stands in the way of a file."""
-    problems = property_problems(params.properties, metadata)
-    if params.for_spreadsheet and params.format != "csv":
-        problems.append(Problem("/for_spreadsheet", "argument_value", _ONLY_CSV, "true", suggestion="false"))
-    if problems:
-        raise InvalidArguments(
-            Text("{n} problem(s); no file was written.", "有 {n} 处问题；未写出文件。").format(n=len(problems)),
-            next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
-            problems=problems,
-        )
-
-
-_WROTE = Text("Wrote {users} of {name} to {path}.", "已将 {name} 的 {users}写入 {path}。")
-_OFFERED = Text(
-    "Wrote {users} of {name}. The file is at {path}: GET it with the same access token.",
-    "已导出 {name} 的 {users}。文件位于 {path}，请用同一访问令牌以 GET 方式获取。",
-)
-
-
-class Exported(Result):
-    """Answer of export_users."""
-
-    path: str = Field(default="", description="Absolute path of the file")
-    url: str = Field(default="", description="Over HTTP, instead of path: GET it with the same token")
-    resource: str = Field(default="", description="Address for clients that read resources; not for the chat")
-    rows: int
-    size_bytes: int
-    columns: tuple[str, ...]
-    cluster_id: str
-    refresh_time: str
-    fresh: bool
-
-
-@operation(title=Text("Export the users of a cluster", "导出分群用户"), effect=Effect.READ, hands_out=True)
-async def export_users(params: ExportUsers, deps: Deps) -> Exported:
-    """Write a cluster's users to a CSV or Parquet file on the server's machine and return its path: #user_id first,
-    then a tag's value, then the user properties asked for. User lists never come back into the chat; hand the path on."""
-    project = deps.project(params.project_id)
-    metadata = await deps.segments.metadata(project)
-    _can_be_exported(params, metadata)
-    properties = user_properties(params.properties, metadata)
-    found = await deps.segments.get(project, params.cluster)
-    made = await deps.segments.export(
-        found,
-        file_format=params.format,
-        properties=properties,
-        spreadsheet=params.for_spreadsheet,
-        on_progress=deps.report,
-    )
-    after = await read_after_change(found, deps.segments.get(project, found.cluster_id))
-    url = deps.files.offer(made.path, project) if deps.files else ""
-    if not deps.files and deps.exports:
-        deps.exports.offer(made.path, project, deps.caller.name)
-    said = _OFFERED if url else _WROTE
-    note = standing_note(after)
-    hint = Text("Note: {note}.", "注意：{note}。").format(note=note) if any(note) else NOTHING
-    return Exported(
-        message=deps.say(said.format(users=counted(made.rows), name=found.cluster_name, path=url or made.path)),
-        next=deps.say(next_step(after) if any(after.unread) else hint),
-        path="" if url else str(made.path),
-        url=url,
-        resource=f"fenqun://exports/{quote(made.path.name, safe='')}" if deps.exports or deps.files else "",
-        rows=made.rows,
-        size_bytes=made.size_bytes,
-        columns=made.columns,
-        cluster_id=after.cluster_id,
-        refresh_time=after.refresh_time,
-        fresh=after.fresh,
-    )
-
-
-# Undoing the last update or deletion of a cluster or tag.
-
-
-_WOULD_UNDELETE = Text(
-    "Would restore {noun} {name} (id {id}), deleted at {at}", "将恢复{noun} {name}（id {id}，删除于 {at}）"
-)
-_WOULD_REVERT = Text(
-    "Would restore {noun} {name} (id {id}) as it was before its change at {at}",
-    "将把{noun} {name}（id {id}）恢复到 {at} 修改之前",
-)
-_RESTORED = Text("Restored {noun} {name} (id {id})", "已恢复{noun} {name}（id {id}）")
-_LOOP = Text(
-    "{name} can't be restored: by now it would rest on itself. Nothing was changed.",
-    "无法恢复 {name}：恢复后它将依赖于自身。未做任何更改。",
-)
+        ).with_basis(cluster.stamp)
+    deps.check_unchanged(cluster.stamp)
+    await deps.segments.delete(cluster)
+    return ClusterState(message=deps.say(filled(_DELETED, cluster)))
 
 
 class RestoreCluster(Params):
@@ -512,47 +528,57 @@ class RestoreCluster(Params):
     project_id: ProjectId = ""
 
 
+_WOULD_UNDELETE = Text("Would restore {noun} {named}, deleted at {at}", "将恢复{noun}{named}（删除于 {at}）")
+_WOULD_REVERT = Text(
+    "Would restore {noun} {named} as it was before its change at {at}", "将把{noun}{named}恢复到 {at} 修改之前"
+)
+_RESTORED = Text("Restored {noun} {named}", "已恢复{noun}{named}")
+_CYCLE = Text(
+    "{named} can't be restored: by now it would depend on itself. Nothing was changed.",
+    "无法恢复{named}：恢复后它将依赖于自身。未做任何更改。",
+)
+
+
 @operation(title=Text("Undo a change or deletion", "撤销修改或删除"), effect=Effect.REPLACE, idempotent=False)
 async def restore_cluster(params: RestoreCluster, deps: Deps) -> ClusterState:
     """Undo the last update or delete of a cluster or tag: same id, members as before; for 30 days."""
     project = deps.project(params.project_id)
     undo = await deps.segments.undoable(project, params.cluster)
-    await _no_loop(undo, deps)
+    now, before = undo.now, undo.before
     metadata = await deps.segments.metadata(project)
-    changes = () if undo.kind == "delete" else tuple(map(deps.say, changes_between(undo.now, undo.before, metadata)))
-    if params.dry_run:
-        return _would_restore(undo, changes, deps)
-    deps.check_unchanged(undo.now.stamp)
-    done = await deps.segments.restore(undo)
-    before = None if undo.kind == "delete" else undo.now.users_num
-    return cluster_state(done, _RESTORED, deps, changes=changes, users_num_before=before)
-
-
-def _would_restore(undo: Undo, changes: tuple[str, ...], deps: Deps) -> ClusterState:
-    old, new = undo.now.users_num, undo.before.users_num
+    await _check_no_cycle(before, now, metadata, deps)
     deleted = undo.kind == "delete"
-    named = {"noun": kind_of(undo.now).noun, "name": undo.now.cluster_name, "id": undo.now.cluster_id, "at": undo.at}
-    if deleted:
-        sized = NOTHING if new is None else counted(new)
-    else:
-        sized = USERS_CHANGE.format(before=number(old), after=number(new)) if old != new else NOTHING
-    return ClusterState(
-        message=deps.say(sentence((_WOULD_UNDELETE if deleted else _WOULD_REVERT).format(**named), sized)),
-        next=deps.say(SAME_WITHOUT_DRY_RUN),
-        cluster=cluster_row(undo.before, deps),
-        dry_run=True,
-        changes=changes,
-        users_num_before=None if deleted else old,
-        users_num_after=new,
-    ).with_basis(undo.now.stamp, *changes)
+    changes: tuple[str, ...] = ()
+    if not deleted:
+        changes = _changes(now, before.definition, before.display_name, before.remarks, metadata, deps)
+    if params.dry_run:
+        size = NOTHING
+        if deleted and before.users_num is not None:
+            size = counted(before.users_num)
+        elif not deleted and now.users_num != before.users_num:
+            size = USERS_CHANGE.format(before=number(now.users_num), after=number(before.users_num))
+        return dry_run_state(
+            filled(_WOULD_UNDELETE if deleted else _WOULD_REVERT, now, at=undo.at),
+            size,
+            deps,
+            cluster=before,
+            changes=changes,
+            users_num_before=None if deleted else now.users_num,
+            users_num_after=before.users_num,
+        ).with_basis(now.stamp, *changes)
+    deps.check_unchanged(now.stamp)
+    done = await deps.segments.restore(undo)
+    return cluster_state(done, _RESTORED, deps, changes=changes, users_num_before=None if deleted else now.users_num)
 
 
-async def _no_loop(undo: Undo, deps: Deps) -> None:
-    """What it rested on may rest on it by now. Other problems of an old definition are no reason not to give it back."""
-    metadata = await deps.segments.metadata(undo.now.project_id)
+async def _check_no_cycle(before: Cluster, now: Cluster, metadata: Metadata, deps: Deps) -> None:
+    """Raise InvalidDefinition where clusters in the old definition depend on it by now.
+
+    Other problems of an old definition are no reason not to restore it.
+    """
     reading = await read_definition(
-        undo.before.definition.wire(), metadata, deps, kind=kind_of(undo.before), own=undo.before.cluster_name
+        before.definition.wire(), metadata, deps, kind=kind_of(before), own=before.cluster_name
     )
-    loops = [p for p in reading.problems if p.code == "cluster_cycle"]
-    if loops:
-        raise InvalidDefinition(_LOOP.format(name=undo.now.cluster_name), problems=loops)
+    cycles = [p for p in reading.problems if p.code == "cluster_cycle"]
+    if cycles:
+        raise InvalidDefinition(_CYCLE.format(named=named(now)), problems=cycles)

@@ -11,10 +11,17 @@ from mcp_server.errors import InvalidArguments, NameTaken, Problem, Repair, Task
 from mcp_server.language.problems import finding
 from mcp_server.language.window import parse_time, show_time, to_project_time
 from mcp_server.operations.arguments import DryRun, ProjectId
-from mcp_server.operations.definitions import share
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
-from mcp_server.operations.results import ProblemRow, RepairRow, counted, problem_rows, repair_rows, sentence
-from mcp_server.operations.saving import SAME_WITHOUT_DRY_RUN
+from mcp_server.operations.results import (
+    SAME_WITHOUT_DRY_RUN,
+    ProblemRow,
+    RepairRow,
+    counted,
+    problem_rows,
+    repair_rows,
+    sentence,
+    share,
+)
 from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, Drift, Raw, Share, State, Validity
 from mcp_server.text import NOTHING, Text, same
 
@@ -140,7 +147,7 @@ _WHOLE_DAY = Text("a date alone is its whole day", "只写日期表示当天全�
 _CONVERTED = Text("converted to Beijing time", "已换算为北京时间")
 _FORM = Text("written as yyyy-MM-dd HH:mm:ss", "按 yyyy-MM-dd HH:mm:ss 书写")
 _BAD_TIMES = Text("The validity can't be used; nothing was changed.", "有效期不可用；未做任何更改。")
-_MEND = Text("Mend it and call again.", "请修正后重新调用。")
+_FIX = Text("Fix it and call again.", "请修正后重新调用。")
 
 
 def read_validity(start: str, end: str, old: Validity | None = None) -> ReadValidity:
@@ -180,7 +187,7 @@ def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datet
 
 def invalid(problems: Sequence[Problem]) -> InvalidArguments:
     """The error for times that cannot be used."""
-    return InvalidArguments(_BAD_TIMES, next_step=_MEND, problems=problems)
+    return InvalidArguments(_BAD_TIMES, next_step=_FIX, problems=problems)
 
 
 def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:

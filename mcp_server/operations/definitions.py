@@ -1,6 +1,6 @@
-"""How the values of a tag are told in a preview."""
+"""Operations that check, explain and size a definition; nothing here changes anything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -8,7 +8,6 @@ from pydantic import Field
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.language.bodies import OpenedBody, body_of, contradictions, open_body, other_project
 from mcp_server.language.definitions import AnyReading, Definition, assumptions, explain_definition, rows_to_read
-from mcp_server.language.definitions import Definition as AnyDefinition
 from mcp_server.language.explain import Explanation
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import TagQp
@@ -31,74 +30,18 @@ from mcp_server.operations.results import (
     ProblemRow,
     RepairRow,
     SegmentKind,
+    brief,
+    checked,
     left_out,
     problem_rows,
     read_definition,
     repair_rows,
+    share,
 )
-from mcp_server.platforms.segments import Preview, Step, TagValues
+from mcp_server.platforms.segments import Preview, TagValues
 from mcp_server.text import NOTHING, Text
 
-# How the values of a tag are told in a preview.
-
-
-class ValueRow(Result.Row):
-    """One value of a tag."""
-
-    value: str
-    users: int
-
-
-_HAVE = Text(
-    "{n} of {all} users have a value ({share}), {without} without one.{spread}",
-    "{all} 名用户中有 {n} 名得到标签值（{share}），{without} 名没有。{spread}",
-)
-_SPREAD = Text(" The values go from {low} to {high}{median}.", "标签值从 {low} 到 {high}{median}。")
-_MEDIAN = Text(", median {median}", "，中位数为 {median}")
-
-
-MOST_SHOWN = 100
-"""Characters of a user's value that a preview shows; values may have pages."""
-
-
-def brief(value: str) -> str:
-    """A value as a preview shows it."""
-    return value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + "…"
-
-
-def value_rows(seen: Preview) -> tuple[ValueRow, ...]:
-    """The most frequent values of a tag and their users."""
-    return tuple(ValueRow(value=brief(v), users=n) for v, n in seen.values.top) if seen.values else ()
-
-
-def spread_sentence(seen: Preview, share: str) -> Text:
-    """How many users have a value and, of numbers and times, where the values lie."""
-    spread, values = NOTHING, seen.values
-    if values and values.low:
-        median = _MEDIAN.format(median=values.median) if values.median else NOTHING
-        spread = _SPREAD.format(low=values.low, high=values.high, median=median)
-    return _HAVE.format(
-        n=f"{seen.users_num:,}",
-        all=f"{seen.all_users:,}",
-        share=share,
-        without=f"{seen.all_users - seen.users_num:,}",
-        spread=spread,
-    )
-
-
-def unreached(definition: Definition, seen: Preview) -> list[Problem]:
-    """A warning for each value that nobody gets; none where not all values were counted."""
-    if not isinstance(definition, TagQp) or seen.values is None or seen.values.distinct > len(seen.values.top):
-        return []
-    reached = {value for value, _ in seen.values.top}
-    return [
-        finding("value_for_nobody", f"/tag_qp/userTagValueDefs/{i}")
-        for i, value in enumerate(definition.values)
-        if value.tag_value not in reached
-    ]
-
-
-# Checking, explaining and sizing a definition; nothing here changes anything.
+# Check and explain
 
 
 class ValidateDefinition(Params):
@@ -134,7 +77,7 @@ class Validated(PartialResult):
 async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validated:
     """Check a definition (qp of a cluster, tag_qp, or a whole vendor request body as qp) against the language and the
     project's data; changes nothing. Returns every problem with its path and a suggestion, the repairs made, the
-    normalised definition, its exact meaning in English and Chinese for the user to approve, and its cost. Mend all
+    normalised definition, its exact meaning in English and Chinese for the user to approve, and its cost. Fix all
     problems and call again before you go on."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
@@ -142,11 +85,11 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     body = open_body(raw, (kind.root,))
     kind = TAGS if body.is_tag else kind
     reading = await read_definition(body.definition, metadata, deps, kind=kind, root=body.root)
-    reading = _with_body(reading, body, deps, project)
+    reading = reading.within(_body_problems(reading.definition, body, deps, project), body.repairs)
     if reading.definition is None:
         return Validated(
             message=deps.say(_PROBLEMS.format(n=len(reading.problems))),
-            next=deps.say(_MEND.format(finders=lookup_hint(reading.problems))),
+            next=deps.say(_FIX.format(lookup=lookup_hint(reading.problems))),
             valid=False,
             problems=problem_rows(reading.problems, deps),
             warnings=problem_rows(reading.warnings, deps),
@@ -167,23 +110,22 @@ async def validate_definition(params: ValidateDefinition, deps: Deps) -> Validat
     )
 
 
-def _with_body(reading: AnyReading, body: OpenedBody, deps: Deps, project: str) -> AnyReading:
-    """A reading with what was found in the body around the definition."""
-    found = [*body.problems, *other_project(body, project)]
-    if reading.definition is not None:
-        found += contradictions(body, reading.definition)
-        found += [] if reading.definition.body_key else [finding("sql_local_only", pointer(body.root))]
-    if "clusterName" in body.fields:
-        found += name_findings(body.fields["clusterName"], deps.limits, pointer((*body.around, "clusterName")))
-    if "displayName" in body.fields:
-        found += display_name_findings(body.fields["displayName"], deps.limits, pointer((*body.around, "displayName")))
-    return reading.within(found, body.repairs)
+def _body_problems(definition: Definition | None, body: OpenedBody, deps: Deps, project: str) -> list[Problem]:
+    """The problems of a vendor's request body around the definition."""
+    problems = [*body.problems, *other_project(body, project)]
+    if definition is not None:
+        problems += contradictions(body, definition)
+        problems += [] if definition.body_key else [finding("sql_local_only", pointer(body.root))]
+    for key, findings in (("clusterName", name_findings), ("displayName", display_name_findings)):
+        if key in body.fields:
+            problems += findings(body.fields[key], deps.limits, pointer((*body.around, key)))
+    return problems
 
 
 _PROBLEMS = Text("The definition has {n} problem(s).", "定义有 {n} 处问题。")
-_MEND = Text(
-    "Mend every problem (a suggestion replaces what stands at its path) and call validate_definition again; {finders}.",
-    "请逐条修正（suggestion 可直接替换 path 处的内容）后重新调用 validate_definition；{finders}。",
+_FIX = Text(
+    "Fix every problem (a suggestion replaces what is at its path) and call validate_definition again; {lookup}.",
+    "请逐条修正（suggestion 可直接替换 path 处的内容）后重新调用 validate_definition；{lookup}。",
 )
 _SHOW = Text(
     "Show the user the explanation; then preview_definition for its size.",
@@ -192,12 +134,14 @@ _SHOW = Text(
 
 
 def _valid(reading: AnyReading) -> Text:
-    said = Text("The definition is valid", "定义有效")
-    if reading.repairs:
-        said = Text("{said}, after {n} repair(s)", "{said}，已作 {n} 处修正").format(said=said, n=len(reading.repairs))
-    if reading.warnings:
-        said = Text("{said}; {n} warning(s)", "{said}；{n} 条提醒").format(said=said, n=len(reading.warnings))
-    return Text("{said}.", "{said}。").format(said=said)
+    repairs = Text(", after {n} repair(s)", "，已作 {n} 处修正").format(n=len(reading.repairs))
+    warnings = Text("; {n} warning(s)", "；{n} 条提醒").format(n=len(reading.warnings))
+    return Text("The definition is valid{repairs}{warnings}.", "定义有效{repairs}{warnings}。").format(
+        repairs=repairs if reading.repairs else NOTHING, warnings=warnings if reading.warnings else NOTHING
+    )
+
+
+# Preview
 
 
 class PreviewDefinition(Params):
@@ -209,6 +153,13 @@ class PreviewDefinition(Params):
     properties: Properties = ()
     include_sql: bool = False
     project_id: ProjectId = ""
+
+
+class ValueRow(Result.Row):
+    """One value of a tag."""
+
+    value: str
+    users: int
 
 
 class StepRow(Result.Row):
@@ -248,39 +199,39 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
     metadata = await deps.segments.metadata(project)
     raw, kind = _given(params)
     reading = await read_definition(raw, metadata, deps, kind=kind)
-    definition = all_good(reading, property_problems(params.properties, metadata))
-    properties = user_properties(params.properties, metadata)
-    seen = await deps.segments.preview(
+    definition = checked(reading, property_problems(params.properties, metadata))
+    identity = [name for name in ("#account_id", "#distinct_id") if metadata.property("user", name)]
+    preview = await deps.segments.preview(
         project,
         definition,
         sample=params.sample,
-        properties=properties or _identity(metadata),
+        properties=user_properties(params.properties, metadata) or identity,
         want_sql=params.include_sql,
         on_progress=deps.report,
     )
-    values = seen.values or _NO_VALUES
+    values = preview.values or TagValues(0, ())
     return Previewed(
-        message=deps.say(_size(seen)),
-        next=deps.say(_next(seen, kind)),
-        users_num=seen.users_num,
-        all_users=seen.all_users,
-        share=share(seen.users_num, seen.all_users),
-        funnel=tuple(_funnel(seen, explain_definition(definition, metadata), deps)),
-        values=value_rows(seen),
-        without_value=seen.all_users - seen.users_num if seen.values else 0,
+        message=deps.say(_size(preview)),
+        next=deps.say(_next(preview, kind)),
+        users_num=preview.users_num,
+        all_users=preview.all_users,
+        share=share(preview.users_num, preview.all_users),
+        funnel=tuple(_funnel(preview, explain_definition(definition, metadata), deps)),
+        values=tuple(ValueRow(value=brief(value), users=users) for value, users in values.top),
+        without_value=preview.all_users - preview.users_num if preview.values else 0,
         low=values.low,
         median=values.median,
         high=values.high,
         distinct_values=values.distinct,
-        sample=tuple({name: brief(value) for name, value in row.items()} for row in seen.sample),
-        warnings=problem_rows([*reading.warnings, *_sized(seen), *unreached(definition, seen)], deps),
+        sample=tuple({name: brief(value) for name, value in row.items()} for row in preview.sample),
+        warnings=problem_rows([*reading.warnings, *_size_warnings(definition, preview)], deps),
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(
             deps.say(note)
-            for note in (*seen.outdated, *assumptions(definition, metadata), left_out(seen.dropped))
+            for note in (*preview.outdated, *assumptions(definition, metadata), left_out(preview.dropped))
             if any(note)
         ),
-        sql=seen.sql,
+        sql=preview.sql,
     )
 
 
@@ -290,29 +241,15 @@ _ONE_OF = Text(
 
 
 def _given(params: "ValidateDefinition | PreviewDefinition") -> tuple[object, SegmentKind]:
-    """The definition that was sent, and of what; InvalidArguments unless it is exactly one."""
+    """The definition in the arguments, and its kind; InvalidArguments unless there is exactly one."""
     if (params.qp is None) is (params.tag_qp is None):
         path, code = ("/qp", "argument_missing") if params.qp is None else ("/tag_qp", "argument_unknown")
         raise InvalidArguments(_ONE_OF, problems=[Problem(path, code, _ONE_OF)])
     return (params.qp, CLUSTERS) if params.tag_qp is None else (params.tag_qp, TAGS)
 
 
-def all_good(reading: AnyReading, found: Sequence[Problem]) -> AnyDefinition:
-    """The definition, or every problem of the arguments (`found`) and of the definition at once."""
-    if not found:
-        return reading.must()
-    raise InvalidArguments(
-        Text("{n} problem(s); nothing was changed.", "有 {n} 处问题；未做任何更改。").format(
-            n=len(found) + len(reading.problems)
-        ),
-        next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
-        problems=[*found, *reading.problems],
-        repairs=reading.repairs,
-    )
-
-
 def property_problems(names: Sequence[str], metadata: Metadata) -> list[Problem]:
-    """Names that no user property has, each with the nearest one."""
+    """A problem for each name that no user property has, with the nearest one."""
     known = {p.name: (p.names.en, p.names.zh) for p in metadata.properties_of("user")}
     return [
         finding(
@@ -328,73 +265,73 @@ def property_problems(names: Sequence[str], metadata: Metadata) -> list[Problem]
 
 
 def user_properties(names: Sequence[str], metadata: Metadata) -> tuple[str, ...]:
-    """User properties in their declared spelling, each once; what is unknown has been refused before."""
-    found = (metadata.property("user", name) for name in names)
-    return tuple(dict.fromkeys(p.name for p in found if p is not None))
+    """User properties in their declared spelling, each once; unknown ones have been refused before."""
+    properties = (metadata.property("user", name) for name in names)
+    return tuple(dict.fromkeys(p.name for p in properties if p is not None))
 
 
-def _identity(metadata: Metadata) -> tuple[str, ...]:
-    return tuple(n for n in ("#account_id", "#distinct_id") if metadata.property("user", n))
+_SIZE = Text("{n} of {all} users ({share}).", "{all} 名用户中选中 {n} 名（{share}）。")
+_WITH_VALUE = Text(
+    "{n} of {all} users have a value ({share}), {without} without one.{spread}",
+    "{all} 名用户中有 {n} 名得到标签值（{share}），{without} 名没有。{spread}",
+)
+_SPREAD = Text(" The values go from {low} to {high}{median}.", "标签值从 {low} 到 {high}{median}。")
+_MEDIAN = Text(", median {median}", "，中位数为 {median}")
 
 
-_NO_VALUES = TagValues(0, ())
+def _size(preview: Preview) -> Text:
+    """How many users; of a tag also, for numbers and times, the range of the values."""
+    sizes = {
+        "n": f"{preview.users_num:,}",
+        "all": f"{preview.all_users:,}",
+        "share": share(preview.users_num, preview.all_users),
+    }
+    values = preview.values
+    if values is None:
+        return _SIZE.format(**sizes)
+    median = _MEDIAN.format(median=values.median) if values.median else NOTHING
+    spread = _SPREAD.format(low=values.low, high=values.high, median=median) if values.low else NOTHING
+    return _WITH_VALUE.format(**sizes, without=f"{preview.all_users - preview.users_num:,}", spread=spread)
 
 
-def share(part: int, whole: int) -> str:
-    """A part of all users as a percentage, with enough places that something is never shown as nothing."""
-    if not whole or not part:
-        return "0%"
-    percent = 100 * part / whole
-    return f"{percent:.1f}%" if percent >= 0.1 else f"{percent:.2g}%"
-
-
-def _size(seen: Preview) -> Text:
-    if seen.values:
-        return spread_sentence(seen, share(seen.users_num, seen.all_users))
-    return Text("{n} of {all} users ({share}).", "{all} 名用户中选中 {n} 名（{share}）。").format(
-        n=f"{seen.users_num:,}", all=f"{seen.all_users:,}", share=share(seen.users_num, seen.all_users)
+def _next(preview: Preview, kind: SegmentKind) -> Text:
+    if preview.users_num:
+        return Text(
+            "If the user agrees with the size, {create} with the same definition.",
+            "若用户认可该人数，用同一定义调用 {create}。",
+        ).format(create=kind.create)
+    if kind is TAGS:
+        return Text("Nobody gets a value: loosen the definition.", "没有用户得到标签值：请放宽定义。")
+    if not preview.funnel:
+        return Text("Nobody is selected: loosen the SQL.", "没有选中任何用户：请放宽 SQL 的条件。")
+    return Text(
+        "Nobody is selected: see in the funnel where users are lost, and loosen that condition.",
+        "没有选中任何用户：请看漏斗在哪一步归零，再放宽该条件。",
     )
 
 
-def _next(seen: Preview, kind: SegmentKind) -> Text:
-    if not seen.users_num and kind is TAGS:
-        return Text("Nobody gets a value: loosen the definition.", "没有用户得到标签值：请放宽定义。")
-    if not seen.users_num and not seen.funnel:
-        return Text("Nobody is selected: loosen the SQL.", "没有选中任何用户：请放宽 SQL 的条件。")
-    if not seen.users_num:
-        return Text(
-            "Nobody is selected: see in the funnel where users are lost, and loosen that condition.",
-            "没有选中任何用户：请看漏斗在哪一步归零，再放宽该条件。",
-        )
-    return Text(
-        "If the user agrees with the size, {create} with the same definition.",
-        "若用户认可该人数，用同一定义调用 {create}。",
-    ).format(create=kind.create)
-
-
-def _funnel(seen: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
-    """The conditions in order, numbered as in the explanation; last both sides together, where there are two."""
+def _funnel(preview: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
+    """The conditions in order, numbered as in the explanation; where there are two sides, both together at the end."""
     words = {part.path: deps.say(part.text) for part in explained.parts}
-    numbered = len(seen.funnel) > 1
+    numbered = len(preview.funnel) > 1
     rows = [
         StepRow(condition=f"({i}) {words[s.path]}" if numbered else words[s.path], alone=s.alone, left=s.left)
-        for i, s in enumerate(seen.funnel, 1)
+        for i, s in enumerate(preview.funnel, 1)
     ]
-    if _two_sides(seen):
-        rows.append(StepRow(condition=words[""], alone=seen.users_num, left=seen.users_num))
+    if len({step.path.split("/")[1] for step in preview.funnel}) > 1:
+        rows.append(StepRow(condition=words[""], alone=preview.users_num, left=preview.users_num))
     return rows
 
 
-def _two_sides(seen: Preview) -> bool:
-    return len({step.path.split("/")[1] for step in seen.funnel}) > 1
-
-
-def _sized(seen: Preview) -> list[Problem]:
-    """Warnings that only the sizes tell."""
-    return [found for step in seen.funnel for found in _extreme(step, seen.all_users)]
-
-
-def _extreme(step: Step, everybody: int) -> list[Problem]:
-    if step.alone == 0:
-        return [finding("selects_nobody", f"/qp{step.path}")]
-    return [finding("selects_everybody", f"/qp{step.path}")] if step.alone == everybody else []
+def _size_warnings(definition: Definition, preview: Preview) -> Iterator[Problem]:
+    """Warnings about conditions that select nobody or everybody, and values that nobody gets (where all were counted)."""
+    for step in preview.funnel:
+        if step.alone == 0:
+            yield finding("selects_nobody", f"/qp{step.path}")
+        elif step.alone == preview.all_users:
+            yield finding("selects_everybody", f"/qp{step.path}")
+    if isinstance(definition, TagQp) and preview.values and preview.values.distinct <= len(preview.values.top):
+        reached = {value for value, _ in preview.values.top}
+        for i, value in enumerate(definition.values):
+            if value.tag_value not in reached:
+                yield finding("value_for_nobody", f"/tag_qp/userTagValueDefs/{i}")

@@ -6,29 +6,35 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mcp_server.errors import InvalidArguments, Problem
+from mcp_server.errors import Problem
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import CLUSTER, TAG
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest_named
 from mcp_server.language.uploaded import MAIN_TYPES, Uploaded
-from mcp_server.operations.arguments import ClusterRef, ProjectId, Remarks
+from mcp_server.operations.arguments import CLEAR, ClusterRef, ProjectId, Remarks
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, given_file, operation
 from mcp_server.operations.results import (
+    CLUSTERS,
+    SAME_WITHOUT_DRY_RUN,
+    TAGS,
     ClusterRow,
     ProblemRow,
+    SegmentKind,
     cluster_row,
     counted,
+    dependents,
     kind_of,
+    name_as_read,
+    named,
     next_step,
     problem_rows,
+    refuse,
     sentence,
-    users_of,
 )
-from mcp_server.operations.saving import CLEAR, SAME_WITHOUT_DRY_RUN
 from mcp_server.platforms.segments import IdChanges, IdDraft, IdSource, Imported
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, clauses
 
 MOST_INLINE = 200
 """Ids that a call may hold: longer lists get cut or mixed up in a chat."""
@@ -37,19 +43,16 @@ IdPath = Annotated[str, Field(description="CSV in the server's imports folder")]
 Ids = Annotated[tuple[str, ...], Field(description=f"Instead of path, at most {MOST_INLINE}; of a tag `id,value`")]
 MainColumn = Annotated[str, Field(description="User property that the ids are values of, such as #account_id")]
 
-_IMPORTED = Text("Imported {rows} as {noun} {name} (id {id})", "已将 {rows}导入为{noun} {name}（id {id}）")
+_IMPORTED = Text("Imported {rows} as {noun} {named}", "已将 {rows}导入为{noun}{named}")
 _EXISTS = Text(
-    "{name} (id {id}) exists already as a {noun} of exactly these ids; nothing was saved",
-    "{noun} {name}（id {id}）已存在且 ID 完全相同；未重复创建",
+    "{named} exists already as a {noun} of exactly these ids; nothing was saved",
+    "{noun}{named}已存在且 ID 完全相同；未重复创建",
 )
-_REPLACED = Text(
-    "Replaced the ids of {noun} {name} (id {id}) by {rows}", "已用 {rows}替换{noun} {name}（id {id}）的名单"
-)
-_WOULD_IMPORT = Text("Would import {rows} as {noun} {name}", "将把 {rows}导入为{noun} {name}")
-_WOULD_REPLACE = Text("Would replace the ids of {noun} {name} by {rows}", "将用 {rows}替换{noun} {name} 的名单")
+_REPLACED = Text("Replaced the ids of {noun} {named} by {rows}", "已用 {rows}替换{noun}{named}的名单")
+_WOULD_IMPORT = Text("Would import {rows} as {noun} {named}", "将把 {rows}导入为{noun}{named}")
+_WOULD_REPLACE = Text("Would replace the ids of {noun} {named} by {rows}", "将用 {rows}替换{noun}{named}的名单")
 _LOOK = Text("Look at the warnings.", "请查看 warnings。")
-
-
+_NOTHING_SAVED = Text("nothing was read or saved", "未读取或保存任何内容")
 _WRITE = Text("put it into {folder}, and give its name as path", "放入 {folder}，再以文件名作为 path")
 _SEND = Text(
     "send it with POST {url}, and give the path that the answer names", "用 POST {url} 发送，再使用返回的 path"
@@ -73,9 +76,9 @@ class ImportedIds(PartialResult):
     warnings: tuple[ProblemRow, ...] = ()
 
 
-def _of_the_page(sent: object) -> object:
-    """The vendor's `clusterCatalog` means the same: `catalog_cluster`, `catalog_tag`."""
-    return {CLUSTER: "cluster", TAG: "tag"}.get(sent, sent) if isinstance(sent, str) else sent
+def _plain_catalog(value: object) -> object:
+    """Accept the vendor's `clusterCatalog` too: `catalog_cluster`, `catalog_tag`."""
+    return {CLUSTER: "cluster", TAG: "tag"}.get(value, value) if isinstance(value, str) else value
 
 
 class ImportIds(Params):
@@ -85,7 +88,7 @@ class ImportIds(Params):
     main_column_name: MainColumn
     path: IdPath = ""
     ids: Ids = ()
-    catalog: Annotated[Literal["cluster", "tag"], BeforeValidator(_of_the_page)] = "cluster"
+    catalog: Annotated[Literal["cluster", "tag"], BeforeValidator(_plain_catalog)] = "cluster"
     cluster_name: Annotated[str, Field(description="Generated if absent")] = ""
     remarks: Remarks = ""
     dry_run: bool = False
@@ -99,13 +102,14 @@ async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     source = _source(params.path, params.ids, project, deps)
-    _all_good(
+    refuse(
         [
             *display_name_findings(params.display_name, deps.limits),
             *(name_findings(params.cluster_name, deps.limits) if params.cluster_name else ()),
             *_column_findings(params.main_column_name, metadata),
             *_source_findings(source, deps),
-        ]
+        ],
+        _NOTHING_SAVED,
     )
     draft = IdDraft(
         source,
@@ -116,9 +120,9 @@ async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
         params.remarks,
     )
     done = await deps.segments.import_ids(project, draft, dry_run=params.dry_run, on_progress=deps.report)
-    noun = Text("tag", "标签") if params.catalog == "tag" else Text("cluster", "分群")
-    said = _EXISTS if done.existed else _WOULD_IMPORT if params.dry_run else _IMPORTED
-    return _answer(done, said, noun, deps, dry_run=params.dry_run)
+    kind = TAGS if params.catalog == "tag" else CLUSTERS
+    message = _EXISTS if done.existed else _WOULD_IMPORT if params.dry_run else _IMPORTED
+    return _answer(done, message, kind, params.display_name, deps, dry_run=params.dry_run)
 
 
 class ReplaceImportedIds(Params):
@@ -138,17 +142,18 @@ class ReplaceImportedIds(Params):
 async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> ImportedIds:
     """Replace all ids of a cluster or tag that import_ids made, or match the same ids with today's users."""
     project = deps.project(params.project_id)
-    found = await deps.segments.get(project, params.cluster)
+    cluster = await deps.segments.get(project, params.cluster)
     metadata = await deps.segments.metadata(project)
     source = _source(params.path, params.ids, project, deps)
     column = params.main_column_name
-    if isinstance(found.definition, Uploaded):  # what is not gets told so by the platform
-        _all_good(
+    if isinstance(cluster.definition, Uploaded):  # the platform refuses any other
+        refuse(
             [
                 *(display_name_findings(params.display_name, deps.limits) if params.display_name else ()),
-                *_column_findings(column or found.definition.main_column, metadata),
+                *_column_findings(column or cluster.definition.main_column, metadata),
                 *_source_findings(source, deps),
-            ]
+            ],
+            _NOTHING_SAVED,
         )
     changes = IdChanges(
         source,
@@ -156,20 +161,17 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
         _spelt(column, metadata) if column else None,
         "" if params.remarks.strip() == CLEAR else params.remarks or None,
     )
-    deps.check_unchanged(found.stamp)
-    resting = await users_of(found, "/ids" if params.ids else "/path", deps)
-    done = await deps.segments.replace_ids(found, changes, dry_run=params.dry_run, on_progress=deps.report)
-    done = replace(done, warnings=(*done.warnings, *resting))
-    said = _WOULD_REPLACE if params.dry_run else _REPLACED
-    answer = _answer(done, said, kind_of(found).noun, deps, dry_run=params.dry_run)
-    return answer.with_basis(found.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
-
-
-# what was sent
+    deps.check_unchanged(cluster.stamp)
+    warnings = await dependents(cluster, "/ids" if params.ids else "/path", deps)
+    done = await deps.segments.replace_ids(cluster, changes, dry_run=params.dry_run, on_progress=deps.report)
+    done = replace(done, warnings=(*done.warnings, *warnings))
+    message = _WOULD_REPLACE if params.dry_run else _REPLACED
+    answer = _answer(done, message, kind_of(cluster), cluster.display_name, deps, dry_run=params.dry_run)
+    return answer.with_basis(cluster.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
 
 
 def _source(path: str, ids: Sequence[str], project: str, deps: Deps) -> IdSource:
-    """Several lines in one text are several ids. Over HTTP a path is the handle of an upload."""
+    """The ids as given: several lines in one text are several ids; over HTTP a path is the handle of an upload."""
     lines = tuple(line for one in ids for line in one.splitlines() if line.strip())
     return IdSource(str(given_file(path, project, deps.files)) if path and deps.files else path, lines)
 
@@ -184,13 +186,13 @@ def _source_findings(source: IdSource, deps: Deps) -> Iterator[Problem]:
 
 
 def _column_findings(name: str, metadata: Metadata) -> Iterator[Problem]:
-    found = metadata.property("user", name)
+    column = metadata.property("user", name)
     possible = {p.name: [p.names.en, p.names.zh] for p in metadata.properties_of("user") if _possible(p.name, p.type)}
-    if found is None and name.casefold() != "#user_id":
+    if column is None and name.casefold() != "#user_id":
         close = nearest_named(name, possible)
         table = Text("user property", "用户属性")
         yield finding("property_unknown", "/main_column_name", got=name, suggestion=close, table=table)
-    elif found is None or not _possible(found.name, found.type):
+    elif column is None or not _possible(column.name, column.type):
         suggestion = next((p for p in ("#account_id", "#distinct_id") if p in possible), next(iter(possible), ""))
         yield finding("main_column_type", "/main_column_name", got=name, suggestion=suggestion, name=name)
 
@@ -200,40 +202,27 @@ def _possible(name: str, kind: str) -> bool:
 
 
 def _spelt(name: str, metadata: Metadata) -> str:
-    found = metadata.property("user", name)
-    return found.name if found else name
+    """The property as it is declared."""
+    column = metadata.property("user", name)
+    return column.name if column else name
 
 
-def _all_good(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise InvalidArguments(
-            Text("{n} problem(s); nothing was read or saved.", "有 {n} 处问题；未读取或保存任何内容。").format(
-                n=len(problems)
-            ),
-            next_step=Text("Mend them all and call again.", "请全部修正后重新调用。"),
-            problems=problems,
-        )
-
-
-# what came of it
-
-
-def _answer(done: Imported, said: Text, noun: Text, deps: Deps, *, dry_run: bool) -> ImportedIds:
+def _answer(
+    done: Imported, message: Text, kind: SegmentKind, display_name: str, deps: Deps, *, dry_run: bool
+) -> ImportedIds:
     rows = Text("1 row" if done.upload_num == 1 else f"{done.upload_num:,} rows", f"{done.upload_num:,} 行")
-    named = said.format(
-        rows=rows, noun=noun, name=done.cluster_name, id=done.cluster.cluster_id if done.cluster else ""
-    )
+    name = named(done.cluster) if done.cluster else name_as_read(display_name, done.cluster_name)
     size = NOTHING if done.user_num is None else counted(done.user_num)
     if done.unmatched_num:
         n = done.unmatched_num
         missed = Text("1 row matches nobody" if n == 1 else f"{n:,} rows match nobody", f"{n:,} 行未匹配到用户")
-        size = Text(f"{size.en}; {missed.en}", f"{size.zh}；{missed.zh}")
+        size = clauses([size, missed])
     unread = done.cluster is not None and any(done.cluster.unread)
     look = _LOOK if done.warnings else next_step(done.cluster) if done.cluster and unread else NOTHING
     again = SAME_WITHOUT_DRY_RUN if dry_run and not done.existed else NOTHING
     return ImportedIds(
-        message=deps.say(sentence(named, size)),
-        next=deps.say(look.then(again) if any(look) and any(again) else again if any(again) else look),
+        message=deps.say(sentence(message.format(rows=rows, noun=kind.noun, named=name), size)),
+        next=deps.say(look.then(again)),
         cluster=cluster_row(done.cluster, deps) if done.cluster else None,
         dry_run=dry_run,
         existed=done.existed,

@@ -1,10 +1,10 @@
-"""Rows of results: problems, warnings and repairs, clusters and tags, each with its sentence."""
+"""What results share: problems, warnings and repairs as rows, clusters and tags as rows and in sentences."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio.to_thread
 from pydantic import Field
@@ -12,15 +12,17 @@ from pydantic import Field
 from mcp_server.errors import InvalidArguments, Problem, Repair
 from mcp_server.language.definitions import AnyReading, Definition, parse_definition
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.model import CLUSTER, TAG, Filter, Qp, leaves
+from mcp_server.language.model import CLUSTER, TAG, Qp, leaves
 from mcp_server.language.problems import finding
 from mcp_server.language.uploaded import Uploaded
 from mcp_server.language.vocabulary import COMPARATORS, Path
 from mcp_server.operations.operation import Deps, PartialResult, Result
 from mcp_server.platforms.segments import Cluster
-from mcp_server.text import NOTHING, Text, listed, same
+from mcp_server.text import NOTHING, Text, joined_by, listed, same
 
-# How long words are for a model that reads them, counted without its tokenizer.
+Row = TypeVar("Row", bound=Result.Row)
+
+# Sizes
 
 
 LONGEST: Final = 5000
@@ -32,17 +34,17 @@ _FINDINGS: Final = 2000
 """Tokens that the listed ones have together."""
 
 _PIECE = re.compile(r"[A-Za-z]{1,6}|[0-9]{1,3}|[!-/:-@\[-`{-~]{1,2}|\n[ \n]*|[^\sA-Za-z0-9]")
-"""What is about one token of o200k: measured on schemas, definitions, prose, ids, dates and Chinese it counts between a quarter
+"""About one token of o200k. Measured on schemas, definitions, prose, ids, dates and Chinese it counts between a quarter
 too many and a twelfth too few; random letters and rare characters are up to two each."""
 
 
 def tokens(words: str) -> int:
-    """About how many tokens the words are."""
+    """About how many tokens the words are, without a tokenizer."""
     return sum(1 for _ in _PIECE.finditer(words))
 
 
 def listable(sentences: Iterable[str]) -> int:
-    """How many of the first findings one answer lists: the first one however long it is."""
+    """How many of the first findings one answer lists; at least one, however long it is."""
     room, count = _FINDINGS, 0
     for sentence in islice(sentences, MOST_FINDINGS):
         room -= tokens(sentence)
@@ -52,7 +54,25 @@ def listable(sentences: Iterable[str]) -> int:
     return count
 
 
-# What is said of the rows that SQL returned and that count for nobody (qp.md section 5).
+def paged(count: Text, total: int, shown: int, offset: int, limit: int) -> tuple[Text, int]:
+    """The message of a page of a list: the count, and where the next page begins; and how many are left after it."""
+    left = max(0, total - offset - shown)
+    return count.then(_MORE_PAGES.format(left=left, next=offset + limit)) if left else count, left
+
+
+_MORE_PAGES = Text("{left} more: offset {next}.", "另有 {left} 个：offset {next}。")
+
+
+MOST_SHOWN = 100
+"""Characters of a user's value that an answer shows; values may have pages."""
+
+
+def brief(value: str) -> str:
+    """The value, cut where it is long."""
+    return value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + "…"
+
+
+# Rows that SQL returned and that count for nobody (qp.md section 5)
 
 
 _LEFT_OUT = Text("Rows of the SQL left out: {parts}", "SQL 返回的行中未计入：{parts}")
@@ -70,7 +90,7 @@ def left_out(dropped: Mapping[str, int]) -> Text:
     return _LEFT_OUT.format(parts=listed(parts)) if parts else NOTHING
 
 
-# Clusters and tags: what one tool says of the one, and another of the other.
+# Clusters and tags
 
 
 RESULT = "cluster_by_result"
@@ -79,16 +99,16 @@ RESULT = "cluster_by_result"
 
 @dataclass(frozen=True, slots=True)
 class SegmentKind:
-    """One of the two."""
+    """Clusters or tags."""
 
     catalog: str
     noun: Text
     types: tuple[str, ...]
     root: str
-    """The parameter that carries a definition."""
+    """The parameter that holds a definition."""
     create: str
-    """The tools that make and change it."""
     update: str
+    """The tools that create and change it."""
 
 
 CLUSTERS = SegmentKind(
@@ -117,11 +137,11 @@ TAGS = SegmentKind(
 ALL_TYPES = (*CLUSTERS.types, *TAGS.types)
 
 _OTHER_TYPE = Text("This is the type of a {noun}: use {tool}.", "这是{noun}的类型，请改用 {tool}。")
-_OTHER_TOOL = Text("{name} is a {noun}; {tool} changes those.", "{name} 是{noun}；修改请用 {tool}。")
+_OTHER_TOOL = Text("{named} is a {noun}; {tool} changes those.", "{named}是{noun}；修改请用 {tool}。")
 _UPLOADED_TYPE = Text("Lists of ids are uploaded: use import_ids.", "ID 名单通过上传创建，请改用 import_ids。")
 _LIST = Text(
-    "{name} is an uploaded list of ids, without a definition that could be changed.",
-    "{name} 是上传的 ID 名单，没有可修改的定义。",
+    "{named} is an uploaded list of ids, without a definition that could be changed.",
+    "{named}是上传的 ID 名单，没有可修改的定义。",
 )
 _CALL_IT = Text("Call {tool}.", "请调用 {tool}。")
 
@@ -131,38 +151,39 @@ def kind_of(cluster: Cluster) -> SegmentKind:
 
 
 def not_of(other: SegmentKind) -> Callable[[object], object]:
-    """Refuse a cluster type of the other kind, naming the tool that takes it; everything else passes on."""
+    """Make a validator that refuses a cluster type of the other kind, naming the tool that takes it."""
 
-    def check(sent: object) -> object:
-        if isinstance(sent, str) and sent.strip().casefold().endswith("_by_import"):
+    def check(value: object) -> object:
+        word = value.strip().casefold() if isinstance(value, str) else ""
+        if word.endswith("_by_import"):
             raise ValueError(_UPLOADED_TYPE)
-        if isinstance(sent, str) and sent.strip().casefold() in other.types:
+        if word in other.types:
             raise ValueError(_OTHER_TYPE.format(noun=other.noun, tool=other.create))
-        return sent
+        return value
 
     return check
 
 
-def not_uploaded(found: Cluster) -> None:
-    """InvalidArguments where this is an uploaded list, which has no definition to change."""
-    if isinstance(found.definition, Uploaded):
+def check_not_uploaded(cluster: Cluster) -> None:
+    """Raise InvalidArguments for an uploaded list, which has no definition to change."""
+    if isinstance(cluster.definition, Uploaded):
         raise InvalidArguments(
-            _LIST.format(name=found.cluster_name), next_step=_CALL_IT.format(tool="replace_imported_ids")
+            _LIST.format(named=named(cluster)), next_step=_CALL_IT.format(tool="replace_imported_ids")
         )
 
 
-def must_be(kind: SegmentKind, found: Cluster) -> None:
-    """InvalidArguments where the other tool changes this."""
-    own = kind_of(found)
+def check_kind(cluster: Cluster, kind: SegmentKind) -> None:
+    """Raise InvalidArguments where another tool changes this."""
+    own = kind_of(cluster)
     if own is not kind:
-        said = _OTHER_TOOL.format(name=found.cluster_name, noun=own.noun, tool=own.update)
-        raise InvalidArguments(said, next_step=_CALL_IT.format(tool=own.update))
+        message = _OTHER_TOOL.format(named=named(cluster), noun=own.noun, tool=own.update)
+        raise InvalidArguments(message, next_step=_CALL_IT.format(tool=own.update))
 
 
 def type_findings(definition: Definition | None, kind: SegmentKind, cluster_type: str, path: str) -> list[Problem]:
-    """What does not fit between a definition and the type it is to have.
+    """The mismatches between a definition and its type.
 
-    `path` is that of whichever can be changed: `/cluster_type` before it is created, the definition afterwards.
+    `path` is that of the argument that can be changed: `/cluster_type` before it is created, the definition afterwards.
     """
     if definition is None:
         return []
@@ -184,21 +205,17 @@ def type_findings(definition: Definition | None, kind: SegmentKind, cluster_type
 
 
 def _only_clusters(definition: Definition, cluster_type: str) -> list[Problem]:
-    """What a result cluster may not hold: anything but membership of clusters."""
+    """The parts of a result cluster that are not membership of clusters."""
     if cluster_type != RESULT or not isinstance(definition, Qp):
         return []
     others = [f"/qp/events/{i}" for i in range(len(definition.events))]
-    others += [
-        f"/qp/filts/{i}" for i, part in enumerate(definition.filts) if not all(map(_is_membership, leaves([part])))
-    ]
+    for i, part in enumerate(definition.filts):
+        if not all(COMPARATORS[leaf.comparator].of_cluster for leaf in leaves([part])):
+            others.append(f"/qp/filts/{i}")
     return [finding("result_only_clusters", path) for path in others]
 
 
-def _is_membership(part: Filter) -> bool:
-    return COMPARATORS[part.comparator].of_cluster
-
-
-# Problems, warnings and repairs as rows of a result; and reading a definition off the event loop.
+# Problems, warnings and repairs
 
 
 class ProblemRow(Result.Row):
@@ -222,38 +239,50 @@ class RepairRow(Result.Row):
 
 
 _MORE = Text("{n} more are not listed.", "另有 {n} 条未列出。")
+NOTHING_CHANGED = Text("nothing was changed", "未做任何更改")
+_PROBLEMS = Text("{n} problem(s); {outcome}.", "有 {n} 处问题；{outcome}。")
+_FIX_ALL = Text("Fix them all and call again.", "请全部修正后重新调用。")
 
 
-def problem_rows(found: Iterable[Problem], deps: Deps) -> tuple[ProblemRow, ...]:
-    """The findings as rows; where there are very many, the last row says how many are left out."""
+def problem_rows(problems: Iterable[Problem], deps: Deps) -> tuple[ProblemRow, ...]:
+    """The problems as rows; where there are very many, the last row says how many are left out."""
     rows = [
         ProblemRow(path=p.path, code=p.code, message=deps.say(p.message), got=p.got, expected=deps.say(p.expected), suggestion=p.suggestion)
-        for p in found
+        for p in problems
     ]  # fmt: skip
-    shown = _shown(rows)
-    if shown < len(rows):
-        rows[shown:] = [ProblemRow(path="", code="more", message=deps.say(_MORE.format(n=len(rows) - shown)))]
-    return tuple(rows)
+    return _cut(rows, deps, lambda more: ProblemRow(path="", code="more", message=more))
 
 
-def repair_rows(made: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
+def repair_rows(repairs: Iterable[Repair], deps: Deps) -> tuple[RepairRow, ...]:
     """The repairs as rows, cut in the same way."""
-    rows = [RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in made]
-    shown = _shown(rows)
+    rows = [RepairRow(path=r.path, before=r.before, after=r.after, reason=deps.say(r.reason)) for r in repairs]
+    return _cut(rows, deps, lambda more: RepairRow(path="", before="", after="", reason=more))
+
+
+def _cut(rows: list[Row], deps: Deps, last: Callable[[str], Row]) -> tuple[Row, ...]:
+    shown = listable(row.model_dump_json(exclude_defaults=True) for row in rows)
     if shown < len(rows):
-        more = deps.say(_MORE.format(n=len(rows) - shown))
-        rows[shown:] = [RepairRow(path="", before="", after="", reason=more)]
+        rows[shown:] = [last(deps.say(_MORE.format(n=len(rows) - shown)))]
     return tuple(rows)
 
 
-def _shown(rows: Sequence[Result.Row]) -> int:
-    """How many rows one result lists."""
-    return listable(row.model_dump_json(exclude_defaults=True) for row in rows)
+def refuse(problems: Sequence[Problem], outcome: Text = NOTHING_CHANGED, repairs: Sequence[Repair] = ()) -> None:
+    """Raise InvalidArguments with all problems, where there are any."""
+    if problems:
+        message = _PROBLEMS.format(n=len(problems), outcome=outcome)
+        raise InvalidArguments(message, next_step=_FIX_ALL, problems=problems, repairs=repairs)
 
 
-async def users_of(found: Cluster, path: str, deps: Deps, hint: Text = NOTHING) -> list[Problem]:
-    """A warning where other clusters and tags rest on what is about to change; `hint` says what that may mean for them."""
-    names = await deps.segments.used_by(found)
+def checked(reading: AnyReading, problems: Sequence[Problem]) -> Definition:
+    """The definition; raises where it, or the arguments beside it, have problems, with all of them."""
+    if problems:
+        refuse([*problems, *reading.problems], repairs=reading.repairs)
+    return reading.must()
+
+
+async def dependents(cluster: Cluster, path: str, deps: Deps, hint: Text = NOTHING) -> list[Problem]:
+    """A warning where other clusters and tags depend on what is about to change; `hint`: what it may mean for them."""
+    names = await deps.segments.used_by(cluster)
     return [finding("used_by_others", path, names=listed(names), hint=hint)] if names else []
 
 
@@ -266,7 +295,7 @@ async def read_definition(
     own: str = "",
     root: Path = (),
 ) -> AnyReading:
-    """Read a definition in a worker thread: checking a pattern may start the engine. `root`: where it stood."""
+    """Read a definition in a worker thread: checking a pattern may start the engine. `root`: its place, if another."""
     reading: AnyReading = await anyio.to_thread.run_sync(
         lambda: parse_definition(
             raw,
@@ -282,11 +311,11 @@ async def read_definition(
     return reading.within(doubts, ()) if doubts else reading
 
 
-# How a cluster is told: as a row of a result, and in a sentence.
+# Clusters as rows and in sentences
 
 
 class ClusterRow(Result.Row):
-    """A cluster or tag as it stands."""
+    """A cluster or tag in its present state."""
 
     cluster_id: str
     cluster_name: str
@@ -315,6 +344,30 @@ class ClusterState(PartialResult):
     users_num_after: int | None = None
 
 
+DESCRIBED = Text("{Noun} {named}", "{Noun}{named}")
+SAME_WITHOUT_DRY_RUN = Text("If the user agrees, call again without dry_run.", "若用户同意，去掉 dry_run 再次调用。")
+USERS_CHANGE = Text("users {before} → {after}", "人数 {before} → {after}")
+"""How a change affects the size of a cluster or tag; before and after as of `number`."""
+_UNREAD = Text("its present state could not be read", "未能读取其当前状态")
+_DONE = Text(
+    "This is done, do not repeat it; get_cluster {id} shows its state.",
+    "操作已完成，请勿重复；可用 get_cluster {id} 查看其当前状态。",
+)
+_KEPT = Text("{why} The last good version stays readable", "{why}上一个可用版本仍可读取")
+
+
+def name_as_read(display_name: str, cluster_name: str, cluster_id: str = "") -> Text:
+    """A cluster or tag as a person reads it: `"付费玩家" (paying_players, id 7)`."""
+    also = [cluster_name] if cluster_name != display_name else []
+    also += [f"id {cluster_id}"] if cluster_id else []
+    beside = Text(" ({also})", "（{also}）").format(also=joined_by(", ", "，", also)) if also else NOTHING
+    return Text('"{name}"{beside}', "“{name}”{beside}").format(name=display_name, beside=beside)
+
+
+def named(cluster: Cluster) -> Text:
+    return name_as_read(cluster.display_name or cluster.cluster_name, cluster.cluster_name, cluster.cluster_id)
+
+
 def cluster_row(cluster: Cluster, deps: Deps) -> ClusterRow:
     return ClusterRow(
         cluster_id=cluster.cluster_id,
@@ -325,43 +378,32 @@ def cluster_row(cluster: Cluster, deps: Deps) -> ClusterRow:
         progress=cluster.progress,
         refresh_time=cluster.refresh_time,
         fresh=cluster.fresh,
-        note=deps.say(standing_note(cluster)),
+        note=deps.say(state_note(cluster)),
         remarks=cluster.remarks,
     )
 
 
-def named_state(cluster: Cluster) -> Text:
-    """Which one this is, to begin a sentence with."""
-    if kind_of(cluster) is TAGS:
-        return Text("Tag {name} (id {id})", "标签 {name}（id {id}）")
-    return Text("Cluster {name} (id {id})", "分群 {name}（id {id}）")
-
-
-def standing_note(cluster: Cluster) -> Text:
+def state_note(cluster: Cluster) -> Text:
     """Why the last computation failed, or why the last version is out of date; else what was left out of it."""
     if any(cluster.unread):
         return cluster.unread
     if cluster.progress < 0:
-        kept = Text("{why} The last good version stays readable", "{why}上一个可用版本仍可读取").format(
-            why=cluster.failure
-        )
-        return kept if cluster.users_num is not None else cluster.failure
+        return cluster.failure if cluster.users_num is None else _KEPT.format(why=cluster.failure)
     return left_out(cluster.dropped) if cluster.fresh else cluster.stale_because
 
 
 def cluster_state(
     cluster: Cluster,
-    said: Text,
+    message: Text,
     deps: Deps,
     *,
     warnings: Sequence[Problem] = (),
     repairs: Sequence[Repair] = (),
     **more: Any,
 ) -> ClusterState:
-    """An answer about a cluster or tag as it stands; `said` may name it by {noun}, {name} and {id}."""
-    named = said.format(noun=kind_of(cluster).noun, name=cluster.cluster_name, id=cluster.cluster_id)
+    """An answer about a cluster or tag; `message` may have the places {noun}, {Noun} (as a first word) and {named}."""
     return ClusterState(
-        message=deps.say(sentence(named, _standing(cluster))),
+        message=deps.say(sentence(filled(message, cluster), _state(cluster))),
         next=deps.say(next_step(cluster)),
         cluster=cluster_row(cluster, deps),
         warnings=problem_rows(warnings, deps),
@@ -370,18 +412,50 @@ def cluster_state(
     )
 
 
+def dry_run_state(
+    message: Text,
+    size: Text,
+    deps: Deps,
+    *,
+    cluster: Cluster | None = None,
+    warnings: Sequence[Problem] = (),
+    repairs: Sequence[Repair] = (),
+    **more: Any,
+) -> ClusterState:
+    """The answer of a dry run: what would happen, and to how many users; `cluster` is what is there now."""
+    return ClusterState(
+        message=deps.say(sentence(message, size)),
+        next=deps.say(SAME_WITHOUT_DRY_RUN),
+        cluster=cluster_row(cluster, deps) if cluster else None,
+        dry_run=True,
+        warnings=problem_rows(warnings, deps),
+        repairs=repair_rows(repairs, deps),
+        **more,
+    )
+
+
+def filled(message: Text, cluster: Cluster, **more: object) -> Text:
+    """The message with {noun}, {Noun} and {named} of the cluster."""
+    noun = kind_of(cluster).noun
+    return message.format(noun=noun, Noun=Text(noun.en.capitalize(), noun.zh), named=named(cluster), **more)
+
+
 def counted(users: int) -> Text:
     """A number of users in words."""
     return Text("1 user" if users == 1 else f"{users:,} users", f"{users:,} 名用户")
 
 
-USERS_CHANGE = Text("users {before} → {after}", "人数 {before} → {after}")
-"""What a change does to the size of a cluster or tag; before and after as of `number`."""
-
-
 def number(users: int | None) -> Text:
-    """A number of users where the word stands before it; None: nobody knows it."""
+    """A number of users after the word; None where it is unknown."""
     return Text("unknown", "未知") if users is None else same(f"{users:,}")
+
+
+def share(part: int, whole: int) -> str:
+    """A part of all users as a percentage, with enough places that something is never shown as nothing."""
+    if not whole or not part:
+        return "0%"
+    percent = 100 * part / whole
+    return f"{percent:.1f}%" if percent >= 0.1 else f"{percent:.2g}%"
 
 
 def members(cluster: Cluster) -> Text:
@@ -395,14 +469,7 @@ def members(cluster: Cluster) -> Text:
     return Text(f"{users.en} {have}", f"{users.zh}有标签值")
 
 
-_UNREAD = Text("how it stands now could not be read", "未能读取其当前状态")
-_DONE = Text(
-    "This is done, do not repeat it; get_cluster {id} shows how it stands.",
-    "操作已完成，请勿重复；可用 get_cluster {id} 查看其当前状态。",
-)
-
-
-def _standing(cluster: Cluster) -> Text:
+def _state(cluster: Cluster) -> Text:
     if any(cluster.unread):
         return _UNREAD
     if cluster.progress == 100:
@@ -413,7 +480,7 @@ def _standing(cluster: Cluster) -> Text:
 
 
 def next_step(cluster: Cluster) -> Text:
-    """What to do about a cluster or tag as it stands."""
+    """What to do about a cluster or tag in its present state."""
     if any(cluster.unread):
         return _DONE.format(id=cluster.cluster_id)
     if cluster.progress < 0:
@@ -429,5 +496,5 @@ def next_step(cluster: Cluster) -> Text:
 
 def sentence(*parts: Text) -> Text:
     """Clauses as one sentence."""
-    said = [p for p in parts if any(p)]
-    return Text(": ".join(p.en for p in said) + ".", "：".join(p.zh for p in said) + "。")
+    clauses = [p for p in parts if any(p)]
+    return Text(": ".join(p.en for p in clauses) + ".", "：".join(p.zh for p in clauses) + "。")

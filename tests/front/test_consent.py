@@ -110,7 +110,7 @@ def test_a_yes_in_the_form_is_consent_for_one_act_and_is_logged(app: App, mode: 
     assert not result.is_error, result
     assert not there(app)
     (question,) = person.asked
-    assert question.message.startswith("Would delete cluster vip (id 1): 2 users.")
+    assert question.message.startswith('Would delete cluster "VIP" (vip, id 1): 2 users.')
     assert question.requested_schema["required"] == ["answer"]
     assert [(c["way"], c["state"]) for c in consents(app)] == [("asked", "used")]
     (entry, _created) = app.deps.required_ledger().entries(limit=9)

@@ -198,7 +198,7 @@ def test_lone_surrogates_never_reach_the_wire() -> None:
 
 ERROR = InvalidDefinition(
     Text("The definition has 2 problems.", "定义有 2 处问题。"),
-    next_step=Text("Mend it.", "请修正。"),
+    next_step=Text("Fix it.", "请修正。"),
     problems=[
         Problem(
             "/qp/events/0/num",
@@ -223,7 +223,7 @@ def test_an_error_says_where_what_and_what_to_do_next() -> None:
         "(arguments): Empty. (definition_empty)\n"
         "repairs:\n"
         "/qp/relation: AND → and (letter case)\n"
-        "Next: Mend it.\n"
+        "Next: Fix it.\n"
         "code: invalid_definition; retryable: false"
     )
     assert result.structured_content is None
@@ -243,7 +243,7 @@ def test_an_error_says_where_what_and_what_to_do_next() -> None:
             {"path": "", "code": "definition_empty", "message": "Empty."},
         ],
         "repairs": [{"path": "/qp/relation", "before": "AND", "after": "and", "reason": "letter case"}],
-        "next": "Mend it.",
+        "next": "Fix it.",
     }
 
 

@@ -24,7 +24,7 @@ def test_the_server_asks_over_the_pipe_and_only_a_yes_changes_something(tmp_path
         assert declined["isError"] is True
         assert "code: consent_declined" in declined["content"][0]["text"]
         done = deleted(wire, 2, {"action": "accept", "content": {"answer": "yes"}})
-        assert done["structuredContent"]["message"].startswith("Deleted cluster vip")
+        assert done["structuredContent"]["message"].startswith('Deleted cluster "VIP" (vip, id 1)')
         assert wire.end() == (0, "")
 
 
@@ -33,7 +33,7 @@ def deleted(wire: Wire, number: int, answer: dict[str, Any]) -> dict[str, Any]:
     wire.request(number, "tools/call", name="delete_cluster", arguments={"cluster": "vip"})
     question = wire.receive()
     assert question["method"] == "elicitation/create"
-    assert question["params"]["message"].startswith("Would delete cluster vip (id 1): 2 users.")
+    assert question["params"]["message"].startswith('Would delete cluster "VIP" (vip, id 1): 2 users.')
     assert question["params"]["requestedSchema"]["required"] == ["answer"]
     wire.send({"id": question["id"], "result": answer})
     return dict(wire.answer(number)[0]["result"])

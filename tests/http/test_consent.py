@@ -26,7 +26,7 @@ Job = Callable[[Client, str], Awaitable[Any]]
 
 def answering(answer: ElicitResult) -> Callback:
     async def answered(_: object, question: Any) -> ElicitResult:
-        assert question.message.startswith("Would delete cluster over_http_")
+        assert question.message.startswith('Would delete cluster "over_http_')
         return answer
 
     return answered

@@ -110,11 +110,11 @@ def test_what_waits_is_shown_approved_once_and_logged_with_both_names(guarded: W
     assert "fenqun approve" not in str(answer["next"]), "a caller from elsewhere has no terminal here"
     consent = waiting(answer)
     shown = ann.see().text
-    assert f"Would delete cluster {name}" in shown
+    assert f"Would delete cluster &quot;{name}&quot;" in shown
     assert consent in shown
     done = ann.decide(consent, "approve")
     assert done.status_code == 200
-    assert f"Deleted cluster {name}" in done.text
+    assert f"Deleted cluster &quot;{name}&quot;" in done.text
     assert not there(guarded, name)
     entry = house.app.deps.required_ledger().entries(limit=1)[0]
     assert (entry.subject.name, entry.way, entry.outcome) == ("writer", "approved ann", "done")

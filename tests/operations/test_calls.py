@@ -83,7 +83,7 @@ def test_a_tag_is_no_list_of_callees(desk: Desk, language: Any) -> None:
         "create_call_task", task_name="spring", cluster="tiers", callee_property="city", **WINDOW
     )
     assert error.code == "invalid_arguments"
-    assert "tiers is a tag" in error.message.en
+    assert "(tiers, id 1) is a tag: " in error.message.en
     assert "tag's value" in error.next_step.en
 
 

@@ -383,7 +383,7 @@ def test_a_dry_run_of_a_delete_says_what_would_go_and_changes_nothing(buyers: De
 
 
 def test_a_deleted_cluster_is_gone_and_its_name_is_free(buyers: Desk) -> None:
-    assert "buyers (id 1)" in buyers("delete_cluster", cluster="buyers").message
+    assert '"买家" (buyers, id 1)' in buyers("delete_cluster", cluster="buyers").message
     assert buyers.refused("get_cluster", cluster="buyers").code == "not_found"
     assert buyers.refused("get_cluster", cluster="1").code == "not_found"
     assert buyers("list_clusters").total == 0

@@ -150,7 +150,7 @@ def test_under_a_fixed_date_the_day_stands_still(desk: Desk) -> None:
 
 
 def test_a_changed_definition_is_stale_until_it_is_computed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
+    monkeypatch.setattr("mcp_server.operations.clusters.SHORT_WAIT", 0.0)
     monkeypatch.setattr("mcp_server.consent.consenting.COUNTING_SECONDS", 0.05)
     desk.create("buyers", IN_A_CITY)
     settled(desk, "buyers")
@@ -207,7 +207,7 @@ def test_a_failed_computation_is_not_tried_again_until_something_has_changed(des
 
 
 def test_what_was_never_computed_has_no_members_to_export(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
+    monkeypatch.setattr("mcp_server.operations.clusters.SHORT_WAIT", 0.0)
     desk.load(USERS, EVENTS_WITHOUT_END)
     made = desk("create_cluster", cluster_name="endless", display_name="x", cluster_type=STATIC, qp=small.BUYERS)
     assert (made.cluster.users_num, made.cluster.refresh_time, made.cluster.fresh) == (None, "", False)

@@ -183,7 +183,7 @@ def test_a_tag_is_no_crowd(buyers: Desk) -> None:
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_crowd_that_was_never_computed_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch, dry_run: bool) -> None:
-    monkeypatch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
+    monkeypatch.setattr("mcp_server.operations.clusters.SHORT_WAIT", 0.0)
     desk.load(USERS, EVENTS_WITHOUT_END)
     desk.create("endless", small.BUYERS)
     error = desk.refused("create_crowd_analysis", crowd_id="endless", start_time=START, end_time=END, dry_run=dry_run)

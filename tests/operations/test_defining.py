@@ -254,7 +254,7 @@ def test_rules_that_are_the_projects_own_are_noted(desk: Desk) -> None:
 
 
 def test_a_share_is_never_shown_as_nothing_where_it_is_something(shared: Desk) -> None:
-    from mcp_server.operations.definitions import share
+    from mcp_server.operations.results import share
 
     assert [share(*n) for n in ((0, 9), (0, 0), (1, 3), (3, 3), (1, 100_000), (1, 7_000_000))] == [
         "0%", "0%", "33.3%", "100.0%", "0.001%", "1.4e-05%"

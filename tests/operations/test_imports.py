@@ -113,7 +113,7 @@ def test_trying_first_saves_nothing(ids: Desk) -> None:
     before = ids.everything()
     done = ids("import_ids", **sent("ann", "zz", dry_run=True))
     assert (done.user_num, done.unmatched_num, done.cluster) == (1, 1, None)
-    assert done.message.startswith("Would import 2 rows as cluster cohort_20260704_120005")
+    assert done.message.startswith('Would import 2 rows as cluster "List" (cohort_20260704_120005)')
     assert ids.everything() == before
     assert left_over(ids) == []
 

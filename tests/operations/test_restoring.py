@@ -20,11 +20,11 @@ def test_a_deleted_cluster_comes_back_with_its_id_and_members(desk: Desk) -> Non
     file = desk.catalog.find("1", "vip").current.file  # type: ignore[union-attr]
     desk("delete_cluster", cluster="vip")
     tried = desk("restore_cluster", cluster="VIP", dry_run=True)
-    assert tried.message.startswith("Would restore cluster vip (id 1), deleted at ")
+    assert tried.message.startswith('Would restore cluster "vip" (id 1), deleted at ')
     assert tried.users_num_after == 2
     desk.refused("get_cluster", cluster="vip")
     done = desk("restore_cluster", cluster="vip")
-    assert done.message == "Restored cluster vip (id 1): 2 users."
+    assert done.message == 'Restored cluster "vip" (id 1): 2 users.'
     assert (done.cluster.cluster_id, done.cluster.users_num, done.cluster.fresh) == ("1", 2, True)
     assert desk.row("vip").remarks == "ours"
     assert desk.catalog.find("1", "vip").current.file == file  # type: ignore[union-attr]
@@ -99,8 +99,8 @@ def test_restoring_speaks_chinese(desk: Desk) -> None:
     desk("update_cluster", cluster="vip", qp={"filts": [of_user("level", "equal", "3")]}, remarks="改动")
     chinese = desk.speaking("zh")
     tried = chinese("restore_cluster", cluster="vip", dry_run=True)
-    assert tried.message.startswith("将把分群 vip（id 1）恢复到 ")
-    assert chinese("restore_cluster", cluster="vip").message == "已恢复分群 vip（id 1）：2 名用户。"
+    assert tried.message.startswith("将把分群“vip”（id 1）恢复到 ")
+    assert chinese("restore_cluster", cluster="vip").message == "已恢复分群“vip”（id 1）：2 名用户。"
 
 
 @pytest.fixture

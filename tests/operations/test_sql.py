@@ -35,7 +35,7 @@ def test_a_cluster_by_sql_lives_like_any_other(desk: Desk) -> None:
     seen = desk("preview_definition", qp={"filts": [member, of_user("city", "equal", "a|b")]})
     assert [row["#user_id"] for row in seen.sample] == ["3"]
     assert desk("export_users", cluster="three").rows == 2
-    assert desk("delete_cluster", cluster="three").message == "Deleted cluster three (id 1)."
+    assert desk("delete_cluster", cluster="three").message == 'Deleted cluster "三级" (three, id 1).'
 
 
 def test_an_update_says_what_changes_in_the_text(desk: Desk) -> None:

@@ -71,8 +71,8 @@ def test_a_tag_is_made_computed_and_shown(desk: Desk) -> None:
     shown = desk("get_cluster", cluster="TIERS")
     assert shown.definition["userTagValueDefs"][0]["tagValue"] == "buyer"
     assert "buyer" in shown.explanation
-    assert shown.message.startswith("Tag tiers")
-    assert desk.speaking("zh")("get_cluster", cluster="tiers").message.startswith("标签 tiers")
+    assert shown.message.startswith('Tag "tiers" (id 1)')
+    assert desk.speaking("zh")("get_cluster", cluster="tiers").message.startswith("标签“tiers”（id 1）")
 
 
 def test_the_same_tag_again_is_the_one_that_exists(desk: Desk) -> None:
@@ -112,7 +112,7 @@ def test_a_tag_tried_first_changes_nothing(desk: Desk) -> None:
     before = desk.everything()
     tried = tag(desk, "tiers", TIERS, dry_run=True)
     assert (tried.dry_run, tried.users_num_after) == (True, 3)
-    assert "tag tiers" in tried.message
+    assert 'tag "tiers"' in tried.message
     assert desk.everything() == before
 
 
@@ -144,7 +144,7 @@ def test_a_tag_that_is_used_is_not_deleted(desk: Desk) -> None:
     assert error.code == "cluster_in_use"
     assert "vip" in error.message.en
     desk("delete_cluster", cluster="vip")
-    assert "Deleted tag tiers" in desk("delete_cluster", cluster="tiers").message
+    assert 'Deleted tag "tiers" (id 1)' in desk("delete_cluster", cluster="tiers").message
 
 
 def test_a_tag_may_not_reach_itself(desk: Desk) -> None:
@@ -271,7 +271,7 @@ def test_a_refresh_takes_in_new_data(desk: Desk) -> None:
     assert not desk.row("spent").fresh
     done = desk("refresh_cluster", cluster="spent")
     assert done.cluster.fresh
-    assert done.message.startswith("Refreshed tag spent")
+    assert done.message.startswith('Refreshed tag "spent" (id 1)')
     assert desk("get_refresh_progress", cluster="spent").cluster.progress == 100
 
 

@@ -138,7 +138,7 @@ def afar(account: Station, loop: BlockingPortal, root: Path) -> Iterator[Afar]:
     line = Line()
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=QUICK.attempts, cap=True):
         patch.setattr("mcp_server.app.connect", partial(connect, policy=QUICK))
-        patch.setattr("mcp_server.operations.saving.SHORT_WAIT", 0.0)
+        patch.setattr("mcp_server.operations.clusters.SHORT_WAIT", 0.0)
         patch.setattr(httpx, "AsyncClient", partial(httpx.AsyncClient, event_hooks={"request": [line]}))
         made = build(Settings(workspace=root, threads=1, remote=read_credentials(given)))
         deps = replace(

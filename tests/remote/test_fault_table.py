@@ -268,7 +268,7 @@ def test_what_can_not_be_read_after_a_change_does_not_deny_it(act: Act, name: st
     row = ended.result.cluster
     assert ended.end == "D"
     unread = "" if hasattr(ended.result, "user_num") else "：未能读取其当前状态"  # of ids the change itself reports all
-    assert f"{row.cluster_name}（id {row.cluster_id}）{unread}" in ended.result.message
+    assert f"id {row.cluster_id}）{unread}" in ended.result.message
     assert ended.result.next == f"操作已完成，请勿重复；可用 get_cluster {row.cluster_id} 查看其当前状态。"
     assert (row.users_num, row.fresh, row.refresh_time) == (None, False, "")
     assert row.note
@@ -371,6 +371,6 @@ def test_what_can_not_be_counted_beforehand_can_be_saved_all_the_same(stock: Sto
     with desk.line.plan(stock.account, lambda seen: NO_SQL if seen.paths[-1] == wire.SQL else None):
         created = desk("create_cluster", **stock.new("uncounted"), dry_run=True)
         changed = desk.speaking("zh")("update_cluster", cluster="stock", qp=median(0), dry_run=True)
-    assert created.message == "Would create cluster uncounted: how many users that is can't be counted beforehand."
-    assert changed.message == "将修改分群 stock：人数 未知 → 未知。"
+    assert created.message == 'Would create cluster "uncounted": how many users that is can\'t be counted beforehand.'
+    assert changed.message == "将修改分群“stock”（id 1）：人数 未知 → 未知。"
     assert (created.users_num_after, changed.users_num_after) == (None, None)
