@@ -6,7 +6,7 @@ from typing import Any
 from tools.platform_fields import absent, varying
 
 MOMENTS = frozenset(
-    {"platform", "not_told", "path", "refresh_time", "cluster.refresh_time", "clusters.refresh_time", "result.loaded_time"}
+    {"platform", "not_told", "path", "resource", "refresh_time", "cluster.refresh_time", "clusters.refresh_time", "result.loaded_time"}
 )  # fmt: skip
 """Fields that depend on the moment, on a file's place, or on the account."""
 REMOTE = ("thinkingdata", "taobao", "volcengine")
