@@ -1,4 +1,5 @@
-"""The generated files of this repository: `tool_schemas/`, the table of tools in the README, three pages of `docs/`.
+"""The generated files of this repository: `tool_schemas/`, the tables of the README, pages of `docs/`, and what
+makes people get in (`tools.packages`).
 
     python -m tools.generate --write     bring them into step
     python -m tools.generate --check     list what is out of step, sorted by what it means for callers
@@ -22,7 +23,7 @@ from mcp_server.language.problems import CODES, Code
 from mcp_server.operations.operation import Effect
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import PROCESS
-from tools import platform_fields
+from tools import packages, platform_fields
 from tools.language_schema import complete, complete_sql, complete_tag
 from tools.schema_changes import SchemaChange, schema_changes, tool_changes
 
@@ -63,6 +64,7 @@ class Checkout:
         changed = []
         for name, content in self._wanted().items():
             if self._read(name) != content:
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.root / name).write_text(content, encoding="utf-8", newline="\n")
                 changed.append(name)
         for name in self._orphans():
@@ -83,6 +85,8 @@ class Checkout:
         files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
         return files | {
             README: _with_tables(self._read(README)),
+            **packages.files(),
+            **{page: _between(self._read(page), *_LINKS, packages.links(page), page) for page in packages.LINKED},
             ERRORS: errors_page(),
             PROBLEMS: problems_page(self.root),
             FIELDS: platform_fields.page(),
@@ -156,11 +160,14 @@ def _with_tables(readme: str) -> str:
     return readme
 
 
-def _between(page: str, start: str, end: str, content: str) -> str:
+_LINKS: Final = ("<!-- links:start -->", "<!-- links:end -->")
+
+
+def _between(page: str, start: str, end: str, content: str, name: str = README) -> str:
     before, found_start, rest = page.partition(start)
     _, found_end, after = rest.partition(end)
     if not (found_start and found_end):
-        raise ValueError(f"{README} lacks the markers {start} and {end}: put both where the table belongs")
+        raise ValueError(f"{name} lacks the markers {start} and {end}: put both where the table belongs")
     return f"{before}{start}\n{content}\n{end}{after}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tools.generate import Checkout, documents, settings_table, table
+from tools.packages import LINKED
 from tools.schema_changes import schema_changes, tool_changes
 
 README = """# 分群
@@ -98,6 +99,9 @@ def checkout(tmp_path: Path) -> Checkout:
     (tmp_path / "tool_schemas").mkdir()
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text(README.format(tools="old", settings="old"), encoding="utf-8")
+    (tmp_path / "docs").mkdir(exist_ok=True)
+    for page in LINKED:
+        (tmp_path / page).write_text("<!-- links:start -->\n<!-- links:end -->\n", encoding="utf-8")
     return Checkout(tmp_path)
 
 
