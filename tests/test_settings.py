@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.errors import ConfigurationError
-from mcp_server.settings import (
-    PROCESS,
-    Settings,
-    known_variables,
-    language_of,
-    read_settings,
-    unknown_variables,
-)
+from mcp_server.settings import PROCESS, Settings, known_variables, language_of, read_settings, unknown_variables
 
 
 def test_without_anything_the_defaults_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

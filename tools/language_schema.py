@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.model import DAY, RECENT_DAY, TIME
-from mcp_server.language.numbers import NUMBER
 from mcp_server.language.schema import EXAMPLE, TAG_EXAMPLES, Schema
 from mcp_server.language.sql import LONGEST, PARAMETERS, SQL
+from mcp_server.language.values import NUMBER
 from mcp_server.language.vocabulary import (
     COMPARATORS,
     MAX_VALUES,

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import assert_never
 
 from mcp_server.engines.dialect import ROW, SHOWN, Dialect, Tables
+from mcp_server.language.values import Span
 from mcp_server.language.vocabulary import MeasureWord, Relation
-from mcp_server.language.window import Span
 from mcp_server.plan.plan import (
     Bit,
     Column,

@@ -20,7 +20,7 @@ from mcp_server.gateway.base import GatewayParts, Queried, is_whole
 from mcp_server.gateway.thinkingdata_wire import Fields, ThinkingDataRefusal, ThinkingDataRequest
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import TagQp
-from mcp_server.language.window import recent_days
+from mcp_server.language.values import recent_days
 from mcp_server.operations.clusters import (
     create_cluster,
     create_tag,

@@ -30,13 +30,22 @@ from mcp_server.language.model import (
     tag_hash,
     tag_value_type,
 )
-from mcp_server.language.numbers import parse_number, parse_numbers, plain
 from mcp_server.language.problems import finding, pointer
 from mcp_server.language.reading.check import Reading, RegexFault, SqlLook, is_sql, read_qp, read_sql, read_tag
 from mcp_server.language.sql import Sql, compare_sql, explain_sql, sql_hash
 from mcp_server.language.uploaded import HASH, Uploaded, compare_uploads, explain_upload, upload_hash
+from mcp_server.language.values import (
+    instant,
+    parse_number,
+    parse_numbers,
+    parse_time,
+    plain,
+    recent_days,
+    show_time,
+    span_between,
+    span_of_days,
+)
 from mcp_server.language.vocabulary import Path, Test
-from mcp_server.language.window import instant, parse_time, recent_days, show_time, span_between, span_of_days
 from mcp_server.text import Text
 
 _ON_PLATFORM = Text(

@@ -13,7 +13,7 @@ from typing import assert_never
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import EventCondition, EventSelection, FirstLastEvent, Qp, QuotaEvent, TagQp, TagValue
-from mcp_server.language.numbers import parse_numbers, plain
+from mcp_server.language.values import parse_numbers, plain
 from mcp_server.language.vocabulary import FIRST_LAST, FIRST_LAST_EVENT, QUOTA, QUOTA_EVENT, VALUES, Test
 from mcp_server.language.wording import event_name, filter_text, joined, noted, plural, property_name, quoted, window
 from mcp_server.text import NOTHING, Text, clauses, same

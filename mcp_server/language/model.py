@@ -31,7 +31,7 @@ from pydantic_core import PydanticCustomError
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, ValueType
-from mcp_server.language.numbers import NUMBER, parse_number, plain
+from mcp_server.language.values import NUMBER, parse_number, plain
 from mcp_server.text import Text
 
 RECENT_DAY = "[0-9]{1,5}-[0-9]{1,5}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mcp_server.errors import Problem
-from mcp_server.language.numbers import MAX_DIGITS, MAX_PLACES
+from mcp_server.language.values import MAX_DIGITS, MAX_PLACES
 from mcp_server.text import Text, same
 
 

@@ -16,9 +16,8 @@ from typing import assert_never
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Event, Metadata, Names, Property, ValueType
 from mcp_server.language.model import EventCondition, EventSelection, Filter
-from mcp_server.language.numbers import NUMBER
+from mcp_server.language.values import MAX_DAYS_BACK, NUMBER, parse_time, recent_days, show_time
 from mcp_server.language.vocabulary import Test
-from mcp_server.language.window import MAX_DAYS_BACK, parse_time, recent_days, show_time
 from mcp_server.text import Text, clauses, joined_by, listed, same
 
 ALL_SHOWN = 20

@@ -44,14 +44,7 @@ from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest_named
 from mcp_server.operations.arguments import DryRun, ObjectsAsText, ProjectId
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
-from mcp_server.operations.results import (
-    SAME_WITHOUT_DRY_RUN,
-    ProblemRow,
-    RepairRow,
-    named,
-    problem_rows,
-    repair_rows,
-)
+from mcp_server.operations.results import SAME_WITHOUT_DRY_RUN, ProblemRow, RepairRow, named, problem_rows, repair_rows
 from mcp_server.platforms.segments import Cluster, name_of
 from mcp_server.platforms.tasks import CallDraft, CalleeCount, Callees, CallEntry, CallTask, Often
 from mcp_server.text import NOTHING, Text, clauses, same

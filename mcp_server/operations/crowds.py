@@ -9,7 +9,7 @@ from pydantic import Field
 from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, NameTaken, Problem, Repair, TaskEnded
 from mcp_server.language.problems import finding
-from mcp_server.language.window import parse_time, show_time, to_project_time
+from mcp_server.language.values import parse_time, show_time, to_project_time
 from mcp_server.operations.arguments import DryRun, ProjectId
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.operations.results import (

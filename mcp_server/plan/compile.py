@@ -1,27 +1,28 @@
-"""From a definition to a plan: names become columns, days become instants, words become predicates."""
+"""From a definition to a plan: names become columns, days become instants, words become predicates with exact bounds."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import assert_never
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import EventCondition, Filter, Qp, TagQp, UserFilter
 from mcp_server.language.model import EventSelection as TagRows
-from mcp_server.language.numbers import MAX_PLACES, parse_number, parse_numbers
-from mcp_server.language.vocabulary import MeasureWord, NumberTest, Relation, Test
-from mcp_server.language.window import (
+from mcp_server.language.values import (
+    MAX_PLACES,
     Span,
     after,
     day_start,
     instant,
+    parse_number,
+    parse_numbers,
     parse_time,
     recent_days,
     span_between,
     span_of_days,
 )
-from mcp_server.plan import grid
+from mcp_server.language.vocabulary import MeasureWord, NumberTest, Relation, Test
 from mcp_server.plan.plan import (
     Bit,
     ClusterSource,
@@ -42,6 +43,7 @@ from mcp_server.plan.plan import (
     Missing,
     NearEvent,
     Never,
+    Number,
     Plan,
     Points,
     Predicate,
@@ -53,6 +55,81 @@ from mcp_server.plan.plan import (
     Within,
     join,
 )
+
+# Exact bounds (qp.md section 4)
+#
+# A column with `scale` places holds only multiples of 10^-scale. A bound between two of them moves to the nearest one
+# that selects the same values, so engines compare values of one type and round nothing. Doubles (scale None) compare
+# as doubles.
+
+
+_EXACT = Context(prec=100)
+_DIGITS = 38
+
+
+def points(numbers: Sequence[Decimal], scale: int | None) -> Points:
+    """Return those of the numbers that a value of the column can equal."""
+    if scale is None:
+        return Points(tuple(dict.fromkeys(float(n) for n in numbers)))
+    return Points(tuple(dict.fromkeys(_own(n, scale) for n in numbers if _fits(n, scale) and floor(n, scale) == n)))
+
+
+def above(number: Decimal, scale: int | None) -> Interval:
+    """Return the values strictly greater than a number."""
+    if scale is None:
+        return Interval(low=float(number), low_open=True)
+    return _bounded(low=floor(number, scale), high=None, scale=scale, low_open=True)
+
+
+def below(number: Decimal, scale: int | None) -> Interval:
+    """Return the values strictly less than a number."""
+    if scale is None:
+        return Interval(high=float(number), high_open=True)
+    return _bounded(low=None, high=ceiling(number, scale), scale=scale, high_open=True)
+
+
+def between(low: Decimal, high: Decimal, scale: int | None) -> Interval:
+    """Return the values from low to high, both included."""
+    if scale is None:
+        return Interval(low=float(low), high=float(high))
+    return _bounded(low=ceiling(low, scale), high=floor(high, scale), scale=scale)
+
+
+def twice(number: Decimal) -> Decimal:
+    """Return twice a number, exactly."""
+    return _EXACT.add(number, number)
+
+
+def floor(number: Decimal, scale: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_FLOOR, context=_EXACT)
+
+
+def ceiling(number: Decimal, scale: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_CEILING, context=_EXACT)
+
+
+def _fits(number: Decimal, scale: int) -> bool:
+    return abs(number) < Decimal(10) ** (_DIGITS - scale)
+
+
+def _own(number: Decimal, scale: int) -> Number:
+    return int(number) if scale == 0 else floor(number, scale)
+
+
+def _bounded(
+    *, low: Decimal | None, high: Decimal | None, scale: int, low_open: bool = False, high_open: bool = False
+) -> Interval:
+    """Return an interval whose bounds a 38-digit column can hold: a bound beyond is dropped, or selects nothing."""
+    if (low is not None and not _fits(low, scale) and low > 0) or (
+        high is not None and not _fits(high, scale) and high < 0
+    ):
+        return Interval(low=1, high=0)
+    kept_low = _own(low, scale) if low is not None and _fits(low, scale) else None
+    kept_high = _own(high, scale) if high is not None and _fits(high, scale) else None
+    return Interval(kept_low, kept_high, low_open, high_open)
+
+
+# The compiler
 
 
 def compile_definition(definition: Qp, metadata: Metadata) -> Plan:
@@ -244,13 +321,13 @@ class Compiler:
 def _numbers(test: NumberTest, numbers: Sequence[Decimal], scale: int | None) -> Interval | Points:
     match test:
         case Test.ONE_OF:
-            return grid.points(numbers, scale)
+            return points(numbers, scale)
         case Test.ABOVE:
-            return grid.above(numbers[0], scale)
+            return above(numbers[0], scale)
         case Test.BELOW:
-            return grid.below(numbers[0], scale)
+            return below(numbers[0], scale)
         case Test.BETWEEN:
-            return grid.between(numbers[0], numbers[1], scale)
+            return between(numbers[0], numbers[1], scale)
         case other:
             assert_never(other)
 
@@ -265,7 +342,7 @@ def _measure_test(
         case "AVG":
             return _numbers(test, numbers, None if scale is None else MAX_PLACES)
         case "MEDIAN":
-            return _numbers(test, numbers if scale is None else [grid.twice(n) for n in numbers], scale)
+            return _numbers(test, numbers if scale is None else [twice(n) for n in numbers], scale)
         case other:
             assert_never(other)
 

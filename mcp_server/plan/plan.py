@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import assert_never
 
 from mcp_server.language.metadata import Table
+from mcp_server.language.values import Span
 from mcp_server.language.vocabulary import MeasureWord, Relation
-from mcp_server.language.window import Span
 
 Number = int | Decimal | float
 """A constant of a column's own kind: int for whole numbers, Decimal for decimals, float for doubles."""

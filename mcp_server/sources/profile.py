@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from mcp_server.engines.dialect import identifier
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.language.metadata import Event, Property, Table, ValueCount, ValueType
-from mcp_server.language.window import local, show_time
+from mcp_server.language.values import local, show_time
 from mcp_server.sources.report import refuse
 from mcp_server.sources.rows import SourceValues, in_order
 from mcp_server.text import Text

@@ -10,15 +10,7 @@ from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.engines.duckdb.zones import FIRST, LAST, Clock, clock, years_of
 from mcp_server.language.metadata import Table
 from mcp_server.sources.base import JSON, TEXT, Staged
-from mcp_server.sources.columns import (
-    ORDER,
-    ColumnReader,
-    ColumnReading,
-    Decision,
-    Meaning,
-    decide,
-    forms,
-)
+from mcp_server.sources.columns import ORDER, ColumnReader, ColumnReading, Decision, Meaning, decide, forms
 from mcp_server.sources.naming import REQUIRED
 from mcp_server.sources.report import FIRST_ROWS, REASONS, BadRow, BadRows
 from mcp_server.text import Text

@@ -13,7 +13,7 @@ from mcp_server.errors import Problem
 from mcp_server.language.problems import finding, pointer, shorten
 from mcp_server.language.sql import DayRange
 from mcp_server.language.suggest import nearest
-from mcp_server.language.window import Days, recent_days
+from mcp_server.language.values import Days, recent_days
 from mcp_server.text import Text
 
 _PIECES = re.compile(

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mcp_server.language.metadata import Event, Metadata, Names, Property, ValueCount
-from mcp_server.language.window import local, show_time
+from mcp_server.language.values import local, show_time
 from tests.reading.tables import metadata_of
 from tests.reading.worlds import Column, Crowd, Row, World, to_utc
 

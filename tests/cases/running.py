@@ -23,7 +23,7 @@ from mcp_server.language.explain import explain_qp, explain_tag
 from mcp_server.language.model import CLUSTER, TAG, Qp, TagQp, keys_of
 from mcp_server.language.reading.check import Reading, read_qp, read_tag
 from mcp_server.language.sql import explain_sql
-from mcp_server.language.window import local, show_time
+from mcp_server.language.values import local, show_time
 from mcp_server.plan.compile import compile_definition, compile_tag
 from mcp_server.plan.plan import ClusterSource, ValuesTag
 from mcp_server.user_sql.plan import compile_sql, look_at

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server.plan import grid
+from mcp_server.plan import compile as grid
 from mcp_server.plan.plan import Interval
 
 NUMBERS = st.decimals(min_value=-50, max_value=50, places=3, allow_nan=False)

@@ -21,7 +21,7 @@ from mcp_server.engines.duckdb.sandbox.views import open_project
 from mcp_server.engines.sql import days_around, selection_sql, tag_sql
 from mcp_server.engines.trino import TRINO, trino_literal
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.window import Span, show_time
+from mcp_server.language.values import Span, show_time
 from mcp_server.plan.plan import Plan
 from mcp_server.user_sql.tree import violations
 from mcp_server.user_sql.words import table_names

@@ -10,7 +10,7 @@ import pytest
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import connect
 from mcp_server.engines.duckdb.zones import FIRST, LAST, clock
-from mcp_server.language.window import instant, local
+from mcp_server.language.values import instant, local
 
 ZONES = [
     "Asia/Shanghai",

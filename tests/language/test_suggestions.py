@@ -14,7 +14,7 @@ from mcp_server.language.reading.suggestions import (
     suggest_window,
     time_or_suggestion,
 )
-from mcp_server.language.window import recent_days
+from mcp_server.language.values import recent_days
 
 TODAY = date(2026, 7, 15)
 """A Wednesday."""

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mcp_server.language.window import Days, instant, parse_time, recent_days, span_between, span_of_days
-from mcp_server.language.window import local as local_time
+from mcp_server.language.values import Days, instant, parse_time, recent_days, span_between, span_of_days
+from mcp_server.language.values import local as local_time
 
 SHANGHAI, NEW_YORK, SAO_PAULO = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York"), ZoneInfo("America/Sao_Paulo")
 

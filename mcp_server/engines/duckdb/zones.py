@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.language.window import instant, local
+from mcp_server.language.values import instant, local
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

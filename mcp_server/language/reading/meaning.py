@@ -15,7 +15,6 @@ from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Event, Metadata, Property
 from mcp_server.language.model import DAY
 from mcp_server.language.names import dependency_findings
-from mcp_server.language.numbers import MAX_DIGITS, MAX_PLACES, is_too_long, parse_number, parse_numbers, tidy_number
 from mcp_server.language.problems import finding, shorten
 from mcp_server.language.reading.document import LIST_LIMITS, Repaired
 from mcp_server.language.reading.shape import ONE_NUMBER, TYPE_NAMES, suggest_num, types_named
@@ -29,18 +28,24 @@ from mcp_server.language.reading.suggestions import (
     suggest_window,
 )
 from mcp_server.language.suggest import nearest, nearest_named
-from mcp_server.language.vocabulary import Path, Test, bound_side
-from mcp_server.language.window import (
+from mcp_server.language.values import (
     MAX_DAYS_BACK,
+    MAX_DIGITS,
+    MAX_PLACES,
     Span,
     instant,
+    is_too_long,
     local,
+    parse_number,
+    parse_numbers,
     parse_time,
     recent_days,
     show_time,
     span_between,
     span_of_days,
+    tidy_number,
 )
+from mcp_server.language.vocabulary import Path, Test, bound_side
 from mcp_server.text import Text, listed
 
 Dict = dict[str, Any]

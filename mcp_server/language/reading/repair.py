@@ -27,7 +27,6 @@ from mcp_server.language.model import (
     TakenProperty,
     keys_of,
 )
-from mcp_server.language.numbers import parse_number, plain
 from mcp_server.language.reading.document import (
     ABSENT,
     MAX_NESTING,
@@ -38,8 +37,8 @@ from mcp_server.language.reading.document import (
     oversized,
     too_deep,
 )
+from mcp_server.language.values import parse_number, parse_time, plain, show_time, to_project_time
 from mcp_server.language.vocabulary import Path, bound_side, contains_side, synonyms_of
-from mcp_server.language.window import parse_time, show_time, to_project_time
 from mcp_server.text import Text
 
 OPTIONAL = frozenset({"event_relation", "relation", "event_user_relation", "recentDay", "startTime", "endTime", "quota",

@@ -12,7 +12,6 @@ from mcp_server.errors import Problem
 from mcp_server.language import vocabulary as words
 from mcp_server.language.metadata import Metadata, Property, ValueType
 from mcp_server.language.model import Filter, StrictModel, TakenProperty, keys_of, part_at
-from mcp_server.language.numbers import is_too_long
 from mcp_server.language.problems import CODES, finding
 from mcp_server.language.reading.document import LEVELS_LIMIT, LIST_LIMITS, TEXT_LIMIT, VALUES_LIMIT, Repaired
 from mcp_server.language.reading.suggestions import (
@@ -33,6 +32,7 @@ from mcp_server.language.reading.suggestions import (
     suggest_word,
     time_or_suggestion,
 )
+from mcp_server.language.values import is_too_long
 from mcp_server.language.vocabulary import AT_LEAST, AT_MOST, Path, bound_side, contains_side
 from mcp_server.text import NOTHING, Text, listed, same
 

@@ -14,9 +14,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from mcp_server.language import vocabulary as words
-from mcp_server.language.numbers import parse_number, plain, tidy_number
 from mcp_server.language.suggest import fold, nearest
-from mcp_server.language.window import MAX_DAYS_BACK, parse_time, recent_days
+from mcp_server.language.values import MAX_DAYS_BACK, parse_number, parse_time, plain, recent_days, tidy_number
 from mcp_server.text import Text
 
 # Windows

@@ -17,8 +17,7 @@ from mcp_server.engines.duckdb.members import members_query
 from mcp_server.errors import InvalidDefinition
 from mcp_server.language.definitions import Definition, from_json, parse_definition, value_type_of
 from mcp_server.language.metadata import Metadata, Property
-from mcp_server.language.numbers import plain
-from mcp_server.language.window import local, show_time
+from mcp_server.language.values import local, plain, show_time
 from mcp_server.platforms.local.known import KnownClusters, update_tool
 from mcp_server.platforms.segments import Export, OnProgress
 from mcp_server.store.catalog import Catalog

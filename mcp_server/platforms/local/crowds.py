@@ -27,7 +27,7 @@ from mcp_server.errors import InvalidArguments
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.model import TAG
 from mcp_server.language.problems import shorten
-from mcp_server.language.window import after, day_start, instant, local, show_time
+from mcp_server.language.values import after, day_start, instant, local, show_time
 from mcp_server.platforms.local.computing import data_file, shown_value
 from mcp_server.platforms.local.known import moves, not_ready
 from mcp_server.platforms.local.segments import LocalSegments, not_up_to_date

@@ -14,13 +14,7 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.reading.check import SqlSeen
 from mcp_server.language.sql import Sql
 from mcp_server.language.vocabulary import Path
-from mcp_server.platforms.local.computing import (
-    Tasks,
-    data_file,
-    export_members,
-    exported_columns,
-    same_users,
-)
+from mcp_server.platforms.local.computing import Tasks, data_file, export_members, exported_columns, same_users
 from mcp_server.platforms.local.imports import LocalImports
 from mcp_server.platforms.local.known import KnownClusters, fixed, local_time, moves, not_ready, value_property
 from mcp_server.platforms.local.queries import Previewer

@@ -12,7 +12,7 @@ from typing import Any
 from mcp_server.calls.settings import BEIJING
 from mcp_server.errors import InvalidArguments, NotFound, VendorDenied, VendorRejected, VendorUnreadable
 from mcp_server.language.problems import finding, shorten
-from mcp_server.language.window import show_time
+from mcp_server.language.values import show_time
 from mcp_server.platforms.segments import OnProgress
 from mcp_server.platforms.taobao.client import Outcome, TaobaoApi, is_number, unsuccessful
 from mcp_server.platforms.taobao.wire import TaskOperation

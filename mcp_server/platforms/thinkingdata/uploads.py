@@ -14,15 +14,7 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import TAG
 from mcp_server.language.problems import finding
 from mcp_server.language.uploaded import Uploaded
-from mcp_server.platforms.segments import (
-    Cluster,
-    IdChanges,
-    IdDraft,
-    IdSource,
-    Imported,
-    OnProgress,
-    read_after_change,
-)
+from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported, OnProgress, read_after_change
 from mcp_server.platforms.thinkingdata.client import ImportCounts, RemoteCluster, ThinkingDataApi, Which, made_once
 from mcp_server.platforms.thinkingdata.listing import Listing, is_import
 from mcp_server.sources.ids import BLANKS, PATH, Swallowed, about_the_file, about_the_header, private_copy, records
