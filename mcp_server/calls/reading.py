@@ -33,6 +33,8 @@ class Findings:
 # Settings
 
 
+CLEAR = "-"
+"""As the only entry: nothing is forbidden any more. An empty list is absent, as everywhere (qp.md section 1)."""
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2})(:\d{2})?(\.\d{1,9})?\s?(Z|[+-]\d{2}:?[0-5]\d)?)?",
     re.ASCII | re.IGNORECASE,
@@ -165,6 +167,8 @@ def _forbidden(request: SettingsRequest, before: Week, findings: Findings) -> We
         if not request.call_times:
             findings.problems.append(finding("call_never", "/call_times", got="[]"))
         return read_week(request.call_times, "/call_times", findings).complement()
+    if request.forbid_times is not None and [entry.strip() for entry in request.forbid_times] == [CLEAR]:
+        return NEVER
     if request.forbid_times is not None:
         return read_week(request.forbid_times, "/forbid_times", findings)
     return before
@@ -172,6 +176,8 @@ def _forbidden(request: SettingsRequest, before: Week, findings: Findings) -> We
 
 def _redials(request: SettingsRequest, before: Redials | None, findings: Findings, *, hidden: bool) -> Redials | None:
     times, interval, recall = request.ring_again_times, request.ring_again_interval, request.recall
+    if not times and interval == 0 and (times == 0 or (before and not before.times)):
+        interval = None  # without redials there is no time between them
     if (recall is False and request.redials) or (recall and hidden and not request.redials):
         findings.problems.append(
             finding("call_recall_contradicts", "/recall", got=recall, suggestion=str(not recall).lower())

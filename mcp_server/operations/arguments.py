@@ -53,6 +53,11 @@ class ObjectsAsText:
     """Marks a list of texts whose entries may also be objects: those are passed on as JSON text."""
 
 
+@dataclass(frozen=True, slots=True)
+class EmptyIsAbsent:
+    """Marks an optional parameter of which an empty object or list means that it was left out (qp.md section 1)."""
+
+
 DefinitionArgument = Annotated[Any, RawDefinition()]
 FullDefinition = Annotated[Any, RawDefinition(full=True)]
 TagDefinition = Annotated[Any, RawDefinition(tag=True)]
@@ -227,6 +232,8 @@ def read_arguments(operation: Operation[P, R], arguments: Mapping[str, object]) 
     for name, field in fields.items():
         value = arguments.get(name)
         if value is None or (value == "" and not _may_be_blank(field)):
+            continue
+        if any(isinstance(mark, EmptyIsAbsent) for mark in field.metadata) and _parsed(value) in ({}, []):
             continue
         if any(isinstance(mark, ObjectsAsText) for mark in field.metadata):
             value = _as_texts(value)

@@ -42,7 +42,7 @@ from mcp_server.language.names import display_name_findings
 from mcp_server.language.problems import shorten
 from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest_named
-from mcp_server.operations.arguments import DryRun, ObjectsAsText, ProjectId
+from mcp_server.operations.arguments import DryRun, EmptyIsAbsent, ObjectsAsText, ProjectId
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.operations.results import SAME_WITHOUT_DRY_RUN, ProblemRow, RepairRow, named, problem_rows, repair_rows
 from mcp_server.platforms.segments import Cluster, name_of
@@ -409,9 +409,12 @@ Moment = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing")]
 CallTimes = Annotated[
     tuple[str, ...] | None,
     ObjectsAsText(),  # items of the vendor's ForbidTimeList
+    EmptyIsAbsent(),
     Field(description='When to call: "mon-sat 10:00-12:00", "sun", "09:00-20:00"'),
 ]
-ForbidTimes = Annotated[tuple[str, ...] | None, ObjectsAsText(), Field(description="Or when not to; [] clears")]
+ForbidTimes = Annotated[
+    tuple[str, ...] | None, ObjectsAsText(), EmptyIsAbsent(), Field(description='Or when not to; ["-"] clears')
+]
 
 
 class UpdateCallTask(Params):

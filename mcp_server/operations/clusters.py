@@ -28,6 +28,7 @@ from mcp_server.language.definitions import (
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding
+from mcp_server.language.reading.document import says_nothing
 from mcp_server.language.reading.shape import TYPE_NAMES
 from mcp_server.language.suggest import nearest
 from mcp_server.operations.arguments import (
@@ -391,7 +392,7 @@ async def _update(params: UpdateCluster | UpdateTag, raw: object, kind: SegmentK
     check_kind(cluster, kind)
     metadata = await deps.segments.metadata(project)
     reading = None
-    if raw is not None:
+    if not says_nothing(raw):
         check_not_uploaded(cluster)
         reading = await read_definition(raw, metadata, deps, kind=kind, own=cluster.cluster_name)
     definition = _new_definition(params.display_name, reading, cluster, deps)

@@ -14,6 +14,7 @@ from mcp_server.language.model import TagQp
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding, pointer
 from mcp_server.language.reading.check import lookup_hint
+from mcp_server.language.reading.document import says_nothing
 from mcp_server.language.suggest import nearest_named
 from mcp_server.operations.arguments import (
     DefinitionArgument,
@@ -242,6 +243,10 @@ _ONE_OF = Text(
 
 def _given(params: "ValidateDefinition | PreviewDefinition") -> tuple[object, SegmentKind]:
     """The definition in the arguments, and its kind; InvalidArguments unless there is exactly one."""
+    if not says_nothing(params.qp) and says_nothing(params.tag_qp):
+        return params.qp, CLUSTERS
+    if not says_nothing(params.tag_qp) and says_nothing(params.qp):
+        return params.tag_qp, TAGS
     if (params.qp is None) is (params.tag_qp is None):
         path, code = ("/qp", "argument_missing") if params.qp is None else ("/tag_qp", "argument_unknown")
         raise InvalidArguments(_ONE_OF, problems=[Problem(path, code, _ONE_OF)])

@@ -119,7 +119,7 @@ def test_a_new_task_has_a_window() -> None:
 
 def test_what_is_left_out_stays_and_an_empty_list_clears() -> None:
     assert changed() == BEFORE
-    assert changed(forbid_times=[]).forbidden == NEVER
+    assert changed(forbid_times=["-"]).forbidden == NEVER
     assert changed(concurrency=9) == CallSettings(BEFORE.start, BEFORE.end, 9, BEFORE.forbidden, BEFORE.redials)
     assert changed(ring_again_times=3).redials == Redials(3, 15)
     assert changed(ring_again_interval=30).redials == Redials(2, 30)
@@ -162,7 +162,7 @@ def test_recall_may_not_contradict() -> None:
     contradiction = [("/recall", "call_recall_contradicts", "true")]
     assert codes(read_settings(SettingsRequest(recall=False, ring_again_times=1), BEFORE)) == contradiction
     assert codes(read_settings(SettingsRequest(recall=False, ring_again_interval=5), BEFORE)) == contradiction
-    opaque = SettingsRequest(start_time=START, end_time=END, concurrency=1, forbid_times=[], recall=True)
+    opaque = SettingsRequest(start_time=START, end_time=END, concurrency=1, forbid_times=["-"], recall=True)
     assert codes(read_settings(opaque, opaque=same("Volcengine"))) == [("/recall", "call_recall_contradicts", "false")]
 
 
@@ -171,7 +171,7 @@ def test_a_platform_that_does_not_tell_is_given_everything() -> None:
     assert [path for path, code, _ in codes(missing) if code == "call_field_missing"] == [
         "/start_time", "/end_time", "/concurrency", "/forbid_times", "/ring_again_times",
     ]  # fmt: skip
-    complete = {"start_time": START, "end_time": END, "concurrency": 1, "forbid_times": []}
+    complete = {"start_time": START, "end_time": END, "concurrency": 1, "forbid_times": ["-"]}
     assert body(None, same("Volcengine"), **complete)["Recall"] is False
     assert "RingAgainTimes" not in body(None, same("Volcengine"), **complete)
     redialled = body(None, same("Volcengine"), **complete, ring_again_times=1)

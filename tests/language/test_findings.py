@@ -103,7 +103,7 @@ def test_a_fault_of_an_event_condition_is_named(changes: Mapping[str, object], e
         (user("Level", "equal"), ("ftv_count", f"{FILTER}/ftv", "")),
         (user("Level", "range", "1"), ("ftv_count", f"{FILTER}/ftv", "")),
         (user("city", "isNull", "x"), ("ftv_count", f"{FILTER}/ftv", "[]")),
-        (user("city", "equal", None), ("ftv_null", f"{FILTER}/ftv/0", "isNull")),
+        (user("city", "equal", None), ("ftv_null", f"{FILTER}/ftv/0", "")),
         (user("Level", "equal", "three"), ("value_type", f"{FILTER}/ftv/0", "3")),
         (user("Level", "equal", "1,000"), ("value_type", f"{FILTER}/ftv/0", "1000")),
         (user("Level", "range", "5", "2"), ("range_invalid", f"{FILTER}/ftv", '["2", "5"]')),

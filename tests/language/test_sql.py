@@ -70,7 +70,7 @@ def test_what_is_read_is_written_back(raw: Any, parameters: dict[str, Any]) -> N
         ({"sql": None, "parameters": 5}, [("/qp/sql", "type_wrong"), ("/qp/parameters", "type_wrong")]),
         ({"sql": SELECT, "parameters": {"d": ["2026-07-01"]}}, [("/qp/parameters/d", "sql_parameter_value")]),
         ({"sql": SELECT, "parameters": {"a/b": 7}}, [("/qp/parameters/a~1b", "sql_parameter_value")]),
-        ({"sql": SELECT, "filts": [], "userTagValueDefs": []}, [("/qp/filts", "definition_two_forms"), ("/qp/userTagValueDefs", "definition_two_forms")]),
+        ({"sql": SELECT, "filts": [{}], "userTagValueDefs": [{}]}, [("/qp/filts", "definition_two_forms"), ("/qp/userTagValueDefs", "definition_two_forms")]),
         ({"sql": SELECT, "paramters": {}}, [("/qp/paramters", "key_unknown")]),
         ({"sql": "\ud800"}, [("/qp/sql", "text_invalid")]),
     ],
@@ -188,7 +188,7 @@ def test_a_body_around_sql_is_opened() -> None:
         ({"sql": ""}, False),
         ({"sql": DAYS, "parameters": {"d": ["2026-07-01"]}}, False),
         ({"sql": DAYS, "parameters": {"d": "last week"}}, False),
-        ({"sql": SELECT, "filts": []}, False),
+        ({"sql": SELECT, "filts": [{}]}, False),
         ({"parameters": {}}, False),
     ],
 )

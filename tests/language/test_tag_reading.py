@@ -67,7 +67,6 @@ REPAIRED: list[tuple[object, Json]] = [
     (first_tag(calcPropVo=taken("level", "user")), first_tag(calcPropVo=taken("Level", "user"))),
     (values_tag(value(3)), values_tag(value("3"))),
     (values_tag(value(True)), values_tag(value("true"))),
-    (values_tag(value("a", tagRemark=None)), values_tag(value("a"))),
     (values_tag(value("a", tagRemark=7)), values_tag(value("a", tagRemark="7"))),
     (values_tag(value("a", tagValueDesc="A")), values_tag(value("a"))),
     ({"userTagValueDefs": value("a")}, values_tag(value("a"))),
@@ -272,3 +271,9 @@ def test_the_type_of_values_whose_property_is_gone_is_still_one() -> None:
 def test_what_is_read_means_what_was_sent_however_it_was_written() -> None:
     for sent, expected in REPAIRED:
         assert tag_hash(read_tag(sent, GAME).must()) == tag_hash(TagQp.model_validate(expected))
+
+
+def test_null_is_absent_without_a_word() -> None:
+    reading = read_tag(values_tag(value("a", tagRemark=None)) | {"userTagConQuotaDef": None, "sql": None}, GAME)
+    assert reading.normalised == values_tag(value("a"))
+    assert (reading.problems, reading.repairs) == ((), ())

@@ -68,7 +68,7 @@ def test_a_task_is_found_by_name_shown_before_and_after_and_changed(
 
 
 def test_redials_go_out_with_recall(desk: RemoteDesk, account: Station, task: str) -> None:
-    done = desk("update_call_task", task_open_id=task, concurrency=1, forbid_times=[], ring_again_times=1, **WINDOW)
+    done = desk("update_call_task", task_open_id=task, concurrency=1, forbid_times=["-"], ring_again_times=1, **WINDOW)
     assert (done.sent["Recall"], done.sent["RingAgainTimes"], done.sent["RingAgainInterval"]) == (True, 1, 5)
     assert kept(account, task).redials == Redials(1, 5)
 
@@ -84,7 +84,7 @@ def test_the_list_shows_what_the_platform_tells_and_nothing_else(desk: RemoteDes
 
 def test_what_is_not_there_is_said(desk: RemoteDesk) -> None:
     assert isinstance(desk.refused("get_call_task", task_open_id="nobody"), NotFound)
-    error = desk.refused("update_call_task", task_open_id="nobody", concurrency=1, forbid_times=[], **WINDOW)
+    error = desk.refused("update_call_task", task_open_id="nobody", concurrency=1, forbid_times=["-"], **WINDOW)
     assert isinstance(error, NotFound)
     assert "TaskNotFound, request id " in error.message.en
 
@@ -109,7 +109,7 @@ def test_an_update_whose_answers_are_all_lost_may_have_happened(
 
     monkeypatch.setattr(type(calls), "entry", unlisted)  # so that the faults meet the update
     account.faults.add(*[Fault(Kind.DROP)] * 3)
-    error = desk.refused("update_call_task", task_open_id=task, concurrency=8, forbid_times=[], **WINDOW)
+    error = desk.refused("update_call_task", task_open_id=task, concurrency=8, forbid_times=["-"], **WINDOW)
     assert isinstance(error, OutcomeUnknown)
     assert kept(account, task).concurrency == 8
     assert not account.faults.waiting
@@ -121,5 +121,5 @@ def test_a_wrong_secret_and_a_refusal_are_told_with_the_request_id(account: Stat
         assert isinstance(error, VendorDenied)
         assert "SignatureDoesNotMatch, request id" in error.message.en
         assert "another-secret" not in repr(error.message)
-        update = stranger.refused("update_call_task", task_open_id=task, concurrency=1, forbid_times=[], **WINDOW)
+        update = stranger.refused("update_call_task", task_open_id=task, concurrency=1, forbid_times=["-"], **WINDOW)
         assert isinstance(update, VendorDenied)

@@ -32,7 +32,7 @@ def acts(account: Station) -> dict[str, dict[str, Any]]:
     return {
         "update_crowd_analysis": {**which, "end_time": "2031-01-01 00:00:00"},
         "reload_crowd_analysis": which,
-        "update_call_task": {"task_open_id": call, "concurrency": 9, "forbid_times": [], **WINDOW},
+        "update_call_task": {"task_open_id": call, "concurrency": 9, "forbid_times": ["-"], **WINDOW},
         "delete_crowd_analysis": which,
     }  # fmt: skip
 

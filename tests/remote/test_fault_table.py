@@ -96,7 +96,7 @@ class Stock:
         return {**self.task(name), "end_time": end(name)}
 
     def call(self, name: str) -> Arguments:
-        return {"task_open_id": self.call_task, "concurrency": number(name), "forbid_times": [], **WINDOW}
+        return {"task_open_id": self.call_task, "concurrency": number(name), "forbid_times": ["-"], **WINDOW}
 
     def tidy_up(self) -> None:
         """Delete what cells have made: long lists take their time."""

@@ -264,7 +264,7 @@ CALLS: Calls = [
     ("delete_crowd_analysis", {"task_id": "7", "crowd_id": "5"}),
     ("list_call_tasks", {}),
     ("get_call_task", {"task_open_id": "9"}),
-    ("update_call_task", {"task_open_id": "9", "concurrency": 1, "forbid_times": [], **WINDOW}),
+    ("update_call_task", {"task_open_id": "9", "concurrency": 1, "forbid_times": ["-"], **WINDOW}),
     ("describe_data", {}),
     ("get_cluster", {"cluster": "stock"}),
 ]

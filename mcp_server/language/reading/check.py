@@ -19,9 +19,17 @@ from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import Qp, StrictModel, TagQp, keys_of
 from mcp_server.language.names import dependency_findings
 from mcp_server.language.problems import blocking, finding, pointer, warnings_of
-from mcp_server.language.reading.document import Repaired, elsewhere, from_json, has_any, oversized, unreadable
+from mcp_server.language.reading.document import (
+    Repaired,
+    elsewhere,
+    from_json,
+    has_any,
+    is_absent,
+    oversized,
+    unreadable,
+)
 from mcp_server.language.reading.meaning import Finder, TagFinder
-from mcp_server.language.reading.repair import repair, repair_tag
+from mcp_server.language.reading.repair import EMPTY_KEY, repair, repair_tag
 from mcp_server.language.reading.shape import shape_problems
 from mcp_server.language.sql import PARAMETERS, SQL, SQL_KEYS, DayRange, Sql, SqlReads
 from mcp_server.language.suggest import nearest
@@ -217,7 +225,10 @@ def is_sql(raw: object) -> bool:
             raw = from_json(raw)
         except ValueError:
             return False
-    return isinstance(raw, Mapping) and any(str(key).strip().casefold() == SQL for key in raw)
+    if not isinstance(raw, Mapping):
+        return False
+    given = {str(key).strip().casefold(): not is_absent(part) for key, part in raw.items()}
+    return SQL in given and (given[SQL] or not given.keys() - SQL_KEYS)
 
 
 def _is_statement(text: str) -> bool:
@@ -263,10 +274,14 @@ def _opened(raw: object, root: Path) -> tuple[object, list[Repair]]:
 def _checked_keys(value: Mapping[Any, object], root: Path) -> tuple[list[Problem], list[Repair]]:
     """Problems of keys that do not belong here, and repairs of those in another spelling."""
     problems, repairs = [], []
-    for key in map(str, value):
+    for key, part in ((str(key), part) for key, part in value.items()):
         plain, at = key.strip().casefold(), pointer((*root, key))
         if plain in SQL_KEYS and plain != key:
             repairs.append(Repair(at, key, plain, _KEY_CASE))
+        elif part is None and plain != SQL:
+            continue
+        elif key in (*keys_of(Qp), *keys_of(TagQp)) and is_absent(part):
+            repairs.append(Repair(at, json.dumps(part), "", EMPTY_KEY))
         elif key in (*keys_of(Qp), *keys_of(TagQp)):
             problems.append(finding("definition_two_forms", at, got=key))
         elif plain not in SQL_KEYS:

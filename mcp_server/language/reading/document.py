@@ -79,6 +79,21 @@ def _children(node: object) -> Iterable[tuple[str | int, object]]:
     return enumerate(node) if isinstance(node, list) else ()
 
 
+def is_absent(value: object) -> bool:
+    """Whether a part that may be left out is left out: null or empty (qp.md section 1). Zero and false are values."""
+    return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)
+
+
+def says_nothing(raw: object) -> bool:
+    """Whether a definition, also as JSON text, is absent or holds nothing but absent keys."""
+    if isinstance(raw, str) and raw.lstrip()[:1] in ("{", "["):
+        try:
+            raw = from_json(raw)
+        except ValueError:
+            return False
+    return is_absent(raw) or (isinstance(raw, Mapping) and all(is_absent(part) for part in raw.values()))
+
+
 def from_json(text: str) -> object:
     """JSON text as a value, numbers with a fraction exact. Raises ValueError."""
     try:

@@ -34,9 +34,11 @@ from mcp_server.language.reading.document import (
     Repaired,
     as_wire_text,
     from_json,
+    is_absent,
     oversized,
     too_deep,
 )
+from mcp_server.language.sql import SQL_KEYS
 from mcp_server.language.values import parse_number, parse_time, plain, show_time, to_project_time
 from mcp_server.language.vocabulary import Path, bound_side, contains_side, synonyms_of
 from mcp_server.text import Text
@@ -50,14 +52,14 @@ _SPELLING = Text("the documented spelling", "按文档写法")
 _SYNONYM = Text("the documented word with the same meaning", "同义词，改用文档中的词")
 _BLANKS = Text("blanks around it removed", "去掉了首尾空白")
 _DISPLAY = Text("only for display; dropped", "仅用于展示，已略去")
-_ABSENT = Text("an empty optional key is absent", "可选项为空，视为未填")
+EMPTY_KEY = Text("an empty optional key is absent", "可选项为空，视为未填")
 _COUNTED = Text("without a measure, the number of times counts", "未写指标，按次数统计")
 _LOCAL = Text("in the project's local time", "换算为项目当地时间")
 _BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”，改为等价写法")
 _BY_TYPE = Text("the word for this type of property; same meaning", "按属性类型改为等价写法")
 _ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限,上限”")
 _AS_BOOL = Text("true or false is expected here", "此处应为 true 或 false")
-_NO_REMARK = Text("no remark is an empty text or no key", "没有备注时应为空文本或省略")
+_NO_PARTS = Text("nothing is in it", "其中没有内容")
 _DEFAULT = Text("left out; this is the only legal value", "未填，补上唯一可用的值")
 
 
@@ -152,8 +154,8 @@ class _Repairer:
         if known:
             self._words_by_type(part, known)
         row = words.COMPARATORS.get(str(out.get("comparator")))
-        if row and not row.values[1] and out.get("ftv", ()) in (None, ""):
-            self.done.note(part.places["ftv"], out.pop("ftv"), ABSENT, _ABSENT)
+        if row and not row.values[1] and out.get("ftv", ()) == "":
+            self.done.note(part.places["ftv"], out.pop("ftv"), ABSENT, EMPTY_KEY)
 
     # Keys, objects, lists
 
@@ -169,8 +171,13 @@ class _Repairer:
             if new != old and (new in node or new in part.value):
                 new = old  # both spellings were sent: the other one stays, unknown, and becomes a problem
             at = place.to(new, old)
-            if (new in words.DISPLAY_KEYS and new not in legal) or (new in self.optional and value in ("", None)):
-                self.done.note(place.to(old), value, ABSENT, _DISPLAY if new in words.DISPLAY_KEYS else _ABSENT)
+            if value is None:
+                continue  # absent, whatever the key
+            display = new in words.DISPLAY_KEYS and new not in legal
+            other_form = new not in legal and new.strip().casefold() in SQL_KEYS
+            empty = value == "" or (is_absent(value) and not all(map(is_absent, node.values())))
+            if display or ((new in self.optional or other_form) and empty):
+                self.done.note(place.to(old), value, ABSENT, _DISPLAY if display else EMPTY_KEY)
                 continue
             if new != old:
                 self.done.note(at, old, new, _SPELLING)
@@ -206,7 +213,9 @@ class _Repairer:
         value = self._parsed(part.value[key], place, list)
         if isinstance(value, str):
             value = self._parsed(value, place, dict)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not value:
+            self._set(part, key, [], _NO_PARTS)
+        elif isinstance(value, dict):
             part.value[key] = [one(value, self._listed(value, place))]
         elif isinstance(value, list):
             part.value[key] = [one(item, place.to(i)) for i, item in enumerate(value)]
@@ -261,7 +270,7 @@ class _Repairer:
         measure = self._part_under(part, "taPropQuota", Measure)
         if measure is None:
             return
-        if measure.value.get("analysis") in (None, ""):
+        if measure.value.get("analysis", "") == "":
             measure.value["analysis"] = "TIMES"
             self.done.note(part.places["taPropQuota"].to("analysis"), ABSENT, "TIMES", _COUNTED)
         self._analysis(measure)
@@ -406,8 +415,6 @@ class _TagRepairer(_Repairer):
         if part is None:
             return raw
         out = part.value
-        if "tagRemark" in out and out["tagRemark"] is None:
-            self.done.note(part.places["tagRemark"], out.pop("tagRemark"), ABSENT, _NO_REMARK)
         for key in ("tagValue", "tagRemark"):
             if key in out:
                 out[key] = self._text(out[key], part.places[key])

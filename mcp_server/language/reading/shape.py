@@ -133,7 +133,7 @@ def _problem(detail: ErrorDetails, done: Repaired, metadata: Metadata, model: ty
     at = done.pointer_to(path)
     key = str(path[-1]) if path else ""
     if code == "type_wrong" and got is None and "ftv" in path:
-        return finding("ftv_null", at, got="null", suggestion="isNull")
+        return finding("ftv_null", at, got="null")
     if code == "type_wrong" and key in ("recentDay", "startTime", "endTime"):
         code = "window_invalid"
     if code not in CODES:
