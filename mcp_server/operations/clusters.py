@@ -392,7 +392,7 @@ async def _update(params: UpdateCluster | UpdateTag, raw: object, kind: SegmentK
     check_kind(cluster, kind)
     metadata = await deps.segments.metadata(project)
     reading = None
-    if not says_nothing(raw):
+    if raw is not None and not (says_nothing(raw) and (params.display_name or params.remarks)):
         check_not_uploaded(cluster)
         reading = await read_definition(raw, metadata, deps, kind=kind, own=cluster.cluster_name)
     definition = _new_definition(params.display_name, reading, cluster, deps)
