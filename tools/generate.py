@@ -201,8 +201,8 @@ _PROBLEMS_HEAD: Final = """\
 # Problems and warnings
 
 Generated from `mcp_server/language/problems.py`, `mcp_server/calls/problems.py` and `tests/bad_cases/` by `python -m tools.generate --write`. A *problem* blocks: nothing is
-created or changed until it is mended. A *warning* never does. All findings of a call come at once, each with its path in the
-arguments as they were sent, and with a replacement for what stands there where there is a likely one. Words in
+created or changed until it is fixed. A *warning* never does. All findings of a call come at once, each with its path in the
+arguments as they were sent, and with a replacement where there is a likely one. Words in
 braces are filled in. An example shows the path, what stood there, and the replacement; it links to the definition.
 
 """

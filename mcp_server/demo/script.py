@@ -230,7 +230,7 @@ LONGER = "1-180"
 """The window of a longer silence."""
 
 
-def mended(arguments: Data, problems: list[Data]) -> Data:
+def fixed(arguments: Data, problems: list[Data]) -> Data:
     """The arguments with each suggestion in the place that its path names (a JSON Pointer)."""
     better: Data = json.loads(json.dumps(arguments))
     for problem in problems:
@@ -418,7 +418,7 @@ async def write(conversation: Conversation) -> None:
         conversation.screen.item(same(f"{problem['path']}: {problem.get('got', '')} → {problem.get('suggestion', '')}"))
         conversation.screen.say(same(problem["message"]), indent=2)
     conversation.screen.say(MENDED)
-    answer = await conversation.ask("validate_definition", mended(arguments, answer.get("problems", [])))
+    answer = await conversation.ask("validate_definition", fixed(arguments, answer.get("problems", [])))
     conversation.answer(answer)
     if not answer["valid"]:
         raise Halted(same(answer["message"]))
