@@ -250,16 +250,16 @@ def test_the_lines_for_the_desktop_client_start_this_server(english: Told, home:
 
 DEFINITIONS = [
     block
-    for block in re.findall("```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    if "mcpServers" not in block
+    for page in ("language.md", "language.zh.md")
+    for block in re.findall("```json\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
 ]
 
 
-def test_the_definitions_in_the_readme_are_valid_over_this_data(
+def test_the_definitions_in_the_pages_are_valid_over_this_data(
     english: Told, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert english.status == 0
-    assert len(DEFINITIONS) == 3
+    assert len(DEFINITIONS) == 6
     for block in DEFINITIONS:
         arguments = {"tag_qp" if "userTag" in block else "qp": json.loads(block)}
         call = ["call", "validate_definition", json.dumps(arguments), "--json", "--workspace", str(home / "demo")]

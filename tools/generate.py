@@ -1,5 +1,5 @@
-"""The generated files of this repository: `tool_schemas/`, the tables of the README, pages of `docs/`, and what
-makes people get in (`tools.packages`).
+"""The generated files of this repository: `tool_schemas/`, pages of `docs/`, and the files by which people get in
+(`tools.packages`).
 
     python -m tools.generate --write     bring them into step
     python -m tools.generate --check     list what is out of step, sorted by what it means for callers
@@ -18,16 +18,17 @@ from typing import Any, Final, NamedTuple
 from mcp_server.calls.problems import CALL_CODES
 from mcp_server.errors import FenqunError
 from mcp_server.front.mcp.server import FOLDER, INDEX
-from mcp_server.front.mcp.tools import tool_document, unfolded
+from mcp_server.front.mcp.tools import tool_document
 from mcp_server.language.problems import CODES, Code
 from mcp_server.operations.operation import Effect
 from mcp_server.operations.registry import OPERATIONS
 from mcp_server.settings import PROCESS
+from mcp_server.text import Language, Text
 from tools import packages, platform_fields
+from tools.bundle import first_sentence
 from tools.language_schema import complete, complete_sql, complete_tag
 from tools.schema_changes import SchemaChange, schema_changes, tool_changes
 
-README: Final = "README.md"
 ERRORS: Final = "docs/errors.md"
 PROBLEMS: Final = "docs/problems.md"
 FIELDS: Final = "docs/platform-fields.md"
@@ -35,11 +36,11 @@ LANGUAGES: Final = {"qp": complete, "tag_qp": complete_tag, "sql": complete_sql}
 """The complete schemas of definitions, each in a file of its own."""
 
 _EFFECTS: Final = {
-    Effect.READ: "reads",
-    Effect.CREATE: "creates",
-    Effect.REPLACE: "changes",
-    Effect.DELETE: "deletes",
-    Effect.TRIGGER: "computes",
+    Effect.READ: Text("reads", "读取"),
+    Effect.CREATE: Text("creates", "新增"),
+    Effect.REPLACE: Text("changes", "修改"),
+    Effect.DELETE: Text("deletes", "删除"),
+    Effect.TRIGGER: Text("computes", "计算"),
 }
 
 
@@ -84,7 +85,7 @@ class Checkout:
     def _wanted(self) -> dict[str, str]:
         files = {f"{FOLDER}/{name}": content for name, content in documents().items()}
         return files | {
-            README: _with_tables(self._read(README)),
+            **tables(),
             **packages.files(),
             **{page: _between(self._read(page), *_LINKS, packages.links(page), page) for page in packages.LINKED},
             ERRORS: errors_page(),
@@ -112,13 +113,42 @@ def documents() -> dict[str, str]:
     return files | languages | {INDEX: _json({"tools": index})}
 
 
-def table() -> str:
-    """The tools as a Markdown table: name, both titles, the first sentence of the description, effect."""
-    rows = ["| Tool | 工具 | What it does | Effect |", "| --- | --- | --- | --- |"]
+def tables() -> dict[str, str]:
+    """The pages of tools and settings, each in both languages."""
+    return {
+        "docs/tools.md": f"# Tools\n\n[中文](tools.zh.md)\n\nGenerated from the operations by `python -m tools.generate --write`. Everything that a client reads of a tool: `tool_schemas/`.\nEvery tool that changes something takes `dry_run`. Results and errors come in English or Chinese.\n\n{tools_table('en')}\n",
+        "docs/tools.zh.md": f"# 工具\n\n[English](tools.md)\n\n由 `python -m tools.generate --write` 从各操作生成。客户端读到的完整内容在 `tool_schemas/` 中。凡是改动数据的工具都支持 `dry_run`；结果与错误有中英文。\n\n{tools_table('zh')}\n",
+        "docs/settings.md": f"# Settings\n\n[中文](settings.zh.md)\n\nGenerated from `mcp_server/settings.py` by `python -m tools.generate --write`. The command line comes first, then the environment, then the default.\nSettings of HTTP: [http.md](http.md); of accounts: [platforms.md](platforms.md); of the gateway: [gateway.md](gateway.md).\n\n{settings_table('en')}\n",
+        "docs/settings.zh.md": f"# 设置\n\n[English](settings.md)\n\n由 `python -m tools.generate --write` 从 `mcp_server/settings.py` 生成。优先级：命令行、环境变量、默认值。HTTP 的设置见 [http.zh.md](http.zh.md)，账号见 [platforms.md](platforms.md)，\n网关见 [gateway.md](gateway.md)。\n\n{settings_table('zh')}\n",
+    }
+
+
+def tools_table(language: Language) -> str:
+    """The tools as a Markdown table; in English with the first sentence of what models read."""
+    head = {"en": ("Tool", "工具", "What it does", "Effect"), "zh": ("工具", "名称", "作用")}[language]
+    rows = [_cells(*head), _cells(*("---" for _ in head))]
     for o in OPERATIONS:
-        sentence = unfolded(o.description).split("\n")[0].partition(". ")[0].rstrip(".") + "."
-        rows.append(f"| `{o.name}` | {o.title.zh} | {sentence.replace('|', chr(92) + '|')} | {_EFFECTS[o.effect]} |")
+        effect = _EFFECTS[o.effect].say(language)
+        title = f"`{o.name}`", o.title.zh
+        rows.append(_cells(*title, *([_plain(first_sentence(o.description))] if language == "en" else []), effect))
     return "\n".join(rows)
+
+
+def settings_table(language: Language) -> str:
+    """The settings of every command as a Markdown table."""
+    head = {"en": ("Variable", "Option", "What it sets", "Default"), "zh": ("环境变量", "选项", "作用", "默认值")}[
+        language
+    ]
+    rows = [_cells(*head), _cells(*("---" for _ in head))]
+    for s in PROCESS:
+        shown = s.shown_default.say(language)
+        default = shown if any(s.default_text) or s.default is False else f"`{shown}`"
+        rows.append(_cells(f"`{s.variable}`", f"`{s.option}`" if s.option else "", s.help.say(language), default))
+    return "\n".join(rows)
+
+
+def _cells(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def error_classes() -> list[type[FenqunError]]:
@@ -144,26 +174,10 @@ def errors_page() -> str:
     return _ERRORS_HEAD + "\n".join(rows) + "\n"
 
 
-def settings_table() -> str:
-    """The settings of every command as a Markdown table."""
-    rows = ["| Variable | Option | What it sets | Default |", "| --- | --- | --- | --- |"]
-    for s in PROCESS:
-        option = f"`{s.option}`" if s.option else ""
-        default = s.shown_default.en if any(s.default_text) or s.default is False else f"`{s.shown_default.en}`"
-        rows.append(f"| `{s.variable}` | {option} | {s.help.en} | {default} |")
-    return "\n".join(rows)
-
-
-def _with_tables(readme: str) -> str:
-    for name, content in (("tools", table()), ("settings", settings_table())):
-        readme = _between(readme, f"<!-- {name}:start -->", f"<!-- {name}:end -->", content)
-    return readme
-
-
 _LINKS: Final = ("<!-- links:start -->", "<!-- links:end -->")
 
 
-def _between(page: str, start: str, end: str, content: str, name: str = README) -> str:
+def _between(page: str, start: str, end: str, content: str, name: str) -> str:
     before, found_start, rest = page.partition(start)
     _, found_end, after = rest.partition(end)
     if not (found_start and found_end):

@@ -6,20 +6,10 @@ from typing import Any
 
 import pytest
 
-from tools.generate import Checkout, documents, settings_table, table
+from tools.generate import Checkout, documents, settings_table
 from tools.packages import LINKED
 from tools.schema_changes import schema_changes, tool_changes
 
-README = """# 分群
-<!-- tools:start -->
-{tools}
-<!-- tools:end -->
-between
-<!-- settings:start -->
-{settings}
-<!-- settings:end -->
-rest
-"""
 BEFORE: dict[str, Any] = {
     "type": "object",
     "required": ["a"],
@@ -98,8 +88,6 @@ def test_a_changed_effect_breaks_and_a_changed_description_does_not() -> None:
 def checkout(tmp_path: Path) -> Checkout:
     (tmp_path / "tool_schemas").mkdir()
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.md").write_text(README.format(tools="old", settings="old"), encoding="utf-8")
-    (tmp_path / "docs").mkdir(exist_ok=True)
     for page in LINKED:
         (tmp_path / page).write_text("<!-- links:start -->\n<!-- links:end -->\n", encoding="utf-8")
     return Checkout(tmp_path)
@@ -112,8 +100,8 @@ def test_writing_brings_everything_into_step(checkout: Checkout) -> None:
     }
     assert checkout.check() == []
     assert checkout.write() == []
-    readme = (checkout.root / "README.md").read_text(encoding="utf-8")
-    assert readme == README.format(tools=table(), settings=settings_table())
+    for language, page in (("en", "settings.md"), ("zh", "settings.zh.md")):
+        assert settings_table(language) in (checkout.root / "docs" / page).read_text(encoding="utf-8")
 
 
 def test_an_orphan_file_is_found_and_removed(checkout: Checkout) -> None:
@@ -138,8 +126,8 @@ def test_a_changed_file_is_reported_by_what_changed(checkout: Checkout) -> None:
     ]
 
 
-def test_a_readme_without_markers_is_refused(checkout: Checkout) -> None:
-    (checkout.root / "README.md").write_text("# nothing", encoding="utf-8")
+def test_a_page_without_markers_is_refused(checkout: Checkout) -> None:
+    (checkout.root / "docs" / "install.md").write_text("# nothing", encoding="utf-8")
     with pytest.raises(ValueError, match="markers"):
         checkout.check()
 
