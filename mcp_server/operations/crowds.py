@@ -1,4 +1,7 @@
-"""Operations on crowd analysis tasks: create, change, load again, delete, list, report."""
+"""Operations on crowd analysis tasks: create, change, load again, delete, list, report.
+
+The vendor page has one call with four operations (`create`, `time`, `dumpData`, `delete`); here each effect is a tool.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -17,20 +20,20 @@ from mcp_server.operations.results import (
     ProblemRow,
     RepairRow,
     counted,
+    paged,
     problem_rows,
     repair_rows,
     sentence,
     share,
 )
-from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, Drift, Raw, Share, State, Validity
+from mcp_server.platforms.tasks import Crowd, CrowdAnalysis, CrowdTask, Drift, Share, State, Validity
 from mcp_server.text import NOTHING, Text, same
 
-# How a crowd analysis task is told, and how its times are read.
+# Results
 
 
 OK = 0
-"""`code` of what succeeded. The page shows only the code of an error (99)."""
-
+"""The `code` of a success. The page shows only the code of an error (99)."""
 
 RawAnswer = Annotated[dict[str, Any] | None, Field(description="The platform's answer as it came")]
 
@@ -66,7 +69,7 @@ class CrowdTaskState(PartialResult):
     request_id: str = ""
 
 
-def task_row(task: CrowdTask) -> CrowdTaskRow:
+def _task_row(task: CrowdTask) -> CrowdTaskRow:
     return CrowdTaskRow(
         task_id=task.task_id,
         crowd_id=task.crowd_id,
@@ -79,24 +82,12 @@ def task_row(task: CrowdTask) -> CrowdTaskRow:
     )
 
 
-def draft_row(crowd: Crowd, validity: Validity) -> CrowdTaskRow:
-    """A task that is not there yet."""
-    return CrowdTaskRow(
-        crowd_id=crowd.crowd_id,
-        start_time=show_time(validity.start),
-        end_time=show_time(validity.end),
-        crowd_name=crowd.name,
-        users_num=crowd.users_num,
-    )
-
-
-def done(task: CrowdTask, said: Text, next_step: Text, deps: Deps, **more: Any) -> CrowdTaskState:
-    """An answer about a task as it stands; `said` may name it by {id}."""
-    named = said.format(id=task.task_id)
+def _state(task: CrowdTask, message: Text, next_step: Text, deps: Deps, **more: Any) -> CrowdTaskState:
+    """An answer about a task; `message` may name it by {id}."""
     return CrowdTaskState(
-        message=deps.say(sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))),
+        message=deps.say(sentence(message.format(id=task.task_id), _about_task(task))),
         next=deps.say(next_step),
-        result=task_row(task),
+        result=_task_row(task),
         code=OK,
         msg="OK",
         success=True,
@@ -105,39 +96,43 @@ def done(task: CrowdTask, said: Text, next_step: Text, deps: Deps, **more: Any) 
     )
 
 
+def _dry_run(message: Text, row: CrowdTaskRow, deps: Deps, **more: Any) -> CrowdTaskState:
+    next_step = deps.say(SAME_WITHOUT_DRY_RUN)
+    return CrowdTaskState(message=deps.say(message), next=next_step, result=row, dry_run=True, **more)
+
+
 _ABOUT = Text("crowd {name}{users}{period}", "人群 {name}{users}{period}")
 _NAMED = Text("{name} (id {id})", "{name}（id {id}）")
 _VALID = Text(", {period} Beijing time", "，有效期为北京时间 {period}")
 _PERIOD = Text("{start} to {end}", "{start} 至 {end}")
-STATES: dict[State, Text] = {
-    "waiting": Text("not begun", "未开始"),
-    "running": Text("running", "进行中"),
-    "ended": Text("ended", "已结束"),
-}
 
 
-def about(name: str, crowd_id: str, users_num: int | None, validity: Validity | None) -> Text:
+def _about(name: str, crowd_id: str, users_num: int | None, validity: Validity | None) -> Text:
     """Crowd, size and validity as a clause, as far as they are known."""
     users = NOTHING if users_num is None else Text(", {n}", "，{n}").format(n=counted(users_num))
-    valid = _VALID.format(period=period(validity)) if validity else NOTHING
+    valid = _VALID.format(period=_period(validity)) if validity else NOTHING
     named = _NAMED.format(name=name, id=crowd_id) if name else same(crowd_id)
     return _ABOUT.format(name=named, users=users, period=valid)
 
 
-def period(validity: Validity) -> Text:
+def _about_task(task: CrowdTask) -> Text:
+    return _about(task.crowd_name, task.crowd_id, task.users_num, task.validity)
+
+
+def _period(validity: Validity) -> Text:
     return _PERIOD.format(start=show_time(validity.start), end=show_time(validity.end))
 
 
-def said_drift(drift: Drift, words: Text) -> Text:
+def _with_drift(words: Text, drift: Drift) -> Text:
     """A sentence with the places {joined} and {left}."""
     return words.format(joined=counted(drift.joined), left=counted(drift.left))
 
 
-# reading times
+# Reading times
 
 
 class ReadValidity(NamedTuple):
-    """The validity of a call, and what was read otherwise than it was sent."""
+    """The validity of a call, and the repairs made in reading it."""
 
     validity: Validity
     repairs: tuple[Repair, ...] = ()
@@ -151,9 +146,9 @@ _FIX = Text("Fix it and call again.", "请修正后重新调用。")
 
 
 def read_validity(start: str, end: str, old: Validity | None = None) -> ReadValidity:
-    """The times as they were sent; one that was not is that of `old`.
+    """Read the times; one that is not given is that of `old`.
 
-    InvalidArguments where one cannot be read or is missing, and where the end lies before the start.
+    InvalidArguments where one cannot be read or is missing, and where the end is before the start.
     """
     problems: list[Problem] = []
     repairs: list[Repair] = []
@@ -163,10 +158,10 @@ def read_validity(start: str, end: str, old: Validity | None = None) -> ReadVali
         if moment is None:
             problems.append(finding("crowd_time_invalid", path, got=text))
     if first is None or last is None:
-        raise invalid(problems)
+        raise _invalid(*problems)
     if last < first:
         path = "/end_time" if end else "/start_time"
-        raise invalid([finding("crowd_end_before_start", path, got=end or start, start=show_time(first))])
+        raise _invalid(finding("crowd_end_before_start", path, got=end or start, start=show_time(first)))
     return ReadValidity(Validity(first, last), tuple(repairs))
 
 
@@ -185,38 +180,30 @@ def _moment(text: str, path: str, *, last: bool, repairs: list[Repair]) -> datet
     return moment
 
 
-def invalid(problems: Sequence[Problem]) -> InvalidArguments:
-    """The error for times that cannot be used."""
+def _invalid(*problems: Problem) -> InvalidArguments:
     return InvalidArguments(_BAD_TIMES, next_step=_FIX, problems=problems)
-
-
-def validity_warnings(validity: Validity, now: datetime) -> list[Problem]:
-    """A validity that is over is allowed, and said."""
-    if validity.state(now) != "ended":
-        return []
-    return [finding("crowd_validity_over", "/end_time", got=show_time(validity.end), now=show_time(now))]
 
 
 _NOT_BEGUN = Text("The validity has not begun yet (now: {now}).", "有效期尚未开始（当前时间：{now}）。")
 
 
-def notes(crowd: Crowd, validity: Validity | None, now: datetime, deps: Deps) -> tuple[str, ...]:
+def _notes(crowd: Crowd, validity: Validity | None, now: datetime, deps: Deps) -> tuple[str, ...]:
     """What is worth knowing of a crowd and a validity, though nothing is wrong with them."""
-    said = [crowd.note] if any(crowd.note) else []
+    notes = [crowd.note] if any(crowd.note) else []
     if validity and validity.state(now) == "waiting":
-        said.append(_NOT_BEGUN.format(now=show_time(now)))
-    return tuple(deps.say(one) for one in said)
+        notes.append(_NOT_BEGUN.format(now=show_time(now)))
+    return tuple(deps.say(note) for note in notes)
 
 
-def findings(warnings: Sequence[Problem], repairs: Sequence[Repair], deps: Deps) -> dict[str, Any]:
-    """Both as fields of an answer."""
+def _findings(validity: Validity, now: datetime, repairs: Sequence[Repair], deps: Deps) -> dict[str, Any]:
+    """Warnings and repairs as fields of an answer: a validity that is over is allowed, and reported."""
+    warnings = []
+    if validity.state(now) == "ended":
+        warnings.append(finding("crowd_validity_over", "/end_time", got=show_time(validity.end), now=show_time(now)))
     return {"warnings": problem_rows(warnings, deps), "repairs": repair_rows(repairs, deps)}
 
 
-# Crowd analysis tasks: create, change, load again, delete, list. (What they found out: crowd_report.py.)
-#
-# The vendor page has one call with four operations (`create`, `time`, `dumpData`, `delete`); here each effect is a
-# tool.
+# Arguments that operations share
 
 
 TaskCrowd = Annotated[str, Field(description="Only on Taobao")]
@@ -227,7 +214,7 @@ BeijingTime = Annotated[str, Field(description="yyyy-MM-dd HH:mm:ss, Beijing tim
 
 _LOOK = Text("get_crowd_analysis shows what the crowd is like.", "可用 get_crowd_analysis 查看人群画像与活跃情况。")
 
-# create
+# Create
 
 
 class CreateCrowdAnalysis(Params):
@@ -253,26 +240,26 @@ async def create_crowd_analysis(params: CreateCrowdAnalysis, deps: Deps) -> Crow
     validity, repairs = read_validity(params.start_time, params.end_time)
     crowd = await deps.crowds.crowd(project, params.crowd_id)
     now = deps.crowds.now(project)
-    told = findings(validity_warnings(validity, now), repairs, deps)
+    findings = _findings(validity, now, repairs, deps)
     existing = await deps.crowds.find(crowd, validity)
     if existing:
-        return done(existing, _EXISTS, _LOOK, deps, **told, existed=True, dry_run=params.dry_run)
+        return _state(existing, _EXISTS, _LOOK, deps, **findings, existed=True, dry_run=params.dry_run)
     if params.dry_run:
-        what = about(crowd.name, crowd.crowd_id, crowd.users_num, validity)
-        return CrowdTaskState(
-            message=deps.say(sentence(_WOULD_CREATE, what)),
-            next=deps.say(SAME_WITHOUT_DRY_RUN),
-            result=draft_row(crowd, validity),
-            dry_run=True,
-            notes=notes(crowd, validity, now, deps),
-            **told,
+        row = CrowdTaskRow(
+            crowd_id=crowd.crowd_id,
+            start_time=show_time(validity.start),
+            end_time=show_time(validity.end),
+            crowd_name=crowd.name,
+            users_num=crowd.users_num,
         )
+        message = sentence(_WOULD_CREATE, _about(crowd.name, crowd.crowd_id, crowd.users_num, validity))
+        return _dry_run(message, row, deps, notes=_notes(crowd, validity, now, deps), **findings)
     made = await deps.crowds.create(crowd, validity, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, made.crowd_id)
-    return done(made, _CREATED, _LOOK, deps, **told, notes=notes(crowd, validity, now, deps))
+    return _state(made, _CREATED, _LOOK, deps, **findings, notes=_notes(crowd, validity, now, deps))
 
 
-# change
+# Change
 
 
 class UpdateCrowdAnalysis(Params):
@@ -292,6 +279,7 @@ _UNCHANGED = Text(
 )
 _WOULD_UPDATE = Text("Would change crowd analysis task {id}", "将修改人群分析任务 {id}")
 _CHANGE = Text("{name}: {old} → {new}", "{name}：{old} → {new}")
+_START, _END = Text("start", "开始时间"), Text("end", "结束时间")
 _TAKEN = Text("Task {id} is the one of this crowd with these times.", "该人群的这一有效期已有任务 {id}。")
 _OTHER_TIMES = Text("Use that task, or choose other times.", "请直接使用该任务，或另选时间。")
 
@@ -306,46 +294,30 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
     old = task.validity
     new, repairs = read_validity(params.start_time, params.end_time, old)
     now = deps.crowds.now(project)
-    told = findings(validity_warnings(new, now), repairs, deps)
+    findings = _findings(new, now, repairs, deps)
     if new == old:
-        return done(task, _UNCHANGED, NOTHING, deps, **told, dry_run=params.dry_run).as_unchanged()
+        return _state(task, _UNCHANGED, NOTHING, deps, **findings, dry_run=params.dry_run).as_unchanged()
     if task.state == "ended" and new.state(now) == "ended":
-        raise invalid([finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now))])
-    await _must_be_free(task, new, deps)
-    changes = (
-        tuple(
-            deps.say(_CHANGE.format(name=name, old=show_time(before), new=show_time(after)))
-            for name, before, after in (
-                (Text("start", "开始时间"), old.start, new.start),
-                (Text("end", "结束时间"), old.end, new.end),
-            )
-            if before != after
-        )
-        if old
-        else ()
-    )
-    if params.dry_run:
-        return CrowdTaskState(
-            message=deps.say(sentence(_WOULD_UPDATE.format(id=task.task_id), period(new))),
-            next=deps.say(SAME_WITHOUT_DRY_RUN),
-            result=task_row(task),
-            dry_run=True,
-            changes=changes,
-            **told,
-        ).with_basis(task.stamp, new)
-    deps.check_unchanged(task.stamp)
-    changed = await deps.crowds.update(task, new, on_progress=deps.report)
-    return done(changed, _UPDATED, _LOOK, deps, **told, changes=changes)
-
-
-async def _must_be_free(task: CrowdTask, validity: Validity, deps: Deps) -> None:
-    """NameTaken where the crowd has another task with this validity."""
-    other = await deps.crowds.find(Crowd(task.crowd_id, task.crowd_name, task.project_id), validity)
+        raise _invalid(finding("crowd_end_not_later", "/end_time", got=show_time(new.end), now=show_time(now)))
+    other = await deps.crowds.find(Crowd(task.crowd_id, task.crowd_name, task.project_id), new)
     if other is not None:
         raise NameTaken(_TAKEN.format(id=other.task_id), next_step=_OTHER_TIMES)
+    pairs = ((_START, old.start, new.start), (_END, old.end, new.end)) if old else ()
+    changes = tuple(
+        deps.say(_CHANGE.format(name=name, old=show_time(before), new=show_time(after)))
+        for name, before, after in pairs
+        if before != after
+    )
+    if params.dry_run:
+        message = sentence(_WOULD_UPDATE.format(id=task.task_id), _period(new))
+        tried = _dry_run(message, _task_row(task), deps, changes=changes, **findings)
+        return tried.with_basis(task.stamp, new)
+    deps.check_unchanged(task.stamp)
+    changed = await deps.crowds.update(task, new, on_progress=deps.report)
+    return _state(changed, _UPDATED, _LOOK, deps, **findings, changes=changes)
 
 
-# load again
+# Load again
 
 
 class ReloadCrowdAnalysis(Params):
@@ -362,12 +334,12 @@ _RELOADED = Text(
     "已重新加载任务 {{id}} 的人群（新增 {joined}，移出 {left}）",
 )
 _WOULD_RELOAD = Text(
-    "Would load the crowd of task {id} again; as it stands now, that adds {joined} and removes {left}.",
-    "将重新加载任务 {id} 的人群；按其现状，将新增 {joined}，移出 {left}。",
+    "Would load the crowd of task {{id}} again; as it is now, that adds {joined} and removes {left}.",
+    "将重新加载任务 {{id}} 的人群；按其现状，将新增 {joined}，移出 {left}。",
 )
 _RELOADED_UNSEEN = Text("Loaded the crowd of task {id} again", "已重新加载任务 {id} 的人群")
 _WOULD_RELOAD_UNSEEN = Text(
-    "Would load the crowd of task {id} again; the platform does not tell what that changes.",
+    "Would load the crowd of task {id} again; the platform does not report what that changes.",
     "将重新加载任务 {id} 的人群；平台不提供其影响的人数。",
 )
 _ENDED = Text(
@@ -391,36 +363,23 @@ async def reload_crowd_analysis(params: ReloadCrowdAnalysis, deps: Deps) -> Crow
     crowd = await deps.crowds.crowd(project, task.crowd_id)
     if params.dry_run:
         drift = await deps.crowds.drift(task, on_progress=deps.report)
-        return CrowdTaskState(
-            message=deps.say(
-                said_drift(drift, _WOULD_RELOAD.format(id=task.task_id, joined="{joined}", left="{left}"))
-                if drift
-                else _WOULD_RELOAD_UNSEEN.format(id=task.task_id)
-            ),
-            next=deps.say(SAME_WITHOUT_DRY_RUN),
-            result=task_row(task),
-            dry_run=True,
-            notes=notes(crowd, task.validity, now, deps),
-            **_counts(drift),
-        ).with_basis(task.stamp, drift)
+        message = _with_drift(_WOULD_RELOAD, drift) if drift else _WOULD_RELOAD_UNSEEN
+        more = {"notes": _notes(crowd, task.validity, now, deps), **_counts(drift)}
+        tried = _dry_run(message.format(id=task.task_id), _task_row(task), deps, **more)
+        return tried.with_basis(task.stamp, drift)
     deps.check_unchanged(task.stamp)
     loaded, drift = await deps.crowds.reload(task, on_progress=deps.report)
     crowd = await deps.crowds.crowd(project, task.crowd_id)
-    return done(
-        loaded,
-        said_drift(drift, _RELOADED) if drift else _RELOADED_UNSEEN,
-        _LOOK,
-        deps,
-        notes=notes(crowd, task.validity, now, deps),
-        **_counts(drift),
-    )
+    message = _with_drift(_RELOADED, drift) if drift else _RELOADED_UNSEEN
+    more = {"notes": _notes(crowd, task.validity, now, deps), **_counts(drift)}
+    return _state(loaded, message, _LOOK, deps, **more)
 
 
-def _counts(drift: Drift | None) -> dict[str, int]:
+def _counts(drift: Drift | None) -> dict[str, Any]:
     return {"joined": drift.joined, "left": drift.left} if drift else {}
 
 
-# delete
+# Delete
 
 
 class DeleteCrowdAnalysis(Params):
@@ -441,19 +400,13 @@ async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> Crow
     """Delete a task, not its cluster. Ask the user first."""
     task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)
     if params.dry_run:
-        what = about(task.crowd_name, task.crowd_id, task.users_num, task.validity)
-        return CrowdTaskState(
-            message=deps.say(sentence(_WOULD_DELETE.format(id=task.task_id), what)),
-            next=deps.say(SAME_WITHOUT_DRY_RUN),
-            result=task_row(task),
-            dry_run=True,
-        ).with_basis(task.stamp)
+        message = sentence(_WOULD_DELETE.format(id=task.task_id), _about_task(task))
+        return _dry_run(message, _task_row(task), deps).with_basis(task.stamp)
     deps.check_unchanged(task.stamp)
-    deleted = await deps.crowds.delete(task)
-    return done(deleted, _DELETED, NOTHING, deps)
+    return _state(await deps.crowds.delete(task), _DELETED, NOTHING, deps)
 
 
-# list
+# List
 
 
 class ListCrowdAnalyses(Params):
@@ -480,24 +433,22 @@ async def list_crowd_analyses(params: ListCrowdAnalyses, deps: Deps) -> CrowdTas
     page = await deps.crowds.search(
         deps.project(params.project_id), crowd_id=params.crowd_id, offset=params.offset, limit=params.limit
     )
-    left = max(0, page.total - params.offset - len(page.items))
-    more = _MORE.format(left=left, next=params.offset + params.limit) if left else NOTHING
+    message, left = paged(_COUNT.format(n=page.total), page.total, len(page.items), params.offset, params.limit)
     return CrowdTaskList(
-        message=deps.say(page.note if any(page.note) else _TASKS.format(n=page.total, more=more)),
+        message=deps.say(page.note if any(page.note) else message),
         next=deps.say(NOTHING if page.total or page.raw is not None else _CREATE_ONE),
-        tasks=tuple(map(task_row, page.items)),
+        tasks=tuple(map(_task_row, page.items)),
         total=page.total,
         left_out=left,
         raw=page.raw,
     )
 
 
-_TASKS = Text("{n} crowd analysis task(s).{more}", "共 {n} 个人群分析任务。{more}")
-_MORE = Text(" {left} more: offset {next}.", "另有 {left} 个：offset {next}。")
+_COUNT = Text("{n} crowd analysis task(s).", "共 {n} 个人群分析任务。")
 _CREATE_ONE = Text("Create one with create_crowd_analysis.", "可用 create_crowd_analysis 创建。")
 
 
-# What a crowd analysis task found out, told briefly: a chat has no room for more than what stands out.
+# Report: what is most unlike everybody; a chat has no room for more
 
 
 BEIJING_ZONES = ("", "Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC")
@@ -554,47 +505,51 @@ class CrowdReport(PartialResult):
 async def get_crowd_analysis(params: GetCrowdAnalysis, deps: Deps) -> CrowdReport:
     """Show a task's crowd: profile against all users, activity by day or week, change since it was loaded."""
     task = await deps.crowds.get(deps.project(params.project_id), params.task_id, params.crowd_id)
-    found = await deps.crowds.analysis(task, on_progress=deps.report)
-    if found.raw is not None:
-        return _as_it_came(task, found.raw, deps)
+    analysis = await deps.crowds.analysis(task, on_progress=deps.report)
+    title = _TASK.format(id=task.task_id, state=_state_name(task.state)) if task.state else same(task.task_id)
+    head = sentence(title, _about_task(task))
+    base: dict[str, Any] = {"result": _task_row(task), "code": OK, "msg": "OK", "success": True}
+    if analysis.raw is not None:
+        return CrowdReport(message=deps.say(head.then(_RAW)), **base, raw=dict(analysis.raw))
     crowd = await deps.crowds.crowd(task.project_id, task.crowd_id)
-    since = found.since
+    since = analysis.since
+    size = _OF_ALL.format(share=share(analysis.users, analysis.all_users), all=f"{analysis.all_users:,}")
     return CrowdReport(
-        message=deps.say(_message(task, found)),
-        next=deps.say(_next(task, found)),
-        result=task_row(task),
-        code=OK,
-        msg="OK",
-        success=True,
-        all_users=found.all_users,
-        profile=tuple(_share_row(one, found, deps) for one in found.shares),
-        unit=found.unit if found.activity else "",
-        activity=tuple(ActivityRow(day=s.day, events=s.events, active_users=s.active_users) for s in found.activity),
-        activity_left_out=found.stretches_left_out,
-        events=found.events,
-        active_users=found.active_users,
+        message=deps.say(head.then(size).then(_activity(analysis))),
+        next=deps.say(_RELOAD if since and (since.joined or since.left) and task.state != "ended" else NOTHING),
+        **base,
+        all_users=analysis.all_users,
+        profile=tuple(_share_row(one, analysis, deps) for one in analysis.shares),
+        unit=analysis.unit if analysis.activity else "",
+        activity=tuple(ActivityRow(day=s.day, events=s.events, active_users=s.active_users) for s in analysis.activity),
+        activity_left_out=analysis.stretches_left_out,
+        events=analysis.events,
+        active_users=analysis.active_users,
         joined=since.joined if since else None,
         left=since.left if since else None,
-        notes=tuple(deps.say(note) for note in (*_notes(task, found), crowd.note) if any(note)),
+        notes=tuple(deps.say(note) for note in (*_report_notes(task, analysis), crowd.note) if any(note)),
     )
 
 
 _RAW = Text(
-    "The platform's report stands under raw as it came: its form is not documented.",
+    "The platform's report is under raw as it came: its form is not documented.",
     "平台的报告原样放在 raw 中：其格式没有公开文档。",
 )
+_RELOAD = Text("reload_crowd_analysis loads the crowd as it is now.", "可用 reload_crowd_analysis 加载人群的现状。")
 
 
-def _as_it_came(task: CrowdTask, raw: Raw, deps: Deps) -> CrowdReport:
-    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
-    said = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
-    return CrowdReport(
-        message=deps.say(said.then(_RAW)), result=task_row(task), code=OK, msg="OK", success=True, raw=dict(raw)
-    )
+def _state_name(state: State) -> Text:
+    match state:
+        case "waiting":
+            return Text("not begun", "未开始")
+        case "running":
+            return Text("running", "进行中")
+        case "ended":
+            return Text("ended", "已结束")
 
 
-def _share_row(one: Share, found: CrowdAnalysis, deps: Deps) -> ShareRow:
-    own, everybody = one.users / found.users, one.all_users / found.all_users
+def _share_row(one: Share, analysis: CrowdAnalysis, deps: Deps) -> ShareRow:
+    own, everybody = one.users / analysis.users, one.all_users / analysis.all_users
     return ShareRow(
         property=one.property,
         value=deps.say(one.value),
@@ -612,26 +567,22 @@ _ACTIVE = Text(
     "有效期内有 {active}（{share}）活跃，共 {events}。",
 )
 _NO_DATA = Text(
-    "No data lies in the validity (the data: {first} to {last}).", "有效期内没有数据（数据范围：{first} 至 {last}）。"
+    "There is no data in the validity (the data: {first} to {last}).",
+    "有效期内没有数据（数据范围：{first} 至 {last}）。",
 )
 _NO_EVENTS = Text("There are no events.", "没有事件数据。")
 
 
-def _message(task: CrowdTask, found: CrowdAnalysis) -> Text:
-    named = _TASK.format(id=task.task_id, state=STATES[task.state]) if task.state else same(task.task_id)
-    first = sentence(named, about(task.crowd_name, task.crowd_id, task.users_num, task.validity))
-    size = _OF_ALL.format(share=share(found.users, found.all_users), all=f"{found.all_users:,}")
-    return first.then(size).then(_activity(found))
-
-
-def _activity(found: CrowdAnalysis) -> Text:
-    if found.activity:
-        return _ACTIVE.format(
-            active=counted(found.active_users),
-            share=share(found.active_users, found.users),
-            events=Text("1 event" if found.events == 1 else f"{found.events:,} events", f"{found.events:,} 次事件"),
-        )
-    return _NO_DATA.format(first=found.data_from, last=found.data_to) if found.data_from else _NO_EVENTS
+def _activity(analysis: CrowdAnalysis) -> Text:
+    if not analysis.activity:
+        dates = {"first": analysis.data_from, "last": analysis.data_to}
+        return _NO_DATA.format(**dates) if analysis.data_from else _NO_EVENTS
+    events = analysis.events
+    return _ACTIVE.format(
+        active=counted(analysis.active_users),
+        share=share(analysis.active_users, analysis.users),
+        events=Text("1 event" if events == 1 else f"{events:,} events", f"{events:,} 次事件"),
+    )
 
 
 _GONE = Text(
@@ -668,36 +619,28 @@ _SINCE = Text(
 )
 
 
-def _notes(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
-    """What has to be known to read the numbers rightly."""
-    if task.users_num is not None and task.users_num > found.users:
-        yield _GONE.format(n=counted(task.users_num - found.users))
-    if found.fewest:
-        yield (_FOLDED if found.shares else _TOO_FEW).format(fewest=found.fewest, most=found.most_values)
-    if found.shares and found.properties_left_out:
-        yield _PROPERTIES.format(n=found.properties_left_out)
-    if found.activity:
-        yield from _about_days(task, found)
-    if found.last_reload:
-        yield said_drift(found.last_reload, _LAST_RELOAD)
-    if found.since and (found.since.joined or found.since.left):
-        yield said_drift(found.since, _SINCE)
+def _report_notes(task: CrowdTask, analysis: CrowdAnalysis) -> Iterator[Text]:
+    """What one has to know to read the numbers rightly."""
+    if task.users_num is not None and task.users_num > analysis.users:
+        yield _GONE.format(n=counted(task.users_num - analysis.users))
+    if analysis.fewest:
+        yield (_FOLDED if analysis.shares else _TOO_FEW).format(fewest=analysis.fewest, most=analysis.most_values)
+    if analysis.shares and analysis.properties_left_out:
+        yield _PROPERTIES.format(n=analysis.properties_left_out)
+    if analysis.activity:
+        yield from _day_notes(task, analysis)
+    if analysis.last_reload:
+        yield _with_drift(_LAST_RELOAD, analysis.last_reload)
+    if analysis.since and (analysis.since.joined or analysis.since.left):
+        yield _with_drift(_SINCE, analysis.since)
 
 
-def _about_days(task: CrowdTask, found: CrowdAnalysis) -> Iterator[Text]:
-    if found.unit == "week":
+def _day_notes(task: CrowdTask, analysis: CrowdAnalysis) -> Iterator[Text]:
+    if analysis.unit == "week":
         yield _WEEKS
-    if found.stretches_left_out:
-        yield _EARLIER.format(n=found.stretches_left_out)
-    if found.zone not in BEIJING_ZONES:
-        yield _ZONE.format(zone=found.zone)
-    if task.validity and found.data_to < task.validity.end.date().isoformat():
-        yield _DATA_ENDS.format(day=found.data_to)
-
-
-_RELOAD = Text("reload_crowd_analysis loads the crowd as it is now.", "可用 reload_crowd_analysis 加载人群的现状。")
-
-
-def _next(task: CrowdTask, found: CrowdAnalysis) -> Text:
-    changed = found.since and (found.since.joined or found.since.left)
-    return _RELOAD if changed and task.state != "ended" else NOTHING
+    if analysis.stretches_left_out:
+        yield _EARLIER.format(n=analysis.stretches_left_out)
+    if analysis.zone not in BEIJING_ZONES:
+        yield _ZONE.format(zone=analysis.zone)
+    if task.validity and analysis.data_to < task.validity.end.date().isoformat():
+        yield _DATA_ENDS.format(day=analysis.data_to)

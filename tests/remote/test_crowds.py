@@ -84,7 +84,7 @@ def test_the_validity_is_changed_and_the_crowd_loaded_again(
     assert kept.end_time == "2031-01-01 00:00:00"
     loaded = desk.speaking_remote("zh")("reload_crowd_analysis", **which)
     assert (loaded.joined, loaded.left, loaded.success) == (None, None, True)
-    assert desk("reload_crowd_analysis", dry_run=True, **which).message.endswith("does not tell what that changes.")
+    assert desk("reload_crowd_analysis", dry_run=True, **which).message.endswith("does not report what that changes.")
 
 
 def test_two_tasks_of_a_crowd_have_different_times(desk: RemoteDesk, account: Station, crowd: str, task: Any) -> None:
