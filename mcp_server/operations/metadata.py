@@ -1,4 +1,4 @@
-"""The operation that describes a project's events and properties, found by words in either language."""
+"""The operation that describes a project's events and properties, and the search for them by words in either language."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -14,13 +14,13 @@ from mcp_server.operations.arguments import Limit, Offset, ProjectId, Search
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.text import NOTHING, Text
 
-# Finding events and properties by words: in their names, display names, remarks and values, in either language.
+# Search: in names, display names, remarks and values, in either language
 
 
 LEAST = 0.62
-"""Likeness from which something counts as found."""
+"""Likeness from which something counts as a match."""
 _REMARK, _VALUE = 0.85, 0.9
-"""A hit in a remark or in a value counts a little less than one in a name."""
+"""A match in a remark or in a value counts a little less than one in a name."""
 
 
 class Hit(NamedTuple):
@@ -36,36 +36,36 @@ def search(metadata: Metadata, words: str, event: Event | None = None) -> list[H
 
     With an event: it and what it carries.
     """
-    asked = words.split()
-    if len(asked) > 1:
-        asked.insert(0, words.strip())  # all of it may be one name or one value
+    terms = words.split()
+    if len(terms) > 1:
+        terms.insert(0, words.strip())  # all of it may be one name or one value
     items: tuple[Event | Property, ...] = (event, *_carried(metadata, event)) if event else metadata.in_order
-    if not asked:
+    if not terms:
         return [Hit(item, 1.0) for item in items]
-    found = [hit for item in items if (hit := _scored(item, asked)).score >= LEAST]
-    found = found or [Hit(item, LEAST) for item in items if _nearly(item, asked)]
-    return sorted(found, key=lambda h: -h.score)
+    hits = [hit for item in items if (hit := _scored(item, terms)).score >= LEAST]
+    hits = hits or [Hit(item, LEAST) for item in items if _nearly(item, terms)]
+    return sorted(hits, key=lambda h: -h.score)
 
 
 def _carried(metadata: Metadata, event: Event) -> list[Property]:
-    """The properties of an event; all of events where the platform does not tell which events carry what."""
+    """The properties of an event; all of events where the platform does not report which events carry what."""
     properties = metadata.properties_of("event")
-    told = any(p.events for p in properties)
-    return [p for p in properties if event.name in p.events] if told else properties
+    reported = any(p.events for p in properties)
+    return [p for p in properties if event.name in p.events] if reported else properties
 
 
-def _nearly(item: Event | Property, asked: list[str]) -> bool:
-    """Whether a short Chinese word that was asked for is a name but for one sign; looked at where nothing else is found."""
-    return any(one_sign_apart(word, name) for word in asked for name in (item.name, item.names.zh))
+def _nearly(item: Event | Property, terms: list[str]) -> bool:
+    """Whether a short Chinese term is a name but for one character; looked at where nothing else matches."""
+    return any(one_sign_apart(term, name) for term in terms for name in (item.name, item.names.zh))
 
 
-def _scored(item: Event | Property, asked: list[str]) -> Hit:
-    """How well an item fits: its best word counts most, each further word a little."""
+def _scored(item: Event | Property, terms: list[str]) -> Hit:
+    """How well an item matches: its best term counts most, each further one a little."""
     best, good = 0.0, 0
     values: dict[str, None] = {}
-    for word in asked:
-        score = _in_names(spelling(word), item.name, item.names)
-        value = _in_values(word, item) if isinstance(item, Property) else ""
+    for term in terms:
+        score = _in_names(spelling(term), item.name, item.names)
+        value = _in_values(term, item) if isinstance(item, Property) else ""
         if value:
             values[value] = None
             score = max(score, _VALUE)
@@ -88,24 +88,24 @@ def _spellings(*names: str) -> tuple[Spelling, ...]:
     return tuple(map(spelling, known))
 
 
-def _in_values(word: str, found: Property) -> str:
-    """The value that a word names, if there is one: the very value first; a word of one letter names only itself."""
+def _in_values(word: str, item: Property) -> str:
+    """The value that a word names, if any: an exact one first; a word of one letter names only itself."""
     folded = fold(word)
-    if not folded:  # nothing but signs
-        return next((value for value, _ in found.top if word in value), "")
-    exact = found.value_by_spelling.get(folded, "")
+    if not folded:  # nothing but punctuation
+        return next((value for value, _ in item.top if word in value), "")
+    exact = item.value_by_spelling.get(folded, "")
     if exact or len(folded) < 2:
         return exact
-    spellings = found.value_by_spelling.items()
+    spellings = item.value_by_spelling.items()
     return next((value for own, value in spellings if len(own) > 1 and (folded in own or own in folded)), "")
 
 
-# What exists: events and properties, found by words in either language.
+# The operation
 
 
 VALUES_SHOWN = 8
 FEW = 3
-"""Findings that are few enough to say all that the platform says of each."""
+"""Results that are few enough to show everything that the platform reports of each."""
 
 
 class DescribeData(Params):
@@ -147,9 +147,9 @@ class PropertyRow(Result.Row):
     missing: str = ""
     """Share of rows without a value."""
     events: tuple[str, ...] = ()
-    """Events that carry it, where it is not the one asked for."""
+    """Events that carry it; empty in the answer for one event."""
     more: dict[str, str] = Field({})
-    """What else the platform says of it, by its own names; of a few findings only."""
+    """What else the platform reports of it, by its own names; only where there are few results."""
 
 
 class Described(PartialResult):
@@ -174,15 +174,12 @@ async def describe_data(params: DescribeData, deps: Deps) -> Described:
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
     hits = search(metadata, params.search, _event(metadata, params.event))
+    return _described(hits, params, project, metadata, deps)
+
+
+def _described(hits: list[Hit], params: DescribeData, project: str, metadata: Metadata, deps: Deps) -> Described:
     page = hits[params.offset : params.offset + params.limit]
     left = max(0, len(hits) - params.offset - len(page))
-    return _described(hits, left, params, project, metadata, deps)
-
-
-def _described(
-    hits: list[Hit], left: int, params: DescribeData, project: str, metadata: Metadata, deps: Deps
-) -> Described:
-    page = hits[params.offset : params.offset + params.limit]
     few = len(hits) <= FEW
     return Described(
         message=deps.say(_message(hits, left, params)),
@@ -193,7 +190,9 @@ def _described(
         users=metadata.users,
         event_rows=metadata.rows,
         events=tuple(_event_row(h.item, deps, few=few) for h in page if isinstance(h.item, Event)),
-        properties=tuple(_property_row(h, deps, params.event, few=few) for h in page if isinstance(h.item, Property)),
+        properties=tuple(
+            _property_row(h.item, h.values, deps, params.event, few=few) for h in page if isinstance(h.item, Property)
+        ),
         total=len(hits),
         left_out=left,
     )
@@ -203,22 +202,19 @@ async def describe_property(name: str, deps: Deps) -> Described:
     """The property of this name: the user's, the events', or both. NotFound names the nearest."""
     project = deps.project("")
     metadata = await deps.segments.metadata(project)
-    found = [p for table in ("user", "event") if (p := metadata.property(table, name))]
-    if not found:
+    hits = [Hit(p, 1.0) for table in ("user", "event") if (p := metadata.property(table, name))]
+    if not hits:
         known = {p.name: (p.names.en, p.names.zh) for p in metadata.properties if p.table != "cluster"}
         raise _no_such(Text('There is no property "{name}".{hint}', "没有属性“{name}”。{hint}"), name, known)
-    hits = [Hit(p, 1.0) for p in found]
-    return _described(hits, 0, DescribeData(), project, metadata, deps)
+    return _described(hits, DescribeData(), project, metadata, deps)
 
 
 def _event(metadata: Metadata, name: str) -> Event | None:
-    if not name:
-        return None
-    found = metadata.event_by_name.get(name)
-    if found is None:
+    event = metadata.event_by_name.get(name)
+    if name and event is None:
         known = {e.name: (e.names.en, e.names.zh) for e in metadata.events}
         raise _no_such(Text('There is no event "{name}".{hint}', "没有事件“{name}”。{hint}"), name, known)
-    return found
+    return event
 
 
 def _no_such(text: Text, name: str, known: Mapping[str, tuple[str, str]]) -> NotFound:
@@ -235,9 +231,8 @@ def _message(hits: list[Hit], left: int, params: DescribeData) -> Text:
         return Text('Nothing matches "{words}".', "没有找到与“{words}”相符的内容。").format(
             words=shorten(params.search)
         )
-    shown = Text("{n} found", "找到 {n} 项").format(n=len(hits))
-    rest = Text("; {left} more not shown", "；另有 {left} 项未显示").format(left=left) if left else Text("", "")
-    return Text("{shown}{rest}.", "{shown}{rest}。").format(shown=shown, rest=rest)
+    rest = Text("; {left} more not shown", "；另有 {left} 项未显示").format(left=left) if left else NOTHING
+    return Text("{n} found{rest}.", "找到 {n} 项{rest}。").format(n=len(hits), rest=rest)
 
 
 def _next(hits: list[Hit], left: int, params: DescribeData, deps: Deps) -> Text:
@@ -269,22 +264,20 @@ def _event_row(event: Event, deps: Deps, *, few: bool) -> EventRow:
     )
 
 
-def _property_row(hit: Hit, deps: Deps, event: str, *, few: bool) -> PropertyRow:
-    found = hit.item
-    assert isinstance(found, Property)  # noqa: S101 - the caller has looked
+def _property_row(item: Property, searched: tuple[str, ...], deps: Deps, event: str, *, few: bool) -> PropertyRow:
     # A value that was searched for is shown first, however rare it is.
-    values = [*hit.values, *(v.value for v in found.top if v.value not in hit.values)]
+    values = [*searched, *(v.value for v in item.top if v.value not in searched)]
     return PropertyRow(
-        property=found.name,
-        table=found.table,
-        type=found.type,
-        display_name=deps.say(Text(found.names.en, found.names.zh)),
-        remark=deps.say(Text(found.names.remark_en, found.names.remark_zh)),
+        property=item.name,
+        table=item.table,
+        type=item.type,
+        display_name=deps.say(Text(item.names.en, item.names.zh)),
+        remark=deps.say(Text(item.names.remark_en, item.names.remark_zh)),
         values=tuple(values[:VALUES_SHOWN]),
-        more_values=max(0, found.distinct - VALUES_SHOWN) if found.top else 0,
-        low=found.low,
-        high=found.high,
-        missing=f"{found.null_share:.1%}" if found.null_share else "",
-        events=() if event else found.events[:VALUES_SHOWN],
-        more=dict(found.more) if few else {},
+        more_values=max(0, item.distinct - VALUES_SHOWN) if item.top else 0,
+        low=item.low,
+        high=item.high,
+        missing=f"{item.null_share:.1%}" if item.null_share else "",
+        events=() if event else item.events[:VALUES_SHOWN],
+        more=dict(item.more) if few else {},
     )
