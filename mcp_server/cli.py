@@ -33,6 +33,8 @@ from mcp_server.text import Language, Text, joined_by, listed
 if TYPE_CHECKING:
     from mcp_server.app import App
     from mcp_server.operations.operation import Ask
+    from mcp_server.sources.loading import Sources
+    from mcp_server.sources.proposing import Proposal
 
 
 # Commands and options, each once, in both languages.
@@ -80,7 +82,28 @@ _OPTIONS = {s.key: _setting(s) for s in PROCESS if s.option}
 COMMON = tuple(_OPTIONS[key] for key in ("workspace", "project_id", "language"))
 _READ_ONLY, _ALLOW_DIR, _CONSENT = (_OPTIONS[key] for key in ("read_only", "allow_dirs", "consent"))
 
+_FILES = _value(
+    "files",
+    "FILE",
+    "Excel, CSV, JSON, Parquet, the vendor's SDK logs: files, patterns or folders",
+    "Excel、CSV、JSON、Parquet 或 SDK 日志：文件、通配符或文件夹",
+    nargs="*",
+    default=[],
+)
 # fmt: off
+_ABOUT_FILES = (
+    _value("--events", "FILE", "files that hold events; may be repeated", "事件文件；可重复", action="append", default=[]),
+    _value("--users", "FILE", "files that hold users; left out: the ids in the events", "用户文件；省略时取事件中的用户；可重复",
+           action="append", default=[]),
+    _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
+    _value("--event-name", "NAME", "one name for all events of a file; may be repeated, one for each file",
+           "整个文件共用的事件名；可重复，每个文件一个", action="append", default=[]),
+    _value("--types", "COLUMN=TYPE,…", "types: text, number, bool, time, list", "列类型：text、number、bool、time、list"),
+    _value("--leave-out", "COLUMN,…", "columns that are not loaded", "不加载的列"),
+    _value("--encoding", "NAME", "of text files, such as gb18030; left out: worked out", "文本文件的编码，如 gb18030；省略时自动判断"),
+    _value("--sheet", "NAME", "of a workbook; left out: all that can be seen", "工作簿中的工作表；省略时取全部可见工作表"),
+)
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command(Text("Serve MCP over stdin and stdout, or over HTTP.", "通过 stdin 和 stdout，或通过 HTTP 提供 MCP 服务。"), (
         _READ_ONLY,
@@ -126,15 +149,22 @@ COMMANDS: Mapping[str, Command] = {
     "purge": Command(Text("Give up what is kept to undo changes and deletions.", "清除为撤销修改和删除而保留的数据。"), (
         _flag("--yes", "agree to it beforehand, instead of being asked", "预先同意，不再询问"),
     )),
+    "look": Command(Text("Show how files would be loaded, without loading them.", "查看文件将如何读取，但不加载。"), (
+        _FILES,
+        *_ABOUT_FILES,
+        _value("--time-zone", "ZONE", "of times without an offset", "不带偏移的时间所在的时区"),
+        _value("--mapping", "FILE", "write how they are read to this file, to be edited and loaded with", "将读取方式写入此文件，可编辑后用于加载"),
+    )),
     "load": Command(Text("Load users and events into the workspace.", "将用户和事件数据加载到工作区。"), (
-        _value("--events", "FILE", "Parquet, CSV or NDJSON, one file or a glob", "Parquet、CSV 或 NDJSON，单个文件或通配符",
-               ),
+        _FILES,
         _flag("--demo", "the bundled demo data, in place of files", "改为加载自带的演示数据"),
-        _value("--users", "FILE", "the same for users; left out: the ids in the events", "用户文件，格式同上；省略时取事件中的用户"),
+        *_ABOUT_FILES,
+        _value("--mapping", "FILE", "read the files as this file says (look writes one)", "按此映射文件读取（由 look 生成）"),
+        _value("--answer", "KEY=VALUE", "the answer to a question, as JSON or text; may be repeated", "对某个问题的回答（JSON 或文本）；可重复",
+               action="append", default=[]),
         _value("--time-zone", "ZONE", "of the project, and of times without an offset", "项目时区，也用于不带偏移的时间"),
         _value("--as-of", "YYYY-MM-DD", "a fixed date as today", "以固定日期作为“今天”"),
         _value("--metadata", "FILE", "display names and remarks, as JSON", "显示名和备注（JSON）"),
-        _value("--map", "NAME=COLUMN,…", "columns named otherwise: user_id=customer_id", "列名对应：user_id=customer_id"),
         _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
     )),
     "doctor": Command(Text("Look at each platform, and at this machine's settings, clients and data; say what to do.",
@@ -519,7 +549,7 @@ def _usage_error(message: Text) -> NoReturn:
     raise UsageError(message)
 
 
-_NO_EVENTS = Text("load needs --events FILE, or --demo.", "load 需要 --events FILE 或 --demo。")
+_NO_EVENTS = Text("Name files, such as orders.xlsx, or give --demo.", "请给出文件，例如 orders.xlsx，或使用 --demo。")
 _DEMO_ALONE = Text("--demo goes with no files and no columns of your own.", "--demo 不能与自己的文件或列设置同时使用。")
 
 
@@ -528,7 +558,7 @@ def _take_demo_data(arguments: Arguments) -> None:
     from mcp_server.demo import DATA
     from mcp_server.demo.script import AS_OF
 
-    if arguments.events or arguments.users or arguments.metadata or arguments.map:
+    if arguments.files or arguments.events or arguments.users or arguments.metadata or arguments.map:
         _usage_error(_DEMO_ALONE)
     arguments.events, arguments.users = str(DATA / "events.parquet"), str(DATA / "users.parquet")
     arguments.metadata, arguments.as_of = str(DATA / "metadata.json"), arguments.as_of or AS_OF
@@ -539,26 +569,132 @@ def _load(arguments: Arguments) -> int:
 
     if arguments.demo:
         _take_demo_data(arguments)
-    if not arguments.events:
+    if not (arguments.files or arguments.events or arguments.users or arguments.mapping):
         _usage_error(_NO_EVENTS)
     settings = _settings(arguments)
+    asked = sys.stdin.isatty() and sys.stdout.isatty()
     with Bar(settings.language) as bar:
         report = load(
             settings.workspace,
             settings.project_id,
-            events=arguments.events,
-            users=arguments.users,
-            columns=_columns(arguments.map),
+            sources=_sources(arguments),
             time_zone=arguments.time_zone,
             as_of=arguments.as_of,
             metadata=arguments.metadata,
             skip_bad_rows=arguments.skip_bad_rows,
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
+            decide=(lambda proposal, given: _ask_person(proposal, given, bar, settings.language)) if asked else None,
         )
     for sentence in report_lines(report):
         print(sentence.say(settings.language))
     return 0
+
+
+def _sources(arguments: Arguments) -> "Sources":
+    from mcp_server.sources.loading import Sources
+    from mcp_server.sources.mapping import read_mapping
+
+    loads = arguments.command == "load"
+    return Sources(
+        arguments.events if isinstance(arguments.events, list) else [arguments.events],
+        arguments.users if isinstance(arguments.users, list) else [arguments.users],
+        _columns(arguments.map),
+        files=arguments.files,
+        mapping=read_mapping(Path(arguments.mapping)) if loads and arguments.mapping else None,
+        base=Path(arguments.mapping).parent if loads and arguments.mapping else None,
+        answers=_answers(arguments.answer) if loads else {},
+        event_names=arguments.event_name,
+        encoding=arguments.encoding,
+        sheet=arguments.sheet,
+        types=_types(arguments.types),
+        leave_out=[name.strip() for name in arguments.leave_out.split(",") if name.strip()],
+    )
+
+
+def _answers(given: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts as answers; a value that is JSON is what it says."""
+    answers: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            _usage_error(
+                Text("--answer is KEY=VALUE, such as {example}.", "--answer 形如 {example}。").format(
+                    example="user=buyer"
+                )
+            )
+        try:
+            answers[key.strip()] = json.loads(value)
+        except ValueError:
+            answers[key.strip()] = value
+    return answers
+
+
+def _types(text: str) -> dict[str, str]:
+    from mcp_server.sources.mapping import known_type
+
+    pairs = [pair.rpartition("=") for pair in text.split(",") if pair.strip()]
+    for name, _, kind in pairs:
+        if not name.strip() or not known_type(kind.strip()):
+            _usage_error(
+                Text(
+                    "--types is a list such as {example}; types are text, number, bool, time, list.",
+                    "--types 形如 {example}；类型为 text、number、bool、time、list。",
+                ).format(example="phone=text,amount=number")
+            )
+    return {name.strip(): kind.strip() for name, _, kind in pairs}
+
+
+def _ask_person(proposal: "Proposal", given: Mapping[str, Any], bar: Bar, language: Language) -> dict[str, Any] | None:
+    """Show what was seen, and ask every question that is open; an empty line takes what is proposed."""
+    from mcp_server.sources.look import ask, describe
+
+    bar.pause()
+    if not any(question.key in given for question in proposal.questions):
+        for sentence in describe(proposal):
+            if not sentence.en.startswith("?"):
+                print(sentence.say(language))
+    answers: dict[str, Any] = {}
+    for question in proposal.questions:
+        if question.key in given or question.key in answers:
+            continue
+        print(ask(question).say(language))
+        said = input("> ").strip()
+        if said in ('""', "''"):
+            answers[question.key] = ""
+        elif said:
+            answers.update(_answers([f"{question.key}={said}"]))
+        elif question.default is not None:
+            answers[question.key] = question.default
+    return answers or None
+
+
+def _look(arguments: Arguments) -> int:
+    from mcp_server.platforms.local.loading import look
+    from mcp_server.sources.mapping import write_mapping
+
+    if not (arguments.files or arguments.events or arguments.users):
+        _usage_error(_NO_EVENTS)
+    settings = _settings(arguments)
+    proposal, sentences = look(_sources(arguments), arguments.time_zone or "Asia/Shanghai", settings.memory_limit)
+    for sentence in sentences:
+        print(sentence.say(settings.language))
+    if arguments.mapping:
+        target = Path(arguments.mapping)
+        comments = [seen.comments for seen in proposal.seen]
+        target.write_text(write_mapping(proposal.mapping, comments, proposal.questions, target.name), encoding="utf-8")
+        words = _MAPPING_OPEN if proposal.undecided else _MAPPING
+        print(words.format(file=target, n=len(proposal.undecided)).say(settings.language))
+    return 0
+
+
+_MAPPING = Text(
+    "Wrote {file}. Load with: fenqun load --mapping {file}", "已写入 {file}。加载：fenqun load --mapping {file}"
+)
+_MAPPING_OPEN = Text(
+    "Wrote {file}. Decide the {n} lines with a question mark in it, then load with: fenqun load --mapping {file}",
+    "已写入 {file}。请先改好其中带问号的 {n} 行，再加载：fenqun load --mapping {file}",
+)
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -625,6 +761,7 @@ _COMMANDS: Mapping[str, Callable[[Arguments], int]] = {
     "approve": _approve,
     "log": _log,
     "purge": _purge,
+    "look": _look,
     "load": _load,
     "doctor": _doctor,
     "install": _install,

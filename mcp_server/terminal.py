@@ -29,6 +29,12 @@ class Bar:
             self._shown[0].stop()
             self._shown = None
 
+    def pause(self) -> None:
+        """Take the bar away, so that a person can be asked; the next report shows it again."""
+        if self._shown:
+            self._shown[0].stop()
+            self._shown = None
+
     async def report(self, percent: float, message: Text) -> None:
         """Progress as operations report it."""
         self.show(percent, message)

@@ -64,8 +64,8 @@ class Staged:
     relation: str
     columns: tuple[SourceColumn, ...]
     parts: tuple[FileRows, ...]
-    unread: int = 0
-    """Rows that never got a load number, in all."""
+    unread: tuple[tuple[str, int], ...] = ()
+    """Rows that never got a load number: reason and count."""
     first_unread: tuple[BadRow, ...] = ()
     table: str = ""
     """The temporary table behind the relation, which may be dropped when its values have been read."""

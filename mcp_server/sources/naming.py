@@ -1,16 +1,13 @@
 """Names of columns: which one is which system column (`--map`), and display names from a metadata file."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from mcp_server.engines.dialect import ROW
 from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import Event, Frozen, Names, Property, Table
 from mcp_server.language.suggest import nearest
-from mcp_server.sources.base import Staged
 from mcp_server.sources.columns import Meaning
 from mcp_server.sources.report import refuse
 from mcp_server.text import NOTHING, Text, listed
@@ -50,97 +47,26 @@ def system_names(columns: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
-def name_columns(staged: Staged, table: Table, mapping: Mapping[str, str], source: str) -> tuple[Staged, set[str]]:
-    """Return the source with its system columns under their own names, and the keys of `mapping` that it used.
-
-    LoadRefused where a required column is missing, or one column would be two, or two would be one.
-    """
-    names = {column.name.casefold(): i for i, column in enumerate(staged.columns)}
-    columns = list(staged.columns)
-    used: dict[int, str] = {}
-    for system in SYSTEM[table]:
-        own = names.get(system.casefold())
-        mapped = names.get(mapping[system].casefold()) if system in mapping else None
-        position = own if mapped is None else mapped
-        if mapped is not None and own is not None and mapped != own:
-            raise refuse(
-                Text(
-                    f"{source} has both {system} and {mapping[system]!r}, which is mapped to it.",
-                    f"{source} 既有 {system}，又有映射到它的列 {mapping[system]!r}。",
-                ),
-                Text("Leave out the mapping, or rename one of the columns.", "请去掉该映射，或重命名其中一列。"),
-            )
-        if position is None:
-            if system in REQUIRED[table]:
-                raise _missing(system, mapping.get(system), [column.name for column in staged.columns], source)
-            continue
-        if position in used:
-            first, name = used[position], columns[position].name
-            raise refuse(
-                Text(
-                    f"Column {name!r} of {source} cannot be both {first} and {system}.",
-                    f"{source} 的列 {name!r} 不能同时是 {first} 和 {system}。",
-                ),
-                Text("Map each system column to a column of its own.", "请为每个系统列指定不同的列。"),
-            )
-        used[position] = system
-    for position, system in used.items():
-        columns[position] = replace(columns[position], name=system)
-    if table == "event" and ROW in names:
-        raise refuse(
-            Text(
-                f"A column of {source} is called {ROW}; that name is taken.",
-                f"{source} 有一列名为 {ROW}，该名称已被占用。",
-            ),
-            Text("Rename it.", "请重命名该列。"),
-        )
-    taken = {s for s in used.values() if s in mapping and mapping[s].casefold() in names}
-    return replace(staged, columns=tuple(columns)), taken
-
-
-def check_all_used(mapping: Mapping[str, str], used: set[str], sources: Iterable[str]) -> None:
-    """Raise LoadRefused for a mapped name that no file has: it must not be ignored."""
-    files = listed(sources)
-    for system, name in mapping.items():
-        if system not in used:
-            raise refuse(
-                Text(
-                    f"No file has the column {name!r} that {system} is mapped to.",
-                    f"{system} 映射到的列 {name!r} 在文件中不存在。",
-                ),
-                Text(f"Check --map; the files are {files.en}.", f"请检查 --map；文件为 {files.zh}。"),
-            )
-
-
-def _missing(system: str, mapped: str | None, names: list[str], source: str) -> LoadRefused:
-    shown = listed([*(name[:60] for name in names[:30]), *(["…"] if len(names) > 30 else [])])
-    if mapped is not None:
-        close = nearest(mapped, names)
-        message = Text(
-            f"{source} has no column {mapped!r}, which {system} is mapped to.",
-            f"{source} 没有列 {mapped!r}（{system} 的映射）。",
-        )
-    else:
-        others = [name for name in names if name.casefold() not in SYSTEM["event"]]
-        close = nearest(system, others) or next((n for n in others if nearest(n, _ALIASES[system])), "")
-        message = Text(f"{source} has no column {system}.", f"{source} 缺少列 {system}。")
-    key = system.removeprefix("#")
-    name = close or "NAME"
+def two_for_one(system: str, mapped: str, source: str) -> LoadRefused:
+    """The error for a system column that the file has itself and that a name is mapped to as well."""
     return refuse(
-        message,
         Text(
-            f"If it is called otherwise there, say so: --map {key}={name}. The columns are: {shown.en}.",
-            f"若该列另有其名，请用 --map {key}={name} 指明。现有列：{shown.zh}。",
+            f"{source} has both {system} and {mapped!r}, which is mapped to it.",
+            f"{source} 既有 {system}，又有映射到它的列 {mapped!r}。",
         ),
+        Text("Leave out the mapping, or rename one of the columns.", "请去掉该映射，或重命名其中一列。"),
     )
 
 
-_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "#user_id": ("uid", "user", "customer_id", "member_id", "player_id", "id"),
-    "#event_name": ("event", "event_type", "type", "action"),
-    "#event_time": ("time", "timestamp", "ts", "created_at", "date", "datetime"),
-}
-"""What these columns are often called in other data; for suggestions only."""
+def one_for_two(first: str, second: str, name: str, source: str) -> LoadRefused:
+    """The error for one column that is mapped to two system columns."""
+    return refuse(
+        Text(
+            f"Column {name!r} of {source} cannot be both {first} and {second}.",
+            f"{source} 的列 {name!r} 不能同时是 {first} 和 {second}。",
+        ),
+        Text("Map each system column to a column of its own.", "请为每个系统列指定不同的列。"),
+    )
 
 
 # Display names and remarks in both languages, from a metadata file (`--metadata`)

@@ -18,6 +18,23 @@ REASONS: Mapping[str, Text] = {
     "unreadable_user_id": Text("`#user_id` is not a whole number of 64 bits", "`#user_id` 不是 64 位整数"),
     "unreadable_event_time": Text("`#event_time` cannot be read as a time", "`#event_time` 不是可识别的时间"),
     "unreadable_row": Text("the row cannot be read", "该行无法解析"),
+    "too_few_fields": Text(
+        "it has fewer fields than the header (an exporter dropped empty ones at the end: add the missing separators)",
+        "字段数少于表头（可能省略了末尾的空字段：请补上分隔符）",
+    ),
+    "too_many_fields": Text(
+        "it has more fields than the header (a value with a separator in it has no quotes around it)",
+        "字段数多于表头（可能有值含分隔符而未加引号）",
+    ),
+    "open_quote": Text(
+        'a quote inside a value is not doubled (write "" for each, not a backslash)',
+        '值中的引号没有写成两个（请用 "" 表示一个引号，不要用反斜杠）',
+    ),
+    "unreadable_value": Text(
+        "a value does not fit the type of its column (add it to missing, or make the column text, in the mapping or with --types COLUMN=text)",
+        "值与该列类型不符（可在映射中将其列入 missing，或用 --types 列名=text 将该列改为文本）",
+    ),
+    "missing_event_id": Text("an update has no `#event_id`", "更新类事件缺少 `#event_id`"),
     "duplicate_user": Text("its `#user_id` has come before", "`#user_id` 与前面的用户重复"),
     "missing_id": Text(
         "it has neither `#user_id` nor `#account_id` nor `#distinct_id`",

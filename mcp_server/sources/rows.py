@@ -243,8 +243,8 @@ def account(connection: "DuckDBPyConnection", staged: Staged, table: Table, rela
     """
     bad = f"bad_{table}"
     counts = {reason: int(n) for reason, n in rows(connection, f"SELECT reason, count(*) FROM {bad} GROUP BY reason")}
-    if staged.unread:
-        counts["unreadable_row"] = counts.get("unreadable_row", 0) + staged.unread
+    for reason, count in staged.unread:
+        counts[reason] = counts.get(reason, 0) + count
     first = [
         BadRow(file=file, row=row, reason=reason, value=shown or "")
         for n, reason, shown in rows(
@@ -254,7 +254,7 @@ def account(connection: "DuckDBPyConnection", staged: Staged, table: Table, rela
     ]
     order = {part.file: i for i, part in enumerate(staged.parts)}
     first = sorted([*first, *staged.first_unread], key=lambda bad_row: (order[bad_row.file], bad_row.row))[:FIRST_ROWS]
-    total = int(one(connection, f"SELECT count(*) FROM {relation}")[0]) + staged.unread
+    total = int(one(connection, f"SELECT count(*) FROM {relation}")[0]) + sum(count for _, count in staged.unread)
     return BadRows(table=table, rows=total, counts={r: counts[r] for r in REASONS if r in counts}, first=tuple(first))
 
 

@@ -180,7 +180,7 @@ def test_lines_that_cannot_be_loaded_are_counted_by_reason(tmp_path: Path) -> No
         track(1, account="a"),
         [1],
         {"#time": "2024-05-01 10:00:00", "#account_id": "a"},
-        line("track_update", 1, {}, account="a"),
+        line("track_update", 1, {}, account="a") | {"#event_name": "pay"},
         track(1),
         track(1, account="", visitor=""),
         track(1, user_id="x"),
@@ -198,7 +198,7 @@ def test_lines_that_cannot_be_loaded_are_counted_by_reason(tmp_path: Path) -> No
     assert [(p.code, p.got) for p in error.problems] == [
         ("unreadable_row", ""),
         ("unknown_type", ""),
-        ("unknown_type", "track_update"),
+        ("missing_event_id", ""),
         ("missing_id", ""),
         ("missing_id", ""),
         ("unreadable_user_id", "x"),

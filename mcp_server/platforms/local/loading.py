@@ -4,13 +4,21 @@ Nothing is ever half-loaded: until the commit every reader sees the old data, af
 definitions and show as out of date.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 
+from mcp_server.engines.duckdb.connection import connect
 from mcp_server.errors import InvalidArguments
-from mcp_server.sources.loading import LoadOptions, Sources, build
+from mcp_server.sources.loading import Decide, LoadOptions, Sources, build, look_at
+from mcp_server.sources.look import Look, describe, remembered
+from mcp_server.sources.mapping import Answers, parse_mapping, write_mapping
+from mcp_server.sources.mapping import Mapping as FileMapping
+from mcp_server.sources.proposing import Proposal
 from mcp_server.sources.report import LoadReport
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.workspace import Workspace
@@ -23,48 +31,94 @@ def load(
     workspace: Path,
     project_id: str,
     *,
-    events: str,
-    users: str = "",
-    columns: Mapping[str, str],
+    events: str | Sequence[str] = (),
+    users: str | Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
     time_zone: str = "",
     as_of: str = "",
     metadata: str = "",
     skip_bad_rows: bool = False,
     memory_limit: str | None = None,
     on_progress: Callable[[float, Text], None],
+    sources: Sources | None = None,
+    decide: Decide | None = None,
 ) -> LoadReport:
-    """Load event and user files as the data of a project; they replace the data of before.
+    """Load event and user files as the data of a project; it replaces what was there.
 
-    `events` and `users` are paths or globs; `on_progress` takes percent, 0 to 100. Raises LoadRefused where a file
-    cannot be loaded; then nothing changed.
+    `sources` says more of the files than `events`, `users` and `columns`. Questions that the files leave open are
+    answered by the mapping of the last load, else by `decide`. `on_progress` takes percent, 0 to 100. LoadRefused where a
+    file cannot be loaded; then nothing changed.
     """
-    sources = Sources(events, users or None, columns, Path(metadata) if metadata else None)
+    named = Sources(events, users, columns or {}) if sources is None else sources
+    named = replace(named, metadata=Path(metadata) if metadata else None)
     with ExitStack() as opened:
         home = Workspace.open(workspace)
         opened.callback(home.close)
         catalog = Catalog(home)
         opened.callback(catalog.close)
+        own = named.mapping.time_zone if named.mapping is not None and not time_zone else time_zone
         project = catalog.find_project(project_id)
-        zone = time_zone or (project.zone if project else "Asia/Shanghai")  # the vendor's default (qp.md section 2)
+        zone = own or (project.zone if project else "Asia/Shanghai")  # the vendor's default (qp.md section 2)
         options = LoadOptions(project_id, zone, _date(as_of), skip_bad_rows)
         # Ids that were assigned in the current generation are kept.
         previous = home.absolute(catalog.generation_of(project).parts[0]) if project else None
         out, spill = home.temp_path(".duckdb"), home.temp_path(".spill")
         opened.callback(out.unlink, missing_ok=True)
+        opened.callback(rmtree, spill, ignore_errors=True)
         built = build(
-            sources,
+            named,
             options,
             out,
             previous=previous,
             temp=spill,
             progress=lambda done, doing: on_progress(100 * done, doing),
             memory_limit=memory_limit,
+            decide=_decide(_last_mapping(catalog, project_id), decide),
         )
         final = home.result_path(home.data, f"project_{project_id}", ".duckdb")
         home.publish(out, final)
-        facts = {"unknown_user_rows": built.report.unknown_user_rows, "report": built.report.model_dump(mode="json")}
+        facts = {
+            "unknown_user_rows": built.report.unknown_user_rows,
+            "report": built.report.model_dump(mode="json"),
+            "mapping": write_mapping(built.mapping),
+        }
         catalog.publish_generation(built.metadata, [home.relative(final)], facts)
         return built.report
+
+
+def look(
+    sources: Sources, time_zone: str = "Asia/Shanghai", memory_limit: str | None = None
+) -> tuple[Proposal, list[Text]]:
+    """Look at files without loading them: how they would be read, and the same in sentences."""
+    with (
+        TemporaryDirectory(prefix="fenqun-look-") as folder,
+        closing(connect(Path(folder) / "spill", memory_limit=memory_limit)) as connection,
+    ):
+        looking = Look(connection, Path(folder))
+        proposal = look_at(looking, sources, time_zone)
+        examples = [looking.examples(seen) if seen.section.role != "log" else {} for seen in proposal.seen]
+        return proposal, list(describe(proposal, examples))
+
+
+def _last_mapping(catalog: Catalog, project_id: str) -> FileMapping | None:
+    """The mapping of the project's last load."""
+    known = catalog.find_project(project_id)
+    text = catalog.generation(project_id).facts.get("mapping") if known is not None else None
+    return parse_mapping(text, "the mapping of the last load") if isinstance(text, str) else None
+
+
+def _decide(last: FileMapping | None, decide: Decide | None) -> Decide:
+    """Answer as the last load did; ask where it says nothing."""
+
+    def answers(proposal: Proposal, given: Answers) -> Answers | None:
+        known = {
+            question.key: value
+            for question in proposal.questions
+            if question.key not in given and last is not None and (value := remembered(last, question)) is not None
+        }
+        return known or (decide(proposal, given) if decide is not None else None)
+
+    return answers
 
 
 def _date(text: str) -> date | None:

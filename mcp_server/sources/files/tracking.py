@@ -8,15 +8,22 @@
 is one, else as local time.
 """
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mcp_server.engines.dialect import literal
-from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.sources.base import INSTANT, JSON, FileRows, SourceColumn, Staged, check_names
+from mcp_server.engines.duckdb.connection import one
+from mcp_server.sources.base import INSTANT, SourceColumn, Staged
 from mcp_server.sources.columns import ColumnReader
-from mcp_server.sources.files.readers import fields, keys, spread, stage_lines
+from mcp_server.sources.files.opening import Place
+from mcp_server.sources.files.tables import Table, last_of_doubled, spread, stage_lines
+from mcp_server.sources.forms import ISO, WHOLE
+from mcp_server.sources.mapping import Section
+from mcp_server.sources.readings import property_reading
 from mcp_server.sources.report import BadRows
 from mcp_server.sources.rows import (
     Check,
@@ -31,6 +38,7 @@ from mcp_server.sources.rows import (
     read_values,
     set_clock,
 )
+from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -240,65 +248,97 @@ def _collect(connection: "DuckDBPyConnection") -> None:
 
 # Lines into events and users
 
+_TYPES = ("track", "track_update", "track_overwrite", *CHANGES)
 _HANDLED = ("#type", "#user_id", "#account_id", "#distinct_id", "#event_name", "#time", "properties")
 """Top-level keys with a meaning of their own; all others are properties of the event."""
 _OFFSET = "#zone_offset"
 
 
-def stage_tracking(
-    connection: "DuckDBPyConnection", paths: tuple[Path, ...], zone: ZoneInfo, temp: Path
-) -> tuple[Staged, Staged, BadRows, Oddities]:
-    """Return events and users of tracking files, the rows that cannot be loaded, and the odd times among the lines.
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What the lines add up to."""
+
+    events: SourceValues
+    users: SourceValues
+    bad: BadRows
+    oddities: Oddities
+    notes: tuple[Text, ...]
+
+
+def stage_tracking(connection: "DuckDBPyConnection", places: Sequence[Place], zone: ZoneInfo) -> Tracked:
+    """Events and users of tracking files, the rows that cannot be loaded, and the odd times among the lines.
 
     Needs the temporary table `ids` of earlier loads and brings it up to date.
     """
-    parts = stage_lines(connection, paths, "tracking_json", temp)
+    parts, _ = stage_lines(connection, places, "tracking_json")
+    notes = [
+        Text(f"{n:,} lines give a key twice; the last value counts", f"{n:,} 行重复给出同一键，以最后的值为准")
+        for n in (_doubled(connection),)
+        if n
+    ]
     _split(connection)
-    reader = ColumnReader(connection, "tracking_texts", "the tracking files")
-    readings = [reader.system_text("user_id", "#user_id", "whole"), reader.system_text("moment", "#event_time", "time")]
-    keep = ("type", "account", "visitor", "name", "properties")
+    readings = [
+        WHOLE.reading("user_id", "#user_id", system=True),
+        ISO.reading("moment", "#event_time", offsets=True, system=True),
+    ]
+    keep = ("type", "account", "visitor", "name", "properties", "uuid", "first_check", "event_id")
     values = read_values(connection, "tracking_texts", readings, "tracking_values", copy=True, keep=keep)
     no_bad_rows(connection, "event")
     no_bad_rows(connection, "user")
     add_bad_rows(connection, "event", first_that_holds(_CHECKS, values.relation))
     oddities = _rank(connection, values, zone)
+    notes += _repeated(connection)
     assign(connection, "lines")
-    events, users = _events(connection, parts), _users(connection, parts)
-    bad_rows = account(connection, Staged("tracking_json", (), parts), "event", "tracking_json")
-    return events, users, bad_rows, oddities
+    notes += _fold_updates(connection)
+    events, users = _events(connection), _users(connection)
+    bad = account(connection, Staged("tracking_json", (), parts), "event", "tracking_json")
+    return Tracked(events, users, bad, oddities, tuple(notes))
 
 
-_KNOWN_TYPES = ", ".join(map(literal, ("track", *CHANGES)))
+def _doubled(connection: "DuckDBPyConnection") -> int:
+    return last_of_doubled(connection, "tracking_json") + last_of_doubled(
+        connection, "tracking_json", "json_extract(json, '$.properties')"
+    )
+
+
+_KNOWN_TYPES = ", ".join(literal(kind) for kind in _TYPES)
 _CHECKS = (
     Check("unreadable_row", "\"$lost\" OR (properties IS NOT NULL AND json_type(properties) <> 'OBJECT')"),
     Check("unknown_type", f"type IS NULL OR type NOT IN ({_KNOWN_TYPES})", "type"),
     Check("unreadable_user_id", "w0 IS NOT NULL", "w0"),
     Check("missing_id", "v0 IS NULL AND account IS NULL AND visitor IS NULL"),
-    Check("missing_event_name", "type = 'track' AND name IS NULL"),
+    Check("missing_event_name", "starts_with(type, 'track') AND name IS NULL"),
+    Check("missing_event_id", "type IN ('track_update', 'track_overwrite') AND event_id IS NULL"),
     Check("unreadable_event_time", "w1 IS NOT NULL", "w1"),
     Check("missing_event_time", "v1 IS NULL"),
 )
 
 
 def _split(connection: "DuckDBPyConnection") -> None:
-    """Make the view `tracking_texts`: the keys with a meaning, as texts; an empty id counts as missing."""
-    names = [*_HANDLED, _OFFSET]
-    kind, user_id, account_id, distinct_id, name, time, properties, offset = fields("object", names)
-    inner = f'SELECT rowid AS "$n", json IS NULL AS "$lost", {spread("json", names)} AS object FROM tracking_json'
-    hours = f"""coalesce({offset}, json_extract({properties}, {literal(f'$."{_OFFSET}"')}))"""
-    moment = _with_offset(f"({time} ->> '$')", f"({hours} ->> '$')")
+    """The view `tracking_texts`: the keys with a meaning, as texts; an empty id counts as missing."""
+    names = [*_HANDLED, _OFFSET, "#uuid", "#first_check_id", "#event_id"]
+    shape = json.dumps(dict.fromkeys(names, "JSON"))
+    kind, user_id, account_id, distinct_id, name, time, properties, offset, uuid, first, event_id = (
+        f"struct_extract(object, {literal(each)})" for each in names
+    )
+    inner = f'SELECT rowid AS "$n", json IS NULL AS "$lost", json_transform(json, {literal(shape)}) AS object FROM tracking_json'
     connection.execute(
         f"CREATE TEMP VIEW tracking_texts AS SELECT \"$n\", \"$lost\", {kind} ->> '$' AS type, {user_id} ->> '$' AS user_id, "
         f"nullif({account_id} ->> '$', '') AS account, nullif({distinct_id} ->> '$', '') AS visitor, "
-        f"nullif({name} ->> '$', '') AS name, {properties} AS properties, "
-        f"{moment} AS moment FROM ({inner})"
+        f"nullif({name} ->> '$', '') AS name, {properties} AS properties, nullif({uuid} ->> '$', '') AS uuid, "
+        f"nullif({first} ->> '$', '') AS first_check, nullif({event_id} ->> '$', '') AS event_id, "
+        f"{_with_offset(f'''({time} ->> '$')''', f'''({_either(offset, properties)} ->> '$')''')} AS moment FROM ({inner})"
     )
 
 
-def _with_offset(time: str, hours: str) -> str:
-    """Return SQL of the time as text with its offset written behind it; one with an offset of its own stays as it is.
+def _either(offset: str, properties: str) -> str:
+    return f"""coalesce({offset}, json_extract({properties}, {literal(f'$."{_OFFSET}"')}))"""
 
-    Hours that are no number make the time unreadable: its instant is not known.
+
+def _with_offset(time: str, hours: str) -> str:
+    """SQL: the time as text with its offset written behind it; one with an offset of its own stays as it is.
+
+    Hours that are no number make the time unreadable, since it is not known which instant it is.
     """
     minutes = f"TRY_CAST(round(abs(TRY_CAST({hours} AS DOUBLE)) * 60) AS BIGINT)"
     clock = f"CASE WHEN length({time}) = 10 THEN {time} || ' 00:00:00' ELSE {time} END"
@@ -311,55 +351,137 @@ def _with_offset(time: str, hours: str) -> str:
 
 
 def _rank(connection: "DuckDBPyConnection", values: SourceValues, zone: ZoneInfo) -> Oddities:
-    """Make the table `lines`: good lines with their instant and `seq`, their rank by time and then by file order."""
+    """The table `lines`: good lines with their instant and `seq`, their rank by time and then by file order."""
     good = good_rows(connection, values.relation, "event")
-    zoned, oddities = set_clock(connection, good, values.readings, zone)
+    asked, oddities = set_clock(connection, good, values.readings, zone)
     connection.execute(
         "CREATE TEMP TABLE lines AS SELECT n, row_number() OVER (ORDER BY moment, n) AS seq, moment, type, given, account, visitor, name, "
-        f'changes FROM (SELECT "$n" AS n, {instant_of(1, values.readings[1], zoned)} AS moment, type, v0 AS given, account, visitor, name, '
-        f"CASE WHEN type <> 'track' THEN properties END AS changes FROM {good})"
+        f'uuid, first_check, event_id, changes FROM (SELECT "$n" AS n, {instant_of(1, values.readings[1], asked)} AS moment, type, v0 AS given, '
+        f"account, visitor, name, uuid, first_check, event_id, CASE WHEN type <> 'track' THEN properties END AS changes FROM {good})"
     )
     return oddities
 
 
-def _events(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> Staged:
-    """Make the table `tracking_events` of the track lines."""
-    tracks = (
-        "(SELECT l.n, l.moment, l.name, l.account, l.visitor, o.user_id, j.json FROM lines l JOIN owners o ON o.n = l.n "
-        "JOIN tracking_json j ON j.rowid = l.n WHERE l.type = 'track')"
-    )
-    above = [key for key in keys(connection, "json", tracks, "n") if key not in _HANDLED]
-    inside = keys(connection, _PROPERTIES, tracks, "n")
-    names = list(dict.fromkeys([*above, *inside]))
-    source = "the tracking files"
-    own = check_names(["#user_id", "#event_name", "#event_time", "#account_id", "#distinct_id", *names], source)
-    values = []
-    for name in names:
-        both = fields("above", [name] if name in above else []) + fields("inside", [name] if name in inside else [])
-        values.append(f"coalesce({', '.join(both)})" if len(both) > 1 else both[0])
-    listed = "".join(f", {value} AS c{i}" for i, value in enumerate(values, 5))
+def _repeated(connection: "DuckDBPyConnection") -> list[Text]:
+    """Drop lines that were sent again: of one `#uuid`, and of one `#first_check_id` of an event, the first in file order counts."""
+    notes: list[Text] = []
+    for what, key in (("#uuid", "uuid"), ("#first_check_id", "name, first_check")):
+        column = key.rsplit(", ", 1)[-1]
+        only = " AND type = 'track'" if column == "first_check" else ""
+        again = f"SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY {key} ORDER BY n) AS turn FROM lines WHERE {column} IS NOT NULL{only}) WHERE turn > 1"
+        count = int(connection.execute(f"DELETE FROM lines WHERE n IN ({again})").fetchall()[0][0])
+        if count:
+            notes.append(
+                Text(
+                    f"Lines with the same {what} again, of which the first counts: {count:,}.",
+                    f"{what} 重复出现的行（只计第一行）：{count:,} 行。",
+                )
+            )
+    return notes
+
+
+_UPDATES = "('track_update', 'track_overwrite')"
+
+
+def _fold_updates(connection: "DuckDBPyConnection") -> list[Text]:
+    """Fold the lines of events that can change into one event for each name and `#event_id`, at the first of their times.
+
+    An update sets the properties that it has; an overwrite starts anew.
+    """
+    count = int(one(connection, f"SELECT count(*) FROM lines WHERE type IN {_UPDATES}")[0])
+    if not count:
+        return []
     connection.execute(
-        f'CREATE TEMP TABLE tracking_events AS SELECT n AS "$n", FALSE AS "$lost", user_id AS c0, name AS c1, moment AS c2, account AS c3, '
-        f"visitor AS c4{listed} FROM (SELECT *, {spread('json', above)} AS above, "
-        f"{spread(_PROPERTIES, inside)} AS inside FROM {tracks})"
+        f"CREATE TEMP TABLE updates AS SELECT name, event_id, arg_min(n, seq) AS n, coalesce(max(CASE WHEN type = 'track_overwrite' THEN seq END), 0) AS since "
+        f"FROM lines WHERE type IN {_UPDATES} GROUP BY name, event_id"
     )
-    kinds = ["BIGINT", "VARCHAR", INSTANT, "VARCHAR", "VARCHAR"] + [JSON] * len(names)
-    return Staged("tracking_events", tuple(map(SourceColumn, own, kinds)), parts, table="tracking_events")
+    connection.execute(
+        "CREATE TEMP TABLE folded AS SELECT n, json_group_object(key, value) AS object FROM ("
+        "SELECT u.n, e.key, arg_max(e.value, l.seq) AS value FROM lines l JOIN updates u ON u.name = l.name AND u.event_id = l.event_id, json_each(coalesce(l.changes, '{}')) e "
+        f"WHERE l.type IN {_UPDATES} AND l.seq >= u.since AND json_type(e.value) <> 'NULL' GROUP BY u.n, e.key) GROUP BY n"
+    )
+    connection.execute(
+        "UPDATE tracking_json SET json = json_merge_patch(json_merge_patch(json, '{\"properties\": null}'), json_object('properties', coalesce(f.object, '{}'))) "
+        "FROM updates u LEFT JOIN folded f USING (n) WHERE tracking_json.rowid = u.n"
+    )
+    connection.execute(f"DELETE FROM lines WHERE type IN {_UPDATES} AND n NOT IN (SELECT n FROM updates)")
+    connection.execute(f"UPDATE lines SET type = 'track' WHERE type IN {_UPDATES}")
+    events = int(one(connection, "SELECT count(*) FROM updates")[0])
+    return [
+        Text(
+            f"{count:,} updates of events became {events:,} events.", f"{count:,} 条事件更新合并为 {events:,} 个事件。"
+        )
+    ]
 
 
-_PROPERTIES = "json_extract(json, '$.properties')"
+_SYSTEM_KINDS = (
+    ("#user_id", "BIGINT"),
+    ("#event_name", "VARCHAR"),
+    ("#event_time", INSTANT),
+    ("#account_id", "VARCHAR"),
+    ("#distinct_id", "VARCHAR"),
+)
 
 
-def _users(connection: "DuckDBPyConnection", parts: tuple[FileRows, ...]) -> Staged:
-    """Make the table `tracking_users`: users that a line names, unless deleted since, with what their changes add up to."""
+def _values(
+    connection: "DuckDBPyConnection", lines: str, name: str, head: Sequence[tuple[str, str, str]]
+) -> SourceValues:
+    """The system columns of `head` (name, kind, SQL) and all keys of the objects of a table of lines, read."""
+    from mcp_server.sources.survey import survey
+
+    first = ", ".join(['n AS "$n"', 'FALSE AS "$lost"', *(f"{sql} AS s{i}" for i, (_, _, sql) in enumerate(head))])
+    columns, _ = spread(connection, lines, f"{name}_spread", first, "the tracking files", groups=True)
+    system = {label.casefold() for label, _, _ in head}
+    kept = [column for column in columns if column.name.casefold() not in system]
+    table = Table(f"{name}_spread", tuple(kept), (), int(one(connection, f"SELECT count(*) FROM {lines}")[0]))
+    reader = ColumnReader(connection, table.relation, "the tracking files")
+    readings = [
+        reader.column(f"s{i}", SourceColumn(label, kind), None, None) for i, (label, kind, _) in enumerate(head)
+    ]
+    notes: list[tuple[str, Text]] = []
+    for fact in survey(connection, table, {}, section=_AS_WRITTEN).facts:
+        if not fact.values and not fact.column.void:
+            continue
+        readings.append(property_reading(connection, table, fact, fact.name, "the tracking files"))
+        notes += [(fact.name, note) for note in fact.notes]
+    return read_values(connection, table.relation, readings, f"{name}_values", copy=True, notes=notes)
+
+
+_AS_WRITTEN = Section(files="", format="tracking log", role="log")
+"""Nothing is taken off the values of the vendor's own format."""
+
+
+def _events(connection: "DuckDBPyConnection") -> SourceValues:
+    """The track lines as events. Keys beside `properties` count before those inside."""
+    without = json.dumps(dict.fromkeys(_HANDLED))
+    above = f"json_merge_patch(j.json, {literal(without)})"
+    both = (
+        f"json_merge_patch(json_merge_patch({above}, coalesce(json_extract(j.json, '$.properties'), '{{}}')), {above})"
+    )
+    connection.execute(
+        f"CREATE TEMP TABLE event_lines AS SELECT l.n, l.moment, l.name, l.account, l.visitor, o.user_id, CAST({both} AS JSON) AS json "
+        "FROM lines l JOIN owners o ON o.n = l.n JOIN tracking_json j ON j.rowid = l.n WHERE l.type = 'track' ORDER BY l.n"
+    )
+    sql = ("user_id", "name", "moment", "account", "visitor")
+    return _values(
+        connection,
+        "event_lines",
+        "event",
+        [(name, kind, each) for (name, kind), each in zip(_SYSTEM_KINDS, sql, strict=True)],
+    )
+
+
+def _users(connection: "DuckDBPyConnection") -> SourceValues:
+    """Everybody whom a line names, unless deleted since, with the properties that the changes add up to."""
     apply_changes(connection)
-    names = [row[0] for row in rows(connection, "SELECT key FROM summed GROUP BY key ORDER BY min(seq), key")]
-    own = check_names(["#user_id", "#account_id", "#distinct_id", *names], "the tracking files")
-    listed = "".join(f", {value} AS c{i}" for i, value in enumerate(fields("object", names), 3))
     connection.execute(
-        'CREATE TEMP TABLE tracking_users AS SELECT row_number() OVER (ORDER BY user_id) - 1 AS "$n", FALSE AS "$lost", user_id AS c0, account AS c1, '
-        f"visitor AS c2{listed} FROM (SELECT user_id, account, visitor, {spread('object', names)} AS object FROM tracked_users "
-        "LEFT JOIN user_objects USING (user_id))"
+        "CREATE TEMP TABLE user_lines AS SELECT row_number() OVER (ORDER BY user_id) - 1 AS n, user_id, account, visitor, CAST(coalesce(object, '{}') AS JSON) AS json "
+        "FROM tracked_users LEFT JOIN user_objects USING (user_id) ORDER BY user_id"
     )
-    kinds = ["BIGINT", "VARCHAR", "VARCHAR"] + [JSON] * len(names)
-    return Staged("tracking_users", tuple(map(SourceColumn, own, kinds)), parts, table="tracking_users")
+    kinds = [(name, kind) for name, kind in _SYSTEM_KINDS if not name.startswith("#event")]
+    return _values(
+        connection,
+        "user_lines",
+        "user",
+        [(name, kind, each) for (name, kind), each in zip(kinds, ("user_id", "account", "visitor"), strict=True)],
+    )

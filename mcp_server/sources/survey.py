@@ -1,0 +1,430 @@
+"""What the columns of one table hold: cleaned, typed over all rows, counted."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from mcp_server.engines.dialect import literal
+from mcp_server.engines.duckdb.connection import one, rows
+from mcp_server.sources.files.tables import Column, Table
+from mcp_server.sources.forms import (
+    ANY,
+    CN_MOBILE,
+    COMMA,
+    COMMA_PERCENT,
+    COMPACT,
+    DAY_FIRST,
+    DOUBLE,
+    EPOCHS,
+    JSON_LIST,
+    MARKS,
+    MONEY,
+    MONTH_FIRST,
+    MONTH_NAME,
+    PERCENT,
+    PHONE,
+    PHONE_NAME,
+    SERIAL,
+    SHORTENED,
+    TEXT_FORM,
+    TIME_NAME,
+    TYPED_WORDS,
+    UNIT_PATTERN,
+    WHOLE,
+    WORDS,
+    YES_NO,
+    Decision,
+    Form,
+    Surface,
+    almost,
+    clean,
+    decide,
+    forms_for,
+    surfaces,
+)
+from mcp_server.sources.mapping import ColumnRule, Section
+from mcp_server.text import Text
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_BATCH = 20
+_SAMPLE = 20_000
+_IDENTIFIER = re.compile(r"(?i)(^|[ _.-])(id|no|nr|number|code|sn|key)s?\.?$|id$|编号|单号|号$|代码")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One column, looked at over all rows."""
+
+    column: Column
+    rule: ColumnRule
+    x: str
+    """SQL of its cleaned text, or of its value where it has a type of the engine."""
+    values: int = 0
+    distinct: int = 0
+    """Estimated."""
+    surface: Surface = field(default_factory=Surface)
+    phones: bool = False
+    clock: bool = False
+    """Times of day without a date."""
+    midnight: bool = False
+    """Dates without a time of day."""
+    notes: tuple[Text, ...] = ()
+    choices: tuple[str, ...] = ()
+    """Other `read`s that fit all values: a person decides."""
+    forms: tuple[Form, ...] = ()
+    decision: Decision | None = None
+
+    @property
+    def name(self) -> str:
+        return self.column.name
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All columns of a table, and what holds for the whole file."""
+
+    facts: tuple[Fact, ...]
+    missing: tuple[str, ...]
+    marks: tuple[str, ...]
+    decimal: Literal[".", ","] = "."
+    cleaned: tuple[Text, ...] = ()
+
+    def fact(self, name: str) -> Fact | None:
+        return next((fact for fact in self.facts if fact.name == name), None)
+
+
+def survey(
+    connection: "DuckDBPyConnection",
+    table: Table,
+    rules: Mapping[str, ColumnRule],
+    times: Sequence[str] = (),
+    section: Section | None = None,
+) -> Survey:
+    """Look at every column. `rules` are decisions of a person; `times` are columns that are times whatever their names are.
+
+    A `section` of a mapping has decided what is taken off the values as well.
+    """
+    texts = [
+        c for c in table.columns if (c.kind == "text" and c.forms) or _as_text(c, rules.get(c.name), c.name in times)
+    ]
+    outer = _surfaces(connection, table, texts)
+    sheets = [outer[column.name] for column in texts if column.forms is ANY]
+    marks = tuple(mark for mark in MARKS if any((s.marks or {}).get(mark, 0) == s.values - s.empty > 0 for s in sheets))
+    if section is not None:
+        marks = section.marks
+    words = (
+        list(section.missing)
+        if section is not None
+        else [word for word in (*WORDS, *TYPED_WORDS) if any(word in (s.words or {}) for s in outer.values())]
+    )
+    cleaned = {c.name: clean(c.x, outer[c.name], marks=marks, missing=words) for c in texts}
+    there = _counts(connection, table, cleaned)
+    forms = {
+        column.name: _forms(column, rules.get(column.name), column.name in times, section.decimal if section else "")
+        if there[column.name][0]
+        else ()
+        for column in texts
+    }
+    decisions = decide(connection, table.relation, {name: (cleaned[name], tried) for name, tried in forms.items()})
+    decimal: Literal[".", ","] = section.decimal if section is not None else "."
+    if section is None:
+        decimal, decisions = _decimal(connection, table, cleaned, decisions)
+    missing = (
+        words
+        if section is not None
+        else [
+            w
+            for w in words
+            if w in WORDS or any(_typed(decisions[c.name]) and w in (outer[c.name].words or {}) for c in texts)
+        ]
+    )
+    cleaned |= {
+        c.name: clean(
+            c.x,
+            outer[c.name],
+            marks=marks,
+            missing=missing,
+            void=_typed(decisions[c.name]) or _void(outer[c.name]),
+        )
+        for c in texts
+    }
+    counts = _counts(connection, table, cleaned)
+    facts = [
+        _fact(
+            connection,
+            table,
+            column,
+            cleaned.get(column.name, column.x),
+            outer.get(column.name, Surface()),
+            decisions.get(column.name),
+            counts[column.name],
+            rules.get(column.name),
+        )
+        for column in table.columns
+    ]
+    return Survey(_same_epochs(facts), tuple(missing), marks, decimal, _cleaned(outer, marks, missing))
+
+
+def _as_text(column: Column, rule: ColumnRule | None, is_time: bool) -> bool:
+    """Texts of the engine or of JSON that a person wants read as something else."""
+    wanted = rule is not None and rule.type in ("number", "bool", "time", "list")
+    return (wanted or is_time or column.name.casefold() == "#user_id") and (column.kind in ("VARCHAR", "ENUM", "text"))
+
+
+def _surfaces(connection: "DuckDBPyConnection", table: Table, texts: Sequence[Column]) -> dict[str, Surface]:
+    plain = [column for column in texts if column.forms is ANY or column.strings]
+    found = surfaces(connection, table.relation, [column.x for column in plain])
+    known = {column.name: found[column.x] for column in plain}
+    return {column.name: known.get(column.name, Surface()) for column in texts}
+
+
+def _void(surface: Surface) -> bool:
+    """Whether an empty text is no value: it is one only in a column that can also be missing."""
+    return surface.nulls == 0 or surface.empty == surface.values
+
+
+def _typed(decision: Decision) -> bool:
+    return decision.form is not TEXT_FORM
+
+
+def _forms(column: Column, rule: ColumnRule | None, is_time: bool, decimal: str) -> tuple[Form, ...]:
+    """What a column may be: what was decided of it, else what its name and kind allow."""
+    if rule is not None and rule.type in ("text", "number", "bool", "time", "list") and rule.read != "?":
+        if rule.type == "time" and not rule.read and not decimal:
+            return (*forms_for("time", ""), *EPOCHS, MONTH_NAME)
+        return () if rule.type == "text" else forms_for(rule.type, rule.read, decimal=decimal or ".")
+    system = column.name.casefold()
+    if system in ("#account_id", "#distinct_id", "#event_name"):
+        return ()
+    if system == "#user_id" and rule is None:
+        return (WHOLE,)
+    forms = column.forms
+    last = column.name.rsplit(".", 1)[-1]
+    if forms and (is_time or re.search(TIME_NAME, last)) and not re.search(r"(?i)zone|时区", last):
+        numbers = not column.strings
+        at = forms.index(WHOLE) if WHOLE in forms else len(forms)
+        forms = (
+            *forms[:at],
+            *EPOCHS,
+            *((COMPACT,) if numbers or is_time else ()),
+            *((SERIAL,) if is_time and numbers else ()),
+            *forms[at:],
+        )
+        if column.strings and is_time:
+            forms = (*forms, COMPACT)
+    if WHOLE in forms and column.forms is ANY:
+        forms = (*forms, COMMA, COMMA_PERCENT)
+    return tuple(dict.fromkeys(forms))
+
+
+def _decimal(
+    connection: "DuckDBPyConnection", table: Table, cleaned: Mapping[str, str], decisions: dict[str, Decision]
+) -> tuple[Literal[".", ","], dict[str, Decision]]:
+    """Whether the file writes decimals with a comma: some column can only be read so, and none only with a point."""
+    commas = [name for name, decision in decisions.items() if decision.form is COMMA]
+    percents = {name: Decision(TEXT_FORM) for name, decision in decisions.items() if decision.form is COMMA_PERCENT}
+    if not commas:
+        return ".", decisions | percents
+    points = [name for name, decision in decisions.items() if decision.form in (DOUBLE, MONEY)]
+    other = decide(connection, table.relation, {name: (cleaned[name], (COMMA,)) for name in points})
+    if any(decision.form is TEXT_FORM for decision in other.values()):
+        note = {name: Decision(TEXT_FORM, decisions[name].values, decisions[name].values) for name in commas}
+        return ".", decisions | percents | note
+    whole = [name for name, decision in decisions.items() if decision.form is PERCENT]
+    return ",", decisions | other | {name: replace(decisions[name], form=COMMA_PERCENT) for name in whole}
+
+
+def _counts(connection: "DuckDBPyConnection", table: Table, cleaned: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    columns = list(table.columns)
+    for start in range(0, len(columns), _BATCH):
+        batch = columns[start : start + _BATCH]
+        sql = ", ".join(
+            f"count({cleaned.get(c.name, c.x)}), approx_count_distinct({cleaned.get(c.name, c.x)})" for c in batch
+        )
+        row = one(connection, f"SELECT {sql} FROM {table.relation}")
+        found |= {c.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, c in enumerate(batch)}
+    return found
+
+
+_ENGINE: Mapping[str, str] = {
+    "VARCHAR": "text",
+    "ENUM": "text",
+    "OTHER": "text",
+    "BOOLEAN": "bool",
+    "VARCHAR[]": "list",
+    "DATE": "time",
+}
+
+
+def _fact(
+    connection: "DuckDBPyConnection",
+    table: Table,
+    column: Column,
+    x: str,
+    surface: Surface,
+    decision: Decision | None,
+    counts: tuple[int, int],
+    rule: ColumnRule | None,
+) -> Fact:
+    values, distinct = counts
+    notes = [column.note] if column.note else []
+    fact = Fact(column, ColumnRule(type="text"), x, values, distinct, surface)
+    if column.kind != "text" and decision is None:
+        kind = _ENGINE.get(column.kind, "time" if column.kind.startswith("TIMESTAMP") else "number")
+        fact = replace(fact, rule=ColumnRule(type=kind))
+    elif decision is not None and column.forms:
+        fact = _decided(connection, table, fact, decision)
+    elif column.forms == () and column.objects:
+        fact = replace(fact, rule=ColumnRule(type="text"))
+    fact = replace(fact, decision=decision)
+    if column.name.casefold() in ("#account_id", "#distinct_id", "#event_name"):
+        fact = replace(fact, rule=ColumnRule(type="text"), notes=())
+    if rule is not None and rule.type != "?":
+        fact = replace(fact, rule=rule, choices=(), notes=())
+    elif not values or column.binary or column.void:
+        fact = replace(fact, rule=ColumnRule(type="leave out"), choices=(), notes=())
+    return replace(fact, notes=(*notes, *fact.notes))
+
+
+def _decided(connection: "DuckDBPyConnection", table: Table, fact: Fact, decision: Decision) -> Fact:
+    form, x, name = decision.form, fact.x, fact.name
+    last = name.rsplit(".", 1)[-1]
+    if form in (WHOLE, DOUBLE, MONEY, COMMA):
+        phone, shortened = one(
+            connection,
+            f"SELECT count(CASE WHEN regexp_full_match({x}, {literal(CN_MOBILE)}) THEN 1 END), "
+            f"count(CASE WHEN regexp_full_match({x}, {literal(SHORTENED)}) THEN 1 END) FROM {table.relation}",
+        )
+        named = bool(re.search(PHONE_NAME, last))
+        if named or (phone * 5 >= fact.values * 4 and not _IDENTIFIER.search(last)):
+            return _phone(replace(fact, phones=True), phone if form is WHOLE else 0, named)
+        notes: tuple[Text, ...] = ()
+        if shortened and not re.search(r"(?i)amount|price|金额|价", last):
+            notes = (_shortened(int(shortened)),)
+        return replace(fact, rule=ColumnRule(type="number"), forms=(form,), notes=notes)
+    if form is YES_NO:
+        said = {
+            row[0]
+            for row in rows(connection, f"SELECT DISTINCT lower({x}) FROM {table.relation} WHERE {x} IS NOT NULL")
+        }
+        if said in ({"t"}, {"f"}, {"n"}, {"y"}, {"m"}):
+            return fact
+        return replace(fact, rule=ColumnRule(type="bool"), forms=(form,))
+    if form is TEXT_FORM:
+        return _text(connection, table, fact, decision)
+    rule = ColumnRule(
+        type=form.type, read=form.read or ("json" if form is JSON_LIST and fact.column.forms is ANY else "")
+    )
+    choices: tuple[str, ...] = ()
+    if form is DAY_FIRST and MONTH_FIRST in decision.also:
+        choices, rule = ("day-month-year", "month-day-year"), ColumnRule(type="time", read="?")
+    if form is SERIAL:
+        choices = ("serial", "number")
+    midnight = False
+    if form.type == "time" and form not in EPOCHS:
+        midnight = not one(connection, f"SELECT count(CASE WHEN contains({x}, ':') THEN 1 END) FROM {table.relation}")[
+            0
+        ]
+    return replace(fact, rule=rule, choices=choices, forms=(form, *decision.also), midnight=midnight)
+
+
+def _phone(fact: Fact, mobiles: int, named: bool) -> Fact:
+    del mobiles, named
+    return replace(fact, rule=ColumnRule(type="text"), notes=(Text("phones: kept as text", "电话号码：按文本保留"),))
+
+
+def _shortened(count: int) -> Text:
+    return Text(
+        f"{count:,} values look shortened by a spreadsheet (such as 1.38E+10): their last digits are lost; export them as text",
+        f"{count:,} 个值疑似被表格软件缩写（如 1.38E+10），末位数字已丢失；请以文本格式重新导出",
+    )
+
+
+def _text(connection: "DuckDBPyConnection", table: Table, fact: Fact, decision: Decision) -> Fact:
+    x = fact.x
+    clocks, phones, units, shortened = _likenesses(connection, table, x, _SAMPLE)
+    if fact.values > _SAMPLE and (clocks or phones or units or shortened):
+        clocks, phones, units, shortened = _likenesses(connection, table, x)
+    named = bool(re.search(PHONE_NAME, fact.name.rsplit(".", 1)[-1]))
+    notes: tuple[Text, ...] = ()
+    if fact.values and units == fact.values:
+        found = rows(
+            connection,
+            f"SELECT DISTINCT regexp_extract({x}, {literal(UNIT_PATTERN)}, 1) FROM {table.relation} WHERE {x} IS NOT NULL",
+        )
+        if len(found) == 1:
+            unit = found[0][0]
+            note = Text(f"numbers with the unit {unit}", f"带单位“{unit}”的数值")
+            return replace(fact, rule=ColumnRule(type="number", read=f"unit {unit}"), notes=(note,))
+    if shortened and (named or _IDENTIFIER.search(fact.name)):
+        notes = (_shortened(int(shortened)),)
+    odd = almost(decision)
+    is_phone = phones * 5 >= fact.values * 4 > 0 and (named or not _IDENTIFIER.search(fact.name))
+    if odd is not None and not is_phone and clocks != fact.values:
+        notes = (*notes, odd)
+    return replace(fact, phones=is_phone, clock=0 < clocks == fact.values, notes=notes)
+
+
+def _likenesses(
+    connection: "DuckDBPyConnection", table: Table, x: str, limit: int | None = None
+) -> tuple[int, int, int, int]:
+    """How many values look like a time of day, a phone number, a number with its unit, digits that a spreadsheet shortened."""
+    some = f" WHERE {x} IS NOT NULL LIMIT {limit}" if limit else ""
+    row = one(
+        connection,
+        "SELECT count(CASE WHEN regexp_full_match(v, '[0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?( ?[AaPp][Mm])?') THEN 1 END), "
+        f"count(CASE WHEN regexp_full_match(v, {literal(PHONE)}) AND length(regexp_replace(v, '[^0-9]', '', 'g')) BETWEEN 7 AND 15 THEN 1 END), "
+        f"count(CASE WHEN regexp_full_match(v, {literal(UNIT_PATTERN)}) THEN 1 END), "
+        f"count(CASE WHEN regexp_full_match(v, {literal(SHORTENED)}) THEN 1 END) FROM (SELECT {x} AS v FROM {table.relation}{some})",
+    )
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
+
+
+def _same_epochs(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Columns of zeros alone pass as any epoch; they are of the kind that the others of the table are."""
+    kinds = [fact.rule.read for fact in facts if fact.rule.read in ("milliseconds", "microseconds")]
+    if not kinds:
+        return tuple(facts)
+    return tuple(
+        replace(fact, rule=ColumnRule(type="time", read=kinds[0]), forms=tuple(f for f in EPOCHS if f.read == kinds[0]))
+        if fact.rule.read == "seconds" and fact.distinct <= 1
+        else fact
+        for fact in facts
+    )
+
+
+def _cleaned(outer: Mapping[str, Surface], marks: Sequence[str], missing: Sequence[str]) -> tuple[Text, ...]:
+    """What was taken off the values, in sentences."""
+    notes: list[Text] = []
+    blanks, wrapped = sum(s.blanks for s in outer.values()), sum(s.wrapped for s in outer.values())
+    if blanks:
+        notes.append(
+            Text(
+                f"blanks around values were taken off ({blanks:,} cells)", f"已去掉值两端的空白（{blanks:,} 个单元格）"
+            )
+        )
+    if wrapped:
+        notes.append(
+            Text(
+                f'values written as ="…" are texts ({wrapped:,} cells)',
+                f'形如 ="…" 的值按文本读取（{wrapped:,} 个单元格）',
+            )
+        )
+    for mark in marks:
+        count = sum((s.marks or {}).get(mark, 0) for s in outer.values())
+        notes.append(
+            Text(
+                f"the sign {mark} before values was taken off ({count:,} cells)",
+                f"已去掉值前的符号 {mark}（{count:,} 个单元格）",
+            )
+        )
+    for word in missing:
+        count = sum((s.words or {}).get(word, 0) for s in outer.values())
+        notes.append(
+            Text(f"{word!r} counts as missing ({count:,} cells)", f"{word!r} 按无值处理（{count:,} 个单元格）")
+        )
+    return tuple(notes)
