@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mcp_server.app import App
     from mcp_server.operations.operation import Ask
     from mcp_server.sources.loading import Sources
-    from mcp_server.sources.proposing import Proposal
+    from mcp_server.sources.survey import Proposal
 
 
 # Commands and options, each once, in both languages.

@@ -6,7 +6,7 @@ types. What the columns mean is decided afterwards, in `columns.py`.
 
 import glob
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,45 +81,6 @@ class Staged:
 def engine_path(path: Path) -> str:
     """Write a path as a literal in which brackets and stars are no pattern."""
     return literal(glob.escape(str(path)))
-
-
-def check_names(names: Sequence[str], source: str) -> tuple[str, ...]:
-    """Return the names of a source's columns without blanks around them; LoadRefused where one is impossible or there twice."""
-    if len(names) > MOST_COLUMNS:
-        raise refuse(
-            Text(
-                f"{source} has {len(names):,} columns; at most {MOST_COLUMNS:,} are read.",
-                f"{source} 有 {len(names):,} 列，最多支持 {MOST_COLUMNS:,} 列。",
-            ),
-            Text(
-                "Keys that are really values belong in a list or in rows.",
-                "若键名其实是取值，请改用列表或拆成多行。",
-            ),
-        )
-    clean: list[str] = []
-    seen: dict[str, str] = {}
-    for position, name in enumerate(names, 1):
-        stripped = name.strip()
-        if not stripped or "\0" in stripped:
-            raise refuse(
-                Text(
-                    f"Column {position} of {source} has no usable name: {name!r}.",
-                    f"{source} 第 {position} 列的列名不可用：{name!r}。",
-                ),
-                Text("Give it a name, or remove the column.", "请为该列命名，或删除该列。"),
-            )
-        if stripped.casefold() in seen:
-            first = seen[stripped.casefold()]
-            raise refuse(
-                Text(
-                    f"{source} has two columns that are one name: {first!r} and {name!r}. Names of properties ignore case.",
-                    f"{source} 有两列同名：{first!r} 与 {name!r}。属性名不区分大小写。",
-                ),
-                Text("Rename one of them.", "请重命名其中一列。"),
-            )
-        seen[stripped.casefold()] = name
-        clean.append(stripped)
-    return tuple(clean)
 
 
 _CHECK_FILE = Text("Check that the file is complete and undamaged.", "请检查文件是否完整、未损坏。")

@@ -1,17 +1,16 @@
 """From columns as they were written to properties with a type."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import LARGE_TYPES, WHOLE_TYPES, one
-from mcp_server.errors import LoadRefused
 from mcp_server.language.metadata import ValueType
-from mcp_server.sources.base import INSTANT, JSON, TEXT, SourceColumn, Staged
+from mcp_server.sources.base import INSTANT, JSON, TEXT, SourceColumn
 from mcp_server.sources.report import refuse
-from mcp_server.text import Text, listed
+from mcp_server.text import Text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 # Numbers are written as in JSON: `007`, `+5`, `1,000` and `0x1F` are texts, so that codes keep their shape.
 
 Meaning = Literal["bool", "whole", "double", "time", "list", "text"]
-ORDER: tuple[Meaning, ...] = ("bool", "whole", "double", "time", "list")
-"""The order in which a column's type is decided: the first whose test all of its values pass."""
 
 _WHOLE = r"-?(0|[1-9][0-9]*)"
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
@@ -132,189 +129,10 @@ def east(x: str) -> str:
 
 # The type of a column of texts, from all of its values
 
-_SAMPLE = 20_000
-_WORDS: Mapping[Meaning, Text] = {
-    "bool": Text("true or false", "布尔值"),
-    "whole": Text("whole numbers of 64 bits", " 64 位整数"),
-    "double": Text("numbers that a double holds exactly enough", "双精度数可表示的数值"),
-    "time": Text("times", "时间"),
-    "list": Text("JSON lists of strings", "字符串列表（JSON）"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """How one column of texts is read."""
-
-    meaning: Meaning
-    offsets: bool = False
-    """Of times: some are written with an offset."""
-    words: bool = False
-    """Of numbers: some are words for NaN or an infinity."""
-    note: Text | None = None
-    """Why it became text although most values look like something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Score:
-    """How one meaning fits one column."""
-
-    meaning: Meaning
-    values: int
-    misses: int
-    example: str | None
-    words: int
-    """Values that are words for NaN or an infinity."""
-    offsets: int
-
-    @property
-    def fits(self) -> bool:
-        return self.misses == 0 and self.values > self.words
-
-    @property
-    def mostly_fits(self) -> bool:
-        return self.misses * 2 <= self.values
-
-
-def decide(
-    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
-) -> dict[str, Decision]:
-    """Decide the meaning of each column of `relation` that `wanted` names, among the meanings it lists, else text.
-
-    A sample only rules out meanings that most values fail; the chosen one holds for every value.
-    """
-    sample = f"(SELECT * FROM {relation} LIMIT {_SAMPLE})"
-    open_: dict[str, list[Meaning]] = {
-        column: [score.meaning for score in scores if score.mostly_fits]
-        for column, scores in _scores(connection, sample, wanted).items()
-    }
-    decisions = {column: Decision("text") for column in wanted}
-    nearest: dict[str, _Score] = {}
-    while open_ := {column: meanings for column, meanings in open_.items() if meanings}:
-        for column, scores in _scores(connection, relation, {c: [m.pop(0)] for c, m in open_.items()}).items():
-            score = scores[0]
-            if score.fits:
-                decisions[column] = Decision(score.meaning, offsets=score.offsets > 0, words=score.words > 0)
-                open_[column] = []
-            elif score.misses > 0 and score.mostly_fits:
-                nearest[column] = min(nearest.get(column, score), score, key=lambda s: s.misses)
-    for column, score in nearest.items():
-        if decisions[column].meaning == "text":
-            decisions[column] = Decision("text", note=_almost(score))
-    return decisions
-
-
-def _scores(
-    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, Sequence[Meaning]]
-) -> dict[str, list[_Score]]:
-    """Try the listed meanings on all columns in one scan."""
-    tried = [(column, meaning) for column, meanings in wanted.items() for meaning in meanings]
-    if not tried:
-        return {}
-    sql: list[str] = []
-    for column, meaning in tried:
-        misses = f"FILTER ({column} IS NOT NULL AND NOT {passes(meaning, column)})"
-        words = f"count(*) FILTER ({is_not_a_number(column)})" if meaning in ("whole", "double") else "0"
-        offsets = f"count(*) FILTER ({has_offset(column)})" if meaning == "time" else "0"
-        sql += [f"count({column})", f"count(*) {misses}", f"min({column}) {misses}", words, offsets]
-    row = one(connection, f"SELECT {', '.join(sql)} FROM {relation}")
-    scores: dict[str, list[_Score]] = {column: [] for column in wanted}
-    for i, (column, meaning) in enumerate(tried):
-        scores[column].append(_Score(meaning, *row[5 * i : 5 * i + 5]))
-    return scores
-
-
-def _almost(score: _Score) -> Text:
-    """Return the note on a column that is text although its values are mostly of one kind."""
-    words = _WORDS[score.meaning]
-    example = (score.example or "")[:40]
-    return Text(
-        f"read as text: {score.misses:,} of {score.values:,} values are not {words.en}, for example {example!r}",
-        f"按文本读取：{score.values:,} 个值中有 {score.misses:,} 个不是{words.zh}，例如 {example!r}",
-    )
-
 
 # Columns of JSON values: which kinds of value they hold, and as which texts they are read
 
 # The first character shows the kind of a JSON text; NaN, Infinity and -1 are numbers.
-_KINDS: Mapping[str, tuple[str, Text]] = {
-    "string": ("{x}[1] = '\"'", Text("strings", "字符串")),
-    "bool": ("{x}[1] IN ('t', 'f')", Text("true and false", "布尔值")),
-    "object": ("{x}[1] = '{{'", Text("objects", "对象")),
-    "list": ("{x}[1] = '['", Text("lists", "列表")),
-    "number": ("{x}[1] NOT IN ('\"', 't', 'f', '{{', '[')", Text("numbers", "数值")),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class JsonForm:
-    """How one column of JSON values becomes texts, and what those may mean."""
-
-    text: str
-    """SQL over the staged column."""
-    meanings: Sequence[Meaning]
-    note: Text | None = None
-    sure: bool = False
-    """True where the kind of the values decides the meaning."""
-
-
-def forms(connection: "DuckDBPyConnection", staged: Staged, fixed: frozenset[str], source: str) -> dict[int, JsonForm]:
-    """Return the form of each JSON column of a source, by position. JSON strings are never numbers, but may all be times."""
-    positions = [i for i, column in enumerate(staged.columns) if column.kind == JSON]
-    if not positions:
-        return {}
-    result: dict[int, JsonForm] = {}
-    for i, kinds in _kinds(connection, staged.relation, positions).items():
-        name, x, text = staged.columns[i].name, f"CAST(c{i} AS VARCHAR)", f"c{i} ->> '$'"
-        if "object" in kinds:
-            raise _nested(name, source)
-        if name in fixed or kinds == {"string"}:
-            result[i] = JsonForm(text, ("time",))
-        elif kinds == {"number"}:
-            result[i] = JsonForm(x, ("whole", "double"))
-        elif kinds == {"bool"}:
-            result[i] = JsonForm(x, ("bool",), sure=True)
-        elif kinds == {"list"}:
-            result[i] = _list(connection, staged.relation, i, name, source)
-        else:
-            words = listed([word for kind, (_, word) in _KINDS.items() if kind in kinds])
-            mixed = Text(f"read as text: it holds {words.en}", f"按文本读取：其中混有{words.zh}")
-            result[i] = JsonForm(text, (), mixed if kinds else None)
-    return result
-
-
-def _kinds(connection: "DuckDBPyConnection", relation: str, positions: list[int]) -> dict[int, set[str]]:
-    """Return the kinds of value that each column holds, by one scan."""
-    sql = [
-        f"coalesce(bool_or({test.format(x=f'CAST(c{i} AS VARCHAR)')}), FALSE)"
-        for i in positions
-        for test, _ in _KINDS.values()
-    ]
-    row = iter(one(connection, f"SELECT {', '.join(sql)} FROM {relation}"))
-    return {i: {kind for kind in _KINDS if next(row)} for i in positions}
-
-
-def _list(connection: "DuckDBPyConnection", relation: str, i: int, name: str, source: str) -> JsonForm:
-    """Return the form of lists: of strings as they are, of numbers and bools as their texts; lists of lists are refused."""
-    nested, others = one(
-        connection,
-        "SELECT count(*) FILTER (json_type(item) IN ('OBJECT', 'ARRAY')), count(*) FILTER (json_type(item) NOT IN ('VARCHAR', 'NULL')) "
-        f"FROM (SELECT unnest(json_extract(c{i}, '$[*]')) AS item FROM {relation})",
-    )
-    if nested:
-        raise _nested(name, source)
-    note = Text(f"{others:,} items that are no strings are read as their text", f"{others:,} 个非字符串元素按文本读取")
-    return JsonForm(f"CAST(c{i} AS VARCHAR)", ("list",), note if others else None, sure=True)
-
-
-def _nested(name: str, source: str) -> LoadRefused:
-    return refuse(
-        Text(
-            f"Property {name!r} of {source} holds objects or nested lists; a property is a string, number, bool, time or list of strings.",
-            f"{source} 的属性 {name!r} 中有对象或嵌套列表；属性只能是字符串、数值、布尔、时间或字符串列表。",
-        ),
-        Text("Flatten it into properties of its own, such as parent.child.", "请拆成单独的属性，例如 parent.child。"),
-    )
 
 
 # How one property is read from the relation of its source
@@ -372,13 +190,13 @@ class ColumnReader:
     source: str
     """Names the files in errors."""
 
-    def column(self, x: str, column: SourceColumn, meaning: Meaning | None, decision: Decision | None) -> ColumnReading:
-        """Read a column; `meaning` is that of a system column, `decision` that of other texts."""
+    def column(self, x: str, column: SourceColumn, meaning: Meaning | None = None) -> ColumnReading:
+        """Read a column; `meaning` is that of a system column."""
         if meaning is not None and column.kind in (TEXT, JSON):
             return self.system_text(x, column.name, meaning)
         if meaning is not None:
             return self._system_type(x, column, meaning)
-        return self._type(x, column) if decision is None else self._text(x, column.name, decision)
+        return self._type(x, column)
 
     def system_text(self, x: str, name: str, meaning: Meaning) -> ColumnReading:
         """Read a system column of texts: its meaning is given, and a text that does not read as that is a bad row."""
@@ -393,13 +211,6 @@ class ColumnReader:
         if pattern := {"whole": _WHOLE, "time": _TIME}.get(meaning):
             value = f"CASE WHEN {_matches(x, pattern)} THEN {value} END"
         return ColumnReading(name, kind, value, scale, east=east(x) if offsets else None, written=x)
-
-    def _text(self, x: str, name: str, decision: Decision) -> ColumnReading:
-        """Read a column of texts that all pass as what was decided."""
-        kind, scale = type_of(decision.meaning)
-        value = read(decision.meaning, x, offsets=decision.offsets)
-        not_a_number = is_not_a_number(x) if decision.words else ""
-        return ColumnReading(name, kind, value, scale, east(x) if decision.offsets else None, not_a_number=not_a_number)
 
     def _type(self, x: str, column: SourceColumn) -> ColumnReading:
         """Read a column of one of the engine's types; LoadRefused for a type that properties cannot have."""

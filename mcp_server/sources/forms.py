@@ -65,7 +65,7 @@ _YES, _NO = ("true", "yes", "y", "t", "是"), ("false", "no", "n", "f", "否")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ValueForm:
     """One way of writing values: what passes as it, and what the values are. SQL speaks of a text `x`."""
 
     name: str
@@ -103,31 +103,31 @@ _KINDS: Mapping[Type, ValueType] = {
     "list": "list",
 }
 
-TEXT_FORM = Form("text", "text")
-BOOL, YES_NO = Form("bool", "bool"), Form("yes or no", "bool")
-WHOLE, DOUBLE, MONEY = Form("whole", "number"), Form("double", "number"), Form("money", "number")
-COMMA, PERCENT = Form("comma", "number"), Form("percent", "number", "percent")
-COMMA_PERCENT = Form("percent comma", "number", "percent")
-ISO, YEAR_FIRST, COMPACT = Form("iso", "time"), Form("year first", "time"), Form("compact", "time")
+TEXT_FORM = ValueForm("text", "text")
+BOOL, YES_NO = ValueForm("bool", "bool"), ValueForm("yes or no", "bool")
+WHOLE, DOUBLE, MONEY = ValueForm("whole", "number"), ValueForm("double", "number"), ValueForm("money", "number")
+COMMA, PERCENT = ValueForm("comma", "number"), ValueForm("percent", "number", "percent")
+COMMA_PERCENT = ValueForm("percent comma", "number", "percent")
+ISO, YEAR_FIRST, COMPACT = ValueForm("iso", "time"), ValueForm("year first", "time"), ValueForm("compact", "time")
 DAY_FIRST, MONTH_FIRST = (
-    Form("day-month-year", "time", "day-month-year"),
-    Form("month-day-year", "time", "month-day-year"),
+    ValueForm("day-month-year", "time", "day-month-year"),
+    ValueForm("month-day-year", "time", "month-day-year"),
 )
-MONTH_NAME, SERIAL = Form("month name", "time", "month name"), Form("serial", "time", "serial")
-EPOCHS = tuple(Form(name, "time", name) for name in _EPOCHS)
-JSON_LIST, BRACES = Form("json", "list"), Form("braces", "list", "braces")
+MONTH_NAME, SERIAL = ValueForm("month name", "time", "month name"), ValueForm("serial", "time", "serial")
+EPOCHS = tuple(ValueForm(name, "time", name) for name in _EPOCHS)
+JSON_LIST, BRACES = ValueForm("json", "list"), ValueForm("braces", "list", "braces")
 DATES = (ISO, YEAR_FIRST, DAY_FIRST, MONTH_FIRST, MONTH_NAME)
 ANY = (BOOL, YES_NO, WHOLE, DOUBLE, *DATES, MONEY, PERCENT, JSON_LIST, BRACES)
 """What a column of texts may be, in the order in which it is tried."""
 
 
-def forms_for(kind: str, how: str, *, decimal: str = ".") -> tuple[Form, ...]:
+def forms_for(kind: str, how: str, *, decimal: str = ".") -> tuple[ValueForm, ...]:
     """Return the forms that a mapping's `type` and `read` allow."""
     if kind == "number":
         if how == "percent":
             return (PERCENT if decimal == "." else COMMA_PERCENT,)
         if how.startswith("unit "):
-            return (Form("unit", "number", how),)
+            return (ValueForm("unit", "number", how),)
         return (WHOLE, DOUBLE, MONEY) if decimal == "." else (WHOLE, COMMA)
     if kind == "time":
         named = [form for form in (DAY_FIRST, MONTH_FIRST, MONTH_NAME, SERIAL, *EPOCHS) if form.read == how]
@@ -137,7 +137,7 @@ def forms_for(kind: str, how: str, *, decimal: str = ".") -> tuple[Form, ...]:
     if kind == "list":
         if how == "braces":
             return (BRACES,)
-        return (Form("split", "list", how),) if how not in ("", "json") else (JSON_LIST,)
+        return (ValueForm("split", "list", how),) if how not in ("", "json") else (JSON_LIST,)
     return (TEXT_FORM,)
 
 
@@ -155,7 +155,7 @@ def _number(decimal: str) -> str:
     return rf"{_grouped(thousands)}(?:{mark}[0-9]+)?"
 
 
-def _passes(form: Form, x: str) -> str:  # noqa: C901 - one branch for each form
+def _passes(form: ValueForm, x: str) -> str:  # noqa: C901 - one branch for each form
     match form.name:
         case "text":
             return "TRUE"
@@ -190,15 +190,15 @@ def _passes(form: Form, x: str) -> str:  # noqa: C901 - one branch for each form
             return f"({_full(x, _written(form))} AND {_moment(form, x)} IS NOT NULL)"
 
 
-def _without_unit(form: Form, x: str) -> str:
+def _without_unit(form: ValueForm, x: str) -> str:
     return f"trim(left({x}, length({x}) - {len(form.read) - len('unit ')}))"
 
 
-def _written(form: Form) -> str:
+def _written(form: ValueForm) -> str:
     return f"(?i){_DATES[form.name]}{_CLOCK}{_ZONE}"
 
 
-def _moment(form: Form, x: str) -> str:
+def _moment(form: ValueForm, x: str) -> str:
     """SQL: the clock reading of a date in one of the patterns."""
     names = re.findall(r"\?P<(\w+)>", _written(form))
     year, month, day = "parts.y", "parts.m", "parts.d"
@@ -229,7 +229,7 @@ def _east(x: str) -> str:
     )
 
 
-def _value(form: Form, x: str, *, offsets: bool) -> tuple[str, str | None]:  # noqa: C901 - one branch for each form
+def _value(form: ValueForm, x: str, *, offsets: bool) -> tuple[str, str | None]:  # noqa: C901 - one branch for each form
     """SQL of the value of a text that passes, and of the offset of a time."""
     match form.name:
         case "bool" | "whole" | "double":
@@ -326,9 +326,7 @@ def surfaces(connection: "DuckDBPyConnection", relation: str, columns: Sequence[
 
 def _closely(connection: "DuckDBPyConnection", relation: str, x: str, seen: Surface) -> Surface:
     trimmed = f"trim({x}, {literal(BLANKS)})"
-    marks = ", ".join(
-        f"count(CASE WHEN prefix({trimmed}, {literal(mark)}) AND length({x}) > 1 THEN 1 END)" for mark in MARKS
-    )
+    marks = ", ".join(f"count(CASE WHEN prefix({trimmed}, {literal(mark)}) THEN 1 END)" for mark in MARKS)
     blanks, wrapped, void, *marked = one(
         connection,
         f"SELECT count(CASE WHEN {x} <> {trimmed} THEN 1 END), count(CASE WHEN prefix({trimmed}, '=\"') THEN 1 END), "
@@ -377,25 +375,25 @@ _SAMPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class FormDecision:
     """What one column of texts is."""
 
-    form: Form
+    form: ValueForm
     values: int = 0
     misses: int = 0
     """Values that are not written so (only where nothing fitted all of them)."""
     example: str = ""
     offsets: bool = False
     words: bool = False
-    also: tuple[Form, ...] = ()
+    also: tuple[ValueForm, ...] = ()
     """Other forms that all values have too: day and month may be the other way round."""
-    nearest: Form | None = None
+    nearest: ValueForm | None = None
     """The form that most values have, where the column became text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Score:
-    form: Form
+    form: ValueForm
     values: int
     misses: int
     example: str | None
@@ -408,20 +406,22 @@ class _Score:
 
 
 def decide(
-    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, tuple[str, Sequence[Form]]]
-) -> dict[str, Decision]:
+    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, tuple[str, Sequence[ValueForm]]]
+) -> dict[str, FormDecision]:
     """Return the form of each column: the first of those it may have that all of its values have, else text.
 
     `wanted` gives for each key the SQL of its cleaned text and its forms. A sample only rules out what is hopeless.
     """
     left = _hopeful(connection, relation, wanted)
-    decisions = {key: Decision(TEXT_FORM) for key in wanted}
+    decisions = {key: FormDecision(TEXT_FORM) for key in wanted}
     nearest: dict[str, _Score] = {}
     while left := {key: forms for key, forms in left.items() if forms}:
         asked = [(key, wanted[key][0], forms.pop(0)) for key, forms in left.items()]
         for key, score in _scores(connection, relation, asked).items():
             if score.fits:
-                decisions[key] = Decision(score.form, score.values, offsets=score.offsets > 0, words=score.words > 0)
+                decisions[key] = FormDecision(
+                    score.form, score.values, offsets=score.offsets > 0, words=score.words > 0
+                )
                 if score.form is DAY_FIRST and MONTH_FIRST in left[key]:
                     other = _scores(connection, relation, [(key, wanted[key][0], MONTH_FIRST)])[key]
                     if other.fits:
@@ -431,15 +431,17 @@ def decide(
                 nearest[key] = score
     for key, score in nearest.items():
         if decisions[key].form is TEXT_FORM and score.values:
-            decisions[key] = Decision(TEXT_FORM, score.values, score.misses, score.example or "", nearest=score.form)
+            decisions[key] = FormDecision(
+                TEXT_FORM, score.values, score.misses, score.example or "", nearest=score.form
+            )
     return decisions
 
 
 def _hopeful(
-    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, tuple[str, Sequence[Form]]]
-) -> dict[str, list[Form]]:
+    connection: "DuckDBPyConnection", relation: str, wanted: Mapping[str, tuple[str, Sequence[ValueForm]]]
+) -> dict[str, list[ValueForm]]:
     """The forms that at least half of the values of a sample have; all forms of a column without values there."""
-    result: dict[str, list[Form]] = {}
+    result: dict[str, list[ValueForm]] = {}
     keys = list(wanted)
     for start in range(0, len(keys), _BATCH):
         batch = keys[start : start + _BATCH]
@@ -465,7 +467,7 @@ def _hopeful(
 
 
 def _scores(
-    connection: "DuckDBPyConnection", relation: str, asked: Sequence[tuple[str, str, Form]]
+    connection: "DuckDBPyConnection", relation: str, asked: Sequence[tuple[str, str, ValueForm]]
 ) -> dict[str, _Score]:
     """Try one form on each of the columns, over all rows. CASE, since FILTER keeps a buffer for every pair of aggregates."""
     result: dict[str, _Score] = {}
@@ -499,7 +501,7 @@ PHONE = r"\+?[0-9][0-9 ()-]{5,18}[0-9]"
 SHORTENED = r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]{2}"
 
 
-def almost(decision: Decision) -> Text | None:
+def almost(decision: FormDecision) -> Text | None:
     """Why a column whose values mostly have one form is text."""
     if decision.nearest is None or decision.misses * 2 > decision.values:
         return None

@@ -30,21 +30,13 @@ from mcp_server.language.suggest import nearest
 from mcp_server.sources.files.opening import by_numbers
 from mcp_server.sources.files.tracking import earlier_ids, stage_tracking
 from mcp_server.sources.look import Look
-from mcp_server.sources.mapping import Answers, Role
-from mcp_server.sources.mapping import Mapping as FileMapping
+from mcp_server.sources.mapping import Answers, FileMapping, Role
 from mcp_server.sources.naming import DisplayNames, read_display_names, system_names
 from mcp_server.sources.profile import columns_of, profile_events, profile_users
-from mcp_server.sources.proposing import Proposal, Source
 from mcp_server.sources.report import ColumnNote, LoadReport, refuse, refuse_rows
-from mcp_server.sources.rows import (
-    OUT,
-    Oddities,
-    SourceValues,
-    write,
-    write_no_events,
-    write_users_of_events,
-)
+from mcp_server.sources.rows import OUT, Oddities, SourceValues, write, write_no_events, write_users_of_events
 from mcp_server.sources.sections import Prepared, prepare_sections
+from mcp_server.sources.survey import Proposal, Source
 from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:

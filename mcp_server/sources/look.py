@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_server.engines.duckdb.connection import rows
-from mcp_server.sources.files.opening import Opener, Place, Wanted, files_of, pattern_of
-from mcp_server.sources.files.tables import Table, stage
-from mcp_server.sources.mapping import Answers, Mapping, Question, Section, refuse_unknown
-from mcp_server.sources.proposing import Builder, Proposal, Seen, Source
+from mcp_server.sources.files.opening import FilePlace, Opener, Wanted, files_of, pattern_of
+from mcp_server.sources.files.tables import FileTable, stage
+from mcp_server.sources.mapping import Answers, FileMapping, FileSection, LoadQuestion, refuse_unknown
+from mcp_server.sources.proposing import Builder
 from mcp_server.sources.report import refuse
-from mcp_server.sources.survey import Survey, survey
+from mcp_server.sources.survey import Proposal, Seen, Source, Survey, survey
 from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class Look:
         self.connection = connection
         self.opener = Opener(temp)
         self._base = base
-        self._tables: dict[tuple[Place, ...], Table] = {}
-        self._places: dict[tuple[Path, Wanted], list[Place]] = {}
+        self._tables: dict[tuple[FilePlace, ...], FileTable] = {}
+        self._places: dict[tuple[Path, Wanted], list[FilePlace]] = {}
 
     def propose(self, sources: Sequence[Source], time_zone: str, answers: Answers | None = None) -> Proposal:
         """Propose a mapping for all files; answers that are known already decide."""
@@ -37,12 +37,12 @@ class Look:
             for files, places, source in groups
         ]
         seen: list[Seen] = []
-        questions: list[Question] = []
+        questions: list[LoadQuestion] = []
         for builder in builders:
             found, asked = builder.build(len(seen))
             seen += found
             questions += asked
-        mapping = Mapping(time_zone=time_zone, files=tuple(each.section for each in seen))
+        mapping = FileMapping(time_zone=time_zone, files=tuple(each.section for each in seen))
         return Proposal(mapping, tuple(questions), tuple(seen))
 
     def _one_format(self, source: Source, paths: Sequence[Path], *, many: bool) -> None:
@@ -61,7 +61,7 @@ class Look:
                 Text("Name each kind of file on its own.", "请分别给出每种格式的文件。"),
             )
 
-    def read(self, mapping: Mapping, sources: Sequence[Source] = ()) -> Proposal:
+    def read(self, mapping: FileMapping, sources: Sequence[Source] = ()) -> Proposal:
         """Read files by a mapping. `sources` name today's files where they are not those of the mapping's patterns."""
         seen: list[Seen] = []
         for section in mapping.files:
@@ -79,7 +79,7 @@ class Look:
             )
             places = [place for path in paths for place in self.places(path, wanted)]
             if section.role == "log":
-                seen.append(Seen(section, Table("", (), (), 0), Survey((), (), ()), tuple(places), {}))
+                seen.append(Seen(section, FileTable("", (), (), 0), Survey((), (), ()), tuple(places), {}))
                 continue
             table = self.table(places)
             times = [name for names in section.moments().values() for name in names]
@@ -104,7 +104,7 @@ class Look:
             seen.append(Seen(section, table, found, tuple(places), {}, tuple(notes)))
         return Proposal(mapping, (), tuple(seen))
 
-    def _of_section(self, section: Section, mapping: Mapping, sources: Sequence[Source]) -> list[Path]:
+    def _of_section(self, section: FileSection, mapping: FileMapping, sources: Sequence[Source]) -> list[Path]:
         if not sources:
             return self.files(section.files)
         paths = [
@@ -117,14 +117,14 @@ class Look:
             return self.files(section.files)
         return own
 
-    def table(self, places: Sequence[Place]) -> Table:
+    def table(self, places: Sequence[FilePlace]) -> FileTable:
         """The staged rows of some places; read once."""
         key = tuple(places)
         if key not in self._tables:
             self._tables[key] = stage(self.connection, self.opener, places, f"staged_{len(self._tables)}")
         return self._tables[key]
 
-    def places(self, path: Path, wanted: Wanted) -> list[Place]:
+    def places(self, path: Path, wanted: Wanted) -> list[FilePlace]:
         if (path, wanted) not in self._places:
             self._places[path, wanted] = self.opener.open(path, wanted)
         return self._places[path, wanted]
@@ -132,10 +132,10 @@ class Look:
     def files(self, pattern: str) -> list[Path]:
         return files_of(pattern, self._base)
 
-    def _groups(self, sources: Sequence[Source], answers: Answers) -> list[tuple[str, list[Place], Source]]:
+    def _groups(self, sources: Sequence[Source], answers: Answers) -> list[tuple[str, list[FilePlace], Source]]:
         """Files of one form together: those of one pattern, and those whose names differ in numbers only."""
         names = answers.get("names")
-        groups: dict[tuple[Any, ...], tuple[str, list[Place], Source]] = {}
+        groups: dict[tuple[Any, ...], tuple[str, list[FilePlace], Source]] = {}
         taken: set[Path] = set()
         for source in sources:
             paths = self.files(source.pattern)
@@ -234,7 +234,7 @@ def _where(seen: Seen) -> Text:
     return listed(facts)
 
 
-def _who(section: Section) -> Text:
+def _who(section: FileSection) -> Text:
     if section.role == "log":
         return Text("  The vendor's tracking format: events and users.", "  埋点格式：包含事件和用户。")
     role = Text("events", "事件") if section.role == "events" else Text("users", "用户")
@@ -250,7 +250,7 @@ def _who(section: Section) -> Text:
     return Text(whose.en + what.en, whose.zh + what.zh) if section.role == "events" else whose
 
 
-def ask(question: Question) -> Text:
+def ask(question: LoadQuestion) -> Text:
     """A question with its choices, and what is taken where nobody answers."""
     choices = listed([choice or '""' for choice in question.choices])
     more = Text(f" One of: {choices.en}.", f"可选：{choices.zh}。") if question.choices else Text("", "")
@@ -268,7 +268,7 @@ def ask(question: Question) -> Text:
     )
 
 
-def remembered(mapping: Mapping, question: Question) -> Any:
+def remembered(mapping: FileMapping, question: LoadQuestion) -> Any:
     """What a mapping of before says to a question about files of the same kind; None where it says nothing."""
     own = [section for section in mapping.files if section.files == question.files]
     if not own:

@@ -38,7 +38,7 @@ class ColumnRule(Frozen):
         return {"type": value} if isinstance(value, str) else value
 
 
-class Section(Frozen):
+class FileSection(Frozen):
     """How the files of one kind are read. Keys are those of docs/loading.md."""
 
     files: str
@@ -100,18 +100,18 @@ class Section(Frozen):
         return found
 
 
-class Mapping(Frozen):
+class FileMapping(Frozen):
     """Everything that decides how the files of one load are read; nothing that they hold about people."""
 
     version: Literal[1] = 1
     time_zone: str = "Asia/Shanghai"
-    files: tuple[Section, ...] = ()
+    files: tuple[FileSection, ...] = ()
 
     def open_keys(self) -> list[tuple[int, str]]:
         return [(i, key) for i, section in enumerate(self.files) for key in section.open_keys()]
 
 
-class Question(Frozen):
+class LoadQuestion(Frozen):
     """Something that the files do not decide. Answer it with its key and a value."""
 
     section: int
@@ -136,7 +136,7 @@ _LIST_FILES = Text(
 )
 
 
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path) -> FileMapping:
     """Read a mapping file; LoadRefused where it is missing, no TOML, has unknown keys, or leaves something open."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -163,10 +163,10 @@ def read_mapping(path: Path) -> Mapping:
     return mapping
 
 
-def parse_mapping(text: str, source: str) -> Mapping:
+def parse_mapping(text: str, source: str) -> FileMapping:
     """Return the mapping that a text holds."""
     try:
-        return Mapping.model_validate(tomllib.loads(text))
+        return FileMapping.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise refuse(
             Text(f"{source} is not TOML: {error}.", f"{source} 不是有效的 TOML：{error}。"),
@@ -176,7 +176,9 @@ def parse_mapping(text: str, source: str) -> Mapping:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         close = (
-            nearest(str(first["loc"][-1]), tuple(Section.model_fields)) if first["type"] == "extra_forbidden" else ""
+            nearest(str(first["loc"][-1]), tuple(FileSection.model_fields))
+            if first["type"] == "extra_forbidden"
+            else ""
         )
         raise refuse(
             Text(
@@ -209,7 +211,10 @@ _TITLE = "# fenqun mapping, version 1. Edit it, keep it in git; `fenqun load --m
 
 
 def write_mapping(
-    mapping: Mapping, comments: Sequence[Table_[str, str]] = (), questions: Sequence[Question] = (), name: str = "FILE"
+    mapping: FileMapping,
+    comments: Sequence[Table_[str, str]] = (),
+    questions: Sequence[LoadQuestion] = (),
+    name: str = "FILE",
 ) -> str:
     """Return the mapping as TOML. `comments` has for each section a comment by key; open questions show their choices."""
     lines = [
@@ -226,8 +231,8 @@ def write_mapping(
     return "\n".join(lines) + "\n"
 
 
-def _section(section: Section, said: Table_[str, str]) -> Iterator[str]:
-    for key in Section.model_fields:
+def _section(section: FileSection, said: Table_[str, str]) -> Iterator[str]:
+    for key in FileSection.model_fields:
         value = getattr(section, key)
         if key == "columns" or value in ("", (), {}) or (key == "decimal" and value == "."):
             continue
@@ -267,7 +272,7 @@ def known_type(word: str) -> Type | Literal["leave out", ""]:
     return word if word in ("text", "number", "bool", "time", "list", "leave out") else ""  # type: ignore[return-value]
 
 
-def unknown_columns(section: Section, names: Sequence[str]) -> list[str]:
+def unknown_columns(section: FileSection, names: Sequence[str]) -> list[str]:
     """Columns that the section decides something with and the files do not have."""
     times = [column for columns in section.moments().values() for column in columns]
     wanted = [

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping as Table_
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,55 +23,15 @@ from mcp_server.sources.column_names import (
     WORDS,
     plain,
 )
-from mcp_server.sources.files.opening import Place
-from mcp_server.sources.files.tables import Table
-from mcp_server.sources.mapping import OPEN, Answers, ColumnRule, Mapping, Question, Role, Section
+from mcp_server.sources.files.opening import FilePlace
+from mcp_server.sources.files.tables import FileTable
+from mcp_server.sources.mapping import OPEN, Answers, ColumnRule, FileSection, LoadQuestion, Role
 from mcp_server.sources.naming import one_for_two, two_for_one
-from mcp_server.sources.survey import Fact, Survey, survey
+from mcp_server.sources.survey import Fact, Seen, Source, Survey, survey
 from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a person names: a path, a pattern or a folder, and what the person says of it."""
-
-    pattern: str
-    role: Role | None = None
-    columns: Table_[str, str] = field(default_factory=dict)
-    """System column (`#user_id`, `#event_name`, `#event_time`, …) to the file's own name (`--map`)."""
-    event_name: str = ""
-    encoding: str = ""
-    sheet: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One section of a proposal with the rows behind it."""
-
-    section: Section
-    table: Table
-    survey: Survey
-    places: tuple[Place, ...]
-    comments: Table_[str, str]
-    notes: tuple[Text, ...] = ()
-    """What a person should know of it: what was taken off, what was chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """How files would be read."""
-
-    mapping: Mapping
-    questions: tuple[Question, ...]
-    seen: tuple[Seen, ...]
-
-    @property
-    def undecided(self) -> tuple[Question, ...]:
-        """The questions without an answer that could be taken."""
-        return tuple(question for question in self.questions if question.must)
 
 
 class Builder:
@@ -81,17 +40,17 @@ class Builder:
     def __init__(
         self,
         connection: "DuckDBPyConnection",
-        table: Table | None,
+        table: FileTable | None,
         files: str,
-        places: Sequence[Place],
+        places: Sequence[FilePlace],
         source: Source,
         answers: Answers,
     ) -> None:
         self.connection, self.files, self.source = connection, files, source
-        self.table = table or Table("", (), (), 0)
+        self.table = table or FileTable("", (), (), 0)
         self.places = tuple(places)
         self.answers = answers
-        self.questions: list[Question] = []
+        self.questions: list[LoadQuestion] = []
         self.notes: list[Text] = []
         self.comments: dict[str, str] = {}
         self.index = 0
@@ -126,14 +85,16 @@ class Builder:
     def _ask(self, key: str, why: Text, choices: Sequence[str] = (), default: Any = None) -> Any:
         """Note a question; return what is taken until somebody answers."""
         self.questions.append(
-            Question(section=self.index, files=self.files, key=key, choices=tuple(choices), default=default, why=why)
+            LoadQuestion(
+                section=self.index, files=self.files, key=key, choices=tuple(choices), default=default, why=why
+            )
         )
         return OPEN if default is None else default
 
-    def build(self, index: int) -> tuple[list[Seen], list[Question]]:
+    def build(self, index: int) -> tuple[list[Seen], list[LoadQuestion]]:
         self.index = index
         if self.places[0].tracking:
-            section = Section(files=self.files, format="tracking log", encoding=self.places[0].encoding, role="log")
+            section = FileSection(files=self.files, format="tracking log", encoding=self.places[0].encoding, role="log")
             return [Seen(section, self.table, Survey((), (), ()), self.places, {})], []
         self.survey = survey(self.connection, self.table, self._rules(), self._times_given())
         self.facts = [
@@ -142,7 +103,7 @@ class Builder:
             if not (fact.rule.type == "leave out" and re.fullmatch(r"column\d+", fact.name) and self.places[0].header)
         ]
         place = self.places[0]
-        section = Section(
+        section = FileSection(
             files=self.files,
             format=place.format,
             encoding=place.encoding,
@@ -199,7 +160,7 @@ class Builder:
 
     # Sections.
 
-    def _names(self, section: Section) -> Section:
+    def _names(self, section: FileSection) -> FileSection:
         if section.header or not section.names or section.format not in ("csv", "spreadsheet"):
             return section
         if self._answer("names") is None:
@@ -213,7 +174,7 @@ class Builder:
             return section.model_copy(update={"names": (OPEN,)})
         return section
 
-    def _columns(self, section: Section) -> Section:
+    def _columns(self, section: FileSection) -> FileSection:
         columns: dict[str, ColumnRule] = {}
         for fact in self.facts:
             rule = fact.rule
@@ -243,7 +204,7 @@ class Builder:
                 self.comments[f"columns.{fact.name}"] = comment
         return section.model_copy(update={"columns": columns})
 
-    def _only(self, section: Section) -> list[Seen] | None:
+    def _only(self, section: FileSection) -> list[Seen] | None:
         """Rows of several kinds in one file: a column tells which have an event."""
         event = next(
             (
@@ -269,59 +230,36 @@ class Builder:
             self.connection,
             f"SELECT {kind.x} AS kind, count(*), count({event.x}) FROM {self.table.relation} GROUP BY kind ORDER BY count(*) DESC, kind",
         )
-        with_event = [row[0] for row in kinds if row[2] == row[1]]
-        people = [
-            row[0] for row in kinds if row[2] == 0 and re.search(r"(?i)identify|profile|user|people", str(row[0]))
-        ]
-        if not with_event or any(0 < row[2] < row[1] for row in kinds):
+        if not any(row[2] == row[1] for row in kinds) or any(0 < row[2] < row[1] for row in kinds):
             return None
         answer = self._answer("only")
         if answer is None:
-            proposed = [f"events: {kind.name} = {each}" for each in with_event] + [
-                f"users: {kind.name} = {each}" for each in people
-            ]
-            self._ask(
-                "only",
-                Text(
-                    f"{kind.name} says what a row is: {listed(f'{k} ({n:,})' for k, n, _ in kinds).en}. Rows of {listed(with_event).en} have an event name"
-                    + (f"; {listed(people).en} describe people." if people else "."),
-                    f"{kind.name} 说明每行是什么：{listed(f'{k}（{n:,}）' for k, n, _ in kinds).zh}。{listed(with_event).zh} 有事件名"
-                    + (f"；{listed(people).zh} 描述用户。" if people else "。"),
-                ),
-                proposed,
-            )
-            section = self._who_and_what(section, role="events")
-            return [
-                Seen(
-                    section.model_copy(update={"only": {OPEN: OPEN}}),
-                    self.table,
-                    self.survey,
-                    self.places,
-                    self.comments,
-                    tuple(self.notes),
-                )
-            ]
-        seen: list[Seen] = []
+            self._ask_only(kind.name, kinds)
         events = self._who_and_what(section, role="events")
-        for part in answer:
+        parts: list[FileSection] = [] if answer else [events.model_copy(update={"only": {OPEN: OPEN}})]
+        for part in answer or ():
             only = {key: tuple(value) if isinstance(value, list) else value for key, value in part["only"].items()}
-            if part["role"] == "events":
-                own = events.model_copy(update={"only": only})
-            else:
-                own = self._people(section, events, only)
-            seen.append(
-                Seen(
-                    own,
-                    self.table,
-                    self.survey,
-                    self.places,
-                    self.comments,
-                    (*self.table.notes, *self.survey.cleaned, *self.notes),
-                )
-            )
-        return seen
+            own = events.model_copy(update={"only": only})
+            parts.append(own if part["role"] == "events" else self._people(section, events, only))
+        notes = (*self.table.notes, *self.survey.cleaned, *self.notes)
+        return [Seen(part, self.table, self.survey, self.places, self.comments, notes) for part in parts]
 
-    def _people(self, section: Section, events: Section, only: dict[str, Any]) -> Section:
+    def _ask_only(self, name: str, kinds: Sequence[tuple[Any, ...]]) -> None:
+        """Ask which rows are events and which describe people."""
+        with_event = [row[0] for row in kinds if row[2] == row[1]]
+        people = [row[0] for row in kinds if not row[2] and re.search(r"(?i)identify|profile|user|people", str(row[0]))]
+        choices = [f"events: {name} = {each}" for each in with_event] + [f"users: {name} = {each}" for each in people]
+        counts = listed(Text(f"{kind} ({n:,})", f"{kind}（{n:,}）") for kind, n, _ in kinds)
+        events, persons = listed(with_event), listed(people)
+        why = Text(
+            f"{name} says what a row is: {counts.en}. Rows of {events.en} have an event name.",
+            f"{name} 说明每行是什么：{counts.zh}。{events.zh} 有事件名。",
+        )
+        if people:
+            why = why.then(Text(f"{persons.en} describe people.", f"{persons.zh} 描述用户。"))
+        self._ask("only", why, choices)
+
+    def _people(self, section: FileSection, events: FileSection, only: dict[str, Any]) -> FileSection:
         """Rows that describe people: the columns that have values there and in no row of an event."""
         happened = self._fact(events.event)
         inside, outside = self.condition(only), f"{happened.x} IS NOT NULL" if happened else "FALSE"
@@ -359,7 +297,7 @@ class Builder:
 
     # Who, what, when.
 
-    def _who_and_what(self, section: Section, role: Role | None = None) -> Section:
+    def _who_and_what(self, section: FileSection, role: Role | None = None) -> FileSection:
         named = {system: fact.name for system, name in self.source.columns.items() if (fact := self._fact(name))}
         named |= self._own_names(named)
         decided = role or self.source.role
@@ -394,7 +332,7 @@ class Builder:
                     raise one_for_two(first, second, name, self.files)
         return found
 
-    def _nobody(self, section: Section) -> Section:
+    def _nobody(self, section: FileSection) -> FileSection:
         """Rows without a person select nobody: they are left out and counted, unless the file has the vendor's own names."""
         fact = self._fact(section.user)
         if fact is None or fact.name.startswith("#"):
@@ -465,7 +403,7 @@ class Builder:
         total = self.table.count - self.table.lost
         if not people:
             ids = [f for f in possible if plain(f.name) in ("id", "oid", "pk") and self._unique(f)]
-            if ids and not any(f.distinct < f.values * 0.9 for f in second if plain(f.name) != "accountid"):
+            if ids and not any(f.distinct < f.values * 0.7 for f in second if plain(f.name) != "accountid"):
                 people = ids
         if people:
             best = people[0]
@@ -534,7 +472,7 @@ class Builder:
             )[0]
         )
 
-    def _role(self, section: Section, named: Table_[str, str]) -> Role:
+    def _role(self, section: FileSection, named: Table_[str, str]) -> Role:
         if "#event_name" in named or "#event_time" in named or self.source.event_name:
             return "events"
         if any(EVENT.fullmatch(plain(f.name)) for f in self.facts):
@@ -557,8 +495,11 @@ class Builder:
             return "users"
         return "events"
 
-    def _happening(self, section: Section, named: Table_[str, str]) -> Section:
+    def _happening(self, section: FileSection, named: Table_[str, str]) -> FileSection:
         times = [f for f in self.facts if f.rule.type == "time" and not BIRTH.search(f.name) and f.name != section.user]
+        described = self._answer("user_columns")
+        if described:
+            section = section.model_copy(update={"user_columns": tuple(described)})
         event = self._event(section, named)
         once = self._once_per(section, event, times)
         answered_times = self._answer("times")
@@ -593,14 +534,14 @@ class Builder:
                 section = section.model_copy(update={"each_row": each})
         return self._zone(section)
 
-    def _zone(self, section: Section) -> Section:
+    def _zone(self, section: FileSection) -> FileSection:
         columns = [name for at in section.moments().values() for name in at]
         if columns and all(re.search(r"\bUTC\b|\bGMT\b", name) for name in columns):
             self.comments["time_zone"] = "the names of the columns say so"
             return section.model_copy(update={"time_zone": "UTC"})
         return section
 
-    def _event(self, section: Section, named: Table_[str, str]) -> str | None:
+    def _event(self, section: FileSection, named: Table_[str, str]) -> str | None:
         answer = self._answer("event")
         if isinstance(answer, str):
             return answer
@@ -770,7 +711,7 @@ class Builder:
         )
         return proposed
 
-    def _once_per(self, section: Section, event: str | None, times: Sequence[Fact]) -> str:
+    def _once_per(self, section: FileSection, event: str | None, times: Sequence[Fact]) -> str:
         """A column whose value several rows share that are one thing: an order with a row for each of its goods."""
         answer = self._answer("once_per")
         if isinstance(answer, str):
@@ -816,7 +757,7 @@ class Builder:
         return ""
 
 
-def section_has_names(place: Place) -> bool:
+def section_has_names(place: FilePlace) -> bool:
     """Whether the names of the columns are the file's own, or a person's."""
     return (
         place.format not in ("csv", "spreadsheet")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mcp_server.sources.base import SourceColumn
 from mcp_server.sources.columns import ColumnReader, ColumnReading
-from mcp_server.sources.files.tables import Table, engine_reading
-from mcp_server.sources.forms import ISO, TEXT_FORM, WHOLE, YEAR_FIRST, Form, forms_for
+from mcp_server.sources.files.tables import FileTable, engine_reading
+from mcp_server.sources.forms import ISO, TEXT_FORM, WHOLE, YEAR_FIRST, ValueForm, forms_for
 from mcp_server.sources.survey import Fact
 
 if TYPE_CHECKING:
@@ -18,19 +18,21 @@ def text_of(fact: Fact) -> str:
     return fact.x if fact.column.kind == "text" else f"CAST({fact.x} AS VARCHAR)"
 
 
-def whole_ids(connection: "DuckDBPyConnection", table: Table, fact: Fact, source: str) -> ColumnReading:
+def whole_ids(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, source: str) -> ColumnReading:
     if fact.column.kind not in ("text", "VARCHAR", "ENUM", "OTHER"):
         return ColumnReader(connection, table.relation, source).column(
-            fact.x, SourceColumn("#user_id", fact.column.kind), "whole", None
+            fact.x, SourceColumn("#user_id", fact.column.kind), "whole"
         )
     return WHOLE.reading(text_of(fact), "#user_id", system=True)
 
 
-def time_reading(connection: "DuckDBPyConnection", table: Table, facts: Sequence[Fact], source: str) -> ColumnReading:
+def time_reading(
+    connection: "DuckDBPyConnection", table: FileTable, facts: Sequence[Fact], source: str
+) -> ColumnReading:
     fact = facts[0]
     if fact.column.kind not in ("text", "VARCHAR", "ENUM", "OTHER"):
         return ColumnReader(connection, table.relation, source).column(
-            fact.x, SourceColumn("#event_time", fact.column.kind), "time", None
+            fact.x, SourceColumn("#event_time", fact.column.kind), "time"
         )
     form = fact.decision.form if fact.decision is not None else TEXT_FORM
     offsets = fact.decision.offsets if fact.decision is not None else False
@@ -50,14 +52,14 @@ def time_reading(connection: "DuckDBPyConnection", table: Table, facts: Sequence
     return form.reading(text_of(fact), "#event_time", offsets=offsets, system=True)
 
 
-def _chosen(fact: Fact, form: Form) -> Form:
+def _chosen(fact: Fact, form: ValueForm) -> ValueForm:
     """The form that a rule names, where values allow several."""
     wanted = forms_for(fact.rule.type, fact.rule.read) if fact.rule.read else ()
     return wanted[0] if wanted and form not in wanted else form
 
 
 def property_reading(
-    connection: "DuckDBPyConnection", table: Table, fact: Fact, label: str, source: str
+    connection: "DuckDBPyConnection", table: FileTable, fact: Fact, label: str, source: str
 ) -> ColumnReading:
     kind, rule = fact.column.kind, fact.rule
     if kind != "text" and (fact.decision is None or rule.type == "text"):

@@ -1,6 +1,6 @@
 """The rows of a source: cells read as values, rows that cannot be loaded, and the others as tables of a generation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -9,8 +9,8 @@ from mcp_server.engines.dialect import ROW, identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.engines.duckdb.zones import FIRST, LAST, Clock, clock, years_of
 from mcp_server.language.metadata import Table
-from mcp_server.sources.base import JSON, TEXT, Staged
-from mcp_server.sources.columns import ORDER, ColumnReader, ColumnReading, Decision, Meaning, decide, forms
+from mcp_server.sources.base import Staged
+from mcp_server.sources.columns import ColumnReading
 from mcp_server.sources.naming import REQUIRED
 from mcp_server.sources.report import FIRST_ROWS, REASONS, BadRow, BadRows
 from mcp_server.text import Text
@@ -145,47 +145,6 @@ def _count_oddities(
 # From columns as they were written to properties with a type
 
 
-def understand(
-    connection: "DuckDBPyConnection", staged: Staged, fixed: Mapping[str, Meaning], source: str, name: str
-) -> SourceValues:
-    """Decide how every column is read, and read it.
-
-    `fixed` gives system columns their meaning, regardless of their values. `source` names the files in errors; `name`
-    is the relation that is made.
-    """
-    view = f"{name}_written"
-    json = forms(connection, staged, frozenset(fixed), source)
-    columns = "".join(f", {json[i].text if i in json else f'c{i}'} AS c{i}" for i in range(len(staged.columns)))
-    connection.execute(f'CREATE TEMP VIEW {view} AS SELECT "$n", "$lost"{columns} FROM {staged.relation}')
-    undecided: dict[str, Sequence[Meaning]] = {
-        f"c{i}": json[i].meanings if column.kind == JSON else ORDER
-        for i, column in enumerate(staged.columns)
-        if column.kind in (TEXT, JSON) and column.name not in fixed and not (i in json and json[i].sure)
-    }
-    decisions = decide(connection, view, undecided)
-    decisions |= {f"c{i}": Decision(form.meanings[0]) for i, form in json.items() if form.sure}
-    reader = ColumnReader(connection, view, source)
-    readings = [
-        reader.column(f"c{i}", column, fixed.get(column.name), decisions.get(f"c{i}"))
-        for i, column in enumerate(staged.columns)
-    ]
-    notes = [*staged.notes]
-    for i, column in enumerate(staged.columns):
-        if column.name not in fixed:
-            read = (json.get(i), decisions.get(f"c{i}"))
-            notes += [(column.name, r.note) for r in read if r is not None and r.note is not None]
-    # Texts are read once and then dropped; a Parquet file with proper types is only looked at.
-    copy = any(column.kind in (TEXT, JSON) for column in staged.columns) or any(
-        r.written and r.type == "time" for r in readings
-    )
-    values = read_values(connection, view, readings, name, copy=copy, notes=notes)
-    if copy:
-        connection.execute(f"DROP VIEW {view}")
-        if staged.table:
-            connection.execute(f"DROP TABLE {staged.table}")
-    return values
-
-
 # Rows that cannot be loaded: counted by reason, the first ones shown one by one
 
 _SHOWN = 80
@@ -199,15 +158,6 @@ class Check:
     condition: str
     shown: str = "NULL"
     """SQL of the value to show of the row."""
-
-
-def find_bad_rows(connection: "DuckDBPyConnection", staged: Staged, values: SourceValues, table: Table) -> BadRows:
-    """Fill the temporary table `bad_event` or `bad_user` (`"$n"`, `reason`, `shown`) and return what is in it."""
-    no_bad_rows(connection, table)
-    add_bad_rows(connection, table, first_that_holds(_checks(values, table), values.relation))
-    if table == "user":
-        _add_duplicates(connection, values)
-    return account(connection, staged, table, values.relation)
 
 
 def first_that_holds(checks: Sequence[Check], relation: str) -> str:
@@ -256,35 +206,6 @@ def account(connection: "DuckDBPyConnection", staged: Staged, table: Table, rela
     first = sorted([*first, *staged.first_unread], key=lambda bad_row: (order[bad_row.file], bad_row.row))[:FIRST_ROWS]
     total = int(one(connection, f"SELECT count(*) FROM {relation}")[0]) + sum(count for _, count in staged.unread)
     return BadRows(table=table, rows=total, counts={r: counts[r] for r in REASONS if r in counts}, first=tuple(first))
-
-
-def _checks(values: SourceValues, table: Table) -> list[Check]:
-    user = values.position("#user_id")
-    checks = [
-        Check("unreadable_row", '"$lost"'),
-        Check("unreadable_user_id", f"w{user} IS NOT NULL", f"w{user}"),
-        Check("missing_user_id", f"v{user} IS NULL"),
-    ]
-    if table == "event":
-        name, time = values.position("#event_name"), values.position("#event_time")
-        checks.append(Check("missing_event_name", f"coalesce(v{name}, '') = ''"))
-        if values.readings[time].written:
-            checks.append(Check("unreadable_event_time", f"w{time} IS NOT NULL", f"w{time}"))
-        checks.append(Check("missing_event_time", f"v{time} IS NULL"))
-    return checks
-
-
-def _add_duplicates(connection: "DuckDBPyConnection", values: SourceValues) -> None:
-    """Note all rows with one `#user_id` but the first as bad."""
-    user = values.position("#user_id")
-    good = f'(SELECT "$n" AS n, v{user} AS user_id FROM {good_rows(connection, values.relation, "user")})'
-    total, distinct = one(connection, f"SELECT count(*), count(DISTINCT user_id) FROM {good}")
-    if total == distinct:
-        return
-    turns = f"SELECT n, user_id, row_number() OVER (PARTITION BY user_id ORDER BY n) AS turn FROM {good}"
-    add_bad_rows(
-        connection, "user", f"SELECT n, 'duplicate_user', CAST(user_id AS VARCHAR) FROM ({turns}) WHERE turn > 1"
-    )
 
 
 # The tables of one generation, with their rows in physical order

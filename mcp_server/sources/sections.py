@@ -12,8 +12,7 @@ from mcp_server.sources.base import Staged
 from mcp_server.sources.columns import ColumnReading
 from mcp_server.sources.files.tracking import assign
 from mcp_server.sources.forms import DOUBLE, WHOLE
-from mcp_server.sources.mapping import Section, refuse_unknown, unknown_columns
-from mcp_server.sources.proposing import Seen
+from mcp_server.sources.mapping import FileSection, refuse_unknown, unknown_columns
 from mcp_server.sources.readings import property_reading, text_of, time_reading, whole_ids
 from mcp_server.sources.report import BadRows, refuse
 from mcp_server.sources.rows import (
@@ -29,8 +28,8 @@ from mcp_server.sources.rows import (
     read_values,
     set_clock,
 )
-from mcp_server.sources.survey import Fact
-from mcp_server.text import Text
+from mcp_server.sources.survey import Fact, Seen
+from mcp_server.text import Text, listed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -55,7 +54,7 @@ class Read:
     zone: ZoneInfo
 
     @property
-    def section(self) -> Section:
+    def section(self) -> FileSection:
         return self.seen.section
 
 
@@ -113,7 +112,7 @@ def _notes_of(read: Read) -> list[Text]:
     return list(read.seen.notes)
 
 
-def _shaped(section: Section) -> bool:
+def _shaped(section: FileSection) -> bool:
     return bool(
         section.device
         or section.once_per
@@ -286,7 +285,7 @@ class _Reader:
         return tuple(found), unread
 
 
-def _only(section: Section, facts: Table_[str, Fact]) -> str:
+def _only(section: FileSection, facts: Table_[str, Fact]) -> str:
     parts = []
     for name, values in section.only.items():
         wanted = [values] if isinstance(values, str) else list(values)
@@ -346,10 +345,10 @@ class _Shapes:
     def _say_ids(self, events: Sequence[Seen], users: Sequence[Seen]) -> list[Text]:
         if not self.texts:
             return []
-        names = ", ".join(dict.fromkeys(seen.section.user for seen in [*events, *users]))
+        names = listed(dict.fromkeys(seen.section.user for seen in [*events, *users]))
         said = Text(
-            f"The ids of people are texts ({names}): they are #account_id, and every account has a number as #user_id that later loads keep.",
-            f"用户标识为文本（{names}）：存为 #account_id，并为每个账号分配编号 #user_id，之后的加载沿用。",
+            f"The ids of people are texts ({names.en}): they are #account_id, and every account has a number as #user_id that later loads keep.",
+            f"用户标识为文本（{names.zh}）：存为 #account_id，并为每个账号分配编号 #user_id，之后的加载沿用。",
         )
         devices = [seen.section.device for seen in events if seen.section.device]
         if not devices:
@@ -357,8 +356,8 @@ class _Shapes:
         return [
             said,
             Text(
-                f"A device ({', '.join(devices)}) belongs to the first person it is seen with; devices without one are users of their own.",
-                f"设备（{'、'.join(devices)}）归属首个与其同时出现的用户；没有对应用户的设备各自成为一位用户。",
+                f"A device ({listed(devices).en}) belongs to the first person it is seen with; devices without one are users of their own.",
+                f"设备（{listed(devices).zh}）归属首个与其同时出现的用户；没有对应用户的设备各自成为一位用户。",
             ),
         ]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import one, rows
-from mcp_server.sources.files.tables import Column, Table
+from mcp_server.sources.files.opening import FilePlace
+from mcp_server.sources.files.tables import FileTable, TableColumn
 from mcp_server.sources.forms import (
     ANY,
     CN_MOBILE,
@@ -34,16 +35,16 @@ from mcp_server.sources.forms import (
     WHOLE,
     WORDS,
     YES_NO,
-    Decision,
-    Form,
+    FormDecision,
     Surface,
+    ValueForm,
     almost,
     clean,
     decide,
     forms_for,
     surfaces,
 )
-from mcp_server.sources.mapping import ColumnRule, Section
+from mcp_server.sources.mapping import ColumnRule, FileMapping, FileSection, LoadQuestion, Role
 from mcp_server.text import Text
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _IDENTIFIER = re.compile(r"(?i)(^|[ _.-])(id|no|nr|number|code|sn|key)s?\.?$|id$
 class Fact:
     """One column, looked at over all rows."""
 
-    column: Column
+    column: TableColumn
     rule: ColumnRule
     x: str
     """SQL of its cleaned text, or of its value where it has a type of the engine."""
@@ -74,8 +75,8 @@ class Fact:
     notes: tuple[Text, ...] = ()
     choices: tuple[str, ...] = ()
     """Other `read`s that fit all values: a person decides."""
-    forms: tuple[Form, ...] = ()
-    decision: Decision | None = None
+    forms: tuple[ValueForm, ...] = ()
+    decision: FormDecision | None = None
 
     @property
     def name(self) -> str:
@@ -98,10 +99,10 @@ class Survey:
 
 def survey(
     connection: "DuckDBPyConnection",
-    table: Table,
+    table: FileTable,
     rules: Mapping[str, ColumnRule],
     times: Sequence[str] = (),
-    section: Section | None = None,
+    section: FileSection | None = None,
 ) -> Survey:
     """Look at every column. `rules` are decisions of a person; `times` are columns that are times whatever their names are.
 
@@ -111,70 +112,49 @@ def survey(
         c for c in table.columns if (c.kind == "text" and c.forms) or _as_text(c, rules.get(c.name), c.name in times)
     ]
     outer = _surfaces(connection, table, texts)
-    sheets = [outer[column.name] for column in texts if column.forms is ANY]
-    marks = tuple(mark for mark in MARKS if any((s.marks or {}).get(mark, 0) == s.values - s.empty > 0 for s in sheets))
-    if section is not None:
-        marks = section.marks
-    words = (
-        list(section.missing)
-        if section is not None
-        else [word for word in (*WORDS, *TYPED_WORDS) if any(word in (s.words or {}) for s in outer.values())]
-    )
+    marks, words = _around(texts, outer) if section is None else (section.marks, list(section.missing))
     cleaned = {c.name: clean(c.x, outer[c.name], marks=marks, missing=words) for c in texts}
     there = _counts(connection, table, cleaned)
-    forms = {
-        column.name: _forms(column, rules.get(column.name), column.name in times, section.decimal if section else "")
-        if there[column.name][0]
-        else ()
-        for column in texts
-    }
-    decisions = decide(connection, table.relation, {name: (cleaned[name], tried) for name, tried in forms.items()})
     decimal: Literal[".", ","] = section.decimal if section is not None else "."
+    tried = {
+        c.name: (cleaned[c.name], _forms(c, rules.get(c.name), c.name in times, section.decimal if section else ""))
+        for c in texts
+        if there[c.name][0]
+    }
+    decisions = decide(connection, table.relation, tried)
+    missing = words
     if section is None:
         decimal, decisions = _decimal(connection, table, cleaned, decisions)
-    missing = (
-        words
-        if section is not None
-        else [
-            w
-            for w in words
-            if w in WORDS or any(_typed(decisions[c.name]) and w in (outer[c.name].words or {}) for c in texts)
-        ]
-    )
-    cleaned |= {
-        c.name: clean(
-            c.x,
-            outer[c.name],
-            marks=marks,
-            missing=missing,
-            void=_typed(decisions[c.name]) or _void(outer[c.name]),
-        )
-        for c in texts
-    }
+        typed = [outer[name].words or {} for name, decision in decisions.items() if decision.form is not TEXT_FORM]
+        missing = [word for word in words if word in WORDS or any(word in found for found in typed)]
+    for c in texts:
+        void = (c.name in decisions and decisions[c.name].form is not TEXT_FORM) or _void(outer[c.name])
+        cleaned[c.name] = clean(c.x, outer[c.name], marks=marks, missing=missing, void=void)
     counts = _counts(connection, table, cleaned)
-    facts = [
-        _fact(
-            connection,
-            table,
-            column,
-            cleaned.get(column.name, column.x),
-            outer.get(column.name, Surface()),
-            decisions.get(column.name),
-            counts[column.name],
-            rules.get(column.name),
-        )
-        for column in table.columns
-    ]
+    facts = []
+    for column in table.columns:
+        name = column.name
+        x, surface = cleaned.get(name, column.x), outer.get(name, Surface())
+        decision = decisions.get(name, FormDecision(TEXT_FORM) if name in cleaned else None)
+        facts.append(_fact(connection, table, column, x, surface, decision, counts[name], rules.get(name)))
     return Survey(_same_epochs(facts), tuple(missing), marks, decimal, _cleaned(outer, marks, missing))
 
 
-def _as_text(column: Column, rule: ColumnRule | None, is_time: bool) -> bool:
+def _around(texts: Sequence[TableColumn], outer: Mapping[str, Surface]) -> tuple[tuple[str, ...], list[str]]:
+    """The signs before values, and the words for missing ones, that a file has."""
+    sheets = [outer[column.name] for column in texts if column.forms is ANY]
+    marks = tuple(mark for mark in MARKS if any((s.marks or {}).get(mark, 0) == s.values - s.empty > 0 for s in sheets))
+    words = [word for word in (*WORDS, *TYPED_WORDS) if any(word in (s.words or {}) for s in outer.values())]
+    return marks, words
+
+
+def _as_text(column: TableColumn, rule: ColumnRule | None, is_time: bool) -> bool:
     """Texts of the engine or of JSON that a person wants read as something else."""
     wanted = rule is not None and rule.type in ("number", "bool", "time", "list")
     return (wanted or is_time or column.name.casefold() == "#user_id") and (column.kind in ("VARCHAR", "ENUM", "text"))
 
 
-def _surfaces(connection: "DuckDBPyConnection", table: Table, texts: Sequence[Column]) -> dict[str, Surface]:
+def _surfaces(connection: "DuckDBPyConnection", table: FileTable, texts: Sequence[TableColumn]) -> dict[str, Surface]:
     plain = [column for column in texts if column.forms is ANY or column.strings]
     found = surfaces(connection, table.relation, [column.x for column in plain])
     known = {column.name: found[column.x] for column in plain}
@@ -186,11 +166,7 @@ def _void(surface: Surface) -> bool:
     return surface.nulls == 0 or surface.empty == surface.values
 
 
-def _typed(decision: Decision) -> bool:
-    return decision.form is not TEXT_FORM
-
-
-def _forms(column: Column, rule: ColumnRule | None, is_time: bool, decimal: str) -> tuple[Form, ...]:
+def _forms(column: TableColumn, rule: ColumnRule | None, is_time: bool, decimal: str) -> tuple[ValueForm, ...]:
     """What a column may be: what was decided of it, else what its name and kind allow."""
     if rule is not None and rule.type in ("text", "number", "bool", "time", "list") and rule.read != "?":
         if rule.type == "time" and not rule.read and not decimal:
@@ -221,23 +197,25 @@ def _forms(column: Column, rule: ColumnRule | None, is_time: bool, decimal: str)
 
 
 def _decimal(
-    connection: "DuckDBPyConnection", table: Table, cleaned: Mapping[str, str], decisions: dict[str, Decision]
-) -> tuple[Literal[".", ","], dict[str, Decision]]:
+    connection: "DuckDBPyConnection", table: FileTable, cleaned: Mapping[str, str], decisions: dict[str, FormDecision]
+) -> tuple[Literal[".", ","], dict[str, FormDecision]]:
     """Whether the file writes decimals with a comma: some column can only be read so, and none only with a point."""
     commas = [name for name, decision in decisions.items() if decision.form is COMMA]
-    percents = {name: Decision(TEXT_FORM) for name, decision in decisions.items() if decision.form is COMMA_PERCENT}
+    percents = {name: FormDecision(TEXT_FORM) for name, decision in decisions.items() if decision.form is COMMA_PERCENT}
     if not commas:
         return ".", decisions | percents
     points = [name for name, decision in decisions.items() if decision.form in (DOUBLE, MONEY)]
     other = decide(connection, table.relation, {name: (cleaned[name], (COMMA,)) for name in points})
     if any(decision.form is TEXT_FORM for decision in other.values()):
-        note = {name: Decision(TEXT_FORM, decisions[name].values, decisions[name].values) for name in commas}
+        note = {name: FormDecision(TEXT_FORM, decisions[name].values, decisions[name].values) for name in commas}
         return ".", decisions | percents | note
     whole = [name for name, decision in decisions.items() if decision.form is PERCENT]
     return ",", decisions | other | {name: replace(decisions[name], form=COMMA_PERCENT) for name in whole}
 
 
-def _counts(connection: "DuckDBPyConnection", table: Table, cleaned: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+def _counts(
+    connection: "DuckDBPyConnection", table: FileTable, cleaned: Mapping[str, str]
+) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     columns = list(table.columns)
     for start in range(0, len(columns), _BATCH):
@@ -262,11 +240,11 @@ _ENGINE: Mapping[str, str] = {
 
 def _fact(
     connection: "DuckDBPyConnection",
-    table: Table,
-    column: Column,
+    table: FileTable,
+    column: TableColumn,
     x: str,
     surface: Surface,
-    decision: Decision | None,
+    decision: FormDecision | None,
     counts: tuple[int, int],
     rule: ColumnRule | None,
 ) -> Fact:
@@ -290,7 +268,7 @@ def _fact(
     return replace(fact, notes=(*notes, *fact.notes))
 
 
-def _decided(connection: "DuckDBPyConnection", table: Table, fact: Fact, decision: Decision) -> Fact:
+def _decided(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, decision: FormDecision) -> Fact:
     form, x, name = decision.form, fact.x, fact.name
     last = name.rsplit(".", 1)[-1]
     if form in (WHOLE, DOUBLE, MONEY, COMMA):
@@ -344,7 +322,7 @@ def _shortened(count: int) -> Text:
     )
 
 
-def _text(connection: "DuckDBPyConnection", table: Table, fact: Fact, decision: Decision) -> Fact:
+def _text(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, decision: FormDecision) -> Fact:
     x = fact.x
     clocks, phones, units, shortened = _likenesses(connection, table, x, _SAMPLE)
     if fact.values > _SAMPLE and (clocks or phones or units or shortened):
@@ -370,7 +348,7 @@ def _text(connection: "DuckDBPyConnection", table: Table, fact: Fact, decision: 
 
 
 def _likenesses(
-    connection: "DuckDBPyConnection", table: Table, x: str, limit: int | None = None
+    connection: "DuckDBPyConnection", table: FileTable, x: str, limit: int | None = None
 ) -> tuple[int, int, int, int]:
     """How many values look like a time of day, a phone number, a number with its unit, digits that a spreadsheet shortened."""
     some = f" WHERE {x} IS NOT NULL LIMIT {limit}" if limit else ""
@@ -428,3 +406,46 @@ def _cleaned(outer: Mapping[str, Surface], marks: Sequence[str], missing: Sequen
             Text(f"{word!r} counts as missing ({count:,} cells)", f"{word!r} 按无值处理（{count:,} 个单元格）")
         )
     return tuple(notes)
+
+
+# What is named, and what was seen
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a person names: a path, a pattern or a folder, and what the person says of it."""
+
+    pattern: str
+    role: Role | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """System column (`#user_id`, `#event_name`, `#event_time`, …) to the file's own name (`--map`)."""
+    event_name: str = ""
+    encoding: str = ""
+    sheet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One section of a proposal with the rows behind it."""
+
+    section: FileSection
+    table: FileTable
+    survey: Survey
+    places: tuple[FilePlace, ...]
+    comments: Mapping[str, str]
+    notes: tuple[Text, ...] = ()
+    """What a person should know of it: what was taken off, what was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """How files would be read."""
+
+    mapping: FileMapping
+    questions: tuple[LoadQuestion, ...]
+    seen: tuple[Seen, ...]
+
+    @property
+    def undecided(self) -> tuple[LoadQuestion, ...]:
+        """The questions without an answer that could be taken."""
+        return tuple(question for question in self.questions if question.must)

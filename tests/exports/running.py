@@ -21,8 +21,8 @@ from mcp_server.platforms.local.loading import load
 from mcp_server.settings import read_settings
 from mcp_server.sources.loading import Sources
 from mcp_server.sources.look import Look
-from mcp_server.sources.mapping import Mapping, Question, Section, parse_mapping, write_mapping
-from mcp_server.sources.proposing import Proposal, Source
+from mcp_server.sources.mapping import FileMapping, FileSection, LoadQuestion, parse_mapping, write_mapping
+from mcp_server.sources.survey import Proposal, Source
 from tests.exports import plain
 
 _KEYS = ("format", "encoding", "separator", "header", "until", "records", "only", "time_zone", "user", "device")
@@ -35,8 +35,8 @@ class Run:
 
     export: str
     wrong: list[str] = field(default_factory=list)
-    asked: dict[str, Question] = field(default_factory=dict)
-    mapping: Mapping | None = None
+    asked: dict[str, LoadQuestion] = field(default_factory=dict)
+    mapping: FileMapping | None = None
 
 
 def run(export: Path, workspace: Path) -> Run:
@@ -100,7 +100,7 @@ def _sections(export: Path, wanted: plain.Row, proposal: Proposal) -> Iterator[s
             yield from _columns(part, found[0].section, held)
 
 
-def _section(part: plain.Row, section: Section) -> Iterator[str]:
+def _section(part: plain.Row, section: FileSection) -> Iterator[str]:
     for key in _KEYS:
         got = getattr(section, key)
         got = list(got) if isinstance(got, tuple) else got
@@ -110,7 +110,7 @@ def _section(part: plain.Row, section: Section) -> Iterator[str]:
             yield f"{section.files}: {key} is {got!r} instead of {part.get(key)!r}"
 
 
-def _columns(part: plain.Row, section: Section, held: dict[str, int]) -> Iterator[str]:
+def _columns(part: plain.Row, section: FileSection, held: dict[str, int]) -> Iterator[str]:
     either = part["expect"].get("either", [])
     for name, rule in part["columns"].items():
         want = {"type": rule} if isinstance(rule, str) else {k: v for k, v in rule.items() if k != "name"}
@@ -127,7 +127,7 @@ def _columns(part: plain.Row, section: Section, held: dict[str, int]) -> Iterato
         yield f"{section.files}: columns {sorted(section.columns)} instead of {sorted(part['columns'])}"
 
 
-def _loaded(export: Path, wanted: plain.Row, mapping: Mapping, workspace: Path) -> Iterator[str]:
+def _loaded(export: Path, wanted: plain.Row, mapping: FileMapping, workspace: Path) -> Iterator[str]:
     """Load by the mapping alone, and check users, events, times, sums and clusters."""
     report = load(
         workspace, "1", sources=Sources(mapping=mapping, base=export), on_progress=lambda _percent, _text: None

@@ -39,7 +39,7 @@ BELOW: dict[str, set[str]] = {
     "demo": BASE | {"", "terminal", "settings", "store", "platforms"},
     "cli": BASE
     | {"", "terminal", "settings", "language", "store", "platforms", "operations", "consent", "web", "front", "gateway"}
-    | {"app", "opening", "oversight", "demo", "doctor", "install"},
+    | {"app", "opening", "oversight", "demo", "doctor", "install", "sources"},
     "__main__": {"cli"},
 }
 """What each part may import besides itself. "" is the package itself, for its version."""
@@ -69,6 +69,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "platformdirs": ("settings",),
     "pydantic": ("language", "sources", "platforms", "operations", "consent", "front"),
     "pydantic_core": ("language", "operations"),
+    "python_calamine": ("sources",),
     "rich": ("terminal", "cli", "demo"),
     "sqlglot": ("user_sql.tree", "user_sql.guard"),
     "stamina": ("platforms.transport",),
@@ -77,7 +78,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 
-LATE = {"keyring", "duckdb", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
+LATE = {"keyring", "duckdb", "python_calamine", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
 """Imported inside functions, so that a server starts quickly without them."""
 
 LATE_MODULES = {"user_sql.tree"}

@@ -16,10 +16,9 @@ from mcp_server.engines.duckdb.connection import connect
 from mcp_server.errors import InvalidArguments
 from mcp_server.sources.loading import Decide, LoadOptions, Sources, build, look_at
 from mcp_server.sources.look import Look, describe, remembered
-from mcp_server.sources.mapping import Answers, parse_mapping, write_mapping
-from mcp_server.sources.mapping import Mapping as FileMapping
-from mcp_server.sources.proposing import Proposal
+from mcp_server.sources.mapping import Answers, FileMapping, parse_mapping, write_mapping
 from mcp_server.sources.report import LoadReport
+from mcp_server.sources.survey import Proposal
 from mcp_server.store.catalog import Catalog
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed

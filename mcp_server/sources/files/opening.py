@@ -38,7 +38,7 @@ _LARGEST_BOOK = 200 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePlace:
     """Where one table is, and how it is written."""
 
     path: Path
@@ -182,7 +182,7 @@ class Opener:
         self._copies += 1
         return self._temp / f"opened-{os.getpid()}-{id(self)}-{self._copies}{ending}"
 
-    def open(self, path: Path, wanted: Wanted) -> list[Place]:
+    def open(self, path: Path, wanted: Wanted) -> list[FilePlace]:
         """The tables of a file: one, of a workbook one for each sheet that can be seen and holds a table."""
         with readable(path):
             with path.open("rb") as file:
@@ -191,7 +191,7 @@ class Opener:
                 raise refuse(Text(f"{path} is empty.", f"{path} 是空文件。"))
             folders = tuple(_folders(path))
             if start[:4] == b"PAR1":
-                return [Place(path, "parquet", path, folders=folders)]
+                return [FilePlace(path, "parquet", path, folders=folders)]
             _check_ending(path, start)
             if start[:4] == b"PK\x03\x04" or start == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
                 return [replace(place, folders=folders) for place in self._book(path, wanted)]
@@ -234,7 +234,7 @@ class Opener:
                 ) from None
         return target
 
-    def _text(self, path: Path, raw: Path, wanted: Wanted) -> list[Place]:
+    def _text(self, path: Path, raw: Path, wanted: Wanted) -> list[FilePlace]:
         encoding = wanted.encoding or encoding_of(raw, path)
         text = raw if encoding in ("utf-8", "utf-8-sig") else self._as_utf8(path, raw, encoding)
         if wanted.encoding in ("utf-8", "utf-8-sig") and not decodes(raw, "utf-8"):
@@ -243,7 +243,7 @@ class Opener:
         first = next((line for line in head.splitlines() if line.strip()), "")
         if not first:
             raise refuse(Text(f"{path} holds no line.", f"{path} 中没有内容。"))
-        place = Place(path, "csv", text, encoding=encoding)
+        place = FilePlace(path, "csv", text, encoding=encoding)
         if first.lstrip()[0] in "{[" and (found := self._json(place, first, wanted)):
             return [found]
         return [self._csv(place, head, whole=whole, wanted=wanted)]
@@ -271,7 +271,7 @@ class Opener:
 
     # JSON.
 
-    def _json(self, place: Place, first: str, wanted: Wanted) -> Place | None:
+    def _json(self, place: FilePlace, first: str, wanted: Wanted) -> FilePlace | None:
         line = _object(first)
         if isinstance(line, dict) and (wanted.records in (None, "")) and not _only_line(place.text):
             return replace(
@@ -337,7 +337,7 @@ class Opener:
 
     # Tables in text.
 
-    def _csv(self, place: Place, head: str, *, whole: bool, wanted: Wanted) -> Place:
+    def _csv(self, place: FilePlace, head: str, *, whole: bool, wanted: Wanted) -> FilePlace:
         lines = head.splitlines(keepends=True)
         if not whole and len(lines) > 1:
             lines.pop()
@@ -411,7 +411,7 @@ class Opener:
 
     # Workbooks.
 
-    def _book(self, path: Path, wanted: Wanted) -> list[Place]:
+    def _book(self, path: Path, wanted: Wanted) -> list[FilePlace]:
         import python_calamine as calamine
 
         if path.stat().st_size > _LARGEST_BOOK:
@@ -442,7 +442,7 @@ class Opener:
             raise refuse(Text(f"No sheet of {path} holds a table.", f"{path} 的工作表中没有表格。"))
         return places
 
-    def _sheet(self, path: Path, book: Any, name: str, wanted: Wanted) -> Place | None:
+    def _sheet(self, path: Path, book: Any, name: str, wanted: Wanted) -> FilePlace | None:
         rows = [[_cell(value) for value in row] for row in book.get_sheet_by_name(name).iter_rows()]
         filled = Counter(n for row in rows if (n := sum(1 for cell in row if cell)) > 1)
         if not filled and not wanted.sheet:
@@ -486,7 +486,7 @@ class Opener:
             if errors
             else ()
         )
-        return Place(
+        return FilePlace(
             path,
             "spreadsheet",
             target,

@@ -3,16 +3,16 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_server.engines.dialect import identifier, literal
 from mcp_server.engines.duckdb.connection import one, rows
 from mcp_server.sources.base import MOST_COLUMNS, FileRows, SourceColumn, engine_path, reading
 from mcp_server.sources.columns import ColumnReader, ColumnReading
-from mcp_server.sources.files.opening import Opener, Place
-from mcp_server.sources.forms import ANY, BOOL, DATES, DOUBLE, JSON_LIST, WHOLE, YES_NO, Form
+from mcp_server.sources.files.opening import FilePlace, Opener
+from mcp_server.sources.forms import ANY, BOOL, DATES, DOUBLE, JSON_LIST, WHOLE, YES_NO, ValueForm
 from mcp_server.sources.report import FIRST_ROWS, BadRow, refuse
 from mcp_server.text import Text
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _SHOWN = 80
-STRINGS: tuple[Form, ...] = (BOOL, YES_NO, *DATES)
+STRINGS: tuple[ValueForm, ...] = (BOOL, YES_NO, *DATES)
 """What JSON strings may be; they are never numbers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column of a table, before anything is known of its values but their kind."""
 
     name: str
@@ -33,7 +33,7 @@ class Column:
     """SQL of its text, or of its value where `kind` is a type of the engine."""
     kind: str = "text"
     """`text`, or the engine's own type."""
-    forms: tuple[Form, ...] = ANY
+    forms: tuple[ValueForm, ...] = ANY
     note: Text | None = None
     pairs: str = ""
     """The column of `{key, value}` pairs that this one is a key of."""
@@ -47,11 +47,11 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FileTable:
     """The rows of one kind of file. `relation` has `"$n"` (load number, in file order), `"$lost"`, and what the columns' SQL speaks of."""
 
     relation: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     parts: tuple[FileRows, ...]
     count: int
     unread: tuple[tuple[str, int], ...] = ()
@@ -61,11 +61,11 @@ class Table:
     notes: tuple[Text, ...] = ()
     lost: int = 0
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> TableColumn | None:
         return next((column for column in self.columns if column.name.casefold() == name.casefold()), None)
 
 
-def stage(connection: "DuckDBPyConnection", opener: Opener, places: Sequence[Place], name: str) -> Table:
+def stage(connection: "DuckDBPyConnection", opener: Opener, places: Sequence[FilePlace], name: str) -> FileTable:
     """Read the tables of one kind, in order, into a relation `name`."""
     kind = places[0].format
     if kind in ("csv", "spreadsheet"):
@@ -111,7 +111,9 @@ def _distinct(names: Sequence[str], source: str) -> tuple[list[str], list[Text]]
 # Texts: CSV and sheets.
 
 
-def _stage_texts(connection: "DuckDBPyConnection", opener: Opener, places: Sequence[Place], table: str) -> Table:
+def _stage_texts(
+    connection: "DuckDBPyConnection", opener: Opener, places: Sequence[FilePlace], table: str
+) -> FileTable:
     headings: list[list[str]] = []
     notes: list[Text] = [note for place in places for note in place.notes]
     for place in places:
@@ -140,12 +142,14 @@ def _stage_texts(connection: "DuckDBPyConnection", opener: Opener, places: Seque
             counts[row.reason] = counts.get(row.reason, 0) + 1
         bad += unread[: FIRST_ROWS - len(bad)]
     escaped = any(place.escape for place in places)
-    columns = [Column(name, f"c{i}") for i, name in enumerate(union.values())]
+    columns = [TableColumn(name, f"c{i}") for i, name in enumerate(union.values())]
     relation = f'(SELECT rowid AS "$n", FALSE AS "$lost", * FROM {table})'
     if escaped:
         listed = ", ".join(f"{_unescaped(f'c{i}')} AS c{i}" for i in range(len(columns)))
         relation = f'(SELECT rowid AS "$n", FALSE AS "$lost", {listed} FROM {table})'
-    return Table(relation, tuple(columns), tuple(parts), loaded, tuple(counts.items()), tuple(bad), table, tuple(notes))
+    return FileTable(
+        relation, tuple(columns), tuple(parts), loaded, tuple(counts.items()), tuple(bad), table, tuple(notes)
+    )
 
 
 def _unescaped(x: str) -> str:
@@ -172,7 +176,7 @@ _REGULAR = Text(
 def _insert(
     connection: "DuckDBPyConnection",
     opener: Opener,
-    place: Place,
+    place: FilePlace,
     table: str,
     targets: Sequence[int],
     extra: Sequence[str],
@@ -208,7 +212,7 @@ def _insert(
             return read(opener.one_line_end(place.text))  # lines end in more than one way
 
 
-def _left_out(connection: "DuckDBPyConnection", place: Place, width: int) -> tuple[tuple[int, ...], list[BadRow]]:
+def _left_out(connection: "DuckDBPyConnection", place: FilePlace, width: int) -> tuple[tuple[int, ...], list[BadRow]]:
     """Numbers of the rows that could not be split, and what is the matter with each.
 
     The reader counts lines; the row number is exact as long as no value before it holds a line break.
@@ -285,7 +289,7 @@ class _Node:
 
 
 def stage_lines(
-    connection: "DuckDBPyConnection", places: Sequence[Place], table: str
+    connection: "DuckDBPyConnection", places: Sequence[FilePlace], table: str
 ) -> tuple[tuple[FileRows, ...], int]:
     """Read the objects of files, in order, into `table(json)`; NULL where a line is no object. Of a key given twice the last counts."""
     connection.execute(f"CREATE TEMP TABLE {table} (json JSON)")
@@ -317,7 +321,7 @@ def last_of_doubled(connection: "DuckDBPyConnection", table: str, json_sql: str 
     return len(doubled)
 
 
-def _stage_json(connection: "DuckDBPyConnection", places: Sequence[Place], table: str) -> Table:
+def _stage_json(connection: "DuckDBPyConnection", places: Sequence[FilePlace], table: str) -> FileTable:
     lines = f"{table}_lines"
     parts, loaded = stage_lines(connection, places, lines)
     lost = int(one(connection, f"SELECT count(*) FROM {lines} WHERE json IS NULL")[0])
@@ -336,12 +340,12 @@ def _stage_json(connection: "DuckDBPyConnection", places: Sequence[Place], table
         )
     columns, more = spread(connection, lines, table, 'rowid AS "$n", json IS NULL AS "$lost"', str(places[0].path))
     connection.execute(f"DROP TABLE {lines}")
-    return Table(table, columns, parts, loaded, table=table, notes=(*notes, *more), lost=lost)
+    return FileTable(table, columns, parts, loaded, table=table, notes=(*notes, *more), lost=lost)
 
 
 def spread(
     connection: "DuckDBPyConnection", lines: str, table: str, head: str, source: str, *, groups: bool = False
-) -> tuple[tuple[Column, ...], tuple[Text, ...]]:
+) -> tuple[tuple[TableColumn, ...], tuple[Text, ...]]:
     """Make `table` with the expressions `head` and a column for every key of the objects in the table `lines(json)`.
 
     `groups`: a list of objects becomes a list for each of their keys, as the vendor shows object groups.
@@ -355,7 +359,7 @@ def spread(
         f"CREATE TEMP TABLE {table} AS SELECT * EXCLUDE (object){listed} FROM (SELECT {head}, {shaped} AS object FROM {lines})"
     )
     names, more = _distinct([leaf.name for leaf in leaves], source)
-    columns: list[Column] = []
+    columns: list[TableColumn] = []
     for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
         named = replace_name(leaf, name)
         parts = _group_columns(connection, table, f"c{i}", named) if groups and leaf.kinds == {"list"} else []
@@ -363,7 +367,7 @@ def spread(
     return tuple(columns), tuple(more)
 
 
-def _group_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[Column]:
+def _group_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[TableColumn]:
     """A group of objects as lists, one for each key of its objects; none where the items are no objects."""
     keys = rows(
         connection,
@@ -379,7 +383,7 @@ def _group_columns(connection: "DuckDBPyConnection", relation: str, x: str, node
         item = f"json_extract_string(item, {literal(_pointer(key))})"
         values = f"list_filter(list_transform(json_extract({x}, '$[*]'), lambda item: {item}), lambda value: value IS NOT NULL)"
         columns.append(
-            Column(
+            TableColumn(
                 f"{node.name}.{key}",
                 f"CASE WHEN {x} IS NOT NULL THEN CAST(to_json({values}) AS VARCHAR) END",
                 forms=(JSON_LIST,),
@@ -485,7 +489,7 @@ def _field(struct: str, path: Sequence[str]) -> str:
     return struct
 
 
-def _json_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[Column]:
+def _json_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[TableColumn]:
     """The columns that one key becomes: one, or of pairs one for each of their keys."""
     text = f"({x} ->> '$')"
     if _extended(node):
@@ -500,7 +504,7 @@ def _json_columns(connection: "DuckDBPyConnection", relation: str, x: str, node:
         from mcp_server.sources.forms import EPOCHS
 
         return [
-            Column(
+            TableColumn(
                 node.name,
                 f"coalesce({inner})",
                 forms=(WHOLE, DOUBLE) if numbers else (*STRINGS, *(EPOCHS if "$date" in keys else ())),
@@ -510,14 +514,14 @@ def _json_columns(connection: "DuckDBPyConnection", relation: str, x: str, node:
     if node.kinds == {"list"}:
         return _list_columns(connection, relation, x, node)
     if node.kinds == {"number"}:
-        return [Column(node.name, f"CAST({x} AS VARCHAR)", forms=(WHOLE, DOUBLE))]
+        return [TableColumn(node.name, f"CAST({x} AS VARCHAR)", forms=(WHOLE, DOUBLE))]
     if node.kinds == {"bool"}:
-        return [Column(node.name, f"CAST({x} AS VARCHAR)", forms=(BOOL,))]
+        return [TableColumn(node.name, f"CAST({x} AS VARCHAR)", forms=(BOOL,))]
     if node.kinds == {"string"}:
-        return [Column(node.name, text, forms=STRINGS, strings=True)]
+        return [TableColumn(node.name, text, forms=STRINGS, strings=True)]
     if not node.kinds or (node.kinds == {"object"} and not node.inner):
         return [
-            Column(
+            TableColumn(
                 node.name,
                 f"CASE WHEN CAST({x} AS VARCHAR) NOT IN ('{{}}', 'null') THEN {text} END",
                 forms=(),
@@ -528,10 +532,10 @@ def _json_columns(connection: "DuckDBPyConnection", relation: str, x: str, node:
     note = Text(
         f"read as text: it holds values of several kinds ({words})", f"按文本读取：其中混有多种类型的值（{words}）"
     )
-    return [Column(node.name, text, forms=(), note=note, strings=True)]
+    return [TableColumn(node.name, text, forms=(), note=note, strings=True)]
 
 
-def _list_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[Column]:
+def _list_columns(connection: "DuckDBPyConnection", relation: str, x: str, node: _Node) -> list[TableColumn]:
     items, nested, pairs, others = one(
         connection,
         "SELECT count(*), count(CASE WHEN json_type(item) IN ('OBJECT', 'ARRAY') THEN 1 END), "
@@ -544,16 +548,16 @@ def _list_columns(connection: "DuckDBPyConnection", relation: str, x: str, node:
         return _pair_columns(connection, relation, x, node.name)
     if nested:
         note = Text("lists of objects are kept as JSON text", "对象列表按 JSON 文本保留")
-        return [Column(node.name, text, forms=(), note=note, objects=True)]
+        return [TableColumn(node.name, text, forms=(), note=note, objects=True)]
     plain = (
         Text(f"{others:,} items that are no strings are read as their text", f"{others:,} 个非字符串元素按文本读取")
         if others
         else None
     )
-    return [Column(node.name, text, forms=(JSON_LIST,), note=plain, void=not items)]
+    return [TableColumn(node.name, text, forms=(JSON_LIST,), note=plain, void=not items)]
 
 
-def _pair_columns(connection: "DuckDBPyConnection", relation: str, x: str, name: str) -> list[Column]:
+def _pair_columns(connection: "DuckDBPyConnection", relation: str, x: str, name: str) -> list[TableColumn]:
     """A column for each key of a list of `{"key": …, "value": …}`; a typed value (`int_value` and the like) is its one value."""
     item = f"(SELECT rowid AS n, unnest(json_extract({x}, '$[*]')) AS item FROM {relation})"
     value = "json_extract(item, '$.value')"
@@ -569,7 +573,7 @@ def _pair_columns(connection: "DuckDBPyConnection", relation: str, x: str, name:
             continue
         picked = f"list_filter(json_extract({x}, '$[*]'), lambda item: (item ->> '$.key') = {literal(key)})[1]"
         columns.append(
-            Column(
+            TableColumn(
                 f"{name}.{key}",
                 f"list_transform([{picked}], lambda item: {typed})[1]",
                 forms=STRINGS if strings else (WHOLE, DOUBLE),
@@ -586,7 +590,7 @@ def _pair_columns(connection: "DuckDBPyConnection", relation: str, x: str, name:
 _TAKEN = frozenset({"file_row_number", "file_index", "filename"})
 
 
-def _stage_parquet(connection: "DuckDBPyConnection", places: Sequence[Place], table: str) -> Table:
+def _stage_parquet(connection: "DuckDBPyConnection", places: Sequence[FilePlace], table: str) -> FileTable:
     paths = [place.path for place in places]
     folders = list(dict.fromkeys(name for place in places for name, _ in place.folders))
     source_name = str(paths[0]) if len(paths) == 1 else str(paths[0].parent)
@@ -628,14 +632,14 @@ def _stage_parquet(connection: "DuckDBPyConnection", places: Sequence[Place], ta
     connection.execute(
         f'CREATE TEMP VIEW {table} AS SELECT CAST(file_row_number + {offsets} AS BIGINT) AS "$n", FALSE AS "$lost"{listed} FROM {source}'
     )
-    columns: list[Column] = []
+    columns: list[TableColumn] = []
     changing = _changing(own)
     for i, (row, name) in enumerate(zip(described, names, strict=True)):
         note = changing.get(row[0])
         if note is not None:
             note = Text(f"{note.en}; read as {row[1]}", f"{note.zh}，按 {row[1]} 读取")
         columns += _engine_columns(connection, f"c{i}", name, row[1], note)
-    return Table(
+    return FileTable(
         table,
         tuple(columns),
         tuple(FileRows(str(path), first) for path, first in zip(paths, firsts, strict=True)),
@@ -676,11 +680,11 @@ def _family(kind: str) -> str:
 
 def _engine_columns(
     connection: "DuckDBPyConnection", x: str, name: str, kind: str, note: Text | None = None
-) -> list[Column]:
+) -> list[TableColumn]:
     """A column of the engine's type as properties: structs flattened, what has no form of its own as text."""
     if kind.startswith("STRUCT("):
         fields = rows(connection, f"DESCRIBE SELECT unnest(CAST(NULL AS {kind}))")
-        inner: list[Column] = []
+        inner: list[TableColumn] = []
         for field_name, field_kind, *_ in fields:
             inner += _engine_columns(
                 connection, f"struct_extract({x}, {literal(field_name)})", f"{name}.{field_name}", field_kind
@@ -688,16 +692,18 @@ def _engine_columns(
         return inner
     if kind == "VARCHAR" or kind.startswith("ENUM("):
         return [
-            Column(name, f"CAST({x} AS VARCHAR)", kind="VARCHAR" if kind == "VARCHAR" else "ENUM", forms=(), note=note)
+            TableColumn(
+                name, f"CAST({x} AS VARCHAR)", kind="VARCHAR" if kind == "VARCHAR" else "ENUM", forms=(), note=note
+            )
         ]
     if kind == "BLOB":
         left = Text("binary values are left out", "二进制值不加载")
-        return [Column(name, x, kind="BLOB", forms=(), note=left, binary=True)]
+        return [TableColumn(name, x, kind="BLOB", forms=(), note=left, binary=True)]
     if kind.endswith("[]"):
         inner_kind = kind.removesuffix("[]")
         if inner_kind.startswith(("STRUCT(", "MAP(")) or inner_kind.endswith("[]"):
             return [
-                Column(
+                TableColumn(
                     name,
                     f"CAST(to_json({x}) AS VARCHAR)",
                     forms=(),
@@ -706,28 +712,20 @@ def _engine_columns(
                 )
             ]
         return [
-            Column(name, x if kind == "VARCHAR[]" else f"CAST({x} AS VARCHAR[])", kind="VARCHAR[]", forms=(), note=note)
+            TableColumn(
+                name, x if kind == "VARCHAR[]" else f"CAST({x} AS VARCHAR[])", kind="VARCHAR[]", forms=(), note=note
+            )
         ]
     if kind.startswith(("MAP(", "UNION(")):
-        return [Column(name, f"CAST(to_json({x}) AS VARCHAR)", forms=(), objects=True)]
+        return [TableColumn(name, f"CAST(to_json({x}) AS VARCHAR)", forms=(), objects=True)]
     if kind in ("UUID", "TIME", "TIME WITH TIME ZONE", "INTERVAL", "BIT", "TIME_NS", "JSON"):
-        return [Column(name, f"CAST({x} AS VARCHAR)", kind="OTHER", forms=(), note=note)]
-    return [Column(name, x, kind=kind, forms=(), note=note)]
+        return [TableColumn(name, f"CAST({x} AS VARCHAR)", kind="OTHER", forms=(), note=note)]
+    return [TableColumn(name, x, kind=kind, forms=(), note=note)]
 
 
-def engine_reading(connection: "DuckDBPyConnection", table: Table, column: Column, source: str) -> ColumnReading:
+def engine_reading(
+    connection: "DuckDBPyConnection", table: FileTable, column: TableColumn, source: str
+) -> ColumnReading:
     """How a column of the engine's type is read."""
     kind = "VARCHAR" if column.kind in ("ENUM", "OTHER") else column.kind
-    return ColumnReader(connection, table.relation, source).column(
-        column.x, SourceColumn(column.name, kind), None, None
-    )
-
-
-def unread_note(table: Table) -> dict[str, Any]:
-    """Counts of rows that the reader had to leave out, by reason."""
-    return dict(table.unread)
-
-
-def without(table: Table, name: str) -> Table:
-    """The table without one column."""
-    return replace(table, columns=tuple(column for column in table.columns if column.name != name))
+    return ColumnReader(connection, table.relation, source).column(column.x, SourceColumn(column.name, kind))

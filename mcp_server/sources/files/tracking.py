@@ -19,10 +19,10 @@ from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import one
 from mcp_server.sources.base import INSTANT, SourceColumn, Staged
 from mcp_server.sources.columns import ColumnReader
-from mcp_server.sources.files.opening import Place
-from mcp_server.sources.files.tables import Table, last_of_doubled, spread, stage_lines
+from mcp_server.sources.files.opening import FilePlace
+from mcp_server.sources.files.tables import FileTable, last_of_doubled, spread, stage_lines
 from mcp_server.sources.forms import ISO, WHOLE
-from mcp_server.sources.mapping import Section
+from mcp_server.sources.mapping import FileSection
 from mcp_server.sources.readings import property_reading
 from mcp_server.sources.report import BadRows
 from mcp_server.sources.rows import (
@@ -265,7 +265,7 @@ class Tracked:
     notes: tuple[Text, ...]
 
 
-def stage_tracking(connection: "DuckDBPyConnection", places: Sequence[Place], zone: ZoneInfo) -> Tracked:
+def stage_tracking(connection: "DuckDBPyConnection", places: Sequence[FilePlace], zone: ZoneInfo) -> Tracked:
     """Events and users of tracking files, the rows that cannot be loaded, and the odd times among the lines.
 
     Needs the temporary table `ids` of earlier loads and brings it up to date.
@@ -433,11 +433,9 @@ def _values(
     columns, _ = spread(connection, lines, f"{name}_spread", first, "the tracking files", groups=True)
     system = {label.casefold() for label, _, _ in head}
     kept = [column for column in columns if column.name.casefold() not in system]
-    table = Table(f"{name}_spread", tuple(kept), (), int(one(connection, f"SELECT count(*) FROM {lines}")[0]))
+    table = FileTable(f"{name}_spread", tuple(kept), (), int(one(connection, f"SELECT count(*) FROM {lines}")[0]))
     reader = ColumnReader(connection, table.relation, "the tracking files")
-    readings = [
-        reader.column(f"s{i}", SourceColumn(label, kind), None, None) for i, (label, kind, _) in enumerate(head)
-    ]
+    readings = [reader.column(f"s{i}", SourceColumn(label, kind)) for i, (label, kind, _) in enumerate(head)]
     notes: list[tuple[str, Text]] = []
     for fact in survey(connection, table, {}, section=_AS_WRITTEN).facts:
         if not fact.values and not fact.column.void:
@@ -447,7 +445,7 @@ def _values(
     return read_values(connection, table.relation, readings, f"{name}_values", copy=True, notes=notes)
 
 
-_AS_WRITTEN = Section(files="", format="tracking log", role="log")
+_AS_WRITTEN = FileSection(files="", format="tracking log", role="log")
 """Nothing is taken off the values of the vendor's own format."""
 
 
