@@ -182,7 +182,7 @@ ROWS = """uid,#event_name,#event_time,price
 1,buy,2026-07-01 10:00:00,3
 1,buy,2026-07-02,4
 2,buy,2026-07-02,5
-x,buy,2026-07-02,6
+2,buy,someday,6
 """
 
 

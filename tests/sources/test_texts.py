@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import connect
-from mcp_server.sources.columns import ORDER, Meaning, east, has_offset, passes, read
+from mcp_server.sources.columns import Meaning, east, has_offset, passes, read
 
 SEEDS = [
     "0", "-1", "12", "007", "+5", "1.5", "-0.25", "1e3", "1E-3", "1e400", "9007199254740993", "9223372036854775808", "1_000", "1,5", "0x1F",
@@ -18,6 +18,7 @@ SEEDS = [
     "2024-05-01T10:20:30.5+08:00", "2024-05-01 10:20:30 -0330", "2024-05-01 10:20:30+08", "2024-05-01 24:00:00", "0000-01-01", "9999-12-31 23:59:59",
     "[]", '["a","b"]', '["a",null]', "[1]", '[["a"]]', '["a"', "{}", '{"a":["b"]}', "", " ", "null", "级别", "１２",
 ]  # fmt: skip
+ORDER: tuple[Meaning, ...] = ("bool", "whole", "double", "time", "list")
 ALPHABET = '0123456789.-+eE:TZ []",antrulfi'
 
 
