@@ -281,7 +281,7 @@ def token(app: "App", arguments: Namespace, say: Callable[[str], None]) -> None:
     language = app.settings.language
     if arguments.action == "list":
         tokens = app.tokens.all()
-        for line in map(_line, tokens) if tokens else [_NONE]:
+        for line in [_line(token, app) for token in tokens] or [_NONE]:
             say(line.say(language))
         return
     if not arguments.name:
@@ -319,13 +319,13 @@ def _reach(scope: str, projects: frozenset[str] | None) -> Text:
     return _REACH.format(scope=scope, projects=listed(in_order))
 
 
-def _line(token: "TokenRecord") -> Text:
-    """Return a token as `token list` shows it."""
-    end = NOTHING
+def _line(token: "TokenRecord", app: "App") -> Text:
+    """Return a token as `token list` shows it; days are those of the server's project."""
+    books, end = app.deps.books(), NOTHING
     if token.revoked_at is not None:
-        end = _SINCE.format(day=token.revoked_at.date())
+        end = _SINCE.format(day=books.local(token.revoked_at, app.settings.project_id)[:10])
     elif token.expires_at is not None:
-        end = _UNTIL.format(day=token.expires_at.date())
+        end = _UNTIL.format(day=books.local(token.expires_at, app.settings.project_id)[:10])
     reach = _reach(token.scope, token.projects)
     line = Text(f"{token.name}: {reach.en}", f"{token.name}：{reach.zh}")
     return Text(f"{line.en}, {end.en}", f"{line.zh}，{end.zh}") if any(end) else line

@@ -1,7 +1,7 @@
 """Settings: one table of everything that can be set, read from the command line, else the environment, else a default.
 
 `PROCESS`, `HTTP` and `GATEWAY` name each setting once: its variable, its option, how it is read, its default and its
-help. The command line, `fenqun doctor` and the README are made from them. Nothing is guessed: a value that does not
+help. The command line, `fenqun doctor` and docs/settings.md are made from them. Nothing is guessed: a value that does not
 fit stops the start with its name and the legal values; a variable that looks like one of these but is none draws a
 warning. Credentials of remote systems are in `credentials.py`.
 """
