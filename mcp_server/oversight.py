@@ -321,7 +321,7 @@ def _reach(scope: str, projects: frozenset[str] | None) -> Text:
 
 def _line(token: "TokenRecord", app: "App") -> Text:
     """Return a token as `token list` shows it; days are those of the server's project."""
-    books, end = app.deps.books(), NOTHING
+    books, end = app.deps.required_ledger(), NOTHING
     if token.revoked_at is not None:
         end = _SINCE.format(day=books.local(token.revoked_at, app.settings.project_id)[:10])
     elif token.expires_at is not None:
