@@ -365,5 +365,5 @@ def test_an_output_without_chinese_gets_ascii_bars(monkeypatch: pytest.MonkeyPat
 def test_suggestions_are_put_where_their_paths_point() -> None:
     arguments = {"qp": {"a/b": [{"x": "1"}, {"x": "2"}]}}
     problems = [{"path": "/qp/a~1b/1/x", "suggestion": "3"}, {"path": "/qp/a~1b/0/x"}]
-    assert script.mended(arguments, problems) == {"qp": {"a/b": [{"x": "1"}, {"x": "3"}]}}
+    assert script.fixed(arguments, problems) == {"qp": {"a/b": [{"x": "1"}, {"x": "3"}]}}
     assert arguments["qp"]["a/b"][1] == {"x": "2"}
