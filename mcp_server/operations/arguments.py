@@ -81,8 +81,8 @@ ClusterName = Annotated[str, Field(description="Letter, then letters, digits, _;
 DisplayName = Annotated[str, Field(description="At most 50 characters, any language")]
 ClusterRef = Annotated[str, Field(min_length=1, description="Id or name of a cluster or tag")]
 Remarks = Annotated[str, AfterValidator(_short_enough)]
-ProjectId = Annotated[str, Field(description="Only if the user names another project")]
-DryRun = Annotated[bool, Field(description="Check all and say what would happen; change nothing")]
+ProjectId = Annotated[str, Field(description="Only for another project")]
+DryRun = Annotated[bool, Field(description="Only say what would happen")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="Longest wait for the result, in seconds")]
 Limit = Annotated[int, Field(ge=1, le=100, description="Most entries to return")]
 Offset = Annotated[int, Field(ge=0, le=1_000_000, description="Entries to skip")]
@@ -128,7 +128,7 @@ def _published(model: type[BaseModel], mode: Literal["validation", "serializatio
         "type": "object",
         "properties": plain.get("properties", {}),
         **({"required": plain["required"]} if plain.get("required") else {}),
-        "additionalProperties": False,
+        **({"additionalProperties": False} if mode == "serialization" else {}),
     }
 
 

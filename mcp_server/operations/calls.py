@@ -405,6 +405,9 @@ ForbidTimes = Annotated[
 ]
 
 
+RedialInterval = Annotated[int | None, Field(description="Minutes, 5 to 1440")]
+
+
 def _request(params: "UpdateCallTask | CreateCallTask") -> SettingsRequest:
     return SettingsRequest(
         start_time=params.start_time,
@@ -447,7 +450,7 @@ class CreateCallTask(Params):
     call_times: CallTimes = None
     forbid_times: ForbidTimes = None
     ring_again_times: int | None = None
-    ring_again_interval: int | None = None
+    ring_again_interval: RedialInterval = None
     call_seconds: int = 60
     answer_rate: float = 0
     dry_run: DryRun = False
@@ -595,7 +598,7 @@ class UpdateCallTask(Params):
     call_times: CallTimes = None
     forbid_times: ForbidTimes = None
     ring_again_times: int | None = None
-    ring_again_interval: int | None = None
+    ring_again_interval: RedialInterval = None
     recall: Annotated[bool | None, Field(description="Leave out")] = None
     call_seconds: int = 60
     answer_rate: float = 0

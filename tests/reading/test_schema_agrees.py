@@ -185,4 +185,4 @@ def test_the_forms_for_tools_accept_definitions_of_their_depth() -> None:
 def test_the_form_for_a_language_model_is_small() -> None:
     bpe = pytest.importorskip("bpe_openai")
     text = json.dumps(full_qp(), ensure_ascii=False, separators=(",", ":"))
-    assert len(bpe.get_encoding("o200k_base").encode(text)) < 1150
+    assert len(bpe.get_encoding("o200k_base").encode(text)) < 1300
