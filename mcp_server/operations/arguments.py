@@ -3,25 +3,23 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, Field, GetJsonSchemaHandler, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.language.problems import pointer, shorten
 from mcp_server.language.suggest import nearest
-from mcp_server.operations.operation import Operation, Params, Result
-from mcp_server.text import Text, listed, same
+from mcp_server.operations.operation import Operation, P, R
+from mcp_server.text import NOTHING, Text, listed, same
 
-# Parameters that several operations share, each described once.
+# Shared parameters, each described once
 #
 # An optional parameter has an empty default (`""`, `()`, `False`), never `None` on the wire: a caller leaves it out.
-# Texts are read tolerantly before they arrive here (`calling.py`); a definition arrives as it was sent.
 
 
 MOST_REMARKS = 500
@@ -70,13 +68,13 @@ CLEAR = "-"
 
 def _short_enough(remarks: str) -> str:
     if len(remarks) > MOST_REMARKS:
-        raise ValueError(_LONG_REMARKS.format(most=MOST_REMARKS, count=len(remarks)))
+        too_long = Text(
+            "Remarks have at most {most} characters; these have {count}.", "备注最多 {most} 个字符，当前为 {count} 个。"
+        )
+        raise ValueError(too_long.format(most=MOST_REMARKS, count=len(remarks)))
     return remarks
 
 
-_LONG_REMARKS = Text(
-    "Remarks have at most {most} characters; these have {count}.", "备注最多 {most} 个字符，当前为 {count} 个。"
-)
 ClusterName = Annotated[str, Field(description="Letter, then letters, digits, _; at most 24")]
 DisplayName = Annotated[str, Field(description="At most 50 characters, any language")]
 ClusterRef = Annotated[str, Field(min_length=1, description="Id or name of a cluster or tag")]
@@ -90,11 +88,11 @@ Search = Annotated[str, Field(max_length=200, description="Words to look for, En
 Properties = Annotated[tuple[str, ...], Field(max_length=50, description="User properties to show")]
 
 
-# The published JSON Schemas (2020-12) of an operation's arguments and of its result.
+# Published JSON Schemas (2020-12)
 #
-# Made from the pydantic models, in the plainest form that every client understands: one object at the root without
-# combinators, no references, no generated titles, no `null` (an optional key is simply absent), and no defaults that
-# say nothing. Property order is the order of the models: what matters first stands first.
+# Made from the pydantic models, in a form that every client understands: one object at the root without combinators, no
+# references, no generated titles, no `null` (an optional key is simply absent), no empty defaults. Properties are in
+# the order of the models.
 
 
 Schema = dict[str, Any]
@@ -106,13 +104,13 @@ _SINGLE = ("items", "additionalProperties", "not", "contains", "propertyNames")
 
 
 def input_schema(operation: Operation[Any, Any]) -> Schema:
-    """What the operation takes; treat it as read-only, it is made once."""
+    """The schema of the arguments, made once: do not change it."""
     model: type[BaseModel] = operation.params
     return _published(model, "validation")
 
 
 def output_schema(operation: Operation[Any, Any]) -> Schema:
-    """What the operation answers; treat it as read-only, it is made once, for all operations of one result."""
+    """The schema of the answer, made once for all operations with this result: do not change it."""
     model: type[BaseModel] = operation.result
     return _published(model, "serialization")
 
@@ -161,7 +159,7 @@ def _plain(schema: Schema, definitions: Mapping[str, Schema], inside: tuple[str,
 
 
 def _resolved(schema: Schema, definitions: Mapping[str, Schema], inside: tuple[str, ...], *, close: bool) -> Schema:
-    """The schema with its reference, if it is one, put in place. A class docstring is for readers of the code."""
+    """The schema with its reference, if it is one, resolved. A class docstring is for readers of the code."""
     if "$ref" not in schema:
         return schema
     name = schema["$ref"].rsplit("/", 1)[-1]
@@ -179,19 +177,19 @@ def _refuse_required_nulls(schema: Schema) -> None:
 
 
 def _empty(value: object) -> bool:
-    """A default that says no more than leaving the key out does. Zero is a number and does say something."""
+    """Whether a default means the same as leaving the key out. Zero is a number and means something."""
     return value is None or value is False or value in ("", [], {})
 
 
-# Arguments of a call, read tolerantly: what clients really send, made into what the models declare.
+# Reading arguments
 #
-# Clients send objects, lists, numbers and bools as JSON text, `""` or null for what they leave out, and ids as
-# numbers; all that is understood. Anything else that does not fit is a problem with its path; all problems of a call
-# are found at once. A definition is passed on untouched (`RawDefinition`).
+# Clients send objects, lists, numbers and bools as JSON text, `""` or null for what they leave out, and ids as numbers;
+# all that is accepted. Anything else that does not fit is a problem with its path; all problems of a call are reported
+# at once. A definition is passed on as it came (`RawDefinition`).
+#
+# Pydantic's lax mode reads other things: true as 1, "yes" and 1 as true, "1_000" as a number, and no list from text. So
+# values are converted here by the type in their schema, and the models only check what is left: bounds, words, lengths.
 
-
-P = TypeVar("P", bound=Params)
-R = TypeVar("R", bound=Result)
 
 MAX_TEXT = 20_000
 """Characters of one text argument. Definitions have limits of their own (qp.md section 1)."""
@@ -200,6 +198,10 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MAX_DIGITS = 40
 
+Place = tuple[str | int, ...]
+
+_DO_NOT_FIT = Text("The arguments of {tool} do not fit: {count}.", "{tool} 的参数有 {count}。")
+_FIX = Text("Fix them and call {tool} again.", "请修正后重新调用 {tool}。")
 _UNKNOWN = Text("This tool has no such argument. It takes: {expected}.", "该工具没有这个参数。可用参数：{expected}。")
 _MISSING = Text("This argument is required: {expected}.", "缺少必填参数：{expected}。")
 _TYPE = Text("This is {kind}; expected {expected}.", "这里是{kind}；应为{expected}。")
@@ -230,79 +232,62 @@ def read_arguments(operation: Operation[P, R], arguments: Mapping[str, object]) 
     problems = [_unknown(name, value, fields, free) for name, value in arguments.items() if name not in fields]
     shaped: dict[str, object] = {}
     for name, field in fields.items():
-        value = arguments.get(name)
-        if value is None or (value == "" and not _may_be_blank(field)):
+        value, marks = arguments.get(name), set(map(type, field.metadata))
+        may_be_blank = field.is_required() and field.annotation is str  # elsewhere `""` is absent (qp.md section 1)
+        if value is None or (value == "" and not may_be_blank):
             continue
-        if any(isinstance(mark, EmptyIsAbsent) for mark in field.metadata) and _parsed(value) in ({}, []):
+        if EmptyIsAbsent in marks and _parsed(value) in ({}, []):
             continue
-        if any(isinstance(mark, ObjectsAsText) for mark in field.metadata):
+        if ObjectsAsText in marks:
             value = _as_texts(value)
-        if any(isinstance(mark, RawDefinition) for mark in field.metadata):
-            shaped[name] = value
-        else:
-            shaped[name] = _fit(value, schema["properties"][name], (name,), problems)
+        shaped[name] = value if RawDefinition in marks else _fit(value, schema["properties"][name], (name,), problems)
     reported = {p.path.split("/")[1] for p in problems}
     try:
         params = operation.params.model_validate(shaped)
     except ValidationError as error:
-        problems += [
-            _problem_of(e, schema)
-            for e in error.errors(include_url=False)
-            if not (e["loc"] and str(e["loc"][0]) in reported)
-        ]
+        errors = error.errors(include_url=False)
+        problems += [_problem_of(e, schema) for e in errors if not (e["loc"] and str(e["loc"][0]) in reported)]
     if problems:
-        _refuse(operation, problems)
+        count = Text("1 problem" if len(problems) == 1 else f"{len(problems)} problems", f"{len(problems)} 处问题")
+        raise InvalidArguments(
+            _DO_NOT_FIT.format(tool=operation.name, count=count),
+            next_step=_FIX.format(tool=operation.name),
+            problems=problems,
+        )
     return params
 
 
-def _may_be_blank(field: FieldInfo) -> bool:
-    """A required text may be blank as far as reading goes; everywhere else `""` is absent (qp.md section 1)."""
-    return field.is_required() and field.annotation is str
+def _fit(value: object, schema: Schema, at: Place, problems: list[Problem]) -> object:
+    """The value in the type of its schema; unchanged, with a problem, where it can't be read as that."""
+    kind = schema.get("type", "")
+    if kind == "array":
+        return _fit_list(value, schema, at, problems)
+    if kind == "object":
+        return _fit_object(value, schema, at, problems)
+    if kind not in _SCALARS:
+        return value
+    fitted = _SCALARS[kind](value)
+    if fitted is None:
+        word = value.strip().casefold() if isinstance(value, str) else shown(value)
+        return _wrong_type(value, schema, at, problems, _YES_NO.get(word, "") if kind == "boolean" else "")
+    if isinstance(fitted, str) and _UNFIT.search(fitted):
+        problems.append(Problem(pointer(at), "argument_value", _UNFIT_TEXT, shown(value)))
+    elif isinstance(fitted, str) and len(fitted) > MAX_TEXT:
+        problems.append(Problem(pointer(at), "argument_value", _TOO_LONG.format(most=MAX_TEXT), shown(value)))
+    return fitted
 
 
-def _refuse(operation: Operation[P, R], problems: Sequence[Problem]) -> NoReturn:
-    count = len(problems)
-    said = Text("1 problem" if count == 1 else f"{count} problems", f"{count} 处问题")
-    raise InvalidArguments(
-        Text("The arguments of {tool} do not fit: {said}.", "{tool} 的参数有 {said}。").format(
-            tool=operation.name, said=said
-        ),
-        next_step=Text("Fix them and call {tool} again.", "请修正后重新调用 {tool}。").format(tool=operation.name),
-        problems=problems,
-    )
-
-
-# --- one value against its schema ---
-
-
-def _fit(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
-    """The value in the type that the schema asks for, where what was sent can be read as that."""
-    reader = _READERS.get(schema.get("type", ""))
-    return reader(value, schema, at, problems) if reader else value
-
-
-def _fit_text(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
+def _text(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MAX_DIGITS:
         return str(value)
-    if not isinstance(value, str):
-        return _wrong_type(value, schema, at, problems)
-    if _UNFIT.search(value):
-        problems.append(Problem(pointer(at), "argument_value", _UNFIT_TEXT, shown(value)))
-    elif len(value) > MAX_TEXT:
-        problems.append(Problem(pointer(at), "argument_value", _TOO_LONG.format(most=MAX_TEXT), shown(value)))
-    return value
+    return value if isinstance(value, str) else None
 
 
-def _fit_integer(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
+def _integer(value: object) -> int | None:
     number = _number(value)
     if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    return number if isinstance(number, int) else _wrong_type(value, schema, at, problems)
-
-
-def _fit_number(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
-    number = _number(value)
-    return _wrong_type(value, schema, at, problems) if number is None else number
+        return int(number)
+    return number if isinstance(number, int) else None
 
 
 def _number(value: object) -> int | float | None:
@@ -316,16 +301,20 @@ def _number(value: object) -> int | float | None:
     return value if math.isfinite(value) else None
 
 
-def _fit_bool(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
-    if isinstance(value, bool):
-        return value
+def _bool(value: object) -> bool | None:
     word = value.strip().casefold() if isinstance(value, str) else ""
-    if word in ("true", "false"):
-        return word == "true"
-    return _wrong_type(value, schema, at, problems, _YES_NO.get(word or shown(value), ""))
+    return value if isinstance(value, bool) else {"true": True, "false": False}.get(word)
 
 
-def _fit_list(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
+_SCALARS: Mapping[str, Callable[[object], object]] = {
+    "string": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _bool,
+}
+
+
+def _fit_list(value: object, schema: Schema, at: Place, problems: list[Problem]) -> object:
     items = _parsed(value)
     if not isinstance(items, list | tuple):
         lone = isinstance(value, str) and schema.get("items", {}).get("type") == "string"
@@ -334,7 +323,7 @@ def _fit_list(value: object, schema: Schema, at: tuple[str | int, ...], problems
     return [_fit(item, schema.get("items", {}), (*at, n), problems) for n, item in enumerate(items)]
 
 
-def _fit_object(value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem]) -> object:
+def _fit_object(value: object, schema: Schema, at: Place, problems: list[Problem]) -> object:
     members = _parsed(value)
     if not isinstance(members, Mapping):
         return _wrong_type(value, schema, at, problems)
@@ -344,22 +333,16 @@ def _fit_object(value: object, schema: Schema, at: tuple[str | int, ...], proble
     return {key: _fit(part, known.get(key, other), (*at, key), problems) for key, part in members.items()}
 
 
-_READERS = {
-    "string": _fit_text,
-    "integer": _fit_integer,
-    "number": _fit_number,
-    "boolean": _fit_bool,
-    "array": _fit_list,
-    "object": _fit_object,
-}
-
-
 def _parsed(value: object) -> object:
-    """What a JSON text says; the value itself where it is no text or no JSON (also: too deep, NaN)."""
+    """The content of a JSON text; the value itself where it is no text or no JSON (also: too deep, NaN)."""
+
+    def refuse_constant(word: str) -> NoReturn:
+        raise ValueError(f"{word} is not JSON")
+
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_constant=_refuse_constant)
+        return json.loads(value, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return value
 
@@ -372,16 +355,10 @@ def _as_texts(value: object) -> object:
     return [json.dumps(item, ensure_ascii=False) if isinstance(item, Mapping) else item for item in items]
 
 
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
+# Problems
 
 
-# --- problems ---
-
-
-def _unknown(
-    name: str, value: object, legal: Iterable[str], free: Iterable[str], at: tuple[str | int, ...] = ()
-) -> Problem:
+def _unknown(name: str, value: object, legal: Iterable[str], free: Iterable[str], at: Place = ()) -> Problem:
     """A key that does not exist; the suggestion is the nearest one that is still `free`."""
     expected = listed(list(legal) or ["-"])
     message = _UNKNOWN.format(expected=expected)
@@ -390,9 +367,7 @@ def _unknown(
     )
 
 
-def _wrong_type(
-    value: object, schema: Schema, at: tuple[str | int, ...], problems: list[Problem], suggestion: str = ""
-) -> object:
+def _wrong_type(value: object, schema: Schema, at: Place, problems: list[Problem], suggestion: str = "") -> object:
     expected = expectation(schema)
     message = _TYPE.format(kind=_kind(value), expected=expected)
     problems.append(Problem(pointer(at), "argument_type", message, shown(value), expected, suggestion))
@@ -400,15 +375,18 @@ def _wrong_type(
 
 
 def _problem_of(error: Any, schema: Schema) -> Problem:
-    """A finding of pydantic, in the words of the house."""
-    at: tuple[str | int, ...] = error["loc"]
+    """A finding of pydantic as a problem of ours."""
+    at: Place = error["loc"]
     kind, value = error["type"], error["input"]
     if kind == "extra_forbidden":
         keys = _schema_at(schema, at[:-1]).get("properties", {})
         return _unknown(str(at[-1]), value, keys, keys, at[:-1])
     path = pointer([shorten(part) if isinstance(part, str) else part for part in at])
     if kind == "value_error":
-        return Problem(path, "argument_value", _said_by(error), shown(value) if at else "")
+        raised = error.get("ctx", {}).get("error")
+        words = raised.args[0] if isinstance(raised, Exception) and raised.args else error["msg"]
+        message = words if isinstance(words, Text) else same(words)  # `raise ValueError(Text(…))` has both languages
+        return Problem(path, "argument_value", message, shown(value) if at else "")
     wanted = _schema_at(schema, at)
     expected = expectation(wanted)
     if kind == "missing":
@@ -420,24 +398,14 @@ def _problem_of(error: Any, schema: Schema) -> Problem:
     return Problem(path, "argument_value", message, shown(value), expected, _legal_near(value, wanted))
 
 
-def _said_by(error: Any) -> Text:
-    """What a validator said: `raise ValueError(Text(…))` speaks both languages."""
-    said = error.get("ctx", {}).get("error")
-    words = said.args[0] if isinstance(said, Exception) and said.args else error["msg"]
-    return words if isinstance(words, Text) else same(words)
-
-
 def _legal_near(value: object, schema: Schema) -> str:
     """The nearest value that the schema allows: a word, or a bound."""
     if isinstance(value, str):
         return nearest(value, [str(word) for word in schema.get("enum", ())])
-    if isinstance(value, int | float):
-        for bound, beyond in (
-            ("minimum", value < schema.get("minimum", value)),
-            ("maximum", value > schema.get("maximum", value)),
-        ):
-            if beyond:
-                return str(schema[bound])
+    if isinstance(value, int | float) and value < schema.get("minimum", value):
+        return str(schema["minimum"])
+    if isinstance(value, int | float) and value > schema.get("maximum", value):
+        return str(schema["maximum"])
     return ""
 
 
@@ -449,19 +417,18 @@ def _schema_at(schema: Schema, at: Iterable[str | int]) -> Schema:
 
 
 def expectation(schema: Schema) -> Text:
-    """In words, what a schema allows: `a whole number, 1 to 100`, `one of csv, parquet`."""
+    """What a schema allows, in words: `a whole number, 1 to 100`, `one of csv, parquet`."""
     words = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
     if words:
         legal = listed(words)
         return legal if len(words) == 1 else Text(f"one of {legal.en}", f"以下之一：{legal.zh}")
     kind = _KINDS.get(schema.get("type", ""), Text("another value", "其他取值"))
-    limits = [
-        _limits(schema, "minimum", "maximum", same("")),
+    for limit in (
+        _limits(schema, "minimum", "maximum", NOTHING),
         _limits(schema, "minLength", "maxLength", Text(" characters", " 个字符")),
         _limits(schema, "minItems", "maxItems", Text(" entries", " 项")),
-    ]
-    for limit in limits:
-        if limit.en:
+    ):
+        if any(limit):
             kind = Text(f"{kind.en}, {limit.en}", f"{kind.zh}（{limit.zh}）")
     return kind
 
@@ -474,11 +441,11 @@ def _limits(schema: Schema, low: str, high: str, unit: Text) -> Text:
         return Text("not empty", "不能为空")
     if least is not None:
         return Text(f"at least {least}{unit.en}", f"至少 {least}{unit.zh}")
-    return Text(f"at most {most}{unit.en}", f"至多 {most}{unit.zh}") if most is not None else same("")
+    return Text(f"at most {most}{unit.en}", f"至多 {most}{unit.zh}") if most is not None else NOTHING
 
 
 def _kind(value: object) -> Text:
-    """What was sent, by its JSON type."""
+    """The JSON type of a value, in words."""
     if isinstance(value, float) and not math.isfinite(value):
         return Text("not a finite number", "非有限数值")
     names: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -488,7 +455,7 @@ def _kind(value: object) -> Text:
 
 
 def shown(value: object, most: int = 200) -> str:
-    """A value as it may be quoted back: at most `most` characters, whatever its depth, length or characters."""
+    """A value as it may be quoted back: at most `most` characters, for any depth, length or characters."""
     return shorten(_outline(value, most, 4), most)
 
 
