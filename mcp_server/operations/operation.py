@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
 from mcp_server.language.names import NameLimits
 from mcp_server.language.problems import shorten
-from mcp_server.platforms.segments import SegmentPlatform
+from mcp_server.platforms.segments import OnProgress, SegmentPlatform
 from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
+from mcp_server.store.files import HandedFiles
 from mcp_server.store.ledger import Ledger, Way
 from mcp_server.text import Language, Text, listed
 
@@ -77,31 +78,12 @@ class Files(Protocol):
     @property
     def upload_url(self) -> str:
         """Where a file is sent to."""
-        ...
 
     def offer(self, path: Path, project_id: str) -> str:
         """The address under which a caller who may use the project can fetch this file."""
-        ...
 
     def uploaded(self, handle: str, project_id: str) -> Path:
         """The file behind a handle. NotFound, also for an upload into another project."""
-        ...
-
-
-class Exports(Protocol):
-    """The files that export_users wrote."""
-
-    def offer(self, path: Path, project_id: str, by: str) -> str:
-        """Record the file as exported; the name under which a caller who may use the project can have it."""
-        ...
-
-    def keep_answer(self, words: str, tool: str) -> Path:
-        """Keep an answer that is too long as a JSON file beside the exports, for a day; `offer` records it."""
-        ...
-
-    def exported(self, name: str, projects: frozenset[str] | None) -> Path:
-        """The file of this name. NotFound, also where its project is not among these (None: all)."""
-        ...
 
 
 def given_file(path: str, project_id: str, files: Files | None) -> Path:
@@ -172,26 +154,21 @@ class Ask(Protocol):
     @property
     def possible(self) -> bool:
         """Whether there is anybody to ask."""
-        ...
 
     @property
     def way(self) -> Way:
         """How the consent of this person is recorded."""
-        ...
 
     @property
     def earlier_consent(self) -> str:
         """Id of the consent that an earlier round of this call asked for; empty in a first round."""
-        ...
 
     @property
     def answered_by(self) -> str:
         """Who answers, where that is not the caller."""
-        ...
 
     async def __call__(self, question: Question, /) -> Answer:
         """Ask. Raises `Suspended` where the answer will come with another call."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,10 +272,8 @@ class PartialResult(Result):
         return self._copied({"not_told": dict(fields)})
 
 
-class AbsentFields(Protocol):
-    """Lists the fields that a tool's result lacks on a platform, with the reason (`platforms.fields.absent_fields`)."""
-
-    def __call__(self, platform: str, tool: str, result: Mapping[str, object]) -> Iterable[tuple[str, Text]]: ...
+AbsentFields = Callable[[str, str, Mapping[str, object]], Iterable[tuple[str, Text]]]
+"""Lists the fields that a tool's result lacks on a platform, with the reason (`platforms.fields.absent_fields`)."""
 
 
 def _nothing_absent(*_: object, **__: object) -> tuple[()]:
@@ -329,12 +304,6 @@ _NO_LEDGER = Text(
 )
 
 
-class Report(Protocol):
-    """Receives real progress of the engine: percent 0 to 100 and what is going on."""
-
-    async def __call__(self, percent: float, message: Text) -> None: ...
-
-
 async def _no_report(percent: float, message: Text) -> None:
     """Drop progress that nobody wants."""
 
@@ -357,11 +326,12 @@ class Deps:
     """Whether calls that name another project are refused."""
     read_only: bool = False
     limits: NameLimits = field(default_factory=NameLimits)
-    report: Report = field(default=_no_report)
+    report: OnProgress = _no_report
+    """Receives real progress of the engine: percent 0 to 100 and what is going on."""
     caller: Identity = field(default_factory=Identity)
     files: Files | None = None
     """How files travel; None where the caller shares this machine's files."""
-    exports: Exports | None = None
+    exports: HandedFiles | None = None
     """The files that exports have written; None where there are none to be had."""
     ask: Ask = NOBODY
     """Puts questions to the person behind the call."""
@@ -371,7 +341,7 @@ class Deps:
     """Address of the page where people decide what waits; empty where there is none."""
     basis: tuple[str, ...] = ()
     """Of an act that was consented to: the basis of its dry run."""
-    absent_fields: AbsentFields = field(default=_nothing_absent)
+    absent_fields: AbsentFields = _nothing_absent
     disconnect: Callable[[], Awaitable[None]] = _no_connections
     """Closes connections to platforms, in the event loop that has made them."""
     counting: bool = True

@@ -24,8 +24,9 @@ from mcp_server.errors import FenqunError, InternalError
 from mcp_server.front.mcp import rendering
 from mcp_server.language.metadata import Metadata
 from mcp_server.operations.arguments import output_schema
-from mcp_server.operations.operation import Ask, KnownAnswer, Operation, Report, Result
+from mcp_server.operations.operation import Ask, KnownAnswer, Operation, Result
 from mcp_server.operations.registry import OPERATIONS
+from mcp_server.platforms.segments import OnProgress
 from mcp_server.settings import Settings
 from mcp_server.store.catalog import Catalog
 from mcp_server.text import Language, Text
@@ -120,7 +121,7 @@ class Desk:
         """The result of a call."""
         return anyio.run(self.asked, name, arguments)
 
-    async def asked(self, name: str, arguments: Mapping[str, object], report: Report | None = None) -> Any:
+    async def asked(self, name: str, arguments: Mapping[str, object], report: OnProgress | None = None) -> Any:
         """The same inside an event loop, with progress."""
         operation = find(OPERATIONS, name)
         deps = replace(self.app.deps, language=self.language, ask=self.ask)

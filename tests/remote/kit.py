@@ -13,7 +13,7 @@ import pytest
 
 from mcp_server.app import App, build, connect
 from mcp_server.credentials import read_credentials
-from mcp_server.operations.operation import Report
+from mcp_server.platforms.segments import OnProgress
 from mcp_server.platforms.transport import Policy
 from mcp_server.settings import Settings
 from mcp_server.store.files import LocalFiles
@@ -28,7 +28,7 @@ QUICK = Policy(connect=5, read=10, attempts=3, first_wait=0.0, per_second=10_000
 class RemoteDesk(Desk):
     """Each call has an event loop of its own here, so connections end with it."""
 
-    async def asked(self, name: str, arguments: Mapping[str, object], report: Report | None = None) -> Any:
+    async def asked(self, name: str, arguments: Mapping[str, object], report: OnProgress | None = None) -> Any:
         try:
             return await super().asked(name, arguments, report)
         finally:

@@ -64,11 +64,9 @@ class Approvers(Protocol):
 
     def by_token(self, token: str) -> Caller | None:
         """The holder of this approval token; None for any other token."""
-        ...
 
     def by_credential(self, credential: str) -> Caller | None:
         """The holder of an approval token that was shown before; None where it holds no longer."""
-        ...
 
 
 def bearer(request: HTTPConnection) -> str:

@@ -36,13 +36,14 @@ from mcp_server.front.http.access import (
     invalid_token,
     sdk_user,
 )
-from mcp_server.front.http.files import FileRoutes, FileStore
+from mcp_server.front.http.files import FileRoutes
 from mcp_server.front.http.oauth import READ, WRITE
 from mcp_server.front.http.page import PAGE, ApprovalPage
 from mcp_server.front.mcp import rendering
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import FenqunServer, Manifest, serving
 from mcp_server.operations.operation import Deps, Identity, Operation
+from mcp_server.store.files import HandedFiles
 from mcp_server.text import Language, Text
 from mcp_server.web import TrackedSend, log_access
 
@@ -231,7 +232,7 @@ class GateSettings:
 def application(
     operations: Sequence[Operation[Any, Any]],
     deps: Deps,
-    store: FileStore,
+    store: HandedFiles,
     settings: GateSettings,
     *,
     alive: Callable[[], object],

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import anyio
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from mcp_server.front.http.access import HttpLimits, Refused, identity_of
 from mcp_server.front.mcp.resources import media_type
 from mcp_server.language.problems import shorten
 from mcp_server.operations.operation import Deps, Files
+from mcp_server.store.files import HandedFiles
 from mcp_server.text import Text
 from mcp_server.web import Stopped, TooLong, into_file
 
@@ -34,31 +34,11 @@ _TAKEN = Text("Took {size} bytes. The file waits for a day.", "已接收 {size} 
 _IMPORT = Text("Call import_ids with this path.", "请用此 path 调用 import_ids。")
 
 
-class TakenFile(Protocol):
-    """A file that was taken."""
-
-    @property
-    def handle(self) -> str: ...
-    @property
-    def size_bytes(self) -> int: ...
-
-
-class FileStore(Protocol):
-    """Where uploads and exports are kept; in the workspace `HandedFiles`."""
-
-    def room(self, project_id: str) -> int: ...
-    def temp_path(self) -> Path: ...
-    def take(self, temp: Path, project_id: str, suffix: str, by: str) -> TakenFile: ...
-    def uploaded(self, handle: str, project_id: str) -> Path: ...
-    def offer(self, path: Path, project_id: str, by: str) -> str: ...
-    def offered(self, name: str, projects: frozenset[str] | None) -> Path: ...
-
-
 @dataclass(frozen=True, slots=True)
 class HttpFiles:
     """How files travel for one caller (`operations.operation.Files`)."""
 
-    store: FileStore
+    store: HandedFiles
     base_url: str
     by: str
 
@@ -76,7 +56,7 @@ class HttpFiles:
 class FileRoutes:
     """The two routes, and the same files as operations see them."""
 
-    def __init__(self, store: FileStore, deps: Deps, limits: HttpLimits, *, public_url: str) -> None:
+    def __init__(self, store: HandedFiles, deps: Deps, limits: HttpLimits, *, public_url: str) -> None:
         self._store = store
         self._deps = deps
         self._limits = limits
