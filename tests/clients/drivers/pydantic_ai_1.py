@@ -1,0 +1,30 @@
+"""Pydantic AI 1.x with its MCP servers; strict tool definitions as an option."""
+
+from dataclasses import replace
+
+from driving import Job, run
+from pydantic_ai import Agent
+from pydantic_ai.mcp import MCPServerStdio, MCPServerStreamableHTTP
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+
+async def drive(job: Job) -> None:
+    if job.http:
+        server = MCPServerStreamableHTTP(job.url, headers=job.headers)
+    else:
+        server = MCPServerStdio(job.command, job.args, env=job.env)
+    tools = server
+    if job.options.get("strict"):
+
+        async def strict(_: object, definitions: list) -> list:
+            return [replace(definition, strict=True) for definition in definitions]
+
+        tools = server.prepared(strict)
+    model = OpenAIChatModel("scripted", provider=OpenAIProvider(base_url=f"{job.model}/v1", api_key="none"))
+    agent = Agent(model, toolsets=[tools])
+    async with agent:
+        await agent.run(job.prompt)
+
+
+run(drive)

@@ -1,0 +1,424 @@
+"""Run a client's driver against a real server, and judge what its model could see and do."""
+
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.clients.scripted_model import ModelServer, ScriptedModel, Step, unnamed
+
+Data = dict[str, Any]
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+ENVIRONMENTS = ROOT / ".clients"
+RESULTS = ENVIRONMENTS / "results"
+SCENARIO: Data = json.loads((HERE / "scenario.json").read_text(encoding="utf-8"))
+PATIENCE = 150.0
+"""Seconds for one run of a driver."""
+QUIET = {
+    "ANONYMIZED_TELEMETRY": "false",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "MASTRA_TELEMETRY_DISABLED": "1",
+    "MCP_USE_ANONYMIZED_TELEMETRY": "false",
+    "NO_COLOR": "1",
+    "OTEL_SDK_DISABLED": "true",
+}
+"""Frameworks that report to their makers are asked not to; there is no network."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A row of clients.json."""
+
+    name: str
+    title: str
+    kind: str
+    """python or node"""
+    environment: str
+    package: str
+    driver: str
+    transports: tuple[str, ...] = ("stdio", "http")
+    options: Data = field(default_factory=dict)
+    slice: bool = False
+    known: Data = field(default_factory=dict)
+    """Steps that fail in this client for a reason of its own, and the reason."""
+
+    @property
+    def folder(self) -> Path:
+        return ENVIRONMENTS / self.kind / self.environment
+
+    @property
+    def installed(self) -> bool:
+        return (self.folder / ".installed").is_file()
+
+    @property
+    def version(self) -> str:
+        """The version of its main package, from the lock."""
+        if self.kind == "python":
+            lock = (HERE / "python" / f"{self.environment}.txt").read_text(encoding="utf-8")
+            found = re.search(rf"^{re.escape(self.package)}==([^\s;]+)", lock, re.MULTILINE)
+            assert found, f"{self.package} is not in the lock of {self.environment}"
+            return found[1]
+        lock = (HERE / "node" / self.environment / "package-lock.json").read_text(encoding="utf-8")
+        return str(json.loads(lock)["packages"][f"node_modules/{self.package}"]["version"])
+
+    def command(self) -> list[str]:
+        """The program that runs its driver."""
+        if self.kind == "python":
+            return [str(self.folder / "bin" / "python"), str(HERE / "drivers" / self.driver)]
+        # A module finds its packages from where it is.
+        drivers = self.folder / "drivers"
+        drivers.mkdir(exist_ok=True)
+        for name in ("driving.mjs", self.driver):
+            shutil.copyfile(HERE / "drivers" / name, drivers / name)
+        return [node(), str(drivers / self.driver)]
+
+
+def clients() -> list[Client]:
+    """All of clients.json; CLIENTS names some of them, `slice` the most telling."""
+    rows = json.loads((HERE / "clients.json").read_text(encoding="utf-8"))
+    every = [Client(**{**row, "transports": tuple(row.get("transports", ("stdio", "http")))}) for row in rows]
+    wanted = os.environ.get("CLIENTS", "all")
+    if wanted == "all":
+        return every
+    if wanted == "slice":
+        return [client for client in every if client.slice]
+    names = wanted.split(",")
+    unknown = set(names) - {client.name for client in every}
+    if unknown:
+        raise SystemExit(f"CLIENTS names no client of clients.json: {', '.join(sorted(unknown))}")
+    return [client for client in every if client.name in names]
+
+
+def node() -> str:
+    """A Node of at least 22.13, which Mastra 2 needs: the one among the packages, else the system's."""
+    packaged = sorted((ENVIRONMENTS / "node" / "node" / "node_modules").glob("node-*/bin/node"))
+    return str(packaged[0]) if packaged else "node"
+
+
+def fenqun() -> list[str]:
+    """The command under test."""
+    return shlex.split(os.environ.get("FENQUN_COMMAND", str(ROOT / ".venv" / "bin" / "fenqun")))
+
+
+def clean_environment() -> dict[str, str]:
+    unwanted = re.compile(r"^(FENQUN_|OPENAI_|ANTHROPIC_|GEMINI_|GOOGLE_|LANGSMITH_|LANGCHAIN_|PYTHONDONTWRITE|VIRTUAL_ENV)")
+    return {name: value for name, value in os.environ.items() if not unwanted.match(name)}
+
+
+def terminal(workspace: Path, *arguments: str) -> str:
+    """Run a command of fenqun; what it says."""
+    done = subprocess.run(
+        [*fenqun(), *arguments, "--workspace", str(workspace)],
+        capture_output=True,
+        encoding="utf-8",
+        env=clean_environment(),
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def load_demo_data(workspace: Path) -> None:
+    """The data of `fenqun demo`, which are part of the package."""
+    data = next(path.parent for path in sorted(ROOT.glob("[!.]*/**/data/events.parquet")))
+    terminal(
+        workspace,
+        "load",
+        *("--events", str(data / "events.parquet")),
+        *("--users", str(data / "users.parquet")),
+        *("--metadata", str(data / "metadata.json")),
+        *("--as-of", "1998-07-01"),
+    )
+
+
+def tools_over_stdio(workspace: Path) -> dict[str, Data]:
+    """The input schema of each tool as the server lists it, read without any client's library."""
+    requests: list[Data] = [
+        {"id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}}},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/list", "params": {}},
+    ]
+    requests[0]["params"]["clientInfo"] = {"name": "tests", "version": "1"}
+    with subprocess.Popen(
+        [*fenqun(), "serve", "--workspace", str(workspace)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        env=clean_environment(),
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        answer: Data = {}
+        for request in requests:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **request}) + "\n")
+            server.stdin.flush()
+            answer = json.loads(server.stdout.readline()) if "id" in request else answer
+        server.stdin.close()
+    return {tool["name"]: tool["inputSchema"] for tool in answer["result"]["tools"]}
+
+
+@contextmanager
+def served(workspace: Path, *options: str) -> Iterator[str]:
+    """`fenqun serve --http` with static tokens; its address."""
+    command = [*fenqun(), "serve", "--http", "--port", "0", "--auth", "token", "--workspace", str(workspace), *options]
+    log = workspace / "serve.log"
+    with log.open("wb") as stderr, subprocess.Popen(command, stderr=stderr, env=clean_environment()) as server:
+        try:
+            yield _address(server, log)
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        found = re.search(r"http://\S+/mcp", log.read_text(encoding="utf-8"))
+        if found:
+            return found[0]
+        select.select([], [], [], 0.05)
+    raise AssertionError(f"The server did not start: {log.read_text(encoding='utf-8')}")
+
+
+@dataclass
+class StepOutcome:
+    """What came of one step."""
+
+    step: str
+    tool: str
+    problems: list[str]
+    text: str | None
+    lost: list[str]
+    """Parts of the arguments that the server's definition names and the one that the model was sent does not."""
+    filled: list[str]
+
+
+@dataclass
+class Outcome:
+    """What came of one run: one client, one transport, one script."""
+
+    client: str
+    version: str
+    transport: str
+    script: str
+    seconds: float
+    tools: int
+    """Tools of the server that the model was offered."""
+    error: str | None
+    """What the framework raised to its caller."""
+    problems: list[str]
+    """Of the run as a whole."""
+    steps: list[StepOutcome]
+    nulls: list[str]
+    """Nulls that reached the server, as places in the arguments; over stdio only."""
+    followed: int
+    """Resources that the client read by itself; over stdio only."""
+    longest: int
+    """Characters of the longest request to the model."""
+
+    def fails(self) -> list[str]:
+        """All problems, in words."""
+        return self.problems + [f"{step.step}: {problem}" for step in self.steps for problem in step.problems]
+
+    def save(self) -> None:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        path = RESULTS / f"{self.client}.{self.transport}.{self.script}.json"
+        path.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass
+class Server:
+    """What a run is made against."""
+
+    template: Path
+    """A workspace with the demo's data; each run gets a copy."""
+    schemas: dict[str, Data]
+
+
+def run(client: Client, transport: str, script: str, server: Server, folder: Path) -> Outcome:
+    """Run the script in a client; what came of it, which is also kept for the table."""
+    workspace = folder / "workspace"
+    shutil.copytree(server.template, workspace)
+    if script == "waiting":
+        made = SCENARIO["made_before_waiting"]
+        terminal(workspace, "call", made["tool"], json.dumps(made["arguments"]))
+    consent = "ask" if script == "waiting" else "never"
+    steps = steps_of(script)
+    model = ScriptedModel([Step(step["step"], step["tool"], step["arguments"]) for step in steps if "tool" in step])
+    log = folder / "relay.log"
+    serve = [*fenqun(), "serve", "--workspace", str(workspace), "--consent", consent]
+    job: Data = {
+        "transport": transport,
+        "command": sys.executable,
+        "args": [str(HERE / "relay.py"), str(log), *serve],
+        "env": {name: value for name, value in clean_environment().items() if name in ("PATH", "HOME", "LANG")},
+        "url": "",
+        "headers": {},
+        "prompt": SCENARIO["prompt"],
+        "steps": steps,
+        "options": client.options,
+        "patience": PATIENCE,
+        "report": str(folder / "report.json"),
+    }
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        job["model"] = stack.enter_context(ModelServer(model)).url
+        if transport == "http":
+            token = terminal(workspace, "token", "add", "clients", "--scope", "write", "--project", "1").strip()
+            job["url"] = stack.enter_context(served(workspace, "--consent", consent))
+            job["headers"] = {"Authorization": f"Bearer {token}"}
+        report = _drive(client, job, folder)
+    seconds = round(time.monotonic() - begun, 1)
+    outcome = _judge(client, transport, script, server, steps, report, model, log)
+    outcome.seconds = seconds
+    outcome.save()
+    return outcome
+
+
+def steps_of(script: str) -> list[Data]:
+    """The steps of a script, with the arguments that some take over from others."""
+    steps: list[Data] = [dict(step) for step in SCENARIO["scripts"][script]]
+    by_name = {step["step"]: step for step in steps}
+    for step in steps:
+        if "arguments_of" in step:
+            step["arguments"] = step.get("arguments", {}) | by_name[step["arguments_of"]]["arguments"]
+    return steps
+
+
+def _drive(client: Client, job: Data, folder: Path) -> Data:
+    """Run the driver; its report."""
+    path = folder / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    home = folder / "home"
+    home.mkdir()
+    command = [*client.command(), str(path)]
+    with (folder / "driver.log").open("wb") as said:
+        try:
+            subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd=home,
+                env=clean_environment() | QUIET | {"HOME": str(home)},
+                timeout=PATIENCE + 30,
+            )
+        except subprocess.TimeoutExpired:
+            return {"tools": [], "steps": [], "error": f"no end within {PATIENCE + 30:.0f} s"}
+    report = Path(job["report"])
+    if not report.is_file():
+        tail = (folder / "driver.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        return {"tools": [], "steps": [], "error": f"no report; it said: {tail}"}
+    return dict(json.loads(report.read_text(encoding="utf-8")))
+
+
+def _judge(
+    client: Client,
+    transport: str,
+    script: str,
+    server: Server,
+    steps: list[Data],
+    report: Data,
+    model: ScriptedModel,
+    log: Path,
+) -> Outcome:
+    walked = {step["step"]: step for step in report["steps"]}
+    offered = report["tools"] or list(model.definitions)
+    tools = [tool for tool in server.schemas if any(re.search(rf"(^|[^a-zA-Z]){tool}$", name) for name in offered)]
+    messages = list(_messages(log))
+    problems = []
+    if report["error"]:
+        problems.append(f"the framework raised {report['error']}")
+    problems += [f"the model's vendor refuses: {refusal}" for refusal in dict.fromkeys(model.refusals)]
+    if len(tools) < len(server.schemas):
+        problems.append(f"{len(tools)} of {len(server.schemas)} tools")
+    modelled = {step.step: step for step in model.steps}
+    outcomes = []
+    for step in steps:
+        by_client, by_model = walked.get(step["step"]), modelled.get(step["step"])
+        if "tool" not in step and by_client is None:
+            continue  # only clients without a model read resources
+        text = by_client["text"] if by_client else by_model.result if by_model else None
+        raised = by_client["raised"] if by_client else None
+        lost, filled = [], []
+        if by_model and by_model.sent is not None:
+            open_anyway = set(unnamed(step["arguments"], server.schemas[step["tool"]]))
+            lost = [place for place in by_model.unnamed if place not in open_anyway]
+            filled = by_model.filled
+        found = [f"it raised {raised}"] if raised else list(_differs(step, text))
+        outcomes.append(StepOutcome(step["step"], step.get("tool", ""), found, _short(text), lost, filled))
+    return Outcome(
+        client=client.name,
+        version=client.version,
+        transport=transport,
+        script=script,
+        seconds=0.0,
+        tools=len(tools),
+        error=report["error"],
+        problems=problems,
+        steps=outcomes,
+        nulls=sorted(set(_nulls(messages))),
+        followed=sum(message.get("method") == "resources/read" for message in messages)
+        - sum("resource_of" in step for step in report["steps"]),
+        longest=model.longest,
+    )
+
+
+def _differs(step: Data, text: str | None) -> Iterator[str]:
+    """How what the model reads differs from what it has to read."""
+    if text is None:
+        yield "no answer reached the model"
+        return
+    plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    for wanted in step.get("reads", ()):
+        if wanted not in plain:
+            yield f"{wanted!r} is not in: {_short(text, 400)}"
+    for unwanted in step.get("absent", ()):
+        if unwanted in plain:
+            yield f"{unwanted!r} is in: {_short(text, 400)}"
+    if len(text) > step.get("at_most", len(text)):
+        yield f"{len(text)} characters instead of at most {step['at_most']}"
+
+
+def _short(text: str | None, length: int = 1500) -> str | None:
+    return text if text is None or len(text) <= length else f"{text[:length]} … ({len(text)} characters)"
+
+
+def _messages(log: Path) -> Iterator[Data]:
+    """What the client sent over stdio."""
+    if not log.is_file():
+        return
+    for line in log.read_text(encoding="utf-8").splitlines():
+        side, _, message = line.partition(" ")
+        if side == "client" and message.startswith("{"):
+            yield json.loads(message)
+
+
+def _nulls(messages: list[Data]) -> Iterator[str]:
+    for message in messages:
+        if message.get("method") == "tools/call":
+            yield from _null_places(message["params"].get("arguments"), "")
+
+
+def _null_places(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is None:
+                yield f"{place}/{name}"
+            yield from _null_places(inner, f"{place}/{name}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _null_places(inner, f"{place}/-")
