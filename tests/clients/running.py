@@ -26,6 +26,7 @@ RESULTS = ENVIRONMENTS / "results"
 SCENARIO: Data = json.loads((HERE / "scenario.json").read_text(encoding="utf-8"))
 PATIENCE = 150.0
 """Seconds for one run of a driver."""
+UNREACHED = "no answer reached the model"
 QUIET = {
     "ANONYMIZED_TELEMETRY": "false",
     "CREWAI_DISABLE_TELEMETRY": "true",
@@ -228,10 +229,14 @@ class Outcome:
     """Resources that the client read by itself; over stdio only."""
     longest: int
     """Characters of the longest request to the model."""
+    said: str
+    """The end of what the driver wrote to its streams."""
 
     def fails(self) -> list[str]:
         """All problems, in words."""
-        return self.problems + [f"{step.step}: {problem}" for step in self.steps for problem in step.problems]
+        unreached = [step.step for step in self.steps if step.problems == [UNREACHED]]
+        found = [f"{step.step}: {text}" for step in self.steps for text in step.problems if text != UNREACHED]
+        return self.problems + found + ([f"{UNREACHED} for {', '.join(unreached)}"] if unreached else [])
 
     def save(self) -> None:
         RESULTS.mkdir(parents=True, exist_ok=True)
@@ -257,7 +262,8 @@ def run(client: Client, transport: str, script: str, server: Server, folder: Pat
         terminal(workspace, "call", made["tool"], json.dumps(made["arguments"]))
     consent = "ask" if script == "waiting" else "never"
     steps = steps_of(script)
-    model = ScriptedModel([Step(step["step"], step["tool"], step["arguments"]) for step in steps if "tool" in step])
+    modelled = [Step(step["step"], step["tool"], step["arguments"]) for step in steps if "tool" in step]
+    model = ScriptedModel(modelled, SCENARIO["plausible"])
     log = folder / "relay.log"
     serve = [*fenqun(), "serve", "--workspace", str(workspace), "--consent", consent]
     job: Data = {
@@ -284,6 +290,7 @@ def run(client: Client, transport: str, script: str, server: Server, folder: Pat
     seconds = round(time.monotonic() - begun, 1)
     outcome = _judge(client, transport, script, server, steps, report, model, log)
     outcome.seconds = seconds
+    outcome.said = (folder / "driver.log").read_text(encoding="utf-8", errors="replace")[-3000:]
     outcome.save()
     return outcome
 
@@ -374,13 +381,14 @@ def _judge(
         followed=sum(message.get("method") == "resources/read" for message in messages)
         - sum("resource_of" in step for step in report["steps"]),
         longest=model.longest,
+        said="",
     )
 
 
 def _differs(step: Data, text: str | None) -> Iterator[str]:
     """How what the model reads differs from what it has to read."""
     if text is None:
-        yield "no answer reached the model"
+        yield UNREACHED
         return
     plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     for wanted in step.get("reads", ()):

@@ -48,6 +48,8 @@ class Request:
     """Answers of tools by the id of their call; where a format has no ids, the last one is under ""."""
     stream: bool
     length: int
+    goes_on: bool = False
+    """It continues a conversation that the vendor keeps, so it does not repeat the tools."""
 
 
 @dataclass
@@ -69,8 +71,10 @@ class Refused(Exception):
 class ScriptedModel:
     """One run of the script; `turn` is asked by the server's threads."""
 
-    def __init__(self, steps: list[Step]) -> None:
+    def __init__(self, steps: list[Step], plausible: Data) -> None:
+        """`plausible`: what a sensible model writes for a property that it must fill in, where no default is said."""
         self.steps = steps
+        self._plausible = plausible
         self.definitions: dict[str, Definition] = {}
         self.refusals: list[str] = []
         self.longest = 0
@@ -83,9 +87,10 @@ class ScriptedModel:
         """The next call: its id, the tool's name on the wire, the arguments. None: there is nothing more to do."""
         with self._lock:
             self.longest = max(self.longest, request.length)
-            if not request.tools:
+            tools = request.tools or (self.definitions if request.goes_on else {})
+            if not tools:
                 return None
-            self.definitions = self.definitions or request.tools
+            self.definitions = self.definitions or tools
             self._keep_result(request.results)
             while True:
                 self._at += 1
@@ -93,13 +98,13 @@ class ScriptedModel:
                     self.finished = True
                     return None
                 step = self.steps[self._at]
-                definition = named(request.tools, step.tool)
+                definition = named(tools, step.tool)
                 if definition is not None:
                     break
             step.unnamed = list(unnamed(step.arguments, definition.schema))
             step.sent = step.arguments
             if definition.strict or definition.held:
-                step.sent = Writer(definition).write(step)
+                step.sent = Writer(definition, self._plausible).write(step)
             return f"call_{self._at}", definition.name, step.sent
 
     def _keep_result(self, results: dict[str, str]) -> None:
@@ -183,8 +188,9 @@ def _unnamed(value: Any, schema: _Schema | None, place: str) -> Iterator[str]:
 class Writer:
     """Write arguments within a definition: what it does not name is left out; if it is strict, every property is there."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, plausible: Data) -> None:
         self._definition = definition
+        self._plausible = plausible
 
     def write(self, step: Step) -> Data:
         self._step = step
@@ -207,27 +213,25 @@ class Writer:
         return value
 
     def _missing(self, kept: Data, schema: _Schema, place: str) -> Data:
-        added = {name: self._nothing(schema.of(name)) for name in schema.properties if name not in kept}
+        added = {name: self._nothing(name, schema.of(name)) for name in schema.properties if name not in kept}
         self._step.filled += [f"{place}/{name} = {json.dumps(value)}" for name, value in added.items()]
         return added
 
-    def _nothing(self, schema: _Schema) -> Any:
+    def _nothing(self, name: str, schema: _Schema) -> Any:
         """What a careful model writes for a property that it has nothing to say of."""
         if schema.nullable:
             return None
-        if "default" in schema.data:
-            return schema.data["default"]
+        if "default" in schema.data or name in self._plausible:
+            return schema.data.get("default", self._plausible.get(name))
         if schema.enum:
             return next((word for word in ("", "SIMPLE") if word in schema.enum), schema.enum[0])
         if schema.kind == "object":
-            return {name: self._nothing(schema.of(name)) for name in schema.properties}
+            return {inner: self._nothing(inner, schema.of(inner)) for inner in schema.properties}
         return {"string": "", "array": [], "boolean": False, "integer": 0, "number": 0}.get(schema.kind)
 
 
 def strict_problems(schema: Data, place: str = "") -> Iterator[str]:
     """What OpenAI refuses in a strict definition: open objects, and properties that are not required."""
-    if not isinstance(schema, dict):
-        return
     kinds = schema.get("type")
     if kinds == "object" or (isinstance(kinds, list) and "object" in kinds):
         if schema.get("additionalProperties") is not False:
@@ -239,7 +243,8 @@ def strict_problems(schema: Data, place: str = "") -> Iterator[str]:
     for name, inner in {**schema.get("properties", {}), **schema.get("$defs", {})}.items():
         yield from strict_problems(inner, f"{place}/{name}")
     for inner in [schema.get("items"), *schema.get("anyOf", ())]:
-        yield from strict_problems(inner or {}, f"{place}/-")
+        if inner:
+            yield from strict_problems(inner, f"{place}/-")
 
 
 def _refuse_strict(tools: dict[str, Definition]) -> None:
@@ -383,7 +388,8 @@ class Messages:
             for block in message["content"]
             if block.get("type") == "tool_result"
         }
-        return Request(tools, results, bool(body.get("stream")), length)
+        goes_on = (body.get("thread") or {}).get("type") == "continue"
+        return Request(tools, results, bool(body.get("stream")), length, goes_on)
 
     def write(self, call: tuple[str, str, Data] | None) -> Data:
         block: Data = {"type": "text", "text": LAST_WORDS}

@@ -8,6 +8,7 @@ through the steps by itself.
 import asyncio
 import json
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ async def _drive(drive: Callable[[Job], Awaitable[None]], job: Job) -> None:
         await drive(job)
     except Exception as error:  # noqa: BLE001 - frameworks raise what they like; the report says what
         job.report["error"] = said(error)
+        traceback.print_exception(error)
 
 
 def said(error: BaseException) -> str:

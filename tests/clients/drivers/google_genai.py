@@ -23,7 +23,8 @@ async def drive(job: Job) -> None:
         await session.initialize()
         client = genai.Client(api_key="none", http_options=types.HttpOptions(base_url=job.model))
         calls = types.AutomaticFunctionCallingConfig(maximum_remote_calls=40)
-        config = types.GenerateContentConfig(tools=[session], automatic_function_calling=calls)
+        # As a dict: of a GenerateContentConfig it makes a deep copy, which a session does not stand.
+        config = {"tools": [session], "automatic_function_calling": calls}
         await client.aio.models.generate_content(model="scripted", contents=job.prompt, config=config)
 
 
