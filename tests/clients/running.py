@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -232,10 +232,12 @@ class Outcome:
     said: str
     """The end of what the driver wrote to its streams."""
 
-    def fails(self) -> list[str]:
-        """All problems, in words."""
-        unreached = [step.step for step in self.steps if step.problems == [UNREACHED]]
-        found = [f"{step.step}: {text}" for step in self.steps for text in step.problems if text != UNREACHED]
+    def fails(self, known: Collection[str] = ()) -> list[str]:
+        """All problems, in words, but for those of the steps that are known to fail."""
+        steps = [step for step in self.steps if step.step not in known]
+        unreached = [step.step for step in steps if step.problems == [UNREACHED]]
+        found = [f"{step.step}: {text}" for step in steps for text in step.problems if text != UNREACHED]
+        found += [f"{step.step}: the definition lost {', '.join(step.lost)}" for step in steps if step.lost]
         return self.problems + found + ([f"{UNREACHED} for {', '.join(unreached)}"] if unreached else [])
 
     def save(self) -> None:

@@ -80,6 +80,7 @@ class ScriptedModel:
         self.longest = 0
         """Characters of the longest request."""
         self.finished = False
+        self.turns = 0
         self._at = -1
         self._lock = threading.Lock()
 
@@ -87,6 +88,7 @@ class ScriptedModel:
         """The next call: its id, the tool's name on the wire, the arguments. None: there is nothing more to do."""
         with self._lock:
             self.longest = max(self.longest, request.length)
+            self.turns += 1
             tools = request.tools or (self.definitions if request.goes_on else {})
             if not tools:
                 return None
@@ -282,25 +284,26 @@ class ChatCompletions:
                 strict=bool(function.get("strict")),
             )
         _refuse_strict(tools)
+        # Qwen-Agent names the call by `id`.
         results = {
-            message["tool_call_id"]: _text(message.get("content"))
+            message.get("tool_call_id") or message.get("id", ""): _text(message.get("content"))
             for message in body["messages"]
             if message["role"] == "tool"
         }
         return Request(tools, results, bool(body.get("stream")), length)
 
-    def write(self, call: tuple[str, str, Data] | None) -> Data:
+    def write(self, call: tuple[str, str, Data] | None, turn: int) -> Data:
         message: Data = {"role": "assistant", "content": None if call else LAST_WORDS}
         if call:
             function = {"name": call[1], "arguments": json.dumps(call[2], ensure_ascii=False)}
             message["tool_calls"] = [{"id": call[0], "type": "function", "function": function}]
         choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop", "logprobs": None}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        head = {"id": "chatcmpl-1", "created": 1, "model": MODEL}
+        head = {"id": f"chatcmpl-{turn}", "created": 1, "model": MODEL}
         return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
 
-    def stream(self, call: tuple[str, str, Data] | None) -> Iterator[str]:
-        whole = self.write(call)
+    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
+        whole = self.write(call, turn)
         choice = whole["choices"][0]
         delta = dict(choice["message"])
         if call:
@@ -335,7 +338,7 @@ class Responses:
         }
         return Request(tools, results, bool(body.get("stream")), length)
 
-    def write(self, call: tuple[str, str, Data] | None) -> Data:
+    def write(self, call: tuple[str, str, Data] | None, turn: int) -> Data:
         item: Data = {
             "type": "message",
             "id": "msg_1",
@@ -355,7 +358,7 @@ class Responses:
             "output_tokens_details": {"reasoning_tokens": 0},
         }
         return {
-            "id": "resp_1",
+            "id": f"resp_{turn}",
             "object": "response",
             "created_at": 1,
             "status": "completed",
@@ -367,7 +370,7 @@ class Responses:
             "usage": usage,
         }
 
-    def stream(self, call: tuple[str, str, Data] | None) -> Iterator[str]:
+    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
         raise Refused("This model does not stream responses.")
 
 
@@ -391,12 +394,12 @@ class Messages:
         goes_on = (body.get("thread") or {}).get("type") == "continue"
         return Request(tools, results, bool(body.get("stream")), length, goes_on)
 
-    def write(self, call: tuple[str, str, Data] | None) -> Data:
+    def write(self, call: tuple[str, str, Data] | None, turn: int) -> Data:
         block: Data = {"type": "text", "text": LAST_WORDS}
         if call:
             block = {"type": "tool_use", "id": call[0], "name": call[1], "input": call[2]}
         return {
-            "id": "msg_1",
+            "id": f"msg_{turn}",
             "type": "message",
             "role": "assistant",
             "model": MODEL,
@@ -406,7 +409,7 @@ class Messages:
             "usage": {"input_tokens": 1, "output_tokens": 1},
         }
 
-    def stream(self, call: tuple[str, str, Data] | None) -> Iterator[str]:
+    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
         raise Refused("This model does not stream messages.")
 
 
@@ -431,7 +434,7 @@ class GenerateContent:
         }
         return Request(tools, results, False, length)
 
-    def write(self, call: tuple[str, str, Data] | None) -> Data:
+    def write(self, call: tuple[str, str, Data] | None, turn: int) -> Data:
         part: Data = {"text": LAST_WORDS}
         if call:
             part = {"functionCall": {"id": call[0], "name": call[1], "args": call[2]}}
@@ -440,7 +443,7 @@ class GenerateContent:
         candidate = {"content": content, "finishReason": "STOP", "index": 0}
         return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL}
 
-    def stream(self, call: tuple[str, str, Data] | None) -> Iterator[str]:
+    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
         raise Refused("This model does not stream contents.")
 
 
@@ -488,11 +491,11 @@ class _Handler(BaseHTTPRequestHandler):
             request = form.read(json.loads(raw), len(raw.decode()))
             call = self.model.turn(request)
             if request.stream:
-                return self._stream(form.stream(call))
-        except Refused as refused:
-            self.model.refuse(str(refused))
+                return self._stream(form.stream(call, self.model.turns))
+        except (Refused, KeyError, TypeError) as refused:
+            self.model.refuse(f"{type(refused).__name__}: {refused}")
             return self._answer(400, {"error": {"message": str(refused), "type": "invalid_request_error"}})
-        return self._answer(200, form.write(call))
+        return self._answer(200, form.write(call, self.model.turns))
 
     def _answer(self, status: int, data: Data) -> None:
         body = json.dumps(data).encode()

@@ -37,19 +37,21 @@ def _outcome(client: Client, transport: str, script: str, server: Server, folder
     return run(client, transport, script, server, folder)
 
 
+def _hold(outcome: Outcome, client: Client) -> None:
+    """All that has to be true of a run holds, but for what is known to fail in this client, which does fail."""
+    known = {step: why for step, why in client.known.items() if step in {taken.step for taken in outcome.steps}}
+    assert not outcome.fails(known)
+    works = [step.step for step in outcome.steps if step.step in known and not (step.problems or step.lost)]
+    assert not works, "known to fail in clients.json, but it works: take it out there"
+
+
 @pytest.mark.parametrize(("client", "transport"), RUNS)
 def test_the_whole_job(client: Client, transport: str, server: Server, tmp_path: Path) -> None:
-    outcome = _outcome(client, transport, "whole", server, tmp_path)
-    fails = [line for line in outcome.fails() if not line.startswith(tuple(f"{step}: " for step in client.known))]
-    lost = [f"{step.step}: the definition lost {', '.join(step.lost)}" for step in outcome.steps if step.lost]
-    assert not [*fails, *lost]
-    failed = {step.step for step in outcome.steps if step.problems}
-    assert failed >= set(client.known), "a step that is known to fail works now: take it out of clients.json"
+    _hold(_outcome(client, transport, "whole", server, tmp_path), client)
 
 
 @pytest.mark.parametrize(("client", "transport"), RUNS)
-def test_an_approval_that_waits_is_read_and_the_work_goes_on(
+def test_a_mistake_and_an_approval_that_waits_are_read_and_the_work_goes_on(
     client: Client, transport: str, server: Server, tmp_path: Path
 ) -> None:
-    outcome = _outcome(client, transport, "waiting", server, tmp_path)
-    assert not outcome.fails()
+    _hold(_outcome(client, transport, "waiting", server, tmp_path), client)

@@ -3,6 +3,7 @@
 from driving import Job, run
 from openai import AsyncOpenAI
 from semantic_kernel.agents import ChatCompletionAgent
+from semantic_kernel.connectors.ai.function_choice_behavior import FunctionChoiceBehavior
 from semantic_kernel.connectors.ai.open_ai import OpenAIChatCompletion
 from semantic_kernel.connectors.mcp import MCPStdioPlugin, MCPStreamableHttpPlugin
 
@@ -15,7 +16,10 @@ async def drive(job: Job) -> None:
     else:
         plugin = MCPStdioPlugin("fenqun", job.command, args=job.args, env=job.env, load_prompts=False)
     async with plugin:
-        agent = ChatCompletionAgent(service=model, name="analyst", plugins=[plugin])
+        often = FunctionChoiceBehavior.Auto(maximum_auto_invoke_attempts=40)
+        agent = ChatCompletionAgent(
+            service=model, name="analyst", plugins=[plugin], function_choice_behavior=often
+        )
         await agent.get_response(messages=job.prompt)
 
 
