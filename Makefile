@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCHMARKS := start call plan ids
 
-.PHONY: help demo test check sweep conformance bundle packages schemas bench lock
+.PHONY: help demo test check sweep conformance bundle packages clients clients-slice clients-table clients-lock schemas bench lock
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make conformance  the suites of the protocol, on Node 22'
 	@echo 'make bundle   the one-click bundle for Claude Desktop, in dist/'
 	@echo 'make packages build bundle, wheel and image steps, and start each as a new user would'
+	@echo 'make clients  real clients, each in an environment of its own; clients-slice: the most telling of them'
 	@echo 'make bench    the benchmarks'
 	@echo 'make schemas  write the generated files'
 	@echo 'make lock     resolve the dependencies anew'
@@ -52,6 +53,20 @@ packages: $(VENV)/.dev $(VENV)/.uv .mcpb/.installed
 	@mkdir -p .mcpb && cp packaging/mcpb/package.json packaging/mcpb/package-lock.json .mcpb/
 	@npm ci --prefix .mcpb --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# The environments are below .clients; CLIENTS names some of tests/clients/clients.json, FENQUN_COMMAND another server.
+clients: CLIENTS ?= all
+clients-slice: CLIENTS = slice
+clients clients-slice: $(VENV)/.dev
+	@CLIENTS=$(CLIENTS) $(BIN)/python -m tests.clients.environments
+	CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -m clients -n 2 tests/clients
+
+# The results of the last run, into docs/clients.md and docs/clients.zh.md.
+clients-table: $(VENV)/.dev
+	$(BIN)/python -m tests.clients.table --write
+
+clients-lock: $(VENV)/.dev
+	$(BIN)/python -m tests.clients.environments --lock
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -16,7 +16,11 @@ from typing import IO
 
 
 def main() -> int:
-    log = Path(sys.argv[1]).open("ab", buffering=0)
+    with Path(sys.argv[1]).open("ab", buffering=0) as log:
+        return _relay(log)
+
+
+def _relay(log: IO[bytes]) -> int:
     server = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     assert server.stdin

@@ -50,6 +50,7 @@ class Client:
     environment: str
     package: str
     driver: str
+    title_zh: str = ""
     transports: tuple[str, ...] = ("stdio", "http")
     options: Data = field(default_factory=dict)
     slice: bool = False
@@ -115,7 +116,9 @@ def fenqun() -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    unwanted = re.compile(r"^(FENQUN_|OPENAI_|ANTHROPIC_|GEMINI_|GOOGLE_|LANGSMITH_|LANGCHAIN_|PYTHONDONTWRITE|VIRTUAL_ENV)")
+    unwanted = re.compile(
+        r"^(FENQUN_|OPENAI_|ANTHROPIC_|GEMINI_|GOOGLE_|LANGSMITH_|LANGCHAIN_|PYTHONDONTWRITE|VIRTUAL_ENV)"
+    )
     return {name: value for name, value in os.environ.items() if not unwanted.match(name)}
 
 
@@ -145,14 +148,8 @@ def load_demo_data(workspace: Path) -> None:
     )
 
 
-def tools_over_stdio(workspace: Path) -> dict[str, Data]:
-    """The input schema of each tool as the server lists it, read without any client's library."""
-    requests: list[Data] = [
-        {"id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}}},
-        {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/list", "params": {}},
-    ]
-    requests[0]["params"]["clientInfo"] = {"name": "tests", "version": "1"}
+def exchange(workspace: Path, *messages: Data) -> dict[int, Data]:
+    """Send messages to a server over stdio, all before the first answer is read; the answers by their id."""
     with subprocess.Popen(
         [*fenqun(), "serve", "--workspace", str(workspace)],
         stdin=subprocess.PIPE,
@@ -162,13 +159,24 @@ def tools_over_stdio(workspace: Path) -> dict[str, Data]:
     ) as server:
         assert server.stdin
         assert server.stdout
-        answer: Data = {}
-        for request in requests:
-            server.stdin.write(json.dumps({"jsonrpc": "2.0", **request}) + "\n")
-            server.stdin.flush()
-            answer = json.loads(server.stdout.readline()) if "id" in request else answer
+        server.stdin.write("".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages))
+        server.stdin.flush()
+        wanted = sum("id" in message for message in messages)
+        answers = [json.loads(server.stdout.readline()) for _ in range(wanted)]
         server.stdin.close()
-    return {tool["name"]: tool["inputSchema"] for tool in answer["result"]["tools"]}
+    return {answer["id"]: answer for answer in answers}
+
+
+def tools_over_stdio(workspace: Path) -> dict[str, Data]:
+    """The input schema of each tool as the server lists it, read without any client's library."""
+    me = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
+    answers = exchange(
+        workspace,
+        {"id": 1, "method": "initialize", "params": me},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/list", "params": {}},
+    )
+    return {tool["name"]: tool["inputSchema"] for tool in answers[2]["result"]["tools"]}
 
 
 @contextmanager
@@ -199,12 +207,12 @@ class StepOutcome:
     """What came of one step."""
 
     step: str
-    tool: str
     problems: list[str]
     text: str | None
     lost: list[str]
-    """Parts of the arguments that the server's definition names and the one that the model was sent does not."""
+    """Places in the arguments that the model was not sent the names of, could not write, or that did not arrive."""
     filled: list[str]
+    """Places that a strict definition made the model fill in."""
 
 
 @dataclass
@@ -264,8 +272,7 @@ def run(client: Client, transport: str, script: str, server: Server, folder: Pat
         terminal(workspace, "call", made["tool"], json.dumps(made["arguments"]))
     consent = "ask" if script == "waiting" else "never"
     steps = steps_of(script)
-    modelled = [Step(step["step"], step["tool"], step["arguments"]) for step in steps if "tool" in step]
-    model = ScriptedModel(modelled, SCENARIO["plausible"])
+    model = ScriptedModel([_modelled(step) for step in steps], SCENARIO["plausible"])
     log = folder / "relay.log"
     serve = [*fenqun(), "serve", "--workspace", str(workspace), "--consent", consent]
     job: Data = {
@@ -345,30 +352,34 @@ def _judge(
     log: Path,
 ) -> Outcome:
     walked = {step["step"]: step for step in report["steps"]}
+    modelled = {step.step: step for step in model.steps}
+    messages = list(_messages(log))
+    arrived = _arrived(messages, [_given(step, walked, modelled) for step in steps])
+    outcomes = []
+    for step, got in zip(steps, arrived, strict=True):
+        by_client, by_model = walked.get(step["step"]), modelled[step["step"]]
+        if "tool" not in step and by_client is None and by_model.sent is None:
+            continue  # most frameworks have no way for a model to read a resource
+        text = by_client["text"] if by_client else by_model.result
+        raised = by_client["raised"] if by_client else None
+        outcomes.append(
+            StepOutcome(
+                step=step["step"],
+                problems=[f"it raised {raised}"] if raised else list(_differs(step, text)),
+                text=_short(text),
+                lost=sorted(_lost(step, by_model, got, server)),
+                filled=by_model.filled,
+            )
+        )
     offered = report["tools"] or list(model.definitions)
     tools = [tool for tool in server.schemas if any(re.search(rf"(^|[^a-zA-Z]){tool}$", name) for name in offered)]
-    messages = list(_messages(log))
-    problems = []
-    if report["error"]:
-        problems.append(f"the framework raised {report['error']}")
+    problems = [f"the framework raised {report['error']}"] if report["error"] else []
     problems += [f"the model's vendor refuses: {refusal}" for refusal in dict.fromkeys(model.refusals)]
     if len(tools) < len(server.schemas):
         problems.append(f"{len(tools)} of {len(server.schemas)} tools")
-    modelled = {step.step: step for step in model.steps}
-    outcomes = []
-    for step in steps:
-        by_client, by_model = walked.get(step["step"]), modelled.get(step["step"])
-        if "tool" not in step and by_client is None:
-            continue  # only clients without a model read resources
-        text = by_client["text"] if by_client else by_model.result if by_model else None
-        raised = by_client["raised"] if by_client else None
-        lost, filled = [], []
-        if by_model and by_model.sent is not None:
-            open_anyway = set(unnamed(step["arguments"], server.schemas[step["tool"]]))
-            lost = [place for place in by_model.unnamed if place not in open_anyway]
-            filled = by_model.filled
-        found = [f"it raised {raised}"] if raised else list(_differs(step, text))
-        outcomes.append(StepOutcome(step["step"], step.get("tool", ""), found, _short(text), lost, filled))
+    read_by_script = sum(
+        "resource_of" in step and (step["step"] in walked or modelled[step["step"]].sent is not None) for step in steps
+    )
     return Outcome(
         client=client.name,
         version=client.version,
@@ -380,11 +391,65 @@ def _judge(
         problems=problems,
         steps=outcomes,
         nulls=sorted(set(_nulls(messages))),
-        followed=sum(message.get("method") == "resources/read" for message in messages)
-        - sum("resource_of" in step for step in report["steps"]),
+        followed=max(0, sum(message.get("method") == "resources/read" for message in messages) - read_by_script),
         longest=model.longest,
         said="",
     )
+
+
+def _modelled(step: Data) -> Step:
+    """A step as the model takes it. What reads an export is one of the framework's own tools."""
+    if "resource_of" in step:
+        return Step(step["step"], "read_resource", {}, resource_of=step["resource_of"])
+    return Step(step["step"], step["tool"], step["arguments"])
+
+
+def _given(step: Data, walked: Data, modelled: dict[str, Step]) -> tuple[str, Data] | None:
+    """What a step called, by a model or by a client without one."""
+    if "tool" not in step:
+        return None
+    if step["step"] in walked:
+        return step["tool"], step["arguments"]
+    sent = modelled[step["step"]].sent
+    return None if sent is None else (step["tool"], sent)
+
+
+def _arrived(messages: list[Data], given: list[tuple[str, Data] | None]) -> list[Data | None]:
+    """The arguments of each step as the server received them; None where that is not known."""
+    calls = [message["params"] for message in messages if message.get("method") == "tools/call"]
+    arrived: list[Data | None] = []
+    for call in given:
+        fits = call is not None and calls and calls[0]["name"] == call[0]
+        arrived.append((calls.pop(0).get("arguments") or {}) if fits else None)
+    return arrived
+
+
+def _lost(step: Data, by_model: Step, arrived: Data | None, server: Server) -> set[str]:
+    """What of the step's arguments the model could not write, or did not come through to the server."""
+    if "tool" not in step:
+        return set()
+    open_anyway = set(unnamed(step["arguments"], server.schemas[step["tool"]]))
+    lost = {place for place in by_model.unnamed if place not in open_anyway}
+    if by_model.sent is not None:
+        lost |= set(_missing(step["arguments"], by_model.sent, ""))
+    if arrived is not None:
+        lost |= set(_missing(step["arguments"], arrived, ""))
+    return lost
+
+
+def _missing(given: Any, received: Any, place: str) -> Iterator[str]:
+    """Places in what was given that are not in what was received, or are something else there."""
+    if isinstance(given, dict) and isinstance(received, dict):
+        for name, inner in given.items():
+            if name in received:
+                yield from _missing(inner, received[name], f"{place}/{name}")
+            else:
+                yield f"{place}/{name}"
+    elif isinstance(given, list) and isinstance(received, list) and len(given) == len(received):
+        for index, (inner, other) in enumerate(zip(given, received, strict=True)):
+            yield from _missing(inner, other, f"{place}/{index}")
+    elif given != received:
+        yield place
 
 
 def _differs(step: Data, text: str | None) -> Iterator[str]:

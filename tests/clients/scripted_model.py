@@ -29,6 +29,8 @@ class Step:
     step: str
     tool: str
     arguments: Data
+    resource_of: str = ""
+    """It reads the file that this step exported, with the framework's own tool for that, if it has one."""
     sent: Data | None = None
     """The arguments as the model could write them. None: the step was not reached, or the tool is missing."""
     unnamed: list[str] = field(default_factory=list)
@@ -101,7 +103,9 @@ class ScriptedModel:
                     return None
                 step = self.steps[self._at]
                 definition = named(tools, step.tool)
-                if definition is not None:
+                if step.resource_of:
+                    step.arguments = self._address(step.resource_of)
+                if definition is not None and (step.arguments or not step.resource_of):
                     break
             step.unnamed = list(unnamed(step.arguments, definition.schema))
             step.sent = step.arguments
@@ -114,6 +118,12 @@ class ScriptedModel:
             result = results.get(f"call_{self._at}", results.get(""))
             if result is not None:
                 self.steps[self._at].result = result
+
+    def _address(self, step: str) -> Data:
+        """Where the exported file can be read, from what the model was answered."""
+        answer = next(done.result for done in self.steps if done.step == step)
+        names = re.findall(r"[\w.-]+\.csv", answer or "")
+        return {"uri": f"fenqun://exports/{names[-1]}"} if names else {}
 
     def refuse(self, why: str) -> None:
         with self._lock:
@@ -370,9 +380,6 @@ class Responses:
             "usage": usage,
         }
 
-    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
-        raise Refused("This model does not stream responses.")
-
 
 class Messages:
     """Anthropic's messages."""
@@ -409,9 +416,6 @@ class Messages:
             "usage": {"input_tokens": 1, "output_tokens": 1},
         }
 
-    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
-        raise Refused("This model does not stream messages.")
-
 
 class GenerateContent:
     """Gemini's generateContent."""
@@ -426,12 +430,9 @@ class GenerateContent:
                 tools[declared["name"]] = Definition(
                     declared["name"], declared.get("description") or "", schema, held=True
                 )
-        results = {
-            "": _text(part["functionResponse"]["response"])
-            for content in body["contents"]
-            for part in content.get("parts") or ()
-            if "functionResponse" in part
-        }
+        parts = [part for content in body["contents"] for part in content.get("parts") or ()]
+        answers = [part["functionResponse"]["response"] for part in parts if "functionResponse" in part]
+        results = {"": _text(answers[-1])} if answers else {}
         return Request(tools, results, False, length)
 
     def write(self, call: tuple[str, str, Data] | None, turn: int) -> Data:
@@ -441,10 +442,7 @@ class GenerateContent:
         content = {"role": "model", "parts": [part]}
         usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
         candidate = {"content": content, "finishReason": "STOP", "index": 0}
-        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL}
-
-    def stream(self, call: tuple[str, str, Data] | None, turn: int) -> Iterator[str]:
-        raise Refused("This model does not stream contents.")
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": str(turn)}
 
 
 _FORMATS = (ChatCompletions(), Responses(), Messages(), GenerateContent())
@@ -489,13 +487,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(404, {"error": {"message": f"The scripted model has nothing at {path}."}})
         try:
             request = form.read(json.loads(raw), len(raw.decode()))
-            call = self.model.turn(request)
-            if request.stream:
-                return self._stream(form.stream(call, self.model.turns))
+            if not request.stream:
+                return self._answer(200, form.write(self.model.turn(request), self.model.turns))
+            if isinstance(form, ChatCompletions):
+                return self._stream(form.stream(self.model.turn(request), self.model.turns))
+            problem = f"the scripted model does not stream at {path}"
         except (Refused, KeyError, TypeError) as refused:
-            self.model.refuse(f"{type(refused).__name__}: {refused}")
-            return self._answer(400, {"error": {"message": str(refused), "type": "invalid_request_error"}})
-        return self._answer(200, form.write(call, self.model.turns))
+            problem = f"{type(refused).__name__}: {refused}"
+        self.model.refuse(problem)
+        return self._answer(400, {"error": {"message": problem, "type": "invalid_request_error"}})
 
     def _answer(self, status: int, data: Data) -> None:
         body = json.dumps(data).encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.running import Client, Outcome, Server, clients, load_demo_data, run, tools_over_stdio
+from tests.clients.running import Client, Outcome, Server, clients, exchange, load_demo_data, run, tools_over_stdio
 
 pytestmark = pytest.mark.clients
 
@@ -55,3 +55,24 @@ def test_a_mistake_and_an_approval_that_waits_are_read_and_the_work_goes_on(
     client: Client, transport: str, server: Server, tmp_path: Path
 ) -> None:
     _hold(_outcome(client, transport, "waiting", server, tmp_path), client)
+
+
+def test_a_client_that_gives_up_on_discovering_may_initialize(server: Server) -> None:
+    """Vercel's AI SDK waits a second for the answer to server/discover over stdio; then it sends initialize.
+
+    A server that starts slowly reads both in one go. It has to take the second, for nothing but a question was asked.
+    """
+    version = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    me = {"name": "tests", "version": "1"}
+    said = {"io.modelcontextprotocol/clientInfo": me, "io.modelcontextprotocol/clientCapabilities": {}}
+    answers = exchange(
+        server.template,
+        {"id": 1, "method": "server/discover", "params": {"_meta": version | said}},
+        {
+            "id": 2,
+            "method": "initialize",
+            "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": me},
+        },
+    )
+    assert "error" not in answers[2], answers[2]
+    assert answers[2]["result"]["protocolVersion"] == "2025-11-25"

@@ -8,7 +8,9 @@ from openai import AsyncOpenAI
 
 async def drive(job: Job) -> None:
     set_tracing_disabled(True)
-    set_default_openai_client(AsyncOpenAI(base_url=f"{job.model}/v1", api_key="none", max_retries=0), use_for_tracing=False)
+    set_default_openai_client(
+        AsyncOpenAI(base_url=f"{job.model}/v1", api_key="none", max_retries=0), use_for_tracing=False
+    )
     if job.http:
         server = MCPServerStreamableHttp({"url": job.url, "headers": job.headers}, client_session_timeout_seconds=60)
     else:

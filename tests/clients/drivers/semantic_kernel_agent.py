@@ -17,9 +17,7 @@ async def drive(job: Job) -> None:
         plugin = MCPStdioPlugin("fenqun", job.command, args=job.args, env=job.env, load_prompts=False)
     async with plugin:
         often = FunctionChoiceBehavior.Auto(maximum_auto_invoke_attempts=40)
-        agent = ChatCompletionAgent(
-            service=model, name="analyst", plugins=[plugin], function_choice_behavior=often
-        )
+        agent = ChatCompletionAgent(service=model, name="analyst", plugins=[plugin], function_choice_behavior=often)
         await agent.get_response(messages=job.prompt)
 
 
