@@ -256,20 +256,29 @@ class Outcome:
 
 @dataclass
 class Server:
-    """What a run is made against."""
+    """What runs are made against."""
 
-    template: Path
-    """A workspace with the demo's data; each run gets a copy."""
+    templates: dict[str, Path]
+    """Workspaces with the demo's data, one for each script; each run gets a copy."""
+    token: str
+    """For HTTP; it opens each of them."""
     schemas: dict[str, Data]
+
+    @classmethod
+    def prepare(cls, folder: Path) -> "Server":
+        whole, waiting = folder / "whole", folder / "waiting"
+        load_demo_data(whole)
+        token = terminal(whole, "token", "add", "clients", "--scope", "write", "--project", "1").strip()
+        shutil.copytree(whole, waiting)
+        made = SCENARIO["made_before_waiting"]
+        terminal(waiting, "call", made["tool"], json.dumps(made["arguments"]))
+        return cls({"whole": whole, "waiting": waiting}, token, tools_over_stdio(whole))
 
 
 def run(client: Client, transport: str, script: str, server: Server, folder: Path) -> Outcome:
     """Run the script in a client; what came of it, which is also kept for the table."""
     workspace = folder / "workspace"
-    shutil.copytree(server.template, workspace)
-    if script == "waiting":
-        made = SCENARIO["made_before_waiting"]
-        terminal(workspace, "call", made["tool"], json.dumps(made["arguments"]))
+    shutil.copytree(server.templates[script], workspace)
     consent = "ask" if script == "waiting" else "never"
     steps = steps_of(script)
     model = ScriptedModel([_modelled(step) for step in steps], SCENARIO["plausible"])
@@ -292,9 +301,8 @@ def run(client: Client, transport: str, script: str, server: Server, folder: Pat
     with ExitStack() as stack:
         job["model"] = stack.enter_context(ModelServer(model)).url
         if transport == "http":
-            token = terminal(workspace, "token", "add", "clients", "--scope", "write", "--project", "1").strip()
             job["url"] = stack.enter_context(served(workspace, "--consent", consent))
-            job["headers"] = {"Authorization": f"Bearer {token}"}
+            job["headers"] = {"Authorization": f"Bearer {server.token}"}
         report = _drive(client, job, folder)
     seconds = round(time.monotonic() - begun, 1)
     outcome = _judge(client, transport, script, server, steps, report, model, log)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.running import Client, Outcome, Server, clients, exchange, load_demo_data, run, tools_over_stdio
+from tests.clients.running import Client, Outcome, Server, clients, exchange, run
 
 pytestmark = pytest.mark.clients
 
@@ -23,9 +23,7 @@ RUNS = [
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
-    template = tmp_path_factory.mktemp("clients") / "workspace"
-    load_demo_data(template)
-    return Server(template, tools_over_stdio(template))
+    return Server.prepare(tmp_path_factory.mktemp("clients"))
 
 
 def _outcome(client: Client, transport: str, script: str, server: Server, folder: Path) -> Outcome:
@@ -66,7 +64,7 @@ def test_a_client_that_gives_up_on_discovering_may_initialize(server: Server) ->
     me = {"name": "tests", "version": "1"}
     said = {"io.modelcontextprotocol/clientInfo": me, "io.modelcontextprotocol/clientCapabilities": {}}
     answers = exchange(
-        server.template,
+        server.templates["whole"],
         {"id": 1, "method": "server/discover", "params": {"_meta": version | said}},
         {
             "id": 2,
