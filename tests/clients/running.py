@@ -137,7 +137,7 @@ def terminal(workspace: Path, *arguments: str) -> str:
 
 def load_demo_data(workspace: Path) -> None:
     """The data of `fenqun demo`, which are part of the package."""
-    data = next(path.parent for path in sorted(ROOT.glob("[!.]*/**/data/events.parquet")))
+    data = next(path.parent for path in sorted(ROOT.glob("mcp_server/**/events.parquet")))
     terminal(
         workspace,
         "load",
