@@ -9,7 +9,6 @@ import filecmp
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.clients.running import ENVIRONMENTS, HERE, clients
@@ -26,11 +25,10 @@ def main() -> int:
     if any(kind == "python" for kind, _ in wanted):
         _make_uv()
     for kind, name in sorted(wanted):
-        begun = time.monotonic()
         if relock:
             (_lock_python if kind == "python" else _lock_node)(name)
         if (_make_python if kind == "python" else _make_node)(name):
-            print(f"{kind}/{name}: installed in {time.monotonic() - begun:.0f} s", flush=True)
+            print(f"{kind}/{name}: installed", flush=True)
     return 0
 
 

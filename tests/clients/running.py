@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import select
 import shlex
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -183,23 +182,24 @@ def tools_over_stdio(workspace: Path) -> dict[str, Data]:
 def served(workspace: Path, *options: str) -> Iterator[str]:
     """`fenqun serve --http` with static tokens; its address."""
     command = [*fenqun(), "serve", "--http", "--port", "0", "--auth", "token", "--workspace", str(workspace), *options]
-    log = workspace / "serve.log"
-    with log.open("wb") as stderr, subprocess.Popen(command, stderr=stderr, env=clean_environment()) as server:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", env=clean_environment()) as server:
+        assert server.stderr
+        said: list[str] = []
+        for line in server.stderr:
+            said.append(line)
+            if found := re.search(r"http://\S+/mcp", line):
+                break
+        else:
+            raise AssertionError(f"The server did not start: {''.join(said)}")
+        # It has a line for each request, so somebody has to go on reading.
+        rest = threading.Thread(target=server.stderr.read)
+        rest.start()
         try:
-            yield _address(server, log)
+            yield found[0]
         finally:
             server.terminate()
+            rest.join(timeout=30)
             server.wait(timeout=30)
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        found = re.search(r"http://\S+/mcp", log.read_text(encoding="utf-8"))
-        if found:
-            return found[0]
-        select.select([], [], [], 0.05)
-    raise AssertionError(f"The server did not start: {log.read_text(encoding='utf-8')}")
 
 
 @dataclass
@@ -223,7 +223,6 @@ class Outcome:
     version: str
     transport: str
     script: str
-    seconds: float
     tools: int
     """Tools of the server that the model was offered."""
     error: str | None
@@ -297,16 +296,13 @@ def run(client: Client, transport: str, script: str, server: Server, folder: Pat
         "patience": PATIENCE,
         "report": str(folder / "report.json"),
     }
-    begun = time.monotonic()
     with ExitStack() as stack:
         job["model"] = stack.enter_context(ModelServer(model)).url
         if transport == "http":
             job["url"] = stack.enter_context(served(workspace, "--consent", consent))
             job["headers"] = {"Authorization": f"Bearer {server.token}"}
         report = _drive(client, job, folder)
-    seconds = round(time.monotonic() - begun, 1)
     outcome = _judge(client, transport, script, server, steps, report, model, log)
-    outcome.seconds = seconds
     outcome.said = (folder / "driver.log").read_text(encoding="utf-8", errors="replace")[-3000:]
     outcome.save()
     return outcome
@@ -393,7 +389,6 @@ def _judge(
         version=client.version,
         transport=transport,
         script=script,
-        seconds=0.0,
         tools=len(tools),
         error=report["error"],
         problems=problems,
