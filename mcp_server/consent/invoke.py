@@ -14,6 +14,7 @@ from mcp_server.errors import (
     FenqunError,
     InternalError,
     InvalidArguments,
+    NoData,
     NoProject,
     NotAllowed,
     OutcomeUnknown,
@@ -50,6 +51,9 @@ _ASK_FOR_WRITING = Text(
 _NOT_LOADED = Text(
     "There is no such project yet. Tell the user: the operator of the server can load data into it.",
     "该项目尚不存在。请告知用户：可由服务的运行者为其加载数据。",
+)
+_OPERATOR_LOADS = Text(
+    "Tell the user: the operator of the server can load data into it.", "请告知用户：可由服务的运行者为其加载数据。"
 )
 _TOO_DEEP = Text("The arguments are nested too deeply.", "参数嵌套过深。")
 _NOT_A_TOKEN = Text("consent_token is a text.", "consent_token 应为文本。")
@@ -128,8 +132,16 @@ def _project(params: Params, deps: Deps) -> str:
 
 
 def error_for(error: FenqunError, deps: Deps) -> FenqunError:
-    """The error as this caller may read it: access to some projects must not reveal which others exist."""
-    return NoProject(_NOT_LOADED) if isinstance(error, NoProject) and deps.caller.projects is not None else error
+    """The error as this caller may read it.
+
+    Access to some projects must not reveal which others exist; callers from afar learn no path of this machine, and
+    can't load anything.
+    """
+    if isinstance(error, NoProject) and deps.caller.projects is not None:
+        return NoProject(_NOT_LOADED)
+    if isinstance(error, NoData | NoProject) and deps.files is not None:
+        return type(error)(error.message, next_step=_OPERATOR_LOADS)
+    return error
 
 
 def internal_error(where: str) -> InternalError:

@@ -37,6 +37,7 @@ _LOAD_FIRST = Text(
 )
 """What to do on a first start, in a conversation: the one place that names how data is loaded."""
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
+_NAME_OR_LOAD = Text("Name one of these; or load data into it.", "请指明其中之一，或为其加载数据。")
 _NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
 _NO_ID = Text("There is no cluster or tag with the id {ref}.", "没有 id 为 {ref} 的分群或标签。")
 _NEAREST = Text('The nearest name is "{name}".', "最接近的名称是“{name}”。")
@@ -142,12 +143,16 @@ class Catalog:
             return known
         names = [same(p.id) for p in self.projects()]
         if names:
-            raise NoProject(_NO_PROJECT.format(project=records.shown(project_id), known=listed(names)))
-        raise self._no_data(records.shown(project_id))
+            message = _NO_PROJECT.format(project=records.shown(project_id), known=listed(names))
+            raise NoProject(message, next_step=_NAME_OR_LOAD.then(self._loading(project_id)))
+        raise self._no_data(project_id)
 
     def _no_data(self, project: str) -> NoData:
-        where = f"--project {project} --workspace {shlex.quote(str(self.workspace.root))}"
-        return NoData(_NO_DATA.format(project=project), next_step=_LOAD_FIRST.format(where=where))
+        return NoData(_NO_DATA.format(project=records.shown(project)), next_step=self._loading(project))
+
+    def _loading(self, project: str) -> Text:
+        where = f"--project {shlex.quote(records.shown(project))} --workspace {shlex.quote(str(self.workspace.root))}"
+        return _LOAD_FIRST.format(where=where)
 
     def today(self, project: ProjectRecord) -> date:
         """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""

@@ -189,8 +189,10 @@ def test_no_data_at_all_says_how_to_load(tmp_path: Path) -> None:
 
 
 def test_an_unknown_project_names_those_there_are(catalog: Catalog) -> None:
-    with pytest.raises(NoProject, match=r"no project 7.*There are: 1\."):
+    with pytest.raises(NoProject, match=r"no project 7.*There are: 1\.") as caught:
         catalog.metadata("7")
+    assert "fenqun load --demo --project 7" in caught.value.next_step.en
+    assert "fenqun load --demo --project 7" in caught.value.next_step.zh
 
 
 # -- versions and sweeping ---------------------------------------------------------------------------------------------
