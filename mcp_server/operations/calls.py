@@ -438,8 +438,6 @@ def _named(task: CallEntry) -> Text:
 
 
 class CreateCallTask(Params):
-    """Arguments of create_call_task."""
-
     task_name: str
     cluster: str = ""
     callee_property: Annotated[str, Field(description="Text user property to call")] = ""
@@ -515,8 +513,6 @@ async def create_call_task(params: CreateCallTask, deps: Deps) -> CallTaskState:
 
 
 class ListCallTasks(Params):
-    """Arguments of list_call_tasks."""
-
     search: str = ""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -524,8 +520,6 @@ class ListCallTasks(Params):
 
 
 class CallTaskList(PartialResult):
-    """Answer of list_call_tasks."""
-
     tasks: tuple[CallTaskRow, ...] = ()
     total: int
     left_out: int = 0
@@ -552,8 +546,6 @@ async def list_call_tasks(params: ListCallTasks, deps: Deps) -> CallTaskList:
 
 
 class GetCallTask(Params):
-    """Arguments of get_call_task."""
-
     task_open_id: TaskRef
     project_id: ProjectId = ""
 
@@ -589,8 +581,6 @@ async def get_call_task(params: GetCallTask, deps: Deps) -> CallTaskState:
 
 
 class UpdateCallTask(Params):
-    """Arguments of update_call_task."""
-
     task_open_id: TaskRef
     start_time: Moment = ""
     end_time: str = ""

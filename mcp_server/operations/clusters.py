@@ -92,8 +92,6 @@ SHORT_WAIT = 5.0
 
 
 class CreateCluster(Params):
-    """Arguments of create_cluster."""
-
     cluster_name: ClusterName
     display_name: DisplayName
     cluster_type: Annotated[
@@ -121,8 +119,6 @@ async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
 
 
 class CreateTag(Params):
-    """Arguments of create_tag."""
-
     cluster_name: ClusterName
     display_name: DisplayName
     cluster_type: Annotated[
@@ -254,8 +250,6 @@ def _with_share(size: int, metadata: Metadata) -> Text:
 
 
 class GetCluster(Params):
-    """Arguments of get_cluster."""
-
     cluster: ClusterRef
     project_id: ProjectId = ""
 
@@ -276,8 +270,6 @@ async def get_cluster(params: GetCluster, deps: Deps) -> ClusterState:
 
 
 class ListClusters(Params):
-    """Arguments of list_clusters."""
-
     search: Search = ""
     cluster_types: tuple[str, ...] = ()
     limit: Limit = 20
@@ -286,8 +278,6 @@ class ListClusters(Params):
 
 
 class ClusterList(Result):
-    """Answer of list_clusters."""
-
     clusters: tuple[ClusterRow, ...] = ()
     total: int
     left_out: int = 0
@@ -336,8 +326,6 @@ async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
 
 
 class UpdateCluster(Params):
-    """Arguments of update_cluster."""
-
     cluster: ClusterRef
     display_name: str = ""
     qp: DefinitionArgument = None
@@ -355,8 +343,6 @@ async def update_cluster(params: UpdateCluster, deps: Deps) -> ClusterState:
 
 
 class UpdateTag(Params):
-    """Arguments of update_tag."""
-
     cluster: ClusterRef
     display_name: str = ""
     tag_qp: TagDefinition = None
@@ -491,8 +477,6 @@ async def _size_now(cluster: Cluster, metadata: Metadata, deps: Deps) -> tuple[i
 
 
 class DeleteCluster(Params):
-    """Arguments of delete_cluster."""
-
     cluster: ClusterRef
     dry_run: DryRun = False
     project_id: ProjectId = ""
@@ -522,8 +506,6 @@ async def delete_cluster(params: DeleteCluster, deps: Deps) -> ClusterState:
 
 
 class RestoreCluster(Params):
-    """Arguments of restore_cluster."""
-
     cluster: ClusterRef
     dry_run: DryRun = False
     project_id: ProjectId = ""

@@ -29,8 +29,6 @@ from mcp_server.text import NOTHING, Text
 
 
 class RefreshCluster(Params):
-    """Arguments of refresh_cluster."""
-
     cluster: ClusterRef
     wait_seconds: WaitSeconds = 20
     dry_run: DryRun = False
@@ -74,8 +72,6 @@ async def refresh_cluster(params: RefreshCluster, deps: Deps) -> ClusterState:
 
 
 class GetRefreshProgress(Params):
-    """Arguments of get_refresh_progress."""
-
     cluster: ClusterRef
     wait_seconds: WaitSeconds = 0
     project_id: ProjectId = ""
@@ -92,8 +88,6 @@ async def get_refresh_progress(params: GetRefreshProgress, deps: Deps) -> Cluste
 
 
 class ExportUsers(Params):
-    """Arguments of export_users."""
-
     cluster: ClusterRef
     format: Literal["csv", "parquet"] = "csv"
     properties: Properties = ()
@@ -102,8 +96,6 @@ class ExportUsers(Params):
 
 
 class Exported(Result):
-    """Answer of export_users."""
-
     path: str = Field(default="", description="Absolute path of the file")
     url: str = Field(default="", description="Over HTTP, instead of path: GET it with the same token")
     resource: str = Field(default="", description="Address for clients that read resources; not for the chat")

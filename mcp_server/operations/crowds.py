@@ -218,8 +218,6 @@ _LOOK = Text("get_crowd_analysis shows what the crowd is like.", "可用 get_cro
 
 
 class CreateCrowdAnalysis(Params):
-    """Arguments of create_crowd_analysis."""
-
     crowd_id: CrowdId
     start_time: BeijingTime
     end_time: BeijingTime
@@ -263,8 +261,6 @@ async def create_crowd_analysis(params: CreateCrowdAnalysis, deps: Deps) -> Crow
 
 
 class UpdateCrowdAnalysis(Params):
-    """Arguments of update_crowd_analysis."""
-
     task_id: str
     crowd_id: TaskCrowd = ""
     start_time: str = ""
@@ -321,8 +317,6 @@ async def update_crowd_analysis(params: UpdateCrowdAnalysis, deps: Deps) -> Crow
 
 
 class ReloadCrowdAnalysis(Params):
-    """Arguments of reload_crowd_analysis."""
-
     task_id: str
     crowd_id: str = ""
     dry_run: bool = False
@@ -383,8 +377,6 @@ def _counts(drift: Drift | None) -> dict[str, Any]:
 
 
 class DeleteCrowdAnalysis(Params):
-    """Arguments of delete_crowd_analysis."""
-
     task_id: str
     crowd_id: str = ""
     dry_run: bool = False
@@ -410,8 +402,6 @@ async def delete_crowd_analysis(params: DeleteCrowdAnalysis, deps: Deps) -> Crow
 
 
 class ListCrowdAnalyses(Params):
-    """Arguments of list_crowd_analyses."""
-
     crowd_id: str = ""
     limit: Count = 20
     offset: Skipped = 0
@@ -419,8 +409,6 @@ class ListCrowdAnalyses(Params):
 
 
 class CrowdTaskList(PartialResult):
-    """Answer of list_crowd_analyses."""
-
     tasks: tuple[CrowdTaskRow, ...] = ()
     total: int
     left_out: int = 0
@@ -455,8 +443,6 @@ BEIJING_ZONES = ("", "Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC")
 
 
 class GetCrowdAnalysis(Params):
-    """Arguments of get_crowd_analysis."""
-
     task_id: str
     crowd_id: str = ""
     project_id: ProjectId = ""
@@ -482,8 +468,6 @@ class ActivityRow(Result.Row):
 
 
 class CrowdReport(PartialResult):
-    """Answer of get_crowd_analysis."""
-
     result: CrowdTaskRow
     code: int
     msg: str

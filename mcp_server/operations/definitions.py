@@ -46,8 +46,6 @@ from mcp_server.text import NOTHING, Text
 
 
 class ValidateDefinition(Params):
-    """Arguments of validate_definition."""
-
     qp: FullDefinition = None
     tag_qp: FullTagDefinition = None
     project_id: ProjectId = ""
@@ -61,8 +59,6 @@ class Explained(Result.Row):
 
 
 class Validated(PartialResult):
-    """Answer of validate_definition."""
-
     valid: bool
     problems: tuple[ProblemRow, ...] = ()
     warnings: tuple[ProblemRow, ...] = ()
@@ -146,8 +142,6 @@ def _valid(reading: AnyReading) -> Text:
 
 
 class PreviewDefinition(Params):
-    """Arguments of preview_definition."""
-
     qp: DefinitionArgument = None
     tag_qp: TagDefinition = None
     sample: Annotated[int, Field(ge=0, le=20, description="Users to show")] = 5
@@ -172,8 +166,6 @@ class StepRow(Result.Row):
 
 
 class Previewed(PartialResult):
-    """Answer of preview_definition."""
-
     users_num: int
     all_users: int
     share: str

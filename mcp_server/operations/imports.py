@@ -60,8 +60,6 @@ _SEND = Text(
 
 
 class ImportedIds(PartialResult):
-    """Answer of import_ids and replace_imported_ids."""
-
     cluster: ClusterRow | None = None
     dry_run: bool = False
     existed: bool = False
@@ -82,8 +80,6 @@ def _plain_catalog(value: object) -> object:
 
 
 class ImportIds(Params):
-    """Arguments of import_ids."""
-
     display_name: str
     main_column_name: MainColumn
     path: IdPath = ""
@@ -126,8 +122,6 @@ async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
 
 
 class ReplaceImportedIds(Params):
-    """Arguments of replace_imported_ids."""
-
     cluster: ClusterRef
     path: str = ""
     ids: tuple[str, ...] = ()

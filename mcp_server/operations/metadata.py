@@ -109,8 +109,6 @@ FEW = 3
 
 
 class DescribeData(Params):
-    """Arguments of describe_data."""
-
     search: Search = ""
     event: str = Field("", description="Only this event and the properties it carries")
     limit: Limit = 20
@@ -153,8 +151,6 @@ class PropertyRow(Result.Row):
 
 
 class Described(PartialResult):
-    """Answer of describe_data."""
-
     project_id: str
     today: str
     time_zone: str

@@ -6,13 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp_types import (
-    CallToolResult,
-    CompleteRequestParams,
-    Completion,
-    InputRequiredResult,
-    TextContent,
-)
+from mcp_types import CallToolResult, CompleteRequestParams, Completion, InputRequiredResult, TextContent
 from opentelemetry.trace import get_current_span
 from starlette.requests import Request
 

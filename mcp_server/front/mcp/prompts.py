@@ -1,18 +1,13 @@
 """Prompts: the jobs that a person starts from a menu of the client, in English and in Chinese.
 
-Each is one row. Its arguments are texts, as the protocol has them; what a person leaves out, the assistant asks for.
+Arguments are texts, as the protocol has them; the assistant asks for what is left out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    GetPromptResult,
-    PromptMessage,
-    TextContent,
-)
+from mcp_types import INVALID_PARAMS, GetPromptResult, PromptMessage, TextContent
 from mcp_types import Prompt as WirePrompt
 from mcp_types import PromptArgument as WireArgument
 
@@ -44,7 +39,7 @@ class Prompt:
     text: Text
     arguments: tuple[Argument, ...]
     body: Text
-    """What the assistant is asked; `{argument}` places are filled."""
+    """The request to the assistant, with `{argument}` places."""
 
 
 _IN = Argument(LANGUAGE, Text("en or zh; the server's language if left out", "en 或 zh；不填则用服务的语言"), False)
@@ -150,29 +145,22 @@ def listed_prompts() -> list[WirePrompt]:
 
 
 def filled_prompt(name: str, arguments: Mapping[str, str], language: Language) -> GetPromptResult:
-    """The prompt with what the person filled in.
+    """The prompt with its arguments filled in.
 
     Raises MCPError (invalid parameters): unknown prompt or argument, a required one missing, one too long.
     """
-    prompt = _find(name, language)
+    by_name = {p.name: p for p in PROMPTS}
+    if name not in by_name:
+        text = Text("There is no such prompt. There is: {close}.", "没有这个提示词。可用：{close}。")
+        raise _refused(text, language, close=nearest(name, list(by_name)) or listed(by_name))
+    prompt = by_name[name]
     _check(prompt, arguments, language)
-    spoken = _LANGUAGES[arguments[LANGUAGE].strip()] if arguments.get(LANGUAGE, "").strip() else language
-    given = {a.name: arguments.get(a.name, "").strip() for a in prompt.arguments}
-    words = prompt.body.format(**given).say(spoken)
-    message = PromptMessage(role="user", content=TextContent(type="text", text=words))
+    values = {a.name: arguments.get(a.name, "").strip() for a in prompt.arguments}
+    spoken = _LANGUAGES.get(values.get(LANGUAGE, ""), language)
+    message = PromptMessage(
+        role="user", content=TextContent(type="text", text=prompt.body.format(**values).say(spoken))
+    )
     return GetPromptResult(description=prompt.text.say(spoken), messages=[message])
-
-
-def _find(name: str, language: Language) -> Prompt:
-    named = {p.name: p for p in PROMPTS}
-    if name not in named:
-        close = nearest(name, list(named)) or listed(named)
-        raise _refused(
-            Text("There is no such prompt. There is: {close}.", "没有这个提示词。可用：{close}。"),
-            language,
-            close=close,
-        )
-    return named[name]
 
 
 def _check(prompt: Prompt, arguments: Mapping[str, str], language: Language) -> None:
