@@ -371,7 +371,7 @@ def clean(
 # The form of a column, from all of its values.
 
 
-_SAMPLE = 20_000
+_SAMPLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _BATCH = 20
-_SAMPLE = 20_000
+_SAMPLE = 2_000
 _IDENTIFIER = re.compile(r"(?i)(^|[ _.-])(id|no|nr|number|code|sn|key)s?\.?$|id$|编号|单号|号$|代码")
 
 
@@ -272,11 +272,11 @@ def _decided(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, dec
     form, x, name = decision.form, fact.x, fact.name
     last = name.rsplit(".", 1)[-1]
     if form in (WHOLE, DOUBLE, MONEY, COMMA):
-        phone, shortened = one(
-            connection,
-            f"SELECT count(CASE WHEN regexp_full_match({x}, {literal(CN_MOBILE)}) THEN 1 END), "
-            f"count(CASE WHEN regexp_full_match({x}, {literal(SHORTENED)}) THEN 1 END) FROM {table.relation}",
-        )
+        phone, shortened = _digits(connection, table, x, _SAMPLE)
+        if fact.values > _SAMPLE and (phone * 2 >= _SAMPLE or shortened):
+            phone, shortened = _digits(connection, table, x)
+        elif fact.values > _SAMPLE:
+            phone = 0
         named = bool(re.search(PHONE_NAME, last))
         if named or (phone * 5 >= fact.values * 4 and not _IDENTIFIER.search(last)):
             return _phone(replace(fact, phones=True), phone if form is WHOLE else 0, named)
@@ -345,6 +345,17 @@ def _text(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, decisi
     if odd is not None and not is_phone and clocks != fact.values:
         notes = (*notes, odd)
     return replace(fact, phones=is_phone, clock=0 < clocks == fact.values, notes=notes)
+
+
+def _digits(connection: "DuckDBPyConnection", table: FileTable, x: str, limit: int | None = None) -> tuple[int, int]:
+    """How many values look like mobile numbers of China, and like digits that a spreadsheet shortened."""
+    some = f" WHERE {x} IS NOT NULL LIMIT {limit}" if limit else ""
+    phones, shortened = one(
+        connection,
+        f"SELECT count(CASE WHEN regexp_full_match(v, {literal(CN_MOBILE)}) THEN 1 END), "
+        f"count(CASE WHEN regexp_full_match(v, {literal(SHORTENED)}) THEN 1 END) FROM (SELECT {x} AS v FROM {table.relation}{some})",
+    )
+    return int(phones), int(shortened)
 
 
 def _likenesses(
