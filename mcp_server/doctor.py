@@ -34,6 +34,11 @@ _TITLES: Final[Mapping[System, Text]] = {
     "calls": Text("Call tasks", "外呼任务"),
 }
 _WORKS: Final = Text("The workspace {path} can be used.", "工作区 {path} 可用。")
+_NOT_THERE: Final = Text("There is no workspace at {path}; nothing was made.", "{path} 处没有工作区；未创建任何内容。")
+_MAKE: Final = Text(
+    "Check the path. The first `fenqun load` or `fenqun serve` makes a workspace.",
+    "请检查路径。首次运行 `fenqun load` 或 `fenqun serve` 会创建工作区。",
+)
 _NO_SEGMENTS: Final = Text(
     "It refuses every call: tasks on this machine need segments on this machine, and those are remote.",
     "所有操作都会被拒绝：本机任务依赖本机分群，而分群在远程平台上。",
@@ -125,7 +130,9 @@ def run(settings: Settings, environment: Mapping[str, str], say: Callable[[str],
 
 
 def _opened(settings: Settings) -> None:
-    """Open and close the workspace. FenqunError where it cannot be used."""
+    """Open and close the workspace, if it is there. FenqunError where it cannot be used."""
+    if not settings.workspace.exists():
+        return  # a mistyped path must not become a workspace
     from mcp_server.app import build
 
     app = build(replace(settings, remote={}))
@@ -159,6 +166,8 @@ def _local(vendor: Vendor, settings: Settings, works: Callable[[], object]) -> C
         works()
     except FenqunError as error:
         return replace(checkup, findings=(Finding("wrong", error.message, error.next_step),))
+    if not settings.workspace.exists():
+        return replace(checkup, findings=(Finding("warning", _NOT_THERE.format(path=settings.workspace), _MAKE),))
     return replace(checkup, findings=(Finding("ok", _WORKS.format(path=settings.workspace)),))
 
 

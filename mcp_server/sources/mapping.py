@@ -194,12 +194,15 @@ def parse_mapping(text: str, source: str) -> FileMapping:
 def line_of(text: str, section: int, key: str) -> int:
     """The line of a key in a section of a mapping's text, from 1; the line of the section where the key is not written."""
     wanted = key.removeprefix("columns.").removesuffix(".read")
-    seen, start = -1, 1
+    seen, start, inside = -1, 1, False
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() == "[[files]]":
-            seen, start = seen + 1, number if seen + 1 == section else start
+            seen, inside = seen + 1, False
+            start = number if seen == section else start
+        inside = inside or line.strip() == "[files.columns]"
         name = line.split("=", 1)[0].strip()
-        if seen == section and "=" in line and name in (wanted, _key(wanted), json.dumps(wanted, ensure_ascii=False)):
+        named = "=" in line and name in (wanted, _key(wanted), json.dumps(wanted, ensure_ascii=False))
+        if seen == section and named and inside == key.startswith("columns."):
             return number
     return start
 

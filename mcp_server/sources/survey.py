@@ -114,7 +114,7 @@ def survey(
     outer = _surfaces(connection, table, texts)
     marks, words = _around(texts, outer) if section is None else (section.marks, list(section.missing))
     cleaned = {c.name: clean(c.x, outer[c.name], marks=marks, missing=words) for c in texts}
-    there = _counts(connection, table, cleaned)
+    there = _counts(connection, table, cleaned, distinct=False)
     decimal: Literal[".", ","] = section.decimal if section is not None else "."
     tried = {
         c.name: (cleaned[c.name], _forms(c, rules.get(c.name), c.name in times, section.decimal if section else ""))
@@ -130,7 +130,9 @@ def survey(
     for c in texts:
         void = (c.name in decisions and decisions[c.name].form is not TEXT_FORM) or _void(outer[c.name])
         cleaned[c.name] = clean(c.x, outer[c.name], marks=marks, missing=missing, void=void)
-    counts = _counts(connection, table, cleaned)
+    # Who the person is has to be worked out only where nobody says so: the counts of different values are for that.
+    known = section is not None or table.column("#user_id") is not None
+    counts = _counts(connection, table, cleaned, distinct=not known)
     facts = []
     for column in table.columns:
         name = column.name
@@ -214,18 +216,18 @@ def _decimal(
 
 
 def _counts(
-    connection: "DuckDBPyConnection", table: FileTable, cleaned: Mapping[str, str]
+    connection: "DuckDBPyConnection", table: FileTable, cleaned: Mapping[str, str], *, distinct: bool = True
 ) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+    """Values, and about how many different ones, of each column. Without `distinct` every value counts as different."""
+    counts: dict[str, tuple[int, int]] = {}
     columns = list(table.columns)
     for start in range(0, len(columns), _BATCH):
         batch = columns[start : start + _BATCH]
-        sql = ", ".join(
-            f"count({cleaned.get(c.name, c.x)}), approx_count_distinct({cleaned.get(c.name, c.x)})" for c in batch
-        )
+        texts = [cleaned.get(column.name, column.x) for column in batch]
+        sql = ", ".join(f"count({x}), {f'approx_count_distinct({x})' if distinct else f'count({x})'}" for x in texts)
         row = one(connection, f"SELECT {sql} FROM {table.relation}")
-        found |= {c.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, c in enumerate(batch)}
-    return found
+        counts |= {column.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, column in enumerate(batch)}
+    return counts
 
 
 _ENGINE: Mapping[str, str] = {
@@ -269,21 +271,9 @@ def _fact(
 
 
 def _decided(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, decision: FormDecision) -> Fact:
-    form, x, name = decision.form, fact.x, fact.name
-    last = name.rsplit(".", 1)[-1]
+    form, x = decision.form, fact.x
     if form in (WHOLE, DOUBLE, MONEY, COMMA):
-        phone, shortened = _digits(connection, table, x, _SAMPLE)
-        if fact.values > _SAMPLE and (phone * 2 >= _SAMPLE or shortened):
-            phone, shortened = _digits(connection, table, x)
-        elif fact.values > _SAMPLE:
-            phone = 0
-        named = bool(re.search(PHONE_NAME, last))
-        if named or (phone * 5 >= fact.values * 4 and not _IDENTIFIER.search(last)):
-            return _phone(replace(fact, phones=True), phone if form is WHOLE else 0, named)
-        notes: tuple[Text, ...] = ()
-        if shortened and not re.search(r"(?i)amount|price|金额|价", last):
-            notes = (_shortened(int(shortened)),)
-        return replace(fact, rule=ColumnRule(type="number"), forms=(form,), notes=notes)
+        return _numbers(connection, table, fact, form)
     if form is YES_NO:
         said = {
             row[0]
@@ -310,9 +300,20 @@ def _decided(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, dec
     return replace(fact, rule=rule, choices=choices, forms=(form, *decision.also), midnight=midnight)
 
 
-def _phone(fact: Fact, mobiles: int, named: bool) -> Fact:
-    del mobiles, named
-    return replace(fact, rule=ColumnRule(type="text"), notes=(Text("phones: kept as text", "电话号码：按文本保留"),))
+def _numbers(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, form: ValueForm) -> Fact:
+    """A column of numbers, unless they are phones."""
+    last = fact.name.rsplit(".", 1)[-1]
+    mobiles, long, shortened = _digits(connection, table, fact.x, _SAMPLE)
+    looked_at = min(fact.values, _SAMPLE)
+    if fact.values > _SAMPLE and (mobiles * 2 >= _SAMPLE or shortened):
+        mobiles, long, shortened = _digits(connection, table, fact.x)
+        looked_at = fact.values
+    named = bool(re.search(PHONE_NAME, last)) and long * 2 >= looked_at
+    if named or (mobiles * 5 >= looked_at * 4 and not _IDENTIFIER.search(last)):
+        note = Text("phones: kept as text", "电话号码：按文本保留")
+        return replace(fact, phones=True, rule=ColumnRule(type="text"), notes=(note,))
+    odd = shortened and not re.search(r"(?i)amount|price|金额|价", last)
+    return replace(fact, rule=ColumnRule(type="number"), forms=(form,), notes=(_shortened(shortened),) if odd else ())
 
 
 def _shortened(count: int) -> Text:
@@ -347,15 +348,18 @@ def _text(connection: "DuckDBPyConnection", table: FileTable, fact: Fact, decisi
     return replace(fact, phones=is_phone, clock=0 < clocks == fact.values, notes=notes)
 
 
-def _digits(connection: "DuckDBPyConnection", table: FileTable, x: str, limit: int | None = None) -> tuple[int, int]:
-    """How many values look like mobile numbers of China, and like digits that a spreadsheet shortened."""
+def _digits(
+    connection: "DuckDBPyConnection", table: FileTable, x: str, limit: int | None = None
+) -> tuple[int, int, int]:
+    """How many values look like mobile numbers of China, are as long as phone numbers, were shortened by a spreadsheet."""
     some = f" WHERE {x} IS NOT NULL LIMIT {limit}" if limit else ""
-    phones, shortened = one(
+    mobiles, long, shortened = one(
         connection,
         f"SELECT count(CASE WHEN regexp_full_match(v, {literal(CN_MOBILE)}) THEN 1 END), "
+        "count(CASE WHEN length(v) BETWEEN 7 AND 15 THEN 1 END), "
         f"count(CASE WHEN regexp_full_match(v, {literal(SHORTENED)}) THEN 1 END) FROM (SELECT {x} AS v FROM {table.relation}{some})",
     )
-    return int(phones), int(shortened)
+    return int(mobiles), int(long), int(shortened)
 
 
 def _likenesses(

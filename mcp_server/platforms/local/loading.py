@@ -23,6 +23,8 @@ from mcp_server.store.catalog import Catalog
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed
 
+MEMORY_LIMIT = "1500MB"
+"""Of a load where no setting says otherwise: it takes no longer with it, since the engine spills to the workspace."""
 _BAD_DATE = Text("--as-of is a date such as 1998-07-01, not {got}.", "--as-of 应为日期，如 1998-07-01，而不是 {got}。")
 
 
@@ -71,7 +73,7 @@ def load(
             previous=previous,
             temp=spill,
             progress=lambda done, doing: on_progress(100 * done, doing),
-            memory_limit=memory_limit,
+            memory_limit=memory_limit or MEMORY_LIMIT,
             decide=_decide(_last_mapping(catalog, project_id), decide),
         )
         final = home.result_path(home.data, f"project_{project_id}", ".duckdb")
