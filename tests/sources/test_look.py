@@ -5,13 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from mcp_server.cli import main
 from mcp_server.errors import LoadRefused
 from mcp_server.sources.loading import LoadOptions, Sources
 from mcp_server.sources.mapping import parse_mapping, read_mapping, write_mapping
+from tests.asking_duckdb import rows_of
 from tests.sources.loads import TIME, load, ndjson, refused, write
 
 SHANGHAI = LoadOptions("1", "Asia/Shanghai")
@@ -166,7 +166,7 @@ def test_packed_files_are_known_by_their_content(tmp_path: Path) -> None:
     packed = tmp_path / "export.data"
     packed.write_bytes(gzip.compress(text.encode("gb18030")))
     assert load(tmp_path, Sources(files=[str(packed)])).values("#user_id") == [1]
-    duckdb.sql(
+    rows_of(
         f"COPY (SELECT 2 AS user_id, 'a' AS event, '{TIME}' AS time) TO '{tmp_path / 'e.csv.zst'}' (COMPRESSION zstd)"
     )
     assert load(tmp_path, Sources(files=[str(tmp_path / "e.csv.zst")]), name="zst").values("#user_id") == [2]
