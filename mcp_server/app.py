@@ -11,6 +11,7 @@ from mcp_server.credentials import Credentials
 from mcp_server.errors import ConfigurationError
 from mcp_server.language.names import NameLimits
 from mcp_server.operations.operation import ConsentPolicy, Deps
+from mcp_server.platforms.data import DataPlatform
 from mcp_server.platforms.segments import OnProgress, SegmentPlatform
 from mcp_server.platforms.taobao.client import TaobaoApi
 from mcp_server.platforms.taobao.crowds import TaobaoCrowds
@@ -256,6 +257,7 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
         crowds=remote.crowds or (absent_crowds(elsewhere) if elsewhere else local.crowds),
         calls=remote.calls or (absent_calls(elsewhere) if elsewhere else local.calls),
         ledger=local.ledger,
+        data=None if remote.segments else local.data,
         exports=local.handed,
         consent=ConsentPolicy(settings.consent, frozenset({"local"}) | settings.consent_platforms),
         language=settings.language,
@@ -330,6 +332,7 @@ class _Local:
     segments: SegmentPlatform
     crowds: CrowdPlatform
     calls: CallPlatform
+    data: DataPlatform
     ledger: Ledger
     files: LocalFiles
     regex_fault: Callable[[str], str]
@@ -359,6 +362,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
     from mcp_server.platforms.local.calls import LocalCalls
     from mcp_server.platforms.local.computing import computing
     from mcp_server.platforms.local.crowds import LocalCrowds
+    from mcp_server.platforms.local.data import LocalData
     from mcp_server.platforms.local.known import KnownClusters
     from mcp_server.platforms.local.queries import LocalQueries
     from mcp_server.platforms.local.segments import LocalSegments
@@ -380,6 +384,10 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         known = KnownClusters(catalog)
         jobs = JobRunner(catalog, computing(catalog, engine, known))
         stack.callback(jobs.close)
+        files = LocalFiles(workspace, settings.allow_dirs)
+        segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
+        data = LocalData(catalog, files, segments.tasks, settings.memory_limit)
+        stack.callback(data.forget)
         close = stack.pop_all().close
     ledger = Ledger(catalog, log_days=settings.log_days)
     handed = HandedFiles(catalog)
@@ -389,12 +397,11 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         ledger.tidy()
         handed.tidy()
 
-    files = LocalFiles(workspace, settings.allow_dirs)
-    segments = LocalSegments(catalog, engine, jobs, known, files, read_only=settings.read_only)
     return _Local(
         segments,
         LocalCrowds(catalog, engine, segments, read_only=settings.read_only),
         LocalCalls(catalog, engine),
+        data,
         ledger,
         files,
         engine.regex_fault,

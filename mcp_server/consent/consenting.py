@@ -151,6 +151,8 @@ async def agreed(act: Act[P, R], token: str) -> Agreed | R:
         tried = await act.shown_dry_run()
         if tried.unchanged:
             return tried.model_copy(update={"dry_run": False})
+        if tried.adds:
+            return Agreed(basis=tried.basis)
         if not deps.ask.possible:
             raise _token_missing(act, _TOKEN_FIRST) if mode == "token" else _kept_for_approval(act, tried)
         consent = _record(act, tried, deps.ask.way)

@@ -55,6 +55,10 @@ _NOT_LOADED = Text(
 _OPERATOR_LOADS = Text(
     "Tell the user: the operator of the server can load data into it.", "请告知用户：可由服务的运行者为其加载数据。"
 )
+_SEND = Text(
+    "Ask the user for a file of their own (Excel, CSV, JSON, Parquet): send it with POST {url}; look_at_file and load_file take the path that the answer names.",
+    "请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：用 POST {url} 发送，再以返回的 path 调用 look_at_file 和 load_file。",
+)
 _TOO_DEEP = Text("The arguments are nested too deeply.", "参数嵌套过深。")
 _NOT_A_TOKEN = Text("consent_token is a text.", "consent_token 应为文本。")
 
@@ -135,12 +139,15 @@ def error_for(error: FenqunError, deps: Deps) -> FenqunError:
     """The error as this caller may read it.
 
     Access to some projects must not reveal which others exist; callers from afar learn no path of this machine, and
-    can't load anything.
+    send files where they may write.
     """
     if isinstance(error, NoProject) and deps.caller.projects is not None:
         return NoProject(_NOT_LOADED)
     if isinstance(error, NoData | NoProject) and deps.files is not None:
-        return type(error)(error.message, next_step=_OPERATOR_LOADS)
+        sends = deps.caller.may_write and not deps.read_only and deps.data is not None
+        return type(error)(
+            error.message, next_step=_SEND.format(url=deps.files.upload_url) if sends else _OPERATOR_LOADS
+        )
     return error
 
 

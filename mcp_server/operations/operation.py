@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from mcp_server.errors import ChangedMeanwhile, ConfigurationError, NotAllowed
 from mcp_server.language.names import NameLimits
 from mcp_server.language.problems import shorten
+from mcp_server.platforms.data import DataPlatform
 from mcp_server.platforms.segments import OnProgress, SegmentPlatform
 from mcp_server.platforms.tasks import CallPlatform, CrowdPlatform
 from mcp_server.store.files import HandedFiles
@@ -84,6 +85,15 @@ class Files(Protocol):
 
     def uploaded(self, handle: str, project_id: str) -> Path:
         """The file behind a handle. NotFound, also for an upload into another project."""
+
+
+def is_project(project_id: str) -> bool:
+    """Whether a project could be made under this id."""
+    return project_id.isascii() and project_id.isdigit() and project_id[0] != "0" and len(project_id) <= MOST_DIGITS
+
+
+MOST_DIGITS = 18
+"""Of a project id."""
 
 
 def given_file(path: str, project_id: str, files: Files | None) -> Path:
@@ -220,6 +230,7 @@ class Result(BaseModel):
 
     _basis: tuple[str, ...] = PrivateAttr(())
     _unchanged: bool = PrivateAttr(False)
+    _adds: bool = PrivateAttr(False)
     _token: str = PrivateAttr("")
 
     @property
@@ -233,6 +244,11 @@ class Result(BaseModel):
         return self._unchanged
 
     @property
+    def adds(self) -> bool:
+        """Of a dry run: the act would overwrite and remove nothing."""
+        return self._adds
+
+    @property
     def consent_token(self) -> str:
         """Of a dry run, where the operator accepts tokens: consent for one call like it."""
         return self._token
@@ -244,6 +260,10 @@ class Result(BaseModel):
     def as_unchanged(self) -> Self:
         """The same dry run, for an act that would change nothing: nobody need be asked."""
         return self._copied(_unchanged=True)
+
+    def as_addition(self) -> Self:
+        """The same dry run, for an act that overwrites nothing this time: nobody need be asked."""
+        return self._copied(_adds=True)
 
     def with_token(self, token: str, next_step: str) -> Self:
         """The same dry run with the token of its consent."""
@@ -331,6 +351,8 @@ class Deps:
     caller: Identity = field(default_factory=Identity)
     files: Files | None = None
     """How files travel; None where the caller shares this machine's files."""
+    data: DataPlatform | None = None
+    """Loading of files; None where the data is on a remote platform."""
     exports: HandedFiles | None = None
     """The files that exports have written; None where there are none to be had."""
     ask: Ask = NOBODY

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from mcp_server.operations import calls, clusters, computing, crowds, definitions, imports, metadata
+from mcp_server.operations import calls, clusters, computing, crowds, data, definitions, imports, metadata
 from mcp_server.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    data.look_at_file,
+    data.load_file,
     metadata.describe_data,
     definitions.validate_definition,
     definitions.preview_definition,

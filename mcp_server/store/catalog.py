@@ -32,10 +32,15 @@ _NO_DATA = Text(
     "项目 {project} 还没有数据。",
 )
 _LOAD_FIRST = Text(
-    "Ask the user for a file of their own (Parquet, CSV or NDJSON), or offer the demo data. In a terminal: fenqun load --events FILE {where}; demo data: fenqun load --demo {where}",
-    "请让用户提供自己的文件（Parquet、CSV 或 NDJSON），或使用演示数据。在终端中运行：fenqun load --events FILE {where}；演示数据：fenqun load --demo {where}",
+    "Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data, in a terminal: fenqun load --demo {where}",
+    "请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据，在终端中运行：fenqun load --demo {where}",
 )
 """What to do on a first start, in a conversation: the one place that names how data is loaded."""
+_OTHER_DATA = Text(
+    "Other data was loaded into this project meanwhile; nothing was replaced.",
+    "期间该项目加载了其他数据，未替换任何内容。",
+)
+_LOAD_AGAIN = Text("Look at it, then load again.", "请查看后再加载。")
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
 _NAME_OR_LOAD = Text("Name one of these; or load data into it.", "请指明其中之一，或为其加载数据。")
 _NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
@@ -152,7 +157,7 @@ class Catalog:
 
     def _loading(self, project: str) -> Text:
         where = f"--project {shlex.quote(records.shown(project))} --workspace {shlex.quote(str(self.workspace.root))}"
-        return _LOAD_FIRST.format(where=where)
+        return _LOAD_FIRST.format(folder=self.workspace.imports, where=where)
 
     def today(self, project: ProjectRecord) -> date:
         """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""
@@ -185,16 +190,24 @@ class Catalog:
         return self.generation(project_id).metadata
 
     def publish_generation(
-        self, metadata: Metadata, parts: Sequence[str], facts: Mapping[str, object] | None = None
+        self,
+        metadata: Metadata,
+        parts: Sequence[str],
+        facts: Mapping[str, object] | None = None,
+        *,
+        instead_of: int | None = None,
     ) -> GenerationRecord:
         """Make published files the current data of `metadata.project_id`, with its zone and as-of date.
 
         `parts` are relative paths. Clusters stay; whether they are stale follows from the generation number.
+        ChangedMeanwhile where the current generation is not number `instead_of` (0: none; None: whichever).
         """
         project_id, as_of = metadata.project_id, records.written(metadata.as_of)
         with self.database.write() as db:
             self.check_files(parts)
             known = self.find_project(project_id)
+            if instead_of is not None and instead_of != (known.generation if known else 0):
+                raise ChangedMeanwhile(_OTHER_DATA, next_step=_LOAD_AGAIN)
             number = known.generation + 1 if known else 1
             db.execute(
                 "INSERT INTO project (id, zone, as_of, generation) VALUES (?, ?, ?, ?)"

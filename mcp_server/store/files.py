@@ -178,6 +178,18 @@ class LocalFiles:
         """The folders from which files are taken."""
         return self._allowed.folders
 
+    def open_file(self, path: str) -> OpenedFile:
+        """Open the file of this path. InvalidArguments where it may not, or cannot, be read."""
+        return self._allowed.open(path)
+
+    def seen(self) -> tuple[Path, ...]:
+        """The files that are directly in the folders, without hidden ones and uploads."""
+        found = []
+        for folder in self.folders:
+            with suppress(OSError):
+                found += [p for p in folder.iterdir() if p.is_file() and not p.is_symlink()]
+        return tuple(p for p in found if p.name[0] != "." and not _ID.match(p.name))
+
     def open_ids(self, path: str, ids: Sequence[str], *, tag: bool) -> OpenedFile:
         """Open the file of this path; without one, make a file of ids: one to a line, of a tag up to the first comma.
 

@@ -168,7 +168,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
-PROTOCOLS = {"", "segments", "tasks", "transport", "vendor"}
+PROTOCOLS = {"data", "", "segments", "tasks", "transport", "vendor"}
 """Modules of `platforms/` that every platform shares."""
 
 
@@ -183,7 +183,7 @@ def platform_imports(module: Module) -> set[str]:
 
 def test_operations_know_platforms_only_by_their_protocols() -> None:
     known = {name for m in modules() if part(m.name) == "operations" for name in platform_imports(m)}
-    assert known <= {"segments", "tasks"}
+    assert known <= {"data", "segments", "tasks"}
 
 
 def test_platforms_do_not_know_each_other() -> None:

@@ -145,3 +145,21 @@ def test_an_answer_that_is_too_long_is_fetched_like_an_export(guarded: Web, toke
     assert guarded.as_(tokens["reader"]).get(path).json()["definition"]["filts"][0]["ftv"] == many
     assert guarded.get(path).headers["cache-control"] == "private, no-store"
     assert guarded.as_(tokens["seven"]).get(path).status_code == 404
+
+
+def test_a_file_that_was_sent_is_looked_at_and_loaded(guarded: Web, tokens: dict[str, str]) -> None:
+    orders = b"buyer,paid_at,amount\nu_001,2026-11-03 09:05:00,12.5\nu_001,2026-11-04 10:00:00,8\n"
+    sent = guarded.post("/imports?name=orders.csv&project_id=9", orders)
+    assert sent.status_code == 201, "a project that has no data yet"
+    wish = {"files": [sent.json()["path"]], "answers": ["user=buyer", "event_name=order"], "project_id": "9"}
+    seen = guarded.call("look_at_file", **wish)
+    assert [(row["role"], row["rows"], row["user"]) for row in seen["files"]] == [("events", 2, "buyer")]
+    assert guarded.call("look_at_file", files=["orders.csv"], project_id="9")["code"] == "not_allowed"
+    assert f"{guarded.url}/imports" in guarded.call("look_at_file")["next"]
+    assert guarded.as_(tokens["seven"]).call("load_file", **wish)["code"] == "not_allowed"
+    assert guarded.as_(tokens["reader"]).call("load_file", **wish)["code"] == "not_allowed"
+    assert guarded.call("load_file", **wish)["rows"] == 2
+    assert guarded.call("describe_data", project_id="9")["event_rows"] == 2
+    assert (
+        guarded.call("load_file", **wish | {"answers": ["user=buyer", "event_name=pay"]})["code"] == "approval_needed"
+    )

@@ -189,9 +189,14 @@ def test_revoking_what_is_not_there_names_the_nearest(catalog: Catalog) -> None:
     assert tokens.find("\ud800") is None
 
 
-def test_callers_from_afar_learn_no_path_where_a_project_has_no_data(house: House, guarded: Web) -> None:
-    """Over stdio the next step is a command with this machine's workspace; over HTTP it is the operator's."""
+def test_callers_from_afar_learn_no_path_where_a_project_has_no_data(
+    house: House, guarded: Web, tokens: dict[str, str]
+) -> None:
+    """Over stdio the next step is a command with this machine's workspace; over HTTP a file is sent, or it is the operator's."""
     unknown = guarded.call("describe_data", project_id="9")
     assert unknown["code"] == "no_project"
-    assert unknown["next"] == "Tell the user: the operator of the server can load data into it."
-    assert str(house.app.settings.workspace) not in str(unknown)
+    assert f"POST {guarded.url}/imports" in unknown["next"]
+    reader = guarded.as_(tokens["reader"]).call("describe_data", project_id="9")
+    assert "operator" in reader["next"]
+    assert "POST" not in reader["next"]
+    assert str(house.app.settings.workspace) not in str((unknown, reader))

@@ -119,7 +119,7 @@ def test_a_workspace_without_data_says_how_to_load_some(tmp_path_factory: pytest
     for desk in opened(tmp_path_factory.mktemp("empty")):
         error = desk.refused("describe_data")
         assert error.code == "no_data"
-        assert "fenqun load" in error.next_step.en
+        assert "load_file" in error.next_step.en
 
 
 def test_an_unknown_project_names_those_there_are(shared: Desk) -> None:

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from mcp_server.consent.invoke import error_for
-from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotAllowed, ReadOnlyMode
+from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NoData, NoProject, NotAllowed, ReadOnlyMode
 from mcp_server.front.http.access import HttpLimits, Refused, identity_of
 from mcp_server.front.mcp.resources import media_type
 from mcp_server.language.problems import shorten
-from mcp_server.operations.operation import Deps, Files
+from mcp_server.operations.operation import Deps, Files, is_project
 from mcp_server.store.files import HandedFiles
 from mcp_server.text import Text
 from mcp_server.web import Stopped, TooLong, into_file
@@ -31,7 +31,10 @@ _PLAIN = Text("Send it as it is, without Content-Encoding.", "请直接发送原
 _SLOW = Text("The file stopped arriving.", "文件传输中断。")
 _AGAIN = Text("Send it again.", "请重新发送。")
 _TAKEN = Text("Took {size} bytes. The file waits for a day.", "已接收 {size} 字节。文件将保留一天。")
-_IMPORT = Text("Call import_ids with this path.", "请用此 path 调用 import_ids。")
+_IMPORT = Text(
+    "Call import_ids (a list of ids) or look_at_file (data to load) with this path.",
+    "请用此 path 调用 import_ids（ID 名单）或 look_at_file（要加载的数据）。",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,14 @@ class FileRoutes:
         return JSONResponse(answer, 201, {"Cache-Control": "no-store"})
 
     async def _project(self, request: Request) -> str:
-        """The project that a file is for: an existing one that the caller may use."""
+        """The project that a file is for: one that the caller may use, or whose first data the file is to be."""
         deps = self._deps.for_caller(identity_of(request.scope))
         project = deps.project(request.query_params.get("project_id", ""))
         try:
             await deps.segments.metadata(project)
+        except (NoData, NoProject) as error:
+            if deps.data is None or not is_project(project):
+                raise error_for(error, deps) from error
         except FenqunError as error:
             raise error_for(error, deps) from error
         return project

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _INSTRUCTIONS = """\
 fenqun (分群) turns a sentence about users into a cluster: a named, refreshable set, defined by what they did (events) and who they are (properties).
 
-Work in this order:
+In this order:
 1. describe_data: find exact event names, properties and values, by English or Chinese words. Never guess names.
 2. validate_definition: lists every problem of a definition (qp) with path and suggestion, and explains it in words. Fix until none is left; show the user the explanation.
 3. preview_definition: size, and where conditions lose users.
@@ -62,8 +62,8 @@ Work in this order:
 create_tag, update_tag: a tag gives a user at most one value (tag_qp); all other tools serve tags too.
 Crowd analysis: create_crowd_analysis, get_crowd_analysis, list_crowd_analyses, update_crowd_analysis, reload_crowd_analysis, delete_crowd_analysis.
 Outbound calls: create_call_task, list_call_tasks, get_call_task, update_call_task.
-import_ids, replace_imported_ids: from a list of ids.
-list_clusters, get_cluster: what exists. update_cluster, delete_cluster: ask first. restore_cluster undoes.
+import_ids, replace_imported_ids: lists of ids.
+list_clusters, get_cluster. update_cluster, delete_cluster: ask first. restore_cluster undoes.
 
 Traps:
 - greater and less are strict: "at least 5 times" is TIMES greater 4; "never did it" is TIMES less 1.
@@ -73,7 +73,7 @@ Traps:
 - A dynamic cluster follows the day and the data; a static one waits for refresh_cluster. `fresh`: up to date.
 - Leave out what you don't need, no null or "".
 - An error lists problems with path and suggestion: fix those, call again; unchanged only if retryable.
-- no_data: offer what its next step names.
+- no_data: look_at_file, ask its questions, load_file.
 
 Answer in the user's language."""
 

@@ -6,15 +6,17 @@ definitions and show as out of date.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from mcp_server.engines.duckdb.connection import connect
-from mcp_server.errors import InvalidArguments
-from mcp_server.sources.loading import Decide, LoadOptions, Sources, build, look_at
+from mcp_server.errors import FenqunError, InvalidArguments
+from mcp_server.platforms.data import Replacement
+from mcp_server.platforms.local.replacing import replacement
+from mcp_server.sources.loading import Built, Decide, LoadOptions, Sources, build, look_at
 from mcp_server.sources.look import Look, describe, remembered
 from mcp_server.sources.mapping import Answers, FileMapping, parse_mapping, write_mapping
 from mcp_server.sources.report import LoadReport
@@ -57,34 +59,89 @@ def load(
         opened.callback(home.close)
         catalog = Catalog(home)
         opened.callback(catalog.close)
-        own = named.mapping.time_zone if named.mapping is not None and not time_zone else time_zone
-        project = catalog.find_project(project_id)
-        zone = own or (project.zone if project else "Asia/Shanghai")  # the vendor's default (qp.md section 2)
-        options = LoadOptions(project_id, zone, _date(as_of), skip_bad_rows)
-        # Ids that were assigned in the current generation are kept.
-        previous = home.absolute(catalog.generation_of(project).parts[0]) if project else None
-        out, spill = home.temp_path(".duckdb"), home.temp_path(".spill")
+        out = home.temp_path(".duckdb")
         opened.callback(out.unlink, missing_ok=True)
-        opened.callback(rmtree, spill, ignore_errors=True)
-        built = build(
+        prepared = prepare(
+            catalog,
+            project_id,
             named,
-            options,
             out,
-            previous=previous,
+            time_zone=time_zone,
+            as_of=as_of,
+            skip_bad_rows=skip_bad_rows,
+            memory_limit=memory_limit,
+            on_progress=on_progress,
+            decide=decide,
+        )
+        publish(catalog, prepared)
+        return prepared.built.report
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLoad:
+    """A generation that is built but not yet published."""
+
+    project_id: str
+    built: Built
+    out: Path
+    number: int
+    """Number of the generation that it would replace; 0 where there is none."""
+    replacement: Replacement
+
+
+def prepare(
+    catalog: Catalog,
+    project_id: str,
+    sources: Sources,
+    out: Path,
+    *,
+    on_progress: Callable[[float, Text], None],
+    time_zone: str = "",
+    as_of: str = "",
+    skip_bad_rows: bool = False,
+    memory_limit: str | None = None,
+    decide: Decide | None = None,
+) -> BuiltLoad:
+    """Build the file `out`, a new generation of a project, and compare it with the current one."""
+    home = catalog.workspace
+    own = sources.mapping.time_zone if sources.mapping is not None and not time_zone else time_zone
+    project = catalog.find_project(project_id)
+    current = catalog.generation_of(project) if project else None
+    zone = own or (project.zone if project else "Asia/Shanghai")  # the vendor's default (qp.md section 2)
+    spill = home.temp_path(".spill")
+    try:
+        built = build(
+            sources,
+            LoadOptions(project_id, zone, _date(as_of), skip_bad_rows),
+            out,
+            # Ids that were assigned in the current generation are kept.
+            previous=home.absolute(current.parts[0]) if current else None,
             temp=spill,
             progress=lambda done, doing: on_progress(100 * done, doing),
             memory_limit=memory_limit or MEMORY_LIMIT,
-            decide=_decide(_last_mapping(catalog, project_id), decide),
+            decide=remembering(catalog, project_id, decide),
         )
-        final = home.result_path(home.data, f"project_{project_id}", ".duckdb")
-        home.publish(out, final)
-        facts = {
-            "unknown_user_rows": built.report.unknown_user_rows,
-            "report": built.report.model_dump(mode="json"),
-            "mapping": write_mapping(built.mapping),
-        }
-        catalog.publish_generation(built.metadata, [home.relative(final)], facts)
-        return built.report
+    finally:
+        rmtree(spill, ignore_errors=True)
+    compared = replacement(catalog, current.metadata if current else None, built.metadata)
+    return BuiltLoad(project_id, built, out, current.number if current else 0, compared)
+
+
+def publish(catalog: Catalog, prepared: BuiltLoad) -> None:
+    """Make what was prepared the project's data. ChangedMeanwhile where other data was loaded since."""
+    home, built = catalog.workspace, prepared.built
+    final = home.result_path(home.data, f"project_{prepared.project_id}", ".duckdb")
+    home.publish(prepared.out, final)
+    facts = {
+        "unknown_user_rows": built.report.unknown_user_rows,
+        "report": built.report.model_dump(mode="json"),
+        "mapping": write_mapping(built.mapping),
+    }
+    try:
+        catalog.publish_generation(built.metadata, [home.relative(final)], facts, instead_of=prepared.number)
+    except FenqunError:
+        final.unlink(missing_ok=True)
+        raise
 
 
 def look(
@@ -108,8 +165,9 @@ def _last_mapping(catalog: Catalog, project_id: str) -> FileMapping | None:
     return parse_mapping(text, "the mapping of the last load") if isinstance(text, str) else None
 
 
-def _decide(last: FileMapping | None, decide: Decide | None) -> Decide:
-    """Answer as the last load did; ask where it says nothing."""
+def remembering(catalog: Catalog, project_id: str, decide: Decide | None = None) -> Decide:
+    """Answer as the project's last load did; ask `decide` where that says nothing."""
+    last = _last_mapping(catalog, project_id)
 
     def answers(proposal: Proposal, given: Answers) -> Answers | None:
         known = {
