@@ -199,7 +199,7 @@ def _insert(
             f"INSERT INTO {table} ({', '.join(f'c{i}' for i in targets)}) SELECT *{more} FROM read_csv({engine_path(text)}, "
             f"auto_detect = false, header = {str(place.has_header).lower()}, skip = {place.skip}, delim = {literal(place.separator)}, {quote}, "
             f"compression = 'none', hive_partitioning = false, columns = {{{columns}}}, store_rejects = true, rejects_limit = 0, rejects_table = 'csv_errors', "
-            f"rejects_scan = 'csv_scans', max_line_size = 67108864){not_blank}",
+            f"rejects_scan = 'csv_scans'){not_blank}",
         )
         return int(done[0])
 
