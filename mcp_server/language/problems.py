@@ -38,7 +38,7 @@ CODES: Mapping[str, Code] = {
         "这段文字不是合法的 JSON（{detail}）。请把定义作为 JSON 对象传入。"),
     "type_wrong": problem("Expected {expected} here.", "此处应为{expected}。"),
     "key_unknown": problem("This key does not exist here. Legal keys: {expected}.", "此处没有这个键。可用的键：{expected}。"),
-    "key_missing": problem("The key {expected} is missing.", "缺少键 {expected}。"),
+    "key_missing": problem("The key {expected} is missing.{hint}", "缺少键 {expected}。{hint}"),
     "text_invalid": problem(
         "The text holds characters that are not valid Unicode; send it again as plain text.",
         "文本中含有非法的 Unicode 字符；请重新以普通文本传入。"),
@@ -285,15 +285,24 @@ CODES: Mapping[str, Code] = {
         'This "or" joins nothing: there is only one condition beside it. Events and users are joined by event_user_relation, here "and".',
         "此处的 \"or\" 未连接任何条件，因为同级只有一个条件。事件与用户条件之间由 event_user_relation 连接，目前为 \"and\"。"),
     "bare_date": warning(
-        "A date without a time is its midnight: {meaning}.", "只写日期表示当天零点：{meaning}。"),
+        "A date without a time is its midnight: {meaning}. The whole day is range with the date twice.",
+        "只写日期表示当天零点：{meaning}。若要整天，请用 range，上下限都写该日期。"),
     "fraction_on_count": warning(
         "A count is a whole number; compared with a fraction.", "计数是整数，这里却与小数比较。"),
     "property_not_on_event": warning(
         "{event} never carries {name}; the condition sees it missing on every row. Events that carry it: {expected}.",
         "事件 {event} 从不带属性 {name}，该条件在每一行上都视为无值。带有该属性的事件：{expected}。"),
     "value_unseen": warning(
-        "No {table} {name} has the value “{got}”.", "{table} {name} 没有取值“{got}”。"),
-    "selects_nobody": warning("This condition selects nobody.", "该条件选不出任何用户。"),
+        "No {table} {name} {has} “{got}”.{hint}", "{table} {name} {has}“{got}”。{hint}"),
+    "midnight_end": warning(
+        "The end {got} takes in the whole day {last}. If the window is to stop when that day begins, write the end "
+        "{before}.",
+        "结束时间 {got} 包含 {last} 全天。若要在当天零点结束，请写 {before}。"),
+    "distinct_instants": warning(
+        "DISTINCT of the time {name} counts different instants, not days. Days are counted in SQL: "
+        "count(DISTINCT CAST(\"{name}\" AS date)).",
+        "对时间 {name} 用 DISTINCT 统计的是不同的时刻，不是天数。按天统计请用 SQL：count(DISTINCT CAST(\"{name}\" AS date))。"),
+    "selects_nobody": warning("This condition selects nobody.{why}", "该条件选不出任何用户。{why}"),
     "value_for_nobody": warning(
         "No user gets this value: nobody fits it, or earlier values come first.",
         "没有用户得到该标签值：没有人符合，或已先取了前面的值。"),
@@ -350,7 +359,8 @@ CODES: Mapping[str, Code] = {
     "used_by_others": warning(
         "Others depend on it and change with it: {names}.{hint}", "以下分群或标签以它为条件，会随之变化：{names}。{hint}"),
     "same_meaning": warning(
-        "{name} has the same meaning already; use it instead of another one.", "已有含义相同的 {name}，可直接使用，不必另建。"),
+        "{name} has the same meaning already. Another one is allowed, for instance for another campaign.",
+        "已有含义相同的 {name}。仍可另建，例如用于另一次活动。"),
     # what ThinkingData documents
     "word_unverified": warning(
         "ThinkingData does not document {got} here (mark {mark}, docs/platforms.md): it may refuse it, or read it otherwise.",

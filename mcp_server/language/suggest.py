@@ -1,6 +1,7 @@
 """How alike names are, and the legal word or name nearest to one that does not exist."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -98,3 +99,96 @@ def nearest_named(asked: str, names: Mapping[str, Iterable[str]], *, least: floa
     )
     best_score, best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
     return best if best_score >= least else ""
+
+
+# Values: the same one in another spelling, never another one of the same kind
+
+_NEXT_TO = {
+    key: set(near)
+    for key, near in {
+        "q": "wa", "w": "qesa", "e": "wrds", "r": "etfd", "t": "rygf", "y": "tuhg", "u": "yijh", "i": "uokj", "o": "iplk", "p": "ol",
+        "a": "qwsz", "s": "awedxz", "d": "serfcx", "f": "drtgvc", "g": "ftyhbv", "h": "gyujnb", "j": "huikmn", "k": "jiolm",
+        "l": "kop", "z": "asx", "x": "zsdc", "c": "xdfv", "v": "cfgb", "b": "vghn", "n": "bhjm", "m": "njk",
+    }.items()
+}  # fmt: skip
+_ENGLISH_PLACES = {
+    "hongkong": "香港", "macau": "澳门", "macao": "澳门", "taipei": "台北", "kaohsiung": "高雄", "peking": "北京", "canton": "广州",
+    "harbin": "哈尔滨", "urumqi": "乌鲁木齐", "lhasa": "拉萨", "hohhot": "呼和浩特", "tibet": "西藏", "innermongolia": "内蒙古",
+    "newyork": "纽约", "london": "伦敦", "tokyo": "东京", "paris": "巴黎", "singapore": "新加坡", "seoul": "首尔", "bangkok": "曼谷",
+    "sydney": "悉尼", "melbourne": "墨尔本", "losangeles": "洛杉矶", "sanfrancisco": "旧金山", "toronto": "多伦多", "vancouver": "温哥华",
+    "moscow": "莫斯科", "berlin": "柏林", "dubai": "迪拜", "osaka": "大阪", "kualalumpur": "吉隆坡", "jakarta": "雅加达",
+}  # fmt: skip
+"""Folded English names of places that are not their pinyin."""
+_PLACE_ENDS = "市省"
+_LONGEST_PLACE = 8
+_SHORTEST_SLIP = 4
+
+
+def same_value(asked: str, values: Iterable[str]) -> str:
+    """Return the one value that `asked` can only be another spelling of; "" where there is none, or more than one.
+
+    Another spelling is another case, width or blanks; a place by its Chinese name, its pinyin or its English name; or
+    one slip of the finger. A city is never suggested for another city.
+    """
+    known = [value for value in values if value != asked]
+    word = _unified(asked)
+    for alike_in in (_same_but_for_width, _same_place, one_slip):
+        same = [value for value in known if alike_in(word, _unified(value))]
+        if same:
+            return same[0] if len(same) == 1 else ""
+    return ""
+
+
+def _unified(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _same_but_for_width(one: str, other: str) -> bool:
+    return one == other or (bool(fold(one)) and fold(one) == fold(other) and one.isascii() == other.isascii())
+
+
+def _same_place(one: str, other: str) -> bool:
+    one, other = (_without_end(name) for name in (one, other))
+    if one == other:
+        return True
+    if not (_CHINESE.fullmatch(other) and one.isascii()):
+        one, other = other, one
+    if not (_CHINESE.fullmatch(other) and one.isascii() and 2 <= len(other) <= _LONGEST_PLACE):
+        return False
+    folded = fold(one)
+    return bool(folded) and (_ENGLISH_PLACES.get(folded) == other or folded == pinyin(other))
+
+
+def _without_end(name: str) -> str:
+    return name.rstrip(_PLACE_ENDS) if len(name) > 2 and _CHINESE.fullmatch(name) else name
+
+
+@lru_cache(maxsize=10_000)
+def pinyin(text: str, between: str = "") -> str:
+    """Chinese characters as pinyin without tones, everything else as it is; `between` separates what was apart."""
+    if text.isascii():
+        return text
+    from pypinyin import lazy_pinyin
+
+    return between.join(lazy_pinyin(text))
+
+
+def one_slip(asked: str, candidate: str) -> bool:
+    """Whether two words differ by one slip of the finger: a letter left out, doubled, next to the right one, or two swapped.
+
+    Not by their first letter and not by a digit: those make other words. Chinese words differ by a sound alike at most.
+    """
+    a, b = fold(asked), fold(candidate)
+    if a == b or not a or not b:
+        return False
+    if not (a.isascii() and b.isascii()):
+        return len(a) == len(b) and a.translate(_SOUNDS) == b.translate(_SOUNDS)
+    if min(len(a), len(b)) < _SHORTEST_SLIP or a[0] != b[0]:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    x, y = a[start:], b[start:]
+    if len(x) == len(y):
+        swapped = len(x) > 1 and x[0] == y[1] and x[1] == y[0] and x[2:] == y[2:]
+        return (swapped and (x[:2] + y[:2]).isalpha()) or (x[1:] == y[1:] and y[0] in _NEXT_TO.get(x[0], ()))
+    long, short = (x, y) if len(x) > len(y) else (y, x)
+    return len(long) == len(short) + 1 and long[1:] == short and long[0].isalpha()

@@ -324,7 +324,7 @@ def _size_warnings(definition: Definition, preview: Preview) -> Iterator[Problem
     """Warnings about conditions that select nobody or everybody, and values that nobody gets (where all were counted)."""
     for step in preview.funnel:
         if step.alone == 0:
-            yield finding("selects_nobody", f"/qp{step.path}")
+            yield finding("selects_nobody", f"/qp{step.path}", why=NOTHING)
         elif step.alone == preview.all_users:
             yield finding("selects_everybody", f"/qp{step.path}")
     if isinstance(definition, TagQp) and preview.values and preview.values.distinct <= len(preview.values.top):

@@ -78,10 +78,6 @@ FILTER = "/filts/0"
             {"filts": [{"tableType": "event", "columnName": "city", "comparator": "equal", "ftv": ["x"]}]},
             ("property_in_other_table", f"{EVENT}/filts/0/tableType", "user"),
         ),
-        (
-            {"filts": [{"columnName": "amount", "comparator": "less", "ftv": ["1"]}]},
-            ("key_missing", f"{EVENT}/filts/0/tableType", "event"),
-        ),
     ],
 )
 def test_a_fault_of_an_event_condition_is_named(changes: Mapping[str, object], expected: tuple[str, str, str]):

@@ -45,7 +45,6 @@ def test_at_least_is_not_to_blame_for_what_stands_beside_it(
         (user("city", ">=", "a"), ("comparator_not_for_type", "/filts/0/comparator", "")),
         (user("Level", "contains", "3"), ("comparator_not_for_type", "/filts/0/comparator", "equal")),
         (user("Level", "notContains", "3"), ("comparator_not_for_type", "/filts/0/comparator", "notEqual")),
-        ({"columnName": "Level", "comparator": "gte", "ftv": ["1"]}, ("key_missing", "/filts/0/tableType", "user")),
         ({"tableType": "user", "comparator": "gte", "ftv": ["1"]}, ("key_missing", "/filts/0/columnName", "")),
         ({**user("Level", "gte", "1"), "tableType": "device"}, ("table_unknown", "/filts/0/tableType", "user")),
         ({**user("Level", "gte"), "ftv": {}}, ("type_wrong", "/filts/0/ftv", "")),

@@ -7,7 +7,7 @@ next. Reads only what has the right shape; `shape.py` reports the rest.
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Any, NamedTuple, assert_never
 
 from mcp_server.errors import Problem
@@ -27,7 +27,7 @@ from mcp_server.language.reading.suggestions import (
     suggest_time,
     suggest_window,
 )
-from mcp_server.language.suggest import nearest, nearest_named
+from mcp_server.language.suggest import nearest_named, same_value
 from mcp_server.language.values import (
     MAX_DAYS_BACK,
     MAX_DIGITS,
@@ -46,7 +46,7 @@ from mcp_server.language.values import (
     tidy_number,
 )
 from mcp_server.language.vocabulary import Path, Test, bound_side
-from mcp_server.text import Text, listed
+from mcp_server.text import NOTHING, Text, joined_by, listed
 
 Dict = dict[str, Any]
 
@@ -65,6 +65,14 @@ _MOVING = Text(
 )  # fmt: skip
 _A_POSITION = Text("a position from 1 up", "从 1 开始的位置")
 _DAYS_BACK = Text("whole days back, 0 to 36500", "往前的整天数，0 至 36500")
+_DAY_BEFORE = Text(
+    'whole days back, 0 to 36500, and a day ahead is no such number; earlier than that day is less with the value "{day}"',
+    '往前的整天数（0 至 36500），不能写未来的天数；若要早于那一天，请用 less，取值 "{day}"',
+)
+_DATE_BEFORE = Text(
+    'whole days back, 0 to 36500; earlier than a date is less with the value "{day}"',
+    '往前的整天数（0 至 36500）；若要早于某个日期，请用 less，取值 "{day}"',
+)
 _A_SPAN = Text("a whole number from 0 up (at most 100 years)", "不小于 0 的整数（最长 100 年）")
 
 MOST_LENGTH = 100
@@ -106,7 +114,7 @@ def value_findings(values: FilterValues) -> Iterator[Problem]:
             if values.property.type == "number":
                 return _numbers(values)
             return _times(values) if values.property.type == "time" else _unseen(values)
-        case Test.HOLDS:
+        case Test.HOLDS | Test.CONTAINS:
             return _unseen(values)
         case Test.MATCHES:
             return _pattern(values)
@@ -118,7 +126,7 @@ def value_findings(values: FilterValues) -> Iterator[Problem]:
             return _days_back(values)
         case Test.BEFORE_EVENT | Test.AFTER_EVENT | Test.AROUND_EVENT:
             return _span(values)
-        case Test.CONTAINS | Test.TRUE | Test.MISSING | Test.EMPTY | Test.MEMBER:
+        case Test.TRUE | Test.MISSING | Test.EMPTY | Test.MEMBER:
             return iter(())
         case unknown:
             assert_never(unknown)
@@ -182,7 +190,10 @@ def _unseen(values: FilterValues) -> Iterator[Problem]:
     """Values that no row has, where all values of the property are known."""
     if not values.property.values_known:
         return
-    named: dict[str, Any] = {"name": values.property.name, "table": words.TABLES[values.property.table]}
+    if values.row.test is Test.CONTAINS:
+        yield from _unseen_parts(values)
+        return
+    named = _named(values, _HAS)
     known = {v.value: None for v in values.property.top}
     unseen = [(i, text) for i, text in enumerate(values.ftv) if text not in known]
     parts = _parts(values.ftv[0]) if len(values.ftv) == 1 else []
@@ -192,12 +203,40 @@ def _unseen(values: FilterValues) -> Iterator[Problem]:
         return
     some = listed(shorten(value, MOST_LENGTH) for value in list(known)[:10])
     for i, text in unseen[:MOST_UNSEEN]:
-        near = nearest(text, known, least=0.5)
+        near = same_value(text, known)
         yield finding("value_unseen", values.at(i), got=text, expected=some, suggestion=near, **named)
     more = unseen[MOST_UNSEEN:]
     if more:
         few = [text for _, text in more[:3]] + ([f"… ({len(more)})"] if len(more) > 3 else [])
         yield finding("value_unseen", values.at(), got=listed(few), expected=some, **named)
+
+
+_PLAIN_SIGNS = Text(" %, _ and * are plain characters here.", "这里的 %、_、* 是普通字符。")
+_LEAVES_OUT_NOBODY = Text(" It leaves out nobody.", "该值没有排除任何用户。")
+_HAS = Text("has the value", "没有取值")
+_HOLDS = Text("has a value with", "没有任何取值包含")
+
+
+def _named(values: FilterValues, has: Text) -> dict[str, Any]:
+    """The words that warnings of unseen values share."""
+    hint = _LEAVES_OUT_NOBODY if values.row.negated else NOTHING
+    return {"name": values.property.name, "table": words.TABLES[values.property.table], "has": has, "hint": hint}
+
+
+def _unseen_parts(values: FilterValues) -> Iterator[Problem]:
+    """Texts that no value contains."""
+    known = [v.value for v in values.property.top]
+    for i, text in enumerate(values.ftv[:MOST_UNSEEN]):
+        if any(text in value for value in known):
+            continue
+        named = _named(values, _HOLDS)
+        if set("%_*") & set(text):
+            named["hint"] = joined_by("", "", [named["hint"], _PLAIN_SIGNS])
+        bare = text.strip("%*_ ")
+        contained = bare and bare != text and any(bare in value for value in known)
+        near = bare if contained else same_value(text, known)
+        some = listed(shorten(value, MOST_LENGTH) for value in known[:10])
+        yield finding("value_unseen", values.at(i), got=text, expected=some, suggestion=near, **named)
 
 
 def _pattern(values: FilterValues) -> Iterator[Problem]:
@@ -213,8 +252,19 @@ def _position(values: FilterValues) -> Iterator[Problem]:
 
 def _days_back(values: FilterValues) -> Iterator[Problem]:
     if not re.fullmatch("[0-9]{1,5}", values.ftv[0]) or int(values.ftv[0]) > MAX_DAYS_BACK:
-        near, _, far = suggest_window(values.ftv[0]).partition("-")
-        yield values.wrong(0, _DAYS_BACK, far if near in ("1", far) else "")
+        ahead = _ahead(values.ftv[0], values.today)
+        near, _, far = ("" if any(ahead) else suggest_window(values.ftv[0])).partition("-")
+        yield values.wrong(0, ahead if any(ahead) else _DAYS_BACK, far if near in ("1", far) else "")
+
+
+def _ahead(text: str, today: date) -> Text:
+    """How to write a date, or a number of days ahead, in place of days back; NOTHING for anything else."""
+    bare = text.strip()
+    if suggest_time(bare) or parse_time(bare):
+        return _DATE_BEFORE.format(day=shorten(bare))
+    if not re.fullmatch("-[0-9]{1,5}", bare) or -int(bare) > MAX_DAYS_BACK:
+        return NOTHING
+    return _DAY_BEFORE.format(day=today + timedelta(days=-int(bare)))
 
 
 def _span(values: FilterValues) -> Iterator[Problem]:
@@ -319,6 +369,8 @@ class Finder:
             yield finding("quota_type", self._at(*here), got=quota, expected=types_named(row.quota_types),
                           word=row.word, name=quota, type=TYPE_NAMES[known.type])  # fmt: skip
         else:
+            if row.word == "DISTINCT" and known.type == "time":
+                yield finding("distinct_instants", self._at(*here), got=quota, name=known.name)
             yield from self._carried(known, event, here)
 
     def _num(self, node: Dict, path: Path) -> Iterator[Problem]:
@@ -368,8 +420,18 @@ class Finder:
             if span and span.empty:
                 yield finding("window_invalid", self._at(*path, "startTime"), got=f"{start} – {end}", why=TURNED)
                 return
+            if not faults:
+                yield from self._midnight(start, end, (*path, "endTime"))
         if span and event:
             yield from self._outside(span, event, path, recent or f"{start} – {end}")
+
+    def _midnight(self, start: str, end: str, path: Path) -> Iterator[Problem]:
+        """An end at midnight after a start with a clock: it takes in the whole day, which may not be meant."""
+        first, last = parse_time(start), parse_time(end)
+        if first is None or last is None or first.bare_date or last.bare_date or last.moment.time() != time.min:
+            return
+        before = show_time(last.moment - timedelta(seconds=1))
+        yield finding("midnight_end", self._at(*path), got=end, last=last.moment.date(), before=before)
 
     def _bound(self, text: str, path: Path) -> Iterator[Problem]:
         fault = bound_fault(str(path[-1]), text) if text else None
@@ -413,6 +475,8 @@ class Finder:
 
     def _condition(self, part: FilterPlace) -> Iterator[Problem]:
         table, name = part.node.get("tableType"), part.node.get("columnName")
+        if table is None and isinstance(name, str) and name and not self._holding(part.tables, name):
+            table = part.tables[0]  # the name is at fault as well
         if not isinstance(name, str) or not name or not isinstance(table, str) or table not in part.tables:
             return
         known = self.metadata.property(table, name)
@@ -473,6 +537,9 @@ class Finder:
             return finding("quota_of_users", self._at(*path), got=name, name=name)
         hint = nearest_named(name, self._names(table))
         return finding("property_unknown", self._at(*path), got=name, table=words.TABLES[table], suggestion=hint)
+
+    def _holding(self, tables: Sequence[str], name: str) -> list[str]:
+        return [table for table in tables if self.metadata.property(table, name)]
 
     def _names(self, table: str) -> dict[str, tuple[str, str]]:
         return {p.name: (p.names.en, p.names.zh) for p in self.metadata.properties_of(table)}

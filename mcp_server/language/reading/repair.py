@@ -57,6 +57,7 @@ _COUNTED = Text("without a measure, the number of times counts", "未写指标�
 _LOCAL = Text("in the project's local time", "换算为项目当地时间")
 _BOUND = Text("the vendor has no at-least or at-most; same meaning", "平台没有“大于等于/小于等于”，改为等价写法")
 _BY_TYPE = Text("the word for this type of property; same meaning", "按属性类型改为等价写法")
+_ONLY_TABLE = Text("left out; the only table with a property of this name", "未填，补上唯一有该属性的表")
 _ONE_TEXT = Text('two numbers are written "low,high"', "两个数写成“下限,上限”")
 _AS_BOOL = Text("true or false is expected here", "此处应为 true 或 false")
 _NO_PARTS = Text("nothing is in it", "其中没有内容")
@@ -145,7 +146,7 @@ class _Repairer:
 
     def _condition(self, part: _Part) -> None:
         out = part.value
-        self._word(part, "tableType", words.TABLES, {"user_cluster": "cluster"})
+        self._table(part)
         self._strip(part, "specifiedClusterDate")
         known = self._property(part, "columnName", out.get("tableType"))
         self._values(part, known)
@@ -156,6 +157,21 @@ class _Repairer:
         row = words.COMPARATORS.get(str(out.get("comparator")))
         if row and not row.values[1] and out.get("ftv", ()) == "":
             self.done.note(part.places["ftv"], out.pop("ftv"), ABSENT, EMPTY_KEY)
+
+    def _table(self, part: _Part) -> None:
+        """The table of a property; where it was left out, the only one that has a property of this name."""
+        self._word(part, "tableType", words.TABLES, {"user_cluster": "cluster"})
+        name = part.value.get("columnName")
+        if "tableType" in part.value or not isinstance(name, str) or not name.strip():
+            return
+        place = part.places["columnName"]
+        inside = {"events", words.FIRST_LAST_EVENT, words.QUOTA_EVENT} & set(place.path)
+        tables = words.TABLES_IN_EVENT if inside else words.TABLES_AT_TOP
+        holding = [table for table in tables if self.metadata.property(table, name.strip())]
+        if len(holding) == 1:
+            at = Place((*place.path[:-1], "tableType"), (*place.sent[:-1], "tableType"))
+            part.value["tableType"], part.places["tableType"] = holding[0], at
+            self.done.note(at, ABSENT, holding[0], _ONLY_TABLE)
 
     # Keys, objects, lists
 

@@ -206,12 +206,16 @@ _COUNTED = {"analysis": "TIMES"}
 """The measure that a repair puts where there is none, perhaps only because its key was misspelt."""
 
 
+_UNITS = Text(" It says what the number counts: {units}.", "它说明数字的单位：{units}。")
+
+
 def _key_missing(f: Fault) -> Problem:
     suggestion = ""
     if f.key == "tableType":
         holding = [t for t in f.tables if f.metadata.property(t, str(f.node.get("columnName", "")))]
         suggestion = holding[0] if len(holding) == 1 else ""
-    return finding("key_missing", f.at, expected=f.key, suggestion=suggestion)
+    hint = _UNITS.format(units=listed(words.TIME_UNITS)) if f.key == "timeUnit" else NOTHING
+    return finding("key_missing", f.at, expected=f.key, suggestion=suggestion, hint=hint)
 
 
 def _too_large(f: Fault) -> Problem:
@@ -222,7 +226,9 @@ def _too_large(f: Fault) -> Problem:
 def _group_mixed(f: Fault) -> Problem:
     """Parts of a condition and of a group in one; for a group that only lacks its mark, the missing key."""
     if "filts" in f.node and not {"filterType", "columnName", "comparator"} & set(f.node):
-        return finding("key_missing", f.beside("filterType"), expected="filterType", suggestion=words.GROUP)
+        return finding(
+            "key_missing", f.beside("filterType"), expected="filterType", suggestion=words.GROUP, hint=NOTHING
+        )
     return finding("group_mixed", f.at, got=_shown(f.got))
 
 

@@ -66,6 +66,9 @@ def recent_fault(text: str, today: date, *, as_values: bool = False) -> WindowFa
         return WindowFault(_CALENDAR.format(first=period[0], last=period[1]))
     if _HAS_DATE.search(bare):
         return WindowFault(_DATES)
+    ahead = _ahead(bare, today, as_values=as_values)
+    if ahead:
+        return WindowFault(ahead)
     pair = _PAIR.fullmatch(bare)
     near, far = (int(pair[1]), int(pair[2])) if pair else (1, 1)
     why = _TWO_VALUES if as_values else _RECENT
@@ -76,6 +79,18 @@ def recent_fault(text: str, today: date, *, as_values: bool = False) -> WindowFa
     elif near > far:
         why = _NEARER_FIRST
     return WindowFault(why, suggest_window(text))
+
+
+def _ahead(bare: str, today: date, *, as_values: bool) -> Text | None:
+    """Why negative days are no window, with the dates to write for days ahead; None where none is negative."""
+    match = _SIGNED.fullmatch(bare)
+    if not match or not any(day.startswith("-") for day in match.groups()):
+        return None
+    first, last = sorted(-int(day) for day in match.groups())
+    if max(abs(first), abs(last)) > MAX_DAYS_BACK:
+        return _TOO_FAR.format(most=MAX_DAYS_BACK)
+    days = {"first": today + timedelta(days=first), "last": today + timedelta(days=last)}
+    return (_AHEAD_VALUES if as_values else _AHEAD).format(**days)
 
 
 def bound_fault(key: str, text: str) -> WindowFault | None:
@@ -93,6 +108,15 @@ def bound_fault(key: str, text: str) -> WindowFault | None:
     return WindowFault(_TIME.format(key=key), suggestion)
 
 
+_SIGNED = re.compile(r"(-?\d{1,5})-(-?\d{1,5})", re.ASCII)
+_AHEAD = Text(
+    'days back are never negative. Days ahead are dates: startTime "{first}" and endTime "{last}", without recentDay',
+    '往前的天数不能为负。未来的日子请写日期：startTime "{first}"、endTime "{last}"，不写 recentDay',
+)
+_AHEAD_VALUES = Text(
+    'days back are never negative. Days ahead are dates: comparator range with the values "{first}" and "{last}"',
+    '往前的天数不能为负。未来的日子请写日期：用比较符 range，取值 "{first}" 和 "{last}"',
+)
 _HAS_DATE = re.compile(r"\d{4}[-/.年]\d{1,2}")
 _PAIR = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 _LOOKS_RIGHT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)?", re.ASCII)
