@@ -65,6 +65,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "platformdirs": ("settings",),
     "pydantic": ("language", "sources", "platforms", "operations", "consent", "front"),
     "pydantic_core": ("language", "operations"),
+    "pypinyin": ("language.suggest",),
     "python_calamine": ("sources",),
     "rich": ("terminal", "cli", "demo"),
     "sqlglot": ("user_sql.tree", "user_sql.guard"),
@@ -74,7 +75,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 """Where each library may be imported; a library that is not here may not be imported at all."""
 
-LATE = {"keyring", "duckdb", "python_calamine", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
+LATE = {"keyring", "duckdb", "python_calamine", "pypinyin", "sqlglot", "httpx", "stamina", "rich", "platformdirs"}
 """Imported inside functions, so that a server starts quickly without them."""
 
 LATE_MODULES = {"user_sql.tree"}
