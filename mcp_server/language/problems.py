@@ -293,7 +293,7 @@ CODES: Mapping[str, Code] = {
         "{event} never carries {name}; the condition sees it missing on every row. Events that carry it: {expected}.",
         "事件 {event} 从不带属性 {name}，该条件在每一行上都视为无值。带有该属性的事件：{expected}。"),
     "value_unseen": warning(
-        "No {table} {name} {has} “{got}”.{hint}", "{table} {name} 没有取值{has}“{got}”。{hint}"),
+        "No {table} {name} {has} “{got}”.{hint}", "{table} {name} 没有{has}“{got}”。{hint}"),
     "midnight_end": warning(
         "The end {got} takes in the whole day {last}. If the window is to stop when that day begins, write the end "
         "{before}.",

@@ -44,6 +44,15 @@ _LOAD_AGAIN = Text("Look at it, then load again.", "请查看后再加载。")
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
 _NAME_OR_LOAD = Text("Name one of these; or load data into it.", "请指明其中之一，或为其加载数据。")
 _NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
+_SEVERAL = Text(
+    "{count} clusters and tags have the display name {ref}: {names}.",
+    "有 {count} 个分群或标签的显示名称是{ref}：{names}。",
+)
+_NAME_ONE = Text("Use the name or the id of the one that is meant.", "请改用其中一个的名称或 id。")
+_GONE = Text(
+    "{ref} was deleted (id {id}); restore_cluster brings it back.",
+    "{ref}已被删除（id {id}），可用 restore_cluster 恢复。",
+)
 _NO_ID = Text("There is no cluster or tag with the id {ref}.", "没有 id 为 {ref} 的分群或标签。")
 _NEAREST = Text('The nearest name is "{name}".', "最接近的名称是“{name}”。")
 _NEWEST = Text("The newest are: {names}.", "最近创建的有：{names}。")
@@ -242,7 +251,9 @@ class Catalog:
         return known
 
     def find(self, project_id: str, ref: str | int) -> ClusterRecord:
-        """The cluster or tag that `ref` names: an id, or a name in any case. NotFound names the nearest.
+        """The cluster or tag that `ref` names: an id, a name in any case, or a display name that only one has.
+
+        NotFound names the nearest, and all that have the same display name.
 
         A name begins with a letter (qp.md section 6), so digits are always an id.
         """
@@ -251,10 +262,23 @@ class Catalog:
             values = (project_id, records.id_in(text))
             known = self.database.record(records.cluster, f"{records.CLUSTER} AND c.project = ? AND c.id = ?", values)
         else:
-            known = self.find_name(project_id, text)
+            known = self.find_name(project_id, text) or self._displayed(project_id, text)
         if known is None:
             raise self._not_found(self.project(project_id), text)
         return known
+
+    def _displayed(self, project_id: str, name: str) -> ClusterRecord | None:
+        """The cluster or tag of this display name; None where none has it. NotFound names them where several have it."""
+        if not name or not records.storable(project_id, name):
+            return None
+        where = f"{records.CLUSTER} AND c.project = ? AND c.display_name = ? ORDER BY c.id DESC LIMIT {MAX_NAMES}"
+        same_name = self.database.records(records.cluster, where, (project_id, name))
+        if len(same_name) > 1:
+            names = listed(f"{c.name} (id {c.id})" for c in same_name)
+            raise NotFound(
+                _SEVERAL.format(ref=records.quoted(name), count=len(same_name), names=names), next_step=_NAME_ONE
+            )
+        return same_name[0] if same_name else None
 
     def find_name(self, project_id: str, name: str) -> ClusterRecord | None:
         """The cluster or tag of this name, in any case."""
@@ -270,7 +294,10 @@ class Catalog:
         )
         names: dict[str, list[str]] = {r["name"]: [r["display_name"]] for r in newest}
         near = nearest_named(ref, names)
-        if near:
+        deleted = self._deleted(project.id, ref)
+        if deleted is not None:
+            hint = _GONE.format(ref=records.quoted(deleted.name), id=deleted.id)
+        elif near:
             hint = _NEAREST.format(name=near)
         elif names:
             hint = _NEWEST.format(names=listed(list(names)[:5]))
@@ -486,9 +513,9 @@ class Catalog:
             return None
         return self.database.record(
             records.cluster,
-            f"{records.DELETED} AND c.project = ? AND (c.id = ? OR c.name_key = ?) AND EXISTS (SELECT 1 FROM cluster_change h"
+            f"{records.DELETED} AND c.project = ? AND (c.id = ? OR c.name_key = ? OR c.display_name = ?) AND EXISTS (SELECT 1 FROM cluster_change h"
             " WHERE h.cluster = c.id AND h.kind = 'delete' AND h.revision = c.revision) ORDER BY c.deleted_at DESC LIMIT 1",
-            (project_id, records.id_in(text), text.casefold()),
+            (project_id, records.id_in(text), text.casefold(), text),
         )
 
     def undo(self, project_id: str, ref: str, revision: int) -> ClusterRecord:

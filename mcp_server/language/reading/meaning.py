@@ -213,8 +213,8 @@ def _unseen(values: FilterValues) -> Iterator[Problem]:
 
 _PLAIN_SIGNS = Text(" %, _ and * are plain characters here.", "这里的 %、_、* 是普通字符。")
 _LEAVES_OUT_NOBODY = Text(" It leaves out nobody.", "该值没有排除任何用户。")
-_HAS = Text("has the value", "")
-_HOLDS = Text("has a value with", "包含")
+_HAS = Text("has the value", "取值")
+_HOLDS = Text("has a value with", "任何取值包含")
 
 
 def _named(values: FilterValues, has: Text) -> dict[str, Any]:
