@@ -649,23 +649,26 @@ def _ask_person(proposal: "Proposal", given: Mapping[str, Any], bar: Bar, langua
     """Show what was seen, and ask every question that is open; an empty line takes what is proposed."""
     from mcp_server.sources.look import ask, describe
 
-    bar.pause()
-    if not any(question.key in given for question in proposal.questions):
-        for sentence in describe(proposal):
-            if not sentence.en.startswith("?"):
-                print(sentence.say(language))
     answers: dict[str, Any] = {}
-    for question in proposal.questions:
-        if question.key in given or question.key in answers:
-            continue
-        print(ask(question).say(language))
-        said = input("> ").strip()
-        if said in ('""', "''"):
-            answers[question.key] = ""
-        elif said:
-            answers.update(_answers([f"{question.key}={said}"]))
-        elif question.default is not None:
-            answers[question.key] = question.default
+    with bar.away():
+        if not any(question.key in given for question in proposal.questions):
+            for sentence in describe(proposal):
+                if not sentence.en.startswith("?"):
+                    print(sentence.say(language))
+        for question in proposal.questions:
+            if question.key in given or question.key in answers:
+                continue
+            print(ask(question).say(language))
+            try:
+                text = input("> ").strip()
+            except EOFError:  # nobody is there to answer
+                return answers or None
+            if text in ('""', "''"):
+                answers[question.key] = ""
+            elif text:
+                answers.update(_answers([f"{question.key}={text}"]))
+            elif question.default is not None:
+                answers[question.key] = question.default
     return answers or None
 
 

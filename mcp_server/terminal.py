@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -29,11 +30,17 @@ class Bar:
             self._shown[0].stop()
             self._shown = None
 
-    def pause(self) -> None:
-        """Take the bar away, so that a person can be asked; the next report shows it again."""
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Take the bar away while a person is asked; reports in the meantime are dropped."""
+        self._terminal, terminal = False, self._terminal
         if self._shown:
             self._shown[0].stop()
             self._shown = None
+        try:
+            yield
+        finally:
+            self._terminal = terminal
 
     async def report(self, percent: float, message: Text) -> None:
         """Progress as operations report it."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.engines.duckdb.connection import rows
 from mcp_server.sources.files.opening import FilePlace, Opener, Wanted, files_of, pattern_of
 from mcp_server.sources.files.tables import FileTable, stage
-from mcp_server.sources.mapping import Answers, FileMapping, FileSection, LoadQuestion, refuse_unknown
+from mcp_server.sources.mapping import Answers, FileMapping, FileSection, LoadQuestion, refuse_unknown, toml_value
 from mcp_server.sources.proposing import Builder
 from mcp_server.sources.report import refuse
 from mcp_server.sources.survey import Proposal, Seen, Source, Survey, survey
-from mcp_server.text import Text, listed
+from mcp_server.text import NOTHING, Text, listed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -181,6 +181,9 @@ class Look:
 # What was seen, in sentences.
 
 
+_TYPES = {"text": "文本", "number": "数值", "bool": "布尔", "time": "时间", "list": "列表", "?": "待定"}
+
+
 def describe(proposal: Proposal, examples: Sequence[dict[str, tuple[str, ...]]] = ()) -> Iterator[Text]:
     """How the files would be read, for a person: one sentence or column a line."""
     for i, seen in enumerate(proposal.seen):
@@ -192,14 +195,15 @@ def describe(proposal: Proposal, examples: Sequence[dict[str, tuple[str, ...]]] 
             rule = section.columns.get(fact.name)
             if rule is None or rule.type == "leave out":
                 continue
-            kind = rule.type + (f" ({rule.read})" if rule.read else "")
+            how = Text(f" ({rule.read})", f"（{rule.read}）") if rule.read else NOTHING
+            kind = Text(rule.type + how.en, _TYPES.get(rule.type, rule.type) + how.zh)
             shown = listed(own.get(fact.name, ()))
             notes = listed(fact.notes)
             yield Text(
-                f"  {fact.name}: {kind}"
+                f"  {fact.name}: {kind.en}"
                 + (f", such as {shown.en}" if own.get(fact.name) else "")
                 + (f" [{notes.en}]" if fact.notes else ""),
-                f"  {fact.name}：{kind}"
+                f"  {fact.name}：{kind.zh}"
                 + (f"，例如 {shown.zh}" if own.get(fact.name) else "")
                 + (f"【{notes.zh}】" if fact.notes else ""),
             )
@@ -238,14 +242,13 @@ def _who(section: FileSection) -> Text:
     if section.role == "log":
         return Text("  The vendor's tracking format: events and users.", "  埋点格式：包含事件和用户。")
     role = Text("events", "事件") if section.role == "events" else Text("users", "用户")
-    times = listed(
-        f"{name or section.event or section.event_name} = {' + '.join(columns)}"
-        for name, columns in section.moments().items()
-    )
-    what = Text(
-        f"; event {section.event or section.event_name or '(see times)'}, time {times.en}",
-        f"；事件 {section.event or section.event_name or '（见时间）'}，时间 {times.zh}",
-    )
+    if section.times:
+        times = listed(f"{name} = {' + '.join(columns)}" for name, columns in section.moments().items())
+        what = Text(f"; events at their times {times.en}", f"；事件及其时间 {times.zh}")
+    else:
+        columns = listed(name for names in section.moments().values() for name in names)
+        event = section.event or section.event_name
+        what = Text(f"; event {event}; time {columns.en}", f"；事件 {event}；时间 {columns.zh}")
     whose = Text(f"  {role.en}; user {section.user}", f"  {role.zh}；用户 {section.user}")
     return Text(whose.en + what.en, whose.zh + what.zh) if section.role == "events" else whose
 
@@ -254,13 +257,7 @@ def ask(question: LoadQuestion) -> Text:
     """A question with its choices, and what is taken where nobody answers."""
     choices = listed([choice or '""' for choice in question.choices])
     more = Text(f" One of: {choices.en}.", f"可选：{choices.zh}。") if question.choices else Text("", "")
-    default = (
-        question.default
-        if isinstance(question.default, str)
-        else ""
-        if question.default is None
-        else str(question.default)
-    )
+    default = question.default if isinstance(question.default, str) else toml_value(question.default)
     taken = Text(f" By default {default}.", f"默认 {default}。") if question.default is not None else Text("", "")
     return Text(
         f"? {question.key}: {question.why.en}{more.en}{taken.en}",

@@ -223,7 +223,7 @@ def write_mapping(
     lines = [
         _TITLE.format(name=name),
         "version = 1",
-        f"time_zone = {_value(mapping.time_zone)}  # of times without an offset",
+        f"time_zone = {toml_value(mapping.time_zone)}  # of times without an offset",
     ]
     for i, section in enumerate(mapping.files):
         said = dict(comments[i]) if i < len(comments) else {}
@@ -243,14 +243,14 @@ def _section(section: FileSection, said: Table_[str, str]) -> Iterator[str]:
             continue
         if OPEN in (value if isinstance(value, tuple | dict) else ()):
             value = OPEN
-        yield _line(key, _value(value), said.get(key, ""))
+        yield _line(key, toml_value(value), said.get(key, ""))
     if section.columns:
         yield ""
         yield "[files.columns]"
     for name, rule in section.columns.items():
         more = {key: getattr(rule, key) for key in ("type", "read", "name") if getattr(rule, key)}
         value = rule.type if len(more) == 1 else more
-        yield _line(json.dumps(name, ensure_ascii=False), _value(value), said.get(f"columns.{name}", ""))
+        yield _line(json.dumps(name, ensure_ascii=False), toml_value(value), said.get(f"columns.{name}", ""))
 
 
 def _line(key: str, value: str, comment: str) -> str:
@@ -262,11 +262,12 @@ def _key(name: str) -> str:
     return name if plain else json.dumps(name, ensure_ascii=False)
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """Return a value as TOML writes it, on one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(str(key))} = {_value(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(str(key))} = {toml_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -27,6 +27,7 @@ from mcp_server.sources.files.opening import FilePlace
 from mcp_server.sources.files.tables import FileTable
 from mcp_server.sources.mapping import OPEN, Answers, ColumnRule, FileSection, LoadQuestion, Role
 from mcp_server.sources.naming import one_for_two, two_for_one
+from mcp_server.sources.report import refuse
 from mcp_server.sources.survey import Fact, Seen, Source, Survey, survey
 from mcp_server.text import Text, listed
 
@@ -182,6 +183,12 @@ class Builder:
                 columns[fact.column.pairs] = ColumnRule(type="pairs")
             if fact.choices:
                 answer = self._answer(f"columns.{fact.name}.read")
+                if answer is not None and answer not in fact.choices:
+                    choices = listed(fact.choices)
+                    raise refuse(
+                        Text(f"{answer!r} is no way to read {fact.name}.", f"列 {fact.name} 不能按 {answer!r} 读取。"),
+                        Text(f"Answer one of: {choices.en}.", f"可选：{choices.zh}。"),
+                    )
                 if answer is not None:
                     rule = ColumnRule(type=rule.type, read=answer) if answer != "number" else ColumnRule(type="number")
                 else:

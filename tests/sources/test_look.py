@@ -132,6 +132,8 @@ def test_day_and_month_are_never_guessed(tmp_path: Path) -> None:
     error = refused(tmp_path, sources)
     assert [problem.path for problem in error.problems] == ["/columns.time.read"]
     assert "month-day-year" in error.problems[0].expected.zh
+    wrong = refused(tmp_path, Sources(files=sources.files, answers={"columns.time.read": "year"}))
+    assert "month-day-year" in wrong.next_step.zh
     answered = Sources(files=sources.files, answers={"columns.time.read": "day-month-year"})
     assert load(tmp_path, answered).values("#event_time")[0] == at("2026-01-31 16:00")
 
