@@ -325,6 +325,7 @@ class _Shapes:
         self.bad: list[BadRows] = []
         self.allowed: set[tuple[int, str]] = set()
         self.notes: list[Text] = []
+        self.column_notes: dict[str, dict[tuple[str, Text], None]] = {"event": {}, "user": {}}
 
     def of(self, events: Sequence[Seen], users: Sequence[Seen]) -> Prepared:
         shapes = [self._shape(i, seen) for i, seen in enumerate([*events, *users])]
@@ -368,6 +369,7 @@ class _Shapes:
         kind: Kind = "event" if is_events else "user"
         read = _read(self.connection, seen, self.zone, texts=self.texts, name=f"values_{number}")
         self.notes += _notes_of(read)
+        self.column_notes[kind] |= dict.fromkeys(read.values.notes)
         if read.bad.total:
             if read.section.no_user:
                 self.allowed.add((len(self.bad), "missing_user_id"))
@@ -566,7 +568,8 @@ class _Shapes:
         self.connection.execute(
             f'CREATE TEMP TABLE {name} AS SELECT row_number() OVER (ORDER BY {order}) - 1 AS "$n", FALSE AS "$lost", {values}{clocks} FROM ({" UNION ALL ".join(parts)})'
         )
-        return SourceValues(name, tuple(readings))
+        kind = "event" if name == "all_events" else "user"
+        return SourceValues(name, tuple(readings), tuple(self.column_notes[kind]))
 
     def _people(self, people: Sequence[_Shape], happened: Sequence[_Shape]) -> SourceValues:
         """The users: those of the files of users, else everybody in the events; with what events say of them."""

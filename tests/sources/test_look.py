@@ -65,6 +65,19 @@ def test_users_and_events_of_several_files_are_told_apart(tmp_path: Path) -> Non
     assert loaded.rows('SELECT "#account_id", city FROM users ORDER BY 1') == [("c1", "上海"), ("c2", "北京")]
 
 
+def test_several_files_of_events_are_one_table(tmp_path: Path) -> None:
+    head = "#user_id,#event_name,#event_time,amount"
+    first = write(tmp_path / "a.csv", f"{head},city\n1,buy,{TIME},5,p\n2,buy,{TIME},6,q\n")
+    second = write(
+        tmp_path / "b.csv", f"{head},vip\n1,pay,{TIME},5.5,true\n3,pay,{TIME},6.5,maybe\n2,pay,{TIME},7,true\n"
+    )
+    loaded = load(tmp_path, Sources([first, second]))
+    assert loaded.rows('SELECT "#user_id", amount, city, vip FROM events ORDER BY "$row"') == [
+        (1, 5.0, "p", None), (2, 6.0, "q", None), (1, 5.5, None, "true"), (3, 6.5, None, "maybe"), (2, 7.0, None, "true"),
+    ]  # fmt: skip
+    assert [note.name for note in loaded.built.report.mixed] == ["vip"]
+
+
 # Events
 
 
