@@ -374,7 +374,7 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
 
     with ExitStack() as stack:
         stack.callback(workspace.close)
-        catalog = Catalog(workspace)
+        catalog = Catalog(workspace, undo_days=settings.undo_days)
         stack.callback(catalog.close)
         engine = Engine(
             workspace.temp_path(".spill"),

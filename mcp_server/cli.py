@@ -33,6 +33,7 @@ from mcp_server.text import Language, Text, joined_by, listed
 if TYPE_CHECKING:
     from mcp_server.app import App
     from mcp_server.operations.operation import Ask
+    from mcp_server.platforms.data import Replacement
     from mcp_server.sources.loading import Sources
     from mcp_server.sources.survey import Proposal
 
@@ -166,6 +167,8 @@ COMMANDS: Mapping[str, Command] = {
         _value("--as-of", "YYYY-MM-DD", "a fixed date as today", "以固定日期作为“今天”"),
         _value("--metadata", "FILE", "display names and remarks, as JSON", "显示名和备注（JSON）"),
         _flag("--skip-bad-rows", "load the other rows and count these", "跳过坏行并计数，其余照常加载"),
+        _flag("--replace", "replace data without being asked, however much of it goes", "替换数据时不再询问，无论减少多少"),
+        _flag("--undo", "go back to the data before the last load", "恢复到上次加载之前的数据"),
     )),
     "doctor": Command(Text("Look at each platform, and at this machine's settings, clients and data; say what to do.",
                            "检查各平台，以及本机的设置、客户端和数据，并说明该如何处理。"), (
@@ -549,6 +552,7 @@ def _usage_error(message: Text) -> NoReturn:
     raise UsageError(message)
 
 
+_REPLACES = Text("This replaces the data of project {project}:", "将替换项目 {project} 的数据：")
 _NO_EVENTS = Text("Name files, such as orders.xlsx, or give --demo.", "请给出文件，例如 orders.xlsx，或使用 --demo。")
 _DEMO_ALONE = Text("--demo goes with no files and no columns of your own.", "--demo 不能与自己的文件或列设置同时使用。")
 
@@ -565,14 +569,25 @@ def _take_demo_data(arguments: Arguments) -> None:
 
 
 def _load(arguments: Arguments) -> int:
+    from mcp_server.operations.operation import system_user
+    from mcp_server.oversight import agree_to_load, undo_load
     from mcp_server.platforms.local.loading import load, report_lines
 
+    if arguments.undo:
+        return _with_app(arguments, lambda app: undo_load(app, yes=arguments.replace))
     if arguments.demo:
         _take_demo_data(arguments)
     if not (arguments.files or arguments.events or arguments.users or arguments.mapping):
         _usage_error(_NO_EVENTS)
     settings = _settings(arguments)
     asked = sys.stdin.isatty() and sys.stdout.isatty()
+
+    def agree(replacement: "Replacement") -> None:
+        if replacement.before is not None:
+            lines = (_REPLACES.format(project=settings.project_id), *replacement.changes())
+            with bar.away():
+                agree_to_load(lines, replacement.warnings(), settings.language, replace_it=arguments.replace)
+
     with Bar(settings.language) as bar:
         report = load(
             settings.workspace,
@@ -584,6 +599,8 @@ def _load(arguments: Arguments) -> int:
             skip_bad_rows=arguments.skip_bad_rows,
             memory_limit=settings.memory_limit,
             on_progress=bar.show,
+            agree=agree,
+            by=system_user(),
             decide=(lambda proposal, given: _ask_person(proposal, given, bar, settings.language)) if asked else None,
         )
     for sentence in report_lines(report):

@@ -423,8 +423,8 @@ def _projects(settings: Settings) -> Iterator[dict[str, Any]]:
                 "users": data.metadata.users,
                 "first_day": min((event.first for event in events if event.first), default="")[:10],
                 "last_day": max((event.last for event in events if event.last), default="")[:10],
-                "loaded_at": data.loaded_at.astimezone(ZoneInfo(project.zone)).isoformat(" ", "seconds"),
-                "days_old": (datetime.now(UTC) - data.loaded_at).days,
+                "loaded_at": data.data_at.astimezone(ZoneInfo(project.zone)).isoformat(" ", "seconds"),
+                "days_old": (datetime.now(UTC) - data.data_at).days,
             }
 
 

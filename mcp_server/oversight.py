@@ -10,7 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_server.consent import approving
-from mcp_server.errors import ConfigurationError, InvalidArguments, ReadOnlyMode
+from mcp_server.errors import ConfigurationError, ConsentDeclined, InvalidArguments, LoadRefused, ReadOnlyMode
 from mcp_server.front.mcp import rendering
 from mcp_server.operations.operation import NOBODY, Answer, Ask, Effect, KnownAnswer, Question
 from mcp_server.store.ledger import Consent, Entry, Subject, Way
@@ -42,6 +42,12 @@ _READ_ONLY: Final = Text(
 )
 _NOT_PURGED: Final = Text("Nothing was removed. (Without a terminal: --yes)", "未清除任何数据。（无终端时请用 --yes）")
 _PURGED: Final = Text("Done; files removed: {n}.", "已完成；清除的文件数：{n}。")
+_REPLACE: Final = Text("Replace it? Type yes: ", "是否替换？请输入 yes：")
+_NOT_LOADED: Final = Text("Nothing was loaded.", "未加载任何数据。")
+_WITH_REPLACE: Final = Text(
+    "If this is meant, call again with --replace. `fenqun load --undo` goes back.",
+    "若确需如此，请加 --replace 再次运行。`fenqun load --undo` 可撤销。",
+)
 _NONE_LOGGED: Final = Text("Nothing is logged.", "没有日志记录。")
 _WRONG_SINCE: Final = Text(
     "--since is a date or a time: 2026-07-01 or 2026-07-01T08:00.",
@@ -135,6 +141,40 @@ async def _approved(app: "App", consent_id: str) -> str:
         finally:
             await deps.disconnect()
     return rendering.text(rendering.structured(result), "zh" if consent.language == "zh" else "en")
+
+
+def agree_to_load(lines: Sequence[Text], doubts: Sequence[Text], language: Language, *, replace_it: bool) -> None:
+    """Show what a load replaces, and ask in a terminal; return where it may.
+
+    Without a terminal only `doubts` need `--replace`: LoadRefused. ConsentDeclined where the person says no.
+    """
+    for line in (*lines, *doubts):
+        sys.stderr.write(f"{line.say(language)}\n")
+    if replace_it:
+        return
+    if not at_terminal():
+        if doubts:
+            words = NOTHING
+            for doubt_ in doubts:
+                words = words.then(doubt_)
+            raise LoadRefused(words.then(_NOT_LOADED), next_step=_WITH_REPLACE)
+        return
+    sys.stderr.write(_REPLACE.say(language))
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().casefold() not in _YES:
+        raise ConsentDeclined(_NOT_LOADED)
+
+
+def undo_load(app: "App", *, yes: bool) -> list[str]:
+    """Ask, then go back to the data before the last load (`fenqun load --undo`); the result in lines."""
+    import anyio
+
+    from mcp_server.consent.invoke import invoke
+    from mcp_server.operations.data import restore_data
+
+    language = app.settings.language
+    deps = replace(app.deps, ask=asker(language, yes=yes))
+    return [rendering.text(rendering.structured(anyio.run(invoke, restore_data, {}, deps)), language)]
 
 
 def purge(app: "App", *, yes: bool) -> list[str]:

@@ -222,6 +222,7 @@ PROCESS: Final = (
             Text("remote platforms on which token or never hold too", "token 或 never 同样适用的远程平台"),
             _platforms, frozenset(), Text("none", "无")),
     Setting("log_days", "FENQUN_LOG_DAYS", Text("days that the log of acts is kept", "操作日志的保留天数"), _whole(1, MOST_DAYS), 180),
+    Setting("undo_days", "FENQUN_UNDO_DAYS", Text("days that the data before a load is kept", "加载前的数据的保留天数"), _whole(1, MOST_DAYS), 7),
     Setting("cluster_name_limit", "FENQUN_CLUSTER_NAME_LIMIT", Text("most characters of a cluster name", "分群名的最大字符数"),
             _whole(1, MOST_NAME), 24),
     Setting("display_name_limit", "FENQUN_DISPLAY_NAME_LIMIT", Text("most characters of a display name", "显示名的最大字符数"),
@@ -355,6 +356,7 @@ class Settings:
     """`ask` a person; accept the `token` of a dry run; `never` ask. What is not `ask` holds on local platforms, and on these:"""
     consent_platforms: frozenset[str] = frozenset()
     log_days: int = 180
+    undo_days: int = 7
     cluster_name_limit: int = 24
     display_name_limit: int = 50
     memory_limit: str | None = None

@@ -12,7 +12,7 @@ from mcp_server.language.problems import shorten
 from mcp_server.operations.arguments import DryRun, ProjectId
 from mcp_server.operations.operation import Deps, Effect, Params, Result, given_file, is_project, operation
 from mcp_server.operations.results import SAME_WITHOUT_DRY_RUN, ProblemRow, sentence
-from mcp_server.platforms.data import DataPlatform, FilePart, Loaded, LoadRequest, NamedFile, OpenQuestion
+from mcp_server.platforms.data import DataPlatform, FilePart, Loaded, LoadRequest, NamedFile, OpenQuestion, Replacement
 from mcp_server.platforms.segments import name_of
 from mcp_server.text import Text, listed
 
@@ -62,6 +62,14 @@ _WOULD_REPLACE = Text(
     "将以 {rows} 行事件、{users} 个用户替换项目 {project} 的数据",
 )
 _LOADED = Text("Loaded {rows} event rows and {users} users", "已加载 {rows} 行事件、{users} 个用户")
+_WOULD_RESTORE = Text(
+    "Would restore the data of project {project} as it was before the load at {at}",
+    "将把项目 {project} 的数据恢复到 {at} 加载之前",
+)
+_RESTORED = Text(
+    "Restored the data of project {project} as it was before the load at {at}",
+    "已将项目 {project} 的数据恢复到 {at} 加载之前",
+)
 _DESCRIBE = Text("Call describe_data to see what is there.", "可用 describe_data 查看数据内容。")
 
 
@@ -188,6 +196,27 @@ async def load_file(params: LoadFile, deps: Deps) -> LoadedFile:
     return answer.as_addition() if done.replacement.before is None else answer
 
 
+class RestoreData(Params):
+    """Arguments of restore_data."""
+
+    dry_run: DryRun = False
+    project_id: ProjectId = ""
+
+
+@operation(title=Text("Undo a load", "撤销加载"), effect=Effect.REPLACE, idempotent=False)
+async def restore_data(params: RestoreData, deps: Deps) -> LoadedFile:
+    """Undo the last load_file or load: the data of before, for 7 days. Undoing again brings the later data back."""
+    project, data = deps.project(params.project_id), data_of(deps)
+    undo = data.undoable(project)
+    if not params.dry_run:
+        deps.check_unchanged(undo.stamp)
+        data.restore(project, undo)
+    said = _WOULD_RESTORE if params.dry_run else _RESTORED
+    return _of(undo.replacement, said.format(project=project, at=undo.at), deps, dry_run=params.dry_run).with_basis(
+        undo.stamp
+    )
+
+
 def _basis(done: Loaded) -> str:
     """Consent holds for these files, these answers and this state of the project."""
     return f"{done.stamp} {done.digest}"
@@ -197,20 +226,28 @@ def _answer(done: Loaded, project: str, deps: Deps, *, dry_run: bool) -> LoadedF
     size, before = done.replacement.after, done.replacement.before
     said = (_WOULD_LOAD if before is None else _WOULD_REPLACE) if dry_run else _LOADED
     named = said.format(rows=f"{size.rows:,}", users=f"{size.users:,}", project=project)
+    return _of(done.replacement, named, deps, dry_run=dry_run).model_copy(
+        update={
+            "notes": tuple(map(deps.say, done.sentences[1:])),
+            "files": tuple(_file_row(part, deps) for part in done.parts),
+        }
+    )
+
+
+def _of(replacement: Replacement, said: Text, deps: Deps, *, dry_run: bool) -> LoadedFile:
+    """The answer about one generation of data in the place of another."""
+    size = replacement.after
     return LoadedFile(
-        message=deps.say(sentence(named)),
+        message=deps.say(sentence(said)),
         next=deps.say(SAME_WITHOUT_DRY_RUN if dry_run else _DESCRIBE),
         dry_run=dry_run,
         rows=size.rows,
         users=size.users,
         first_day=size.first,
         last_day=size.last,
-        changes=tuple(map(deps.say, done.replacement.changes())),
-        notes=tuple(map(deps.say, done.sentences[1:])),
-        files=tuple(_file_row(part, deps) for part in done.parts),
+        changes=tuple(map(deps.say, replacement.changes())),
         warnings=tuple(
-            ProblemRow(path="/files", code="load_replaces", message=deps.say(words))
-            for words in done.replacement.warnings()
+            ProblemRow(path="/files", code="load_replaces", message=deps.say(words)) for words in replacement.warnings()
         ),
     )
 

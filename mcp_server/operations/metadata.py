@@ -156,6 +156,10 @@ class Described(PartialResult):
     time_zone: str
     users: int | None = None
     event_rows: int | None = None
+    first_day: str = ""
+    last_day: str = ""
+    loaded_at: str = ""
+    age_days: int | None = Field(None, description="Days since the data was loaded")
     events: tuple[EventRow, ...] = ()
     properties: tuple[PropertyRow, ...] = ()
     total: int = Field(description="Events and properties that match")
@@ -177,6 +181,7 @@ def _described(hits: list[Hit], params: DescribeData, project: str, metadata: Me
     page = hits[params.offset : params.offset + params.limit]
     left = max(0, len(hits) - params.offset - len(page))
     few = len(hits) <= FEW
+    age = deps.data.age(project) if deps.data is not None else None
     return Described(
         message=deps.say(_message(hits, left, params)),
         next=deps.say(_next(hits, left, params, deps)),
@@ -185,6 +190,10 @@ def _described(hits: list[Hit], params: DescribeData, project: str, metadata: Me
         time_zone=metadata.zone,
         users=metadata.users,
         event_rows=metadata.rows,
+        first_day=age.first if age else "",
+        last_day=age.last if age else "",
+        loaded_at=age.loaded_at if age else "",
+        age_days=age.days if age else None,
         events=tuple(_event_row(h.item, deps, few=few) for h in page if isinstance(h.item, Event)),
         properties=tuple(
             _property_row(h.item, h.values, deps, params.event, few=few) for h in page if isinstance(h.item, Property)

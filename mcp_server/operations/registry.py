@@ -8,6 +8,7 @@ from mcp_server.operations.operation import Operation
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     data.look_at_file,
     data.load_file,
+    data.restore_data,
     metadata.describe_data,
     definitions.validate_definition,
     definitions.preview_definition,

@@ -179,6 +179,31 @@ class FolderFile:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class LoadUndo:
+    """The last load of a project, that can be undone."""
+
+    at: str
+    """When it was loaded, in the project's time."""
+    replacement: Replacement
+    """From the data of now to that of before."""
+    number: int
+    """Of the generation that would be undone."""
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataAge:
+    """When a project's data was loaded, and which days it has."""
+
+    loaded_at: str
+    """In the project's time."""
+    days: int
+    """Whole days since."""
+    first: str = ""
+    last: str = ""
+
+
 class DataPlatform(Protocol):
     """The files of this machine, and the data made of them."""
 
@@ -197,4 +222,16 @@ class DataPlatform(Protocol):
 
     async def load(self, project_id: str, request: LoadRequest, *, dry_run: bool, on_progress: OnProgress) -> Loaded:
         """Replace the project's data. LoadRefused where something is undecided or rows are bad; then nothing changed."""
+        ...
+
+    def age(self, project_id: str) -> DataAge:
+        """How old the data of a project is."""
+        ...
+
+    def undoable(self, project_id: str) -> LoadUndo:
+        """What `restore` would undo. NotFound where nothing is kept to go back to."""
+        ...
+
+    def restore(self, project_id: str, undo: LoadUndo) -> None:
+        """Make the data of before the last load current again. ChangedMeanwhile where other data was loaded since."""
         ...

@@ -84,6 +84,14 @@ ABSENT: tuple[FieldRow, ...] = (
     FieldRow(
         "thinkingdata",
         ("describe_data",),
+        ("first_day", "last_day", "loaded_at", "age_days"),
+        Text(
+            "The platform collects its data itself; no call says when it came.", "数据由平台自行采集；没有接口说明其时间。"
+        ),
+    ),
+    FieldRow(
+        "thinkingdata",
+        ("describe_data",),
         ("users",),
         Text(
             "Users, and values of texts, are counted by SQL: the account may not run it, or it took too long.",

@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,8 @@ from mcp_server.text import Text, listed, same
 Clock = Callable[[], datetime]
 """Gives the present moment as an aware datetime."""
 
+UNDO_DAYS = 7
+"""Days that the data before a load is kept, unless a setting says otherwise."""
 MAX_NAMES = 2000
 """Names that are looked through for a suggestion, newest first."""
 
@@ -41,6 +43,11 @@ _OTHER_DATA = Text(
     "期间该项目加载了其他数据，未替换任何内容。",
 )
 _LOAD_AGAIN = Text("Look at it, then load again.", "请查看后再加载。")
+_NO_LOAD_TO_UNDO = Text(
+    "Project {project} has no load that could be undone: the data before it is kept for {days} days.",
+    "项目 {project} 没有可撤销的加载：加载前的数据保留 {days} 天。",
+)
+_LOAD_OLD_FILES = Text("Load the earlier files again.", "请重新加载之前的文件。")
 _NO_PROJECT = Text("There is no project {project} here. There are: {known}.", "没有项目 {project}。现有项目：{known}。")
 _NAME_OR_LOAD = Text("Name one of these; or load data into it.", "请指明其中之一，或为其加载数据。")
 _NO_CLUSTER = Text("There is no cluster or tag {ref} in project {project}.", "项目 {project} 中没有分群或标签{ref}。")
@@ -123,10 +130,11 @@ def _state(cluster: ClusterRecord) -> dict[str, object]:
 class Catalog:
     """What a workspace knows. One per process; any thread may call it."""
 
-    def __init__(self, workspace: Workspace, *, clock: Clock = _now) -> None:
+    def __init__(self, workspace: Workspace, *, clock: Clock = _now, undo_days: int = UNDO_DAYS) -> None:
         """Open or make the catalogue. ConfigurationError where it is not ours, or of another schema version."""
         self.workspace = workspace
         self.clock = clock
+        self.undo_days = undo_days
         self.database = Database(workspace)
         self._generations: dict[tuple[str, int], GenerationRecord] = {}  # immutable rows, so never outdated
 
@@ -234,6 +242,23 @@ class Catalog:
                 loaded_at=self.moment(),
             )
         return self.generation(project_id)
+
+    def generation_before(self, project_id: str) -> GenerationRecord:
+        """The data of a project before its last load. NotFound where it is kept no more, or there was none."""
+        current = self.generation(project_id)
+        before = self.generation_numbered(project_id, current.number - 1)
+        if before is None or self.clock() - current.loaded_at > timedelta(days=self.undo_days):
+            raise NotFound(_NO_LOAD_TO_UNDO.format(project=project_id, days=self.undo_days), next_step=_LOAD_OLD_FILES)
+        return before
+
+    def undo_load(self, project_id: str, number: int) -> GenerationRecord:
+        """Make the data before the last load, which is number `number`, current again, under a new number.
+
+        NotFound; ChangedMeanwhile where that is no longer the last load. Undoing twice gives the later data back.
+        """
+        before = self.generation_before(project_id)
+        facts = {**before.facts, "loaded_at": records.write_time(before.data_at)}
+        return self.publish_generation(before.metadata, before.parts, facts, instead_of=number)
 
     def check_files(self, files: Sequence[str]) -> None:
         """Refuse to name a file that is not there. Inside a write transaction, since sweeping takes the same lock."""

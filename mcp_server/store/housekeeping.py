@@ -13,6 +13,7 @@ KEEP_VERSIONS = 2
 KEEP_DAYS = 30
 """Local days of which a dynamic tag keeps its last version, so that definitions can name a day's values."""
 KEEP_GENERATIONS = 2
+"""Generations of a project's data that stay: the current one, and for `Catalog.undo_days` the one before it."""
 KEEP_JOBS = timedelta(days=30)
 """Ended jobs stay this long; the newest of a cluster stays for ever."""
 KEEP_CHANGES = timedelta(days=30)
@@ -34,7 +35,9 @@ _OLD_VERSIONS = (
 )
 _OLD_GENERATIONS = (
     "DELETE FROM generation WHERE EXISTS (SELECT 1 FROM generation newer WHERE newer.project = generation.project"
-    " AND newer.number >= generation.number + ? AND newer.loaded_at < ?)"
+    " AND (newer.number >= generation.number + ? AND newer.loaded_at < ?"
+    " OR newer.number > generation.number AND newer.loaded_at < ?))"
+    " AND (? = '' OR generation.project = ?)"
     " AND NOT EXISTS (SELECT 1 FROM job JOIN cluster ON cluster.id = job.cluster WHERE job.state = 'running'"
     " AND cluster.project = generation.project AND job.generation = generation.number)"
 )
@@ -53,16 +56,19 @@ def sweep(catalog: Catalog, jobs: JobStore) -> tuple[str, ...]:
     with catalog.database.write() as db:
         _forget_changes(db, records.write_time(now - KEEP_CHANGES))
         db.execute(_OLD_VERSIONS, (KEEP_VERSIONS, replaced_before, KEEP_DAYS))
-        db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before))
+        undone_before = records.write_time(now - timedelta(days=catalog.undo_days))
+        db.execute(_OLD_GENERATIONS, (KEEP_GENERATIONS, replaced_before, undone_before, "", ""))
         db.execute(_OLD_JOBS, (records.write_time(now - KEEP_JOBS),))
     with catalog.database.write():  # nothing is written; the lock keeps a file from being named while it is removed
         return catalog.workspace.sweep(_named(catalog), now=now.timestamp())
 
 
 def purge(catalog: Catalog, jobs: JobStore, project: str = "") -> tuple[str, ...]:
-    """Give up at once all that was kept to undo changes and deletions, in one project or in all; the files removed."""
+    """Give up at once all that was kept to undo changes, deletions and loads, in one project or in all; the files removed."""
+    moment = catalog.moment()
     with catalog.database.write() as db:
-        _forget_changes(db, catalog.moment(), project)
+        _forget_changes(db, moment, project)
+        db.execute(_OLD_GENERATIONS, (1, moment, moment, project, project))
     return sweep(catalog, jobs)
 
 

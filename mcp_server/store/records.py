@@ -46,6 +46,13 @@ class GenerationRecord:
     """`today` is that of the moment of reading."""
     facts: Facts
     loaded_at: datetime
+    """When it became the current one: by its load, or by the undo of a later load."""
+
+    @property
+    def data_at(self) -> datetime:
+        """When its data was loaded."""
+        known = self.facts.get("loaded_at")
+        return datetime.fromisoformat(known) if isinstance(known, str) else self.loaded_at
 
 
 @dataclass(frozen=True, slots=True)

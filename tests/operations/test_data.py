@@ -1,6 +1,7 @@
 """Files looked at and loaded from a chat: questions, answers, consent, and nothing of people in the answers."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ from mcp import Client
 from mcp_types import ElicitResult
 
 from mcp_server.app import build
-from mcp_server.errors import ApprovalNeeded, ChangedMeanwhile, ConfigurationError, InvalidArguments, LoadRefused
+from mcp_server.errors import (
+    ApprovalNeeded,
+    ChangedMeanwhile,
+    ConfigurationError,
+    InvalidArguments,
+    LoadRefused,
+    NotFound,
+)
 from mcp_server.operations.operation import NOBODY, KnownAnswer
 from mcp_server.settings import Settings
-from tests.operations.desk import Desk, opened, times
+from tests.operations.desk import Desk, Watch, opened, times
 
 ORDERS = """order_no,buyer,phone,paid_at,amount
 1001,u_001,13800138000,2026/11/03 09:05:00,12.50
@@ -198,3 +206,58 @@ def test_a_person_in_a_client_answers_the_question_of_a_load(tmp_path: Path) -> 
         assert [entry.outcome for entry in log] == ["done", "done"]
     finally:
         app.close()
+
+
+def test_a_load_is_undone_and_the_undo_too(empty: Desk) -> None:
+    assert empty.refused("restore_data").code == "no_data"
+    loaded(empty)
+    assert isinstance(empty.refused("restore_data"), NotFound)
+    loaded(empty, answers=["user=buyer", "event_name=pay"])
+    tried = empty.speaking("zh")("restore_data", dry_run=True)
+    assert "恢复" in tried.message
+    assert tried.rows == 3
+    assert {e.event for e in empty("describe_data").events} == {"pay"}
+    with pytest.raises(ApprovalNeeded):
+        Desk(empty.app, ask=NOBODY)("restore_data")
+    assert empty("restore_data").users == 2
+    assert {e.event for e in empty("describe_data").events} == {"order"}
+    assert empty.create("buyers", {"events": [times("greater", "1", "order")]})
+    empty("restore_data")
+    assert {e.event for e in empty("describe_data").events} == {"pay"}
+    assert [e.outcome for e in empty.app.deps.required_ledger().entries(limit=9, tool="restore_data")] == ["done"] * 2
+
+
+def test_the_data_before_a_load_is_kept_for_seven_days(tmp_path: Path) -> None:
+    for desk in opened(tmp_path / "workspace"):
+        loaded(desk)
+        first = desk.catalog.workspace.absolute(desk.catalog.generation("1").parts[0])
+        loaded(desk, answers=["user=buyer", "event_name=pay"])
+        now = datetime.now(UTC)
+        desk.catalog.clock = Watch(now + timedelta(days=6, hours=23))
+        desk.app.tidy()
+        assert first.is_file()
+        assert desk("restore_data", dry_run=True).rows == 3
+        desk.catalog.clock = Watch(now + timedelta(days=7, hours=1))
+        assert isinstance(desk.refused("restore_data"), NotFound)
+        desk.app.tidy()
+        assert not first.exists()
+
+
+def test_what_was_kept_is_given_up_by_purge(empty: Desk) -> None:
+    loaded(empty)
+    loaded(empty, answers=["user=buyer", "event_name=pay"])
+    empty.app.purge("")
+    assert isinstance(empty.refused("restore_data"), NotFound)
+    assert empty("describe_data").event_rows == 3
+
+
+def test_the_data_says_how_old_it_is_also_after_an_undo(empty: Desk) -> None:
+    loaded(empty)
+    empty.catalog.clock = Watch(datetime.now(UTC) + timedelta(days=3))
+    seen = empty("describe_data")
+    assert (seen.age_days, seen.first_day, seen.last_day) == (3, "2026-11-03", "2026-11-25")
+    loaded(empty, answers=["user=buyer", "event_name=pay"])
+    assert empty("describe_data").age_days == 0
+    empty("restore_data")
+    again = empty("describe_data")
+    assert (again.age_days, again.loaded_at) == (3, seen.loaded_at)

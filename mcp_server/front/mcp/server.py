@@ -63,7 +63,7 @@ create_tag, update_tag: a tag gives a user at most one value (tag_qp); all other
 Crowd analysis: create_crowd_analysis, get_crowd_analysis, list_crowd_analyses, update_crowd_analysis, reload_crowd_analysis, delete_crowd_analysis.
 Outbound calls: create_call_task, list_call_tasks, get_call_task, update_call_task.
 import_ids, replace_imported_ids: lists of ids.
-list_clusters, get_cluster. update_cluster, delete_cluster: ask first. restore_cluster undoes.
+list_clusters, get_cluster. update_cluster, delete_cluster: ask first. restore_cluster, restore_data undo.
 
 Traps:
 - greater and less are strict: "at least 5 times" is TIMES greater 4; "never did it" is TIMES less 1.

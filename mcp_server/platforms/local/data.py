@@ -15,9 +15,21 @@ from pathlib import Path
 
 from mcp_server.engines.duckdb.connection import connect
 from mcp_server.errors import InvalidArguments, LoadRefused
-from mcp_server.platforms.data import FileLook, FilePart, FolderFile, Loaded, LoadRequest, NamedFile, OpenQuestion
+from mcp_server.platforms.data import (
+    DataAge,
+    FileLook,
+    FilePart,
+    FolderFile,
+    Loaded,
+    LoadRequest,
+    LoadUndo,
+    NamedFile,
+    OpenQuestion,
+)
 from mcp_server.platforms.local.computing import Tasks
+from mcp_server.platforms.local.known import local_time
 from mcp_server.platforms.local.loading import BuiltLoad, prepare, publish, remembering, report_lines
+from mcp_server.platforms.local.replacing import replacement, size_of
 from mcp_server.platforms.segments import OnProgress
 from mcp_server.sources.loading import Sources, look_at
 from mcp_server.sources.look import Look
@@ -141,6 +153,20 @@ class LocalData:
             raise _for_a_chat(error, copies) from error
         self._kept = _Kept(key, prepared, _mapped(prepared))
         return self._kept
+
+    def age(self, project_id: str) -> DataAge:
+        data, size = self._catalog.generation(project_id), size_of(self._catalog.metadata(project_id))
+        at = local_time(data.data_at, data.metadata)
+        return DataAge(at, (self._catalog.clock() - data.data_at).days, size.first, size.last)
+
+    def undoable(self, project_id: str) -> LoadUndo:
+        now, before = self._catalog.generation(project_id), self._catalog.generation_before(project_id)
+        at = local_time(now.data_at, now.metadata)
+        compared = replacement(self._catalog, now.metadata, before.metadata)
+        return LoadUndo(at, compared, now.number, f"{project_id}@{now.number}")
+
+    def restore(self, project_id: str, undo: LoadUndo) -> None:
+        self._catalog.undo_load(project_id, undo.number)
 
     def forget(self) -> None:
         """Remove what was built and not loaded."""

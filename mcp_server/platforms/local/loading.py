@@ -4,8 +4,9 @@ Nothing is ever half-loaded: until the commit every reader sees the old data, af
 definitions and show as out of date.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from mcp_server.engines.duckdb.connection import connect
-from mcp_server.errors import FenqunError, InvalidArguments
+from mcp_server.errors import ConsentDeclined, FenqunError, InvalidArguments, LoadRefused
 from mcp_server.platforms.data import Replacement
 from mcp_server.platforms.local.replacing import replacement
 from mcp_server.sources.loading import Built, Decide, LoadOptions, Sources, build, look_at
@@ -22,12 +23,25 @@ from mcp_server.sources.mapping import Answers, FileMapping, parse_mapping, writ
 from mcp_server.sources.report import LoadReport
 from mcp_server.sources.survey import Proposal
 from mcp_server.store.catalog import Catalog
+from mcp_server.store.ledger import Ledger, Subject
 from mcp_server.store.workspace import Workspace
 from mcp_server.text import Text, listed
 
 MEMORY_LIMIT = "1500MB"
 """Of a load where no setting says otherwise: it takes no longer with it, since the engine spills to the workspace."""
 _BAD_DATE = Text("--as-of is a date such as 1998-07-01, not {got}.", "--as-of 应为日期，如 1998-07-01，而不是 {got}。")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLoad:
+    """A generation that is built but not yet published."""
+
+    project_id: str
+    built: Built
+    out: Path
+    number: int
+    """Number of the generation that it would replace; 0 where there is none."""
+    replacement: Replacement
 
 
 def load(
@@ -45,12 +59,15 @@ def load(
     on_progress: Callable[[float, Text], None],
     sources: Sources | None = None,
     decide: Decide | None = None,
+    agree: Callable[[Replacement], None] | None = None,
+    by: str = "",
 ) -> LoadReport:
     """Load event and user files as the data of a project; it replaces what was there.
 
     `sources` says more of the files than `events`, `users` and `columns`. Questions that the files leave open are
     answered by the mapping of the last load, else by `decide`. `on_progress` takes percent, 0 to 100. LoadRefused where a
-    file cannot be loaded; then nothing changed.
+    file cannot be loaded; then nothing changed. `agree` is given what would be replaced, and raises where it must not be.
+    `by` is who loads, for the log; without it nothing is logged.
     """
     named = Sources(events, users, columns or {}) if sources is None else sources
     named = replace(named, metadata=Path(metadata) if metadata else None)
@@ -73,20 +90,39 @@ def load(
             on_progress=on_progress,
             decide=decide,
         )
-        publish(catalog, prepared)
+        with _logged(catalog, prepared, named, by) if by else nullcontext():
+            if agree is not None:
+                agree(prepared.replacement)
+            publish(catalog, prepared)
         return prepared.built.report
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltLoad:
-    """A generation that is built but not yet published."""
-
-    project_id: str
-    built: Built
-    out: Path
-    number: int
-    """Number of the generation that it would replace; 0 where there is none."""
-    replacement: Replacement
+@contextmanager
+def _logged(catalog: Catalog, prepared: BuiltLoad, sources: Sources, by: str) -> Iterator[None]:
+    """Write the row of a load into the log before it, and how it ended after it."""
+    ledger, said = Ledger(catalog), prepared.replacement
+    files = [source.pattern for source in sources.sources()] if sources.mapping is None else []
+    files = files or [section.files for section in prepared.built.mapping.files]
+    subject = Subject(
+        tool="load",
+        effect="create" if said.before is None else "replace",
+        arguments=json.dumps({"files": files}, ensure_ascii=False),
+        digest="",
+        name=by,
+        known="system",
+        client="",
+        platform="local",
+        account="",
+        project=prepared.project_id,
+    )
+    entry = ledger.begin(subject, before=listed(said.changes()).en, consent=None, way="", by="")
+    try:
+        yield
+    except BaseException as error:
+        refused = isinstance(error, ConsentDeclined | LoadRefused)
+        ledger.end(entry, "refused" if refused else "failed", getattr(error, "code", type(error).__name__))
+        raise
+    ledger.end(entry, "done", next(report_lines(prepared.built.report)).en)
 
 
 def prepare(
