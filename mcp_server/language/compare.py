@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from mcp_server.language import vocabulary as words
 from mcp_server.language.explain import EVERY_EVENT, EventWords, event_words, numbered, selection_words, value_text
 from mcp_server.language.metadata import Metadata
 from mcp_server.language.model import EventCondition, Qp, TagQp, TagValue, UserFilter, leaves, qp_hash, tag_hash
+from mcp_server.language.values import parse_number
 from mcp_server.language.wording import event_name, filter_text, property_name, quoted
 from mcp_server.text import Text, clauses, listed
 
@@ -200,3 +202,47 @@ def _rejoined(what: Text, old: words.Relation | None, new: words.Relation | None
         yield _JOINED.format(what=what, old=words.RELATIONS[old], new=words.RELATIONS[new])
     else:
         yield _JOINED_NOW.format(what=what, new=words.RELATIONS[new])
+
+
+# Conditions that exclude each other
+
+
+def exclusive(definition: Qp) -> tuple[str, str] | None:
+    """The paths of two conditions, joined by `and`, that no user can meet both; None where none is seen.
+
+    Seen are filters of one property and event conditions that differ by their number alone.
+    """
+    filters = [(f"/filts/{i}", part) for i, part in enumerate(definition.filts) if not part.is_group]
+    events = [(f"/events/{i}", part) for i, part in enumerate(definition.events)]
+    if definition.relation == "and":
+        for (one, a), (other, b) in combinations(filters, 2):
+            same = (a.table_type, a.column_name, a.cluster_date) == (b.table_type, b.column_name, b.cluster_date)
+            if same and _apart((a.comparator, a.ftv), (b.comparator, b.ftv), step=0):
+                return one, other
+    if definition.event_relation == "and":
+        for (one, x), (other, y) in combinations(events, 2):
+            numbers = {"comparator": y.comparator, "num": y.num}
+            if x.model_copy(update=numbers) != y:
+                continue
+            step = 1 if words.MEASURES[x.measure.analysis].counts else 0
+            if _apart((x.comparator, x.num.split(",")), (y.comparator, y.num.split(",")), step=step):
+                return one, other
+    return None
+
+
+def _apart(one: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]], *, step: int) -> bool:
+    """Whether two comparisons of one thing can never hold both; `step` is 1 for whole numbers."""
+    by_word = {one[0]: one[1], other[0]: other[1]}
+    if one[0] == other[0] == "equal":
+        return not {parse_number(v) or v for v in one[1]} & {parse_number(v) or v for v in other[1]}
+    if "isNull" in by_word:  # a missing value passes no other word but arrayIsNull
+        return len(by_word) == 2 and "arrayIsNull" not in by_word
+    numbers = {word: [parse_number(v) for v in values] for word, values in by_word.items()}
+    low, high = numbers.get("greater", [None])[0], numbers.get("less", [None])[0]
+    if low is not None and high is not None:
+        return low + step >= high
+    equal = numbers.get("equal", [])
+    known = [n for n in equal if n is not None]
+    if len(known) != len(equal) or not known:
+        return False
+    return (low is not None and all(n <= low for n in known)) or (high is not None and all(n >= high for n in known))

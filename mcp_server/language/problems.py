@@ -302,7 +302,7 @@ CODES: Mapping[str, Code] = {
         "DISTINCT of the time {name} counts different instants, not days. Days are counted in SQL: "
         "count(DISTINCT CAST(\"{name}\" AS date)).",
         "对时间 {name} 用 DISTINCT 统计的是不同的时刻，不是天数。按天统计请用 SQL：count(DISTINCT CAST(\"{name}\" AS date))。"),
-    "selects_nobody": warning("This condition selects nobody.{why}", "该条件选不出任何用户。{why}"),
+    "selects_nobody": warning("This selects nobody.{why}", "选不出任何用户。{why}"),
     "value_for_nobody": warning(
         "No user gets this value: nobody fits it, or earlier values come first.",
         "没有用户得到该标签值：没有人符合，或已先取了前面的值。"),

@@ -45,6 +45,7 @@ from mcp_server.operations.arguments import (
     Search,
     TagDefinition,
 )
+from mcp_server.operations.definitions import selects_nobody
 from mcp_server.operations.operation import Deps, Effect, Params, Result, operation
 from mcp_server.operations.results import (
     ALL_TYPES,
@@ -181,7 +182,7 @@ async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentK
             _WOULD_CREATE.format(noun=kind.noun, named=name),
             _NOT_COUNTED if size is None else _with_share(size, metadata),
             deps,
-            warnings=reading.warnings,
+            warnings=[*reading.warnings, *_empty(size, definition, metadata)],
             repairs=reading.repairs,
             explanation=deps.say(explain_definition(definition, metadata).summary),
             users_num_after=size,
@@ -192,7 +193,8 @@ async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentK
     except NameTaken:  # another caller was quicker: its definition is another one, or the same
         return _existing(await deps.segments.get(project, params.cluster_name), params, reading, metadata, deps)
     made = await read_after_change(made, deps.segments.wait(made, seconds=SHORT_WAIT, on_progress=deps.report))
-    warnings = [*reading.warnings, *(await _same_users(made, deps) if kind is CLUSTERS else ())]
+    warnings = [*reading.warnings, *_empty(made.users_num if made.fresh else None, definition, metadata)]
+    warnings += await _same_users(made, deps) if kind is CLUSTERS and made.users_num else []
     return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
 
 
@@ -213,6 +215,11 @@ def _existing(
         )
     read: dict[str, Any] = {"warnings": reading.warnings, "repairs": reading.repairs}
     return cluster_state(taken, _EXISTS, deps, **read, existed=True, dry_run=params.dry_run)
+
+
+def _empty(size: int | None, definition: Definition, metadata: Metadata) -> list[Problem]:
+    """A warning where nobody is selected."""
+    return [selects_nobody(definition, metadata)] if size == 0 else []
 
 
 async def _same_users(made: Cluster, deps: Deps) -> list[Problem]:
@@ -397,6 +404,7 @@ async def _update(params: UpdateCluster | UpdateTag, raw: object, kind: SegmentK
             before, shown = await _size_now(cluster, metadata, deps)
             after = await _size(definition, project, deps)
             size = USERS_CHANGE.format(before=shown, after=number(after))
+            read["warnings"] = [*read["warnings"], *_empty(after, definition, metadata)]
         state = dry_run_state(
             filled(_WOULD_UPDATE, cluster),
             size,

@@ -7,10 +7,11 @@ from pydantic import Field
 
 from mcp_server.errors import InvalidArguments, Problem
 from mcp_server.language.bodies import OpenedBody, body_of, contradictions, open_body, other_project
+from mcp_server.language.compare import exclusive
 from mcp_server.language.definitions import AnyReading, Definition, assumptions, explain_definition, rows_to_read
 from mcp_server.language.explain import Explanation
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.model import TagQp
+from mcp_server.language.model import TAG, Qp, TagQp
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding, pointer
 from mcp_server.language.reading.check import lookup_hint
@@ -40,7 +41,7 @@ from mcp_server.operations.results import (
     share,
 )
 from mcp_server.platforms.segments import Preview, TagValues
-from mcp_server.text import NOTHING, Text
+from mcp_server.text import NOTHING, Text, clauses
 
 # Check and explain
 
@@ -162,7 +163,7 @@ class StepRow(Result.Row):
 
     condition: str
     alone: int = Field(description="Users it selects by itself")
-    left: int = Field(description="Users left after it and those of its side before it")
+    left: int = Field(description="Users left after it and those before it")
 
 
 class Previewed(PartialResult):
@@ -209,7 +210,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         users_num=preview.users_num,
         all_users=preview.all_users,
         share=share(preview.users_num, preview.all_users),
-        funnel=tuple(_funnel(preview, explain_definition(definition, metadata), deps)),
+        funnel=tuple(_funnel(definition, preview, explain_definition(definition, metadata), deps)),
         values=tuple(ValueRow(value=brief(value), users=users) for value, users in values.top),
         without_value=preview.all_users - preview.users_num if preview.values else 0,
         low=values.low,
@@ -217,7 +218,7 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         high=values.high,
         distinct_values=values.distinct,
         sample=tuple({name: brief(value) for name, value in row.items()} for row in preview.sample),
-        warnings=problem_rows([*reading.warnings, *_size_warnings(definition, preview)], deps),
+        warnings=problem_rows([*reading.warnings, *_size_warnings(definition, preview, metadata)], deps),
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(
             deps.say(note)
@@ -307,26 +308,48 @@ def _next(preview: Preview, kind: SegmentKind) -> Text:
     )
 
 
-def _funnel(preview: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
-    """The conditions in order, numbered as in the explanation; where there are two sides, both together at the end."""
-    words = {part.path: deps.say(part.text) for part in explained.parts}
-    numbered = len(preview.funnel) > 1
-    rows = [
-        StepRow(condition=f"({i}) {words[s.path]}" if numbered else words[s.path], alone=s.alone, left=s.left)
-        for i, s in enumerate(preview.funnel, 1)
-    ]
-    if len({step.path.split("/")[1] for step in preview.funnel}) > 1:
-        rows.append(StepRow(condition=words[""], alone=preview.users_num, left=preview.users_num))
+_ANY_OF = Text("any of: {parts}", "以下任一：{parts}")
+
+
+def _funnel(definition: Definition, preview: Preview, explained: Explanation, deps: Deps) -> list[StepRow]:
+    """The conditions in order, numbered as in the explanation; a side that is one step as one.
+
+    Two sides that are joined by `or` are counted apart, and at the end together.
+    """
+    words = {part.path: part.text for part in explained.parts}
+    paths = [path for path in words if path]
+    if len(paths) > 1:
+        words |= {path: Text(f"({i}) {words[path].en}", f"({i}) {words[path].zh}") for i, path in enumerate(paths, 1)}
+    for side in ("/events", "/filts"):
+        inside = [words[path] for path in paths if path.startswith(f"{side}/")]
+        words[side] = _ANY_OF.format(parts=clauses(inside))
+    rows = [StepRow(condition=deps.say(words[s.path]), alone=s.alone, left=s.left) for s in preview.funnel]
+    sides = {step.path.split("/")[1] for step in preview.funnel}
+    if len(sides) > 1 and isinstance(definition, Qp) and definition.event_user_relation == "or":
+        rows.append(StepRow(condition=deps.say(words[""]), alone=preview.users_num, left=preview.users_num))
     return rows
 
 
-def _size_warnings(definition: Definition, preview: Preview) -> Iterator[Problem]:
+_EXCLUDE = Text(" These conditions exclude each other: {parts}.", "以下条件互相排斥：{parts}。")
+
+
+def selects_nobody(definition: Definition, metadata: Metadata) -> Problem:
+    """A warning that a definition selects nobody, with two conditions that exclude each other where there are two."""
+    pair = exclusive(definition) if isinstance(definition, Qp) else None
+    parts = {part.path: part.text for part in explain_definition(definition, metadata).parts} if pair else {}
+    why = _EXCLUDE.format(parts=clauses(parts[path] for path in pair)) if pair else NOTHING
+    return finding("selects_nobody", "/tag_qp" if definition.catalog == TAG else "/qp", why=why)
+
+
+def _size_warnings(definition: Definition, preview: Preview, metadata: Metadata) -> Iterator[Problem]:
     """Warnings about conditions that select nobody or everybody, and values that nobody gets (where all were counted)."""
     for step in preview.funnel:
         if step.alone == 0:
             yield finding("selects_nobody", f"/qp{step.path}", why=NOTHING)
         elif step.alone == preview.all_users:
             yield finding("selects_everybody", f"/qp{step.path}")
+    if not preview.users_num and not isinstance(definition, TagQp) and all(step.alone for step in preview.funnel):
+        yield selects_nobody(definition, metadata)
     if isinstance(definition, TagQp) and preview.values and preview.values.distinct <= len(preview.values.top):
         reached = {value for value, _ in preview.values.top}
         for i, value in enumerate(definition.values):

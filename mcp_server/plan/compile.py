@@ -159,6 +159,20 @@ def _side(key: str, leaves: Sequence[Bit], relation: Relation) -> tuple[FunnelSt
     return tuple(FunnelStep(f"/{key}/{i}", leaf, join(relation, leaves[: i + 1])) for i, leaf in enumerate(leaves))
 
 
+def _through(sides: Sequence[tuple[str, Sequence[Bit], Relation]]) -> tuple[FunnelStep, ...]:
+    """One funnel over both sides, in which fewer and fewer are left; a side joined by `or` is one step."""
+    parts: list[tuple[str, Tree]] = []
+    for key, leaves, relation in sides:
+        if relation == "or" and len(leaves) > 1:
+            parts.append((f"/{key}", join(relation, leaves)))
+        else:
+            parts += [(f"/{key}/{i}", leaf) for i, leaf in enumerate(leaves)]
+    return tuple(
+        FunnelStep(path, alone, join("and", [tree for _, tree in parts[: i + 1]]))
+        for i, (path, alone) in enumerate(parts)
+    )
+
+
 class Compiler:
     """Compiles definitions against one project's metadata; collects their conditions and the clusters they read."""
 
@@ -173,10 +187,18 @@ class Compiler:
         """Give every condition of a definition a bit; return the tree over them and the funnel."""
         event_leaves = [self.event(e) for e in definition.events]
         user_leaves = [self.user(f) for f in definition.filts]
-        event_side = _side("events", event_leaves, definition.event_relation)
-        user_side = _side("filts", user_leaves, definition.relation)
-        sides = [side[-1].left for side in (event_side, user_side) if side]
-        return join(definition.event_user_relation, sides), (*event_side, *user_side)
+        sides = [
+            (key, leaves, relation)
+            for key, leaves, relation in (
+                ("events", event_leaves, definition.event_relation),
+                ("filts", user_leaves, definition.relation),
+            )
+            if leaves
+        ]
+        tree = join(definition.event_user_relation, [join(relation, leaves) for _, leaves, relation in sides])
+        if len(sides) == 2 and definition.event_user_relation == "and":
+            return tree, _through(sides)
+        return tree, tuple(step for side in sides for step in _side(*side))
 
     def plan(self, tree: Tree, funnel: tuple[FunnelStep, ...] = ()) -> Plan:
         """Return the plan of the conditions collected so far."""

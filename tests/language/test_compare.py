@@ -4,7 +4,9 @@ from datetime import date
 from itertools import permutations
 from typing import Any
 
-from mcp_server.language.compare import compare_qp
+import pytest
+
+from mcp_server.language.compare import compare_qp, exclusive
 from mcp_server.language.metadata import Event, Metadata, Names, Property
 from mcp_server.language.model import Qp, qp_hash
 
@@ -207,3 +209,24 @@ def test_definitions_of_different_meaning_always_differ_in_words() -> None:
     assert len(set(hashes)) == 20
     for (i, old), (j, new) in permutations(enumerate(definitions), 2):
         assert bool(english(old, new)) == (hashes[i] != hashes[j])
+
+
+@pytest.mark.parametrize(
+    ("filts", "expected"),
+    [
+        ([("equal", ["a"]), ("equal", ["b"])], ("/filts/0", "/filts/1")),
+        ([("equal", ["a", "b"]), ("equal", ["b"])], None),
+        ([("equal", ["3"]), ("equal", ["3.0"])], None),
+        ([("greater", ["4"]), ("less", ["2"])], ("/filts/0", "/filts/1")),
+        ([("greater", ["4"]), ("less", ["4.5"])], None),
+        ([("equal", ["4"]), ("greater", ["4"])], ("/filts/0", "/filts/1")),
+        ([("isNull", []), ("notEqual", ["a"])], ("/filts/0", "/filts/1")),
+        ([("isNull", []), ("arrayIsNull", [])], None),
+    ],
+)
+def test_two_conditions_that_exclude_each_other_are_found(
+    filts: list[tuple[str, list[str]]], expected: tuple[str, str] | None
+) -> None:
+    parts = [{"tableType": "user", "columnName": "x", "comparator": word, "ftv": ftv} for word, ftv in filts]
+    assert exclusive(Qp.model_validate({"filts": parts})) == expected
+    assert exclusive(Qp.model_validate({"filts": parts, "relation": "or"})) is None
