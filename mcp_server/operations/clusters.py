@@ -292,6 +292,8 @@ class ClusterList(Result):
 
 _COUNT = Text("{n} cluster(s) and tag(s).", "共 {n} 个分群和标签。")
 _CREATE_ONE = Text("Create one with create_cluster or create_tag.", "可用 create_cluster 或 create_tag 创建。")
+_NONE_FITS = Text("None fits, of {n} cluster(s) and tag(s).", "没有相符的；共有 {n} 个分群和标签。")
+_WIDER = Text("Use other words, or leave search out to list all.", "请换其他词，或不带 search 列出全部。")
 _UNKNOWN_TYPES = Text("Unknown types.", "未知的类型。")
 _FIX_TYPES = Text("Fix them, or leave cluster_types out.", "请修正，或不带 cluster_types。")
 
@@ -319,6 +321,12 @@ async def list_clusters(params: ListClusters, deps: Deps) -> ClusterList:
         offset=params.offset,
         limit=params.limit,
     )
+    if not page.total and (params.search or params.cluster_types):
+        every = await deps.segments.search(
+            deps.project(params.project_id), words="", cluster_types=(), offset=0, limit=1
+        )
+        if every.total:
+            return ClusterList(message=deps.say(_NONE_FITS.format(n=every.total)), next=deps.say(_WIDER), total=0)
     message, left = paged(_COUNT.format(n=page.total), page.total, len(page.items), params.offset, params.limit)
     return ClusterList(
         message=deps.say(message),

@@ -9,7 +9,7 @@ from pydantic import Field
 from mcp_server.errors import NotFound
 from mcp_server.language.metadata import Event, Metadata, Names, Property
 from mcp_server.language.problems import shorten
-from mcp_server.language.suggest import Spelling, alike, fold, nearest_named, one_sign_apart, spelling
+from mcp_server.language.suggest import Spelling, alike, fold, nearest_named, one_sign_apart, same_value, spelling
 from mcp_server.operations.arguments import Limit, Offset, ProjectId, Search
 from mcp_server.operations.operation import Deps, Effect, Params, PartialResult, Result, operation
 from mcp_server.text import NOTHING, Text
@@ -19,8 +19,40 @@ from mcp_server.text import NOTHING, Text
 
 LEAST = 0.62
 """Likeness from which something counts as a match."""
-_REMARK, _VALUE = 0.85, 0.9
-"""A match in a remark or in a value counts a little less than one in a name."""
+_REMARK, _VALUE, _KIND = 0.85, 0.9, 0.8
+"""A match in a remark, in a value or by a word of the same kind counts a little less than one in a name."""
+_SHORTEST = 3
+"""Latin letters from which a part of a word counts: `is` is in too many words to mean anything."""
+_KINDS: tuple[frozenset[str], ...] = tuple(
+    frozenset(row.split())
+    for row in (
+        "下单 订单 购买 买单 成交 order purchase buy checkout",
+        "支付 付款 充值 消费 pay payment recharge purchase order",
+        "退款 退货 退单 refund return",
+        "登录 登陆 登入 login signin logon",
+        "注册 开户 register registered registration signup sign_up",
+        "余额 balance",
+        "金额 价格 amount price revenue total",
+        "城市 city",
+        "省份 地区 国家 province region country",
+        "等级 级别 会员 level vip grade tier member",
+        "手机 电话 手机号 phone mobile tel",
+        "邮箱 邮件 mail email",
+        "性别 gender sex",
+        "年龄 生日 age birthday birth",
+        "设备 机型 系统 device model os platform",
+        "渠道 来源 channel source utm campaign",
+        "商品 产品 品类 类目 item product goods category sku",
+        "优惠券 券 折扣 coupon voucher discount",
+        "加购 购物车 cart",
+        "浏览 访问 点击 view visit browse click page",
+        "分享 share",
+        "收藏 关注 favorite favourite follow wishlist",
+        "兴趣 爱好 interest interests",
+        "活动 活跃 activity active",
+    )
+)
+"""Common kinds of events and properties, in Chinese and English: data often has English names alone."""
 
 
 class Hit(NamedTuple):
@@ -64,7 +96,7 @@ def _scored(item: Event | Property, terms: list[str]) -> Hit:
     best, good = 0.0, 0
     values: dict[str, None] = {}
     for term in terms:
-        score = _in_names(spelling(term), item.name, item.names)
+        score = max(_in_names(spelling(term), item.name, item.names), _by_kind(term, item.name))
         value = _in_values(term, item) if isinstance(item, Property) else ""
         if value:
             values[value] = None
@@ -75,10 +107,29 @@ def _scored(item: Event | Property, terms: list[str]) -> Hit:
 
 
 def _in_names(word: Spelling, name: str, names: Names) -> float:
-    best = max(alike(word, known) for known in _spellings(name, names.en, names.zh))
+    spellings = _spellings(name, names.en, names.zh)
+    best = max(alike(word, known) for known in spellings if _comparable(word, known))
     if best < _REMARK and len(word.folded) > 1 and word.folded in fold(f"{names.remark_en} {names.remark_zh}"):
         return _REMARK
     return best
+
+
+def _comparable(word: Spelling, known: Spelling) -> bool:
+    """False for a part of one or two Latin letters, unless it is the word itself."""
+    short = known.folded.isascii() and len(known.folded) < _SHORTEST
+    return not short or known.folded == word.folded or len(word.folded) < _SHORTEST
+
+
+def _by_kind(term: str, name: str) -> float:
+    """The score of a name that has a word of the same kind as the term: `place_order` for 下单."""
+    folded = fold(term)
+    parts = [part.casefold() for part in name.lstrip("#$").split("_")]
+    for kind in _KINDS:
+        if any(folded == fold(word) for word in kind) and any(
+            part == word or fold(name) == fold(word) for word in kind for part in parts if word.isascii()
+        ):
+            return _KIND
+    return 0.0
 
 
 @lru_cache(maxsize=20_000)
@@ -97,13 +148,37 @@ def _in_values(word: str, item: Property) -> str:
     if exact or len(folded) < 2:
         return exact
     spellings = item.value_by_spelling.items()
-    return next((value for own, value in spellings if len(own) > 1 and (folded in own or own in folded)), "")
+    parts = (value for own, value in spellings if _long(own) and _long(folded) and (folded in own or own in folded))
+    return next(parts, "") or same_value(word, (value for value, _ in item.top))
+
+
+def _long(folded: str) -> bool:
+    return len(folded) >= (_SHORTEST if folded.isascii() else 2)
 
 
 # The operation
 
 
 VALUES_SHOWN = 8
+MOST_NAMES = 60
+"""Names that are shown where nothing matches: a model can then choose by itself."""
+_SHORT_VALUE = 24
+_PRIVATE = (
+    "phone",
+    "mobile",
+    "tel",
+    "mail",
+    "id",
+    "account",
+    "name",
+    "address",
+    "手机",
+    "电话",
+    "邮箱",
+    "姓名",
+    "地址",
+)
+"""Parts of names whose values may tell who somebody is; they are not shown to a search that did not ask for them."""
 FEW = 3
 """Results that are few enough to show everything that the platform reports of each."""
 
@@ -173,8 +248,41 @@ async def describe_data(params: DescribeData, deps: Deps) -> Described:
     at a time. "user" properties go into the top filts, "event" ones into an event's own filts."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
-    hits = search(metadata, params.search, _event(metadata, params.event))
+    event = _event(metadata, params.event)
+    hits = search(metadata, params.search, event)
+    if not hits and params.search and not params.offset:
+        return _no_match(search(metadata, "", event), params, project, metadata, deps)
     return _described(hits, params, project, metadata, deps)
+
+
+_NO_MATCH = Text('Nothing matches "{words}". These are {which}.', "没有找到与“{words}”相符的内容。以下是{which}。")
+_ALL_NAMES = Text("all events and properties there are", "全部事件和属性")
+_MOST_USED = Text("the first {n} of {all} events and properties", "{all} 个事件和属性中的前 {n} 个")
+
+
+def _no_match(everything: list[Hit], params: DescribeData, project: str, metadata: Metadata, deps: Deps) -> Described:
+    """The names of everything there is, with values that are short and tell nothing of a person."""
+    shown = everything[:MOST_NAMES]
+    left = len(everything) - len(shown)
+    which = _MOST_USED.format(n=len(shown), all=len(everything)) if left else _ALL_NAMES
+    described = _described(everything, params.model_copy(update={"limit": MOST_NAMES}), project, metadata, deps)
+    return described.model_copy(
+        update={
+            "message": deps.say(_NO_MATCH.format(words=shorten(params.search), which=which)),
+            "next": deps.say(_next([], 0, params, deps)),
+            "properties": tuple(row.model_copy(update=_public(row)) for row in described.properties),
+            "total": 0,
+        }
+    )
+
+
+def _public(row: PropertyRow) -> dict[str, object]:
+    parts = row.property.casefold().lstrip("#").replace("-", "_").split("_")
+    private = any(
+        part in parts or (not part.isascii() and part in row.property + row.display_name) for part in _PRIVATE
+    )
+    values = () if private else tuple(value for value in row.values if len(value) <= _SHORT_VALUE)
+    return {"values": values, "more_values": 0 if private else row.more_values, "low": "", "high": ""}
 
 
 def _described(hits: list[Hit], params: DescribeData, project: str, metadata: Metadata, deps: Deps) -> Described:

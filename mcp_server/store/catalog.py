@@ -26,6 +26,8 @@ Clock = Callable[[], datetime]
 
 UNDO_DAYS = 7
 """Days that the data before a load is kept, unless a setting says otherwise."""
+MAX_WORDS = 20
+"""Words of a search that count."""
 MAX_NAMES = 2000
 """Names that are looked through for a suggestion, newest first."""
 
@@ -344,22 +346,27 @@ class Catalog:
     ) -> tuple[tuple[ClusterRecord, ...], int]:
         """A slice of the clusters and tags of a project, newest first, and the number of all that match.
 
-        `search` is a part of the name, display name or remarks, in any case. No types and no catalog: all of them.
+        `search` is a part of the name, display name or remarks, in any case; of several words those that most are in first. No types and no catalog: all of them.
         """
         if not records.storable(project_id, search, catalog, *cluster_types):
             return (), 0
         where: str = " AND c.project = ?"
         values: list[Value] = [project_id]
+        fits, parts = "", list[str]()
         if search:
-            where, values = f"{where} AND instr(c.words, ?) > 0", [*values, search.casefold()]
+            whole = search.casefold().strip()
+            parts = list(dict.fromkeys([whole, *whole.split()]))[:MAX_WORDS]
+            fits = " + ".join("(instr(c.words, ?) > 0)" for _ in parts)
+            where, values = f"{where} AND ({fits}) > 0", [*values, *parts]
         if cluster_types:
             where += f" AND c.cluster_type IN ({','.join('?' * len(cluster_types))})"
             values += cluster_types
         if catalog:
             where, values = f"{where} AND c.catalog = ?", [*values, catalog]
         total = self.database.count(f"cluster c WHERE c.deleted_at IS NULL{where}", values)
-        page = f"{records.CLUSTER}{where} ORDER BY c.id DESC LIMIT ? OFFSET ?"
-        return self.database.records(records.cluster, page, [*values, limit, offset]), total
+        rank = f"({fits}) DESC, " if fits else ""
+        page = f"{records.CLUSTER}{where} ORDER BY {rank}c.id DESC LIMIT ? OFFSET ?"
+        return self.database.records(records.cluster, page, [*values, *parts, limit, offset]), total
 
     def version(self, cluster_id: int, number: int) -> VersionRecord | None:
         """One version of a cluster, or None where it was never made or was swept away."""

@@ -123,11 +123,12 @@ def test_the_funnel_counts_what_each_step_selects_alone_and_leaves():
         """CREATE TABLE events AS SELECT i % 12 AS "#user_id", 'purchase' AS "#event_name",
            TIMESTAMP '2024-06-25' AS "#event_time" FROM range(20) t(i)"""
     )  # users 0 to 7 twice, 8 to 11 once; 10 and 11 are nobody's
-    plan = plan_of(
-        events=[event(num="0"), event(num="1"), event(comparator="less", num="1")],
-        event_relation="or",
-        filts=[user("vip", "isTrue")],
-    )
-    db.execute(f"CREATE TABLE m AS {masks_sql(plan, DUCKDB)}")
-    counts = db.execute(funnel_sql(plan, DUCKDB, "m")).fetchone()
-    assert counts == (10, 10, 8, 10, 0, 10, 5, 5, 5)
+    for relation, expected in (("or", (10, 10, 8, 10, 0, 10, 5, 5, 10)), ("and", (10, 10, 5, 5, 5))):
+        plan = plan_of(
+            events=[event(num="0"), event(num="1"), event(comparator="less", num="1")],
+            event_relation="or",
+            filts=[user("vip", "isTrue")],
+            event_user_relation=relation,
+        )
+        db.execute(f"CREATE OR REPLACE TABLE m AS {masks_sql(plan, DUCKDB)}")
+        assert db.execute(funnel_sql(plan, DUCKDB, "m")).fetchone() == expected
