@@ -140,8 +140,9 @@ class _Check:
         text = self.statement.filled({})
         try:
             tokens = tree.tokens_of(text)
-            ends = [token.start for token in tokens if token.token_type.name == "SEMICOLON"]
-            body = [token for token in tokens if token.start < min(ends, default=len(text))]
+            ends = {token.start for token in tokens if token.token_type.name == "SEMICOLON"}
+            end = min(ends, default=len(text))
+            body = [token for token in tokens if token.start < end]
             if early := list(self._shape(tokens, ends, body, tree.levels(body))):
                 return early
             root = tree.tree_of(body, text)
@@ -152,13 +153,15 @@ class _Check:
         except tree.TooEntangled:
             return [self._problem("sql_too_deep", limit=MOST_LEVELS)]
         problems = self._of_tree(root, text)
-        self.statement = self.statement.cut(min(ends, default=len(text)))
+        self.statement = self.statement.cut(end)
         return problems
 
     def _shape(
-        self, tokens: "Sequence[Token]", ends: list[int], body: "Sequence[Token]", levels: int
+        self, tokens: "Sequence[Token]", ends: set[int], body: "Sequence[Token]", levels: int
     ) -> Iterator[Problem]:
-        """Yield what the tokens alone show: more than one statement, none that selects, too many levels."""
+        """Yield what the tokens alone show: more than one statement, none that selects, too much to read."""
+        from mcp_server.user_sql import tree
+
         if not body:
             yield self._problem("sql_empty")
             return
@@ -166,7 +169,7 @@ class _Check:
             yield self._problem("sql_several", more.start, got=more.text)
         if body[0].text.upper() not in _STARTS:
             yield self._problem("sql_not_select", body[0].start, got=body[0].text.upper())
-        elif levels > MOST_LEVELS:
+        elif levels > MOST_LEVELS or tree.is_entangled(body):
             yield self._problem("sql_too_deep", limit=MOST_LEVELS)
 
     def _of_tree(self, root: "exp.Expr", text: str) -> list[Problem]:

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 # Reading
 #
-# Two habits of sqlglot need bounds: it recurses by nesting, and where it tries one reading after another, some texts
-# of forty words take it minutes (measured: joins without a condition and types inside types double the work each).
+# Three habits of sqlglot need bounds: it recurses by nesting; where it tries one reading after another, some texts of
+# forty words take it minutes (measured: joins without a condition and types inside types double the work each); and at
+# each function that follows an operand (`x.upper()`) it copies all of that operand (measured: 1,000 of them, 24 s).
 
 _STEPS_PER_TOKEN = 100
 _STEPS = 10_000
 """Steps over the tokens of a text that its reading may take. Ordinary statements take 5 to 15 a token."""
+_MOST_COPIED = 200_000
+"""Functions after an operand times the tokens of the text: what their copies cost at most. Measured: below a second."""
+_COPYING = frozenset({"HASH_ARROW", "DHASH_ARROW", "PLACEHOLDER", "DOTCOLON", "DOT"})
+"""Types of the tokens after which the parser may copy the operand before them."""
+_NAMES = frozenset({"VAR", "IDENTIFIER"})
 
 
 class NotSql(Exception):
@@ -69,6 +75,16 @@ def levels(tokens: "Sequence[Token]") -> int:
         chained += token.text == "[" and before == "]"
         deepest, before = max(deepest, now), token.text
     return max(deepest, chained)
+
+
+def is_entangled(tokens: "Sequence[Token]") -> bool:
+    """Whether reading these tokens would copy operands for too long; a name after a dot (`u.city`) copies nothing."""
+    kinds = [token.token_type.name for token in tokens] + ["", ""]
+    copies = sum(
+        kind in _COPYING and not (kind == "DOT" and kinds[i + 1] in _NAMES and kinds[i + 2] != "L_PAREN")
+        for i, kind in enumerate(kinds[:-2])
+    )
+    return copies * len(tokens) > _MOST_COPIED
 
 
 class _Parser(DuckDB.parser_class):  # type: ignore[misc, valid-type]  # known when it runs
@@ -309,10 +325,15 @@ def columns_named(root: exp.Expr) -> tuple[str, ...]:
 
 def lacks_part_date(root: exp.Expr, table: str) -> Iterator[tuple[int | None, str]]:
     """Yield the readings of the event table whose own SELECT has no condition on `"$part_date"`: offset and table as written."""
+    known: dict[int, set[str]] = {}  # by condition: many readings may share a long one
+
+    def has_part_date(condition: exp.Expr, reading: exp.Table) -> bool:
+        if id(condition) not in known:
+            known[id(condition)] = _qualifiers(condition, "$part_date")
+        return not known[id(condition)].isdisjoint(_qualifiers_of(reading))
+
     for reading in root.find_all(exp.Table):
-        if is_own_table(reading, {table}) and not any(
-            _mentions(condition, "$part_date", reading) for condition in _conditions(reading)
-        ):
+        if is_own_table(reading, {table}) and not any(has_part_date(c, reading) for c in _conditions(reading)):
             yield offset_of(reading), reading.name
 
 
@@ -322,11 +343,15 @@ def clusters_named(root: exp.Expr, table: str) -> tuple[frozenset[str] | None, i
     None (and the offset) where a reading does not, so that every cluster may be read.
     """
     names: set[str] = set()
+    known: dict[int, list[tuple[str, set[str]]]] = {}  # by condition: many readings may share a long one
     for reading in root.find_all(exp.Table):
         if not is_own_table(reading, {table}):
             continue
-        terms = (term for condition in _conditions(reading) for term in _terms(condition))
-        texts = [t for term in terms if (t := _compared(term, reading)) is not None]
+        texts: list[set[str]] = []
+        for condition in _conditions(reading):
+            if id(condition) not in known:
+                known[id(condition)] = [c for term in _terms(condition) if (c := _compared(term)) is not None]
+            texts += [values for qualifier, values in known[id(condition)] if qualifier in _qualifiers_of(reading)]
         if not texts:
             return None, offset_of(reading)
         names.update(*texts)
@@ -344,13 +369,15 @@ def _conditions(table: exp.Table) -> Iterator[exp.Expr]:
         yield join.args["on"]
 
 
-def _mentions(condition: exp.Expr, column: str, table: exp.Table) -> bool:
+def _qualifiers(condition: exp.Expr, column: str) -> set[str]:
+    """Return the tables that are written before a column in a condition, in lower case; "" where it has none."""
     nodes = condition.walk(prune=lambda n: isinstance(n, exp.Query))
-    return any(isinstance(n, exp.Column) and n.name.lower() == column and _may_be_of(n, table) for n in nodes)
+    return {n.table.lower() for n in nodes if isinstance(n, exp.Column) and n.name.lower() == column}
 
 
-def _may_be_of(column: exp.Column, table: exp.Table) -> bool:
-    return not column.table or column.table.lower() in (table.alias.lower(), table.name.lower())
+def _qualifiers_of(table: exp.Table) -> frozenset[str]:
+    """Return what may be written before a column of a table."""
+    return frozenset({"", table.alias.lower(), table.name.lower()})
 
 
 def _terms(condition: exp.Expr) -> Iterator[exp.Expr]:
@@ -366,8 +393,8 @@ def _terms(condition: exp.Expr) -> Iterator[exp.Expr]:
             yield node
 
 
-def _compared(term: exp.Expr, table: exp.Table) -> set[str] | None:
-    """Return the texts in `cluster_name = 'a'` or `cluster_name IN ('a', 'b')`; None for any other condition."""
+def _compared(term: exp.Expr) -> tuple[str, set[str]] | None:
+    """Return the qualifier and the texts of `x.cluster_name = 'a'` or `cluster_name IN ('a', 'b')`; None for any other."""
     if isinstance(term, exp.EQ):
         column, values = term.this, [term.expression]
         if isinstance(column, exp.Literal):
@@ -376,8 +403,8 @@ def _compared(term: exp.Expr, table: exp.Table) -> set[str] | None:
         column, values = term.this, list(term.expressions)
     else:
         return None
-    if not (isinstance(column, exp.Column) and column.name.lower() == "cluster_name" and _may_be_of(column, table)):
+    if not (isinstance(column, exp.Column) and column.name.lower() == "cluster_name"):
         return None
     if not all(isinstance(v, exp.Literal) and v.is_string for v in values):
         return None
-    return {str(v.this) for v in values}
+    return column.table.lower(), {str(v.this) for v in values}

@@ -1,12 +1,14 @@
 """The check of users' SQL: everything off the lists is refused with its name and place, in time."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from mcp_server.errors import InvalidDefinition, Problem
+from mcp_server.language.sql import LONGEST
 from mcp_server.user_sql.guard import CheckedSql, check_sql
 from mcp_server.user_sql.words import FUNCTIONS, HINTS
 from tests.steps import counted
@@ -286,6 +288,48 @@ def test_entangled_sql_is_refused_in_time(sql: str) -> None:
     problems, steps = counted(lambda: problems_of(sql))
     assert [p.code for p in problems] == ["sql_too_deep"]
     assert steps < MOST_STEPS
+
+
+REPEATED = {
+    "methods": ("SELECT 'a'", ".upper()"),  # 108 s in the server before it was bounded
+    "methods of a long operand": ("SELECT (" + "1+" * 4000 + "1)", ".upper()"),
+    "quoted methods": ("SELECT a", '."x"()'),
+    "functions without brackets": ("SELECT a", ".current_date"),
+    "cases": ("SELECT a", ".case when 1 then 1 end"),
+    "semicolons": ("SELECT 1", ";"),  # 7 s before
+    "names": ("SELECT a", ".b"),
+    "casts": ("SELECT 1", "::INT"),
+    "arrows": ("SELECT a", "->f(1)"),
+    "sums": ("SELECT 1", "+count(*)"),
+    "columns": ("SELECT 1", ",a"),
+    "unions": ("SELECT 1", " UNION SELECT 1"),
+    "given names": ("WITH a AS (SELECT 1)", ", a AS (SELECT 1)"),
+    "windows": ("SELECT 1", ",sum(1) OVER (PARTITION BY 1)"),
+    "placeholders": ("SELECT 1", "+${a}"),
+    "a long name": ("SELECT 1 FROM ", "a"),
+    "conditions on many events": ("SELECT 1 FROM " + ",".join(["v_event_1"] * 95) + " WHERE 1", " AND 1"),
+    "conditions on many clusters": (
+        "SELECT 1 FROM " + ",".join(["user_result_cluster_1"] * 95) + " WHERE 1",
+        " AND cluster_name='a'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("start", "part"), REPEATED.values(), ids=REPEATED.keys())
+def test_the_longest_text_of_one_part_is_checked_in_time(start: str, part: str) -> None:
+    sql = start + part * ((LONGEST - len(start)) // len(part))
+
+    def checked() -> None:
+        with suppress(InvalidDefinition):
+            check_sql(sql, "1", columns=0)
+
+    _, steps = counted(checked)
+    assert steps < 12_000_000
+
+
+def test_methods_and_qualified_names_are_read_in_numbers() -> None:
+    assert check('SELECT "#user_id" FROM v_user_1 WHERE city' + ".upper()" * 60 + " = 'A'").columns == 1
+    assert check('SELECT u."#user_id" FROM v_user_1 u WHERE ' + " OR ".join(["u.level = 1"] * 1000)).columns == 1
 
 
 def test_a_long_flat_statement_is_read() -> None:
