@@ -112,7 +112,6 @@ COMMANDS: Mapping[str, Command] = {
         _CONSENT,
         _flag("--http", "over HTTP, at /mcp", "通过 HTTP 提供服务，路径为 /mcp"),
         *(_setting(s) for s in HTTP if s.option),
-        _flag("--legacy-stdio", "for clients that discover and then initialize", "用于先 discover 再 initialize 的客户端"),
     )),
     "gateway": Command(Text("Serve the local platforms in the vendors' own wire formats.", "以各厂商的接口格式提供本地平台服务。"), (
         _READ_ONLY,
@@ -240,9 +239,6 @@ _SAY_AUTH = Text(
     "请使用 --auth token 启动；如允许本机所有程序访问，请使用 --auth none。",
 )
 _ONLY_HTTP = Text("{names} goes with --http.", "{names} 需与 --http 一起使用。")
-_ONLY_STDIO = Text(
-    "--legacy-stdio is for stdio, and does not go with --http.", "--legacy-stdio 仅用于 stdio，不能与 --http 一起使用。"
-)
 
 
 def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpSettings | None:
@@ -252,8 +248,6 @@ def http_settings(environment: Mapping[str, str], arguments: Namespace) -> HttpS
         raise ConfigurationError(_ONLY_HTTP.format(names=listed(stray)))
     if not arguments.http:
         return None
-    if arguments.legacy_stdio:
-        raise ConfigurationError(_ONLY_STDIO)
     return read_http_settings(environment, vars(arguments))
 
 
@@ -397,7 +391,7 @@ def _serve(arguments: Arguments) -> int:
         server = opening.server()
         if sys.stdin.isatty():
             _complain(_STARTED_IN_TERMINAL.say(settings.language))
-        serve(server, opening.close, discover=not arguments.legacy_stdio)
+        serve(server, opening.close)
     return 0
 
 

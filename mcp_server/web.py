@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from mcp_server.ending import signals_end_the_process
 from mcp_server.errors import ConfigurationError
 from mcp_server.language.problems import shorten
 from mcp_server.text import Text
@@ -120,8 +120,8 @@ def private(path: str, flags: int) -> int:
 # Serving with uvicorn, from a bound socket to a graceful end
 
 
-GRACE: Final = 10
-"""Seconds that requests under way get to finish when the server ends."""
+GRACE: Final = 7
+"""Seconds that requests under way get to finish when the server ends; less than `ending.SECONDS`."""
 
 _CANNOT = Text("{host}:{port} can't be listened on ({reason}).", "无法监听 {host}:{port}（{reason}）。")
 _OTHER_PORT = Text("Choose another one with --host and --port.", "请用 --host 和 --port 指定其他地址或端口。")
@@ -208,21 +208,16 @@ def serve(
     gate: Served, listening: socket.socket, connections: int, ready: Callable[[], None], *, tls: Tls | None = None
 ) -> None:
     """Serve until SIGINT or SIGTERM; a second one does not wait for requests under way."""
-    anyio.run(_serve, server_of(gate, connections, tls=tls), listening, ready)
+    server = server_of(gate, connections, tls=tls)
+
+    def end(_: int) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    with signals_end_the_process(end):
+        anyio.run(_serve, server, listening, ready)
 
 
 async def _serve(server: _Server, listening: socket.socket, ready: Callable[[], None]) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(_end_on_signal, server)
-        ready()
-        await server.serve([listening])
-        group.cancel_scope.cancel()
-
-
-async def _end_on_signal(server: _Server) -> None:
-    if os.name == "nt":  # it has no such receiver; Ctrl-C ends the process
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            server.force_exit = server.should_exit
-            server.should_exit = True
+    ready()
+    await server.serve([listening])

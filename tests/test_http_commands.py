@@ -76,9 +76,7 @@ def test_a_server_does_not_start_where_tokens_exist_and_nothing_says_whether_the
     assert "--auth token" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "words", [["--auth", "token"], ["--port", "80"], ["--allow-host", "x"], ["--http", "--legacy-stdio"]]
-)
+@pytest.mark.parametrize("words", [["--auth", "token"], ["--port", "80"], ["--allow-host", "x"]])
 def test_options_of_one_transport_do_not_go_with_the_other(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,10 @@
-"""A small server for the tests of the wire: run as a script, it serves three operations over stdio."""
+"""A small server for the tests of the wire: run as a script, it serves four operations over stdio."""
 
 import sys
+import threading
 
 import anyio
+import anyio.lowlevel
 
 from mcp_server.front.mcp.handler import Handler
 from mcp_server.front.mcp.server import serving
@@ -48,6 +50,17 @@ async def wait(params: Params, deps: Deps) -> Result:
     return Result(message="never")
 
 
+@operation(title=Text("Hold", "占住"), effect=Effect.READ)
+async def hold(params: Params, deps: Deps) -> Result:
+    """Hold the event loop for good."""
+    await deps.report(1, Text("holding", "占住中"))
+    await anyio.lowlevel.checkpoint()
+    threading.Event().wait()
+    return Result(message="never")
+
+
 if __name__ == "__main__":
     log_to_stderr()
-    serve(serving(Handler((echo, work, wait), bare())), lambda: None)
+    stuck = "stuck" in sys.argv
+    close = threading.Event().wait if stuck else (lambda: None)
+    serve(serving(Handler((echo, work, wait, hold), bare())), lambda: close() and None, seconds=0.5 if stuck else 10)

@@ -12,6 +12,12 @@ from mcp_server.front.mcp.tools import tool_document
 from mcp_server.operations.registry import OPERATIONS
 from tests.front.stdio_kit import Wire, started
 
+ME = {"name": "test", "version": "1"}
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": ME,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 SERVER = str(Path(__file__).with_name("stdio_server.py"))
 
 
@@ -140,34 +146,73 @@ def test_a_client_that_is_gone_ends_the_server_without_a_traceback() -> None:
 
 
 def test_a_modern_client_is_served_by_the_same_command(tmp_path: Path) -> None:
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
     with started("-m", "mcp_server", "serve", "--workspace", str(tmp_path)) as wire:
-        message, _ = wire.asked("server/discover", _meta=meta)
+        message, _ = wire.asked("server/discover", _meta=MODERN)
         assert "2026-07-28" in message["result"]["supportedVersions"]
-        message, _ = wire.asked("tools/list", _meta=meta)
+        message, _ = wire.asked("tools/list", _meta=MODERN)
         assert [tool["name"] for tool in message["result"]["tools"]] == [o.name for o in OPERATIONS]
         wire.end()
 
 
-def test_a_client_that_discovers_and_then_shakes_hands_is_served_on_demand(tmp_path: Path) -> None:
+def test_a_client_that_discovers_and_then_shakes_hands_is_served(tmp_path: Path) -> None:
     command = ("-m", "mcp_server", "serve", "--workspace", str(tmp_path))
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    with started(*command, "--legacy-stdio") as wire:
-        message, _ = wire.asked("server/discover", _meta=meta)
-        assert message["error"]["code"] == -32601
+    with started(*command) as wire:
+        message, _ = wire.asked("server/discover", _meta=MODERN)
+        assert "2026-07-28" in message["result"]["supportedVersions"]
         wire.send(b"this is no JSON")
         assert wire.shake_hands()["protocolVersion"] == "2025-11-25"
         message, _ = wire.asked("tools/list")
         assert [tool["name"] for tool in message["result"]["tools"]] == [o.name for o in OPERATIONS]
-        assert wire.end() == (0, "")
+        status, said = wire.end()
+    assert status == 0
+    assert "a message that cannot be read" in said
+
+
+def test_a_modern_call_rules_out_a_handshake() -> None:
+    with started(SERVER) as wire:
+        wire.asked("tools/list", _meta=MODERN)
+        message, _ = wire.asked("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=ME)
+        assert message["error"]["code"] == -32022
+
+
+def test_a_byte_order_mark_before_the_first_message_is_passed_over() -> None:
+    with started(SERVER) as wire:
+        wire.send(b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"ping"}')
+        assert wire.answer(1)[0]["result"] == {}
+
+
+DEEP = "[" * 300 + "]" * 300
+UNREADABLE = {
+    "a lone surrogate": (r'{"id":"a\"b","method":"x","params":{"id":2,"w":"\ud800"},"jsonrpc":"2.0"}', -32700, 'a"b'),
+    "too deep": (f'{{"jsonrpc":"2.0","method":"x","params":{{"id":3,"a":{DEEP}}},"id":7}}', -32700, 7),
+    "cut off": ('{"jsonrpc": "2.0", "id": 9, "method', -32700, 9),
+    "no JSON": ("hello", -32700, None),
+    "an open quote": ('"' + r"\"" * 20_000, -32700, None),
+    "no object": ("[]", -32600, None),
+    "no method": ('{"jsonrpc":"2.0","id":8}', -32600, 8),
+    "params that are none": ('{"jsonrpc":"2.0","id":"x","method":"y","params":7}', -32600, "x"),
+    "half a pair as id": (r'{"jsonrpc":"2.0","id":"\ud800","method":"y"}', -32700, None),
+    "too long an id": ('{"jsonrpc":"2.0","id":' + "9" * 5000 + ',"method":"y"}', -32700, None),
+}
+
+
+@pytest.mark.parametrize(("line", "code", "number"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_message_that_cannot_be_read_is_answered(wire: Wire, line: str, code: int, number: str | int | None) -> None:
+    """There was silence before, until the client's own time was over."""
+    wire.send(line.encode())
+    message = wire.receive()
+    assert (message["error"]["code"], message["id"]) == (code, number)
+
+
+@pytest.mark.parametrize("how", ["held loop", "held close"])
+def test_a_signal_ends_a_server_that_is_held(how: str) -> None:
+    """One call that computed in the event loop kept the process from ending before."""
+    with started(SERVER, *(["stuck"] if how == "held close" else [])) as wire:
+        wire.shake_hands()
+        wire.request(1, "tools/call", name="hold", arguments={}, _meta={"progressToken": 1})
+        assert wire.receive()["method"] == "notifications/progress"
+        wire.process.send_signal(signal.SIGTERM)
+        assert wire.process.wait(10) == 128 + signal.SIGTERM
 
 
 def test_a_server_that_cannot_start_says_why_on_stderr_only(tmp_path: Path) -> None:

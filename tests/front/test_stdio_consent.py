@@ -37,3 +37,19 @@ def deleted(wire: Wire, number: int, answer: dict[str, Any]) -> dict[str, Any]:
     assert question["params"]["requestedSchema"]["required"] == ["answer"]
     wire.send({"id": question["id"], "result": answer})
     return dict(wire.answer(number)[0]["result"])
+
+
+def test_an_answer_that_cannot_be_read_ends_the_question(tmp_path: Path) -> None:
+    """The call waited for as long as a question holds before."""
+    root = small.make(tmp_path / "workspace")
+    with started("-m", "mcp_server", "serve", "--workspace", str(root)) as wire:
+        wire.asked("initialize", **ABOUT)
+        wire.send({"method": "notifications/initialized"})
+        wire.asked("tools/call", name="create_cluster", arguments=VIP)
+        wire.request(1, "tools/call", name="delete_cluster", arguments={"cluster": "vip"})
+        question = wire.receive()
+        answer = (
+            f'{{"jsonrpc":"2.0","id":{question["id"]},"result":{{"action":"accept","content":{{"answer":"\\ud800"}}}}}}'
+        )
+        wire.send(answer.encode())
+        assert wire.answer(1)[0]["result"]["isError"] is True

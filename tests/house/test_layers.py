@@ -9,7 +9,9 @@ import pytest
 
 from tests.house.source import ROOT, Module, calls, imports, modules
 
-GROUPS = {"text": "base", "errors": "base"} | dict.fromkeys(("credentials", "settings", "terminal", "web"), "setup")
+GROUPS = {"text": "base", "errors": "base"} | dict.fromkeys(
+    ("credentials", "ending", "settings", "terminal", "web"), "setup"
+)
 """Single files at the top belong to a group; those that are not here, and `demo`, are `commands`."""
 BASE = {"base", "language"}
 BELOW: dict[str, set[str]] = {

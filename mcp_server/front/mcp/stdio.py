@@ -5,28 +5,37 @@ which waits while calls use up the pool. Here one thread reads, and what the pip
 Framing, messages and sessions stay the SDK's.
 """
 
+import codecs
+import json
 import logging
 import os
+import re
 import select
-import signal
 import sys
 from asyncio import Queue, get_running_loop
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from threading import Semaphore, Thread
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError, JSONRPCRequest
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
+from pydantic import ValidationError
 
+from mcp_server.ending import SECONDS, signals_end_the_process
 from mcp_server.front.mcp.server import FenqunServer
 
 # Files of the event loop over the bare descriptors
 
+
+_log = logging.getLogger("fenqun")
 
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 64
@@ -34,7 +43,10 @@ _AHEAD: Final = 64
 
 
 class Lines:
-    """The lines of a descriptor, UTF-8; invalid bytes are replaced, and the JSON parser reports them."""
+    """The lines of a descriptor, UTF-8; invalid bytes are replaced, and the JSON parser reports them.
+
+    A byte-order mark before the first line is passed over.
+    """
 
     def __init__(self, descriptor: int) -> None:
         """Start to read; to be called inside the event loop that takes the lines."""
@@ -51,9 +63,12 @@ class Lines:
 
     def _read(self, descriptor: int) -> None:
         rest = bytearray()
+        begun = False
         try:
             while chunk := os.read(descriptor, _CHUNK):
                 rest += chunk
+                if not begun and len(rest) >= len(codecs.BOM_UTF8):
+                    begun, rest = True, rest.removeprefix(codecs.BOM_UTF8)
                 if b"\n" in chunk:
                     *lines, rest = rest.split(b"\n")
                     for line in lines:
@@ -122,13 +137,19 @@ Stream = Any
 """One direction of the SDK's transport; its type is private there."""
 
 
-def serve(server: FenqunServer, close: Callable[[], None], *, discover: bool = True) -> None:
+def serve(server: FenqunServer, close: Callable[[], None], *, seconds: float = SECONDS) -> None:
     """Serve until the client closes our standard input, then cancel the calls that are under way.
 
-    SIGINT and SIGTERM end the process, after `close` (which is not called when this returns). Without `discover`
-    every client is led to the handshake.
+    SIGINT and SIGTERM end the process, after `close` (which is not called when this returns), at the latest after
+    `seconds`. They end it at once: a thread that reads standard input cannot be woken, so nothing here could unwind.
     """
-    anyio.run(_serve, server, close, discover)
+
+    def end(number: int) -> None:
+        close()
+        os._exit(128 + number)
+
+    with signals_end_the_process(end, seconds):
+        anyio.run(_serve, server)
 
 
 def log_to_stderr(*, access: bool = False) -> None:
@@ -140,14 +161,12 @@ def log_to_stderr(*, access: bool = False) -> None:
     )
 
 
-async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool) -> None:
+async def _serve(server: FenqunServer) -> None:
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_end_on_signal, close)
             group.start_soon(server.warm)
-            async with _transport() as (read, write):
-                run = _run if discover else _run_without_discover
-                await run(server.lowlevel, read, write)
+            async with _transport() as (messages, write):
+                await _Connection(server.lowlevel, write).run(messages)
             group.cancel_scope.cancel()
     except* BrokenPipeError:  # the client is gone
         pass
@@ -156,52 +175,138 @@ async def _serve(server: FenqunServer, close: Callable[[], None], discover: bool
             await server.disconnect()
 
 
-async def _end_on_signal(close: Callable[[], None]) -> None:
-    """End at once: a thread that reads standard input cannot be woken, so nothing here could unwind."""
-    if os.name == "nt":  # no such receiver there; the interpreter ends by itself
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            close()
-            os._exit(128 + number)
-
-
 @asynccontextmanager
-async def _transport() -> AsyncIterator[tuple[Stream, Stream]]:
-    """The SDK's transport; over files of our own where pipes can be asked whether they are ready."""
+async def _transport() -> AsyncIterator[tuple["AsyncIterator[SessionMessage | _Unreadable]", Stream]]:
+    """The messages of the client, and where ours go: the SDK's transport only where pipes cannot be asked whether they
+    are ready."""
     if os.name == "nt":
-        async with stdio_server() as streams:
-            yield streams
+        async with stdio_server() as (read, write):
+            yield (m if isinstance(m, SessionMessage) else _Unreadable.of("", m) async for m in read), write
         return
     with claimed() as (source, sink):
-        files = cast("tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]", (Lines(source), Writer(sink)))
-        async with stdio_server(*files) as streams:
-            yield streams
+        into, messages = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_write_all, messages, Writer(sink))
+            yield _messages(Lines(source)), into
 
 
-async def _run(lowlevel: Server[Any], read: Stream, write: Stream) -> None:
-    await lowlevel.run(read, write, lowlevel.create_initialization_options())
+async def _messages(lines: Lines) -> "AsyncIterator[SessionMessage | _Unreadable]":
+    async for line in lines:
+        try:
+            yield SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+        except ValidationError as error:
+            if line.strip():
+                yield _Unreadable.of(line, error)
 
 
-async def _run_without_discover(lowlevel: Server[Any], read: Stream, write: Stream) -> None:
-    """Serve clients that ask `server/discover` and then shake hands all the same.
+async def _write_all(messages: MemoryObjectReceiveStream[SessionMessage], writer: Writer) -> None:
+    async with messages:
+        async for item in messages:
+            await writer.write(item.message.model_dump_json(by_alias=True, exclude_unset=True) + "\n")
+            await writer.flush()
 
-    The SDK takes the first request to decide the protocol of the whole connection, and refuses the handshake
-    after a discovery. Where there is no such method, every client falls back to the handshake.
+
+class _Connection:
+    """One client, served by the SDK, which leaves two things to us.
+
+    It takes the first request to decide the revision of the protocol for the whole connection. A client that only asked
+    `server/discover` may still shake hands (the AI SDK of Vercel does so where the answer takes a second), so the two
+    revisions have a run of the SDK each, and `initialize` opens the second one. And it passes over what it cannot read.
     """
-    relayed, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    async with anyio.create_task_group() as group:
 
-        async def relay() -> None:
-            async with relayed:
-                async for item in read:
-                    match item:
-                        case SessionMessage(message=JSONRPCRequest(method="server/discover", id=number)):
-                            error = ErrorData(code=METHOD_NOT_FOUND, message="Method not found")
-                            await write.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=number, error=error)))
-                        case _:
-                            await relayed.send(item)
+    def __init__(self, lowlevel: Server[Any], write: Stream) -> None:
+        self._lowlevel = lowlevel
+        self._write = write
 
-        group.start_soon(relay)
-        await _run(lowlevel, received, write)
-        group.cancel_scope.cancel()
+    async def run(self, messages: "AsyncIterator[SessionMessage | _Unreadable]") -> None:
+        """Serve until the input ends."""
+        async with self._write, anyio.create_task_group() as group:
+            only_discovered = True
+            earlier: list[_Run] = []
+            target = self._opened(group)
+            async for item in messages:
+                if isinstance(item, SessionMessage):
+                    message: Any = item.message
+                    if isinstance(message, JSONRPCRequest):
+                        if message.method == "initialize" and only_discovered and target.used:
+                            earlier.append(target)
+                            target = self._opened(group)
+                        only_discovered = only_discovered and message.method == "server/discover"
+                    await target.send(item)
+                else:
+                    _log.warning("a message that cannot be read: %s", item)
+                    error = SessionMessage(item.error())
+                    await (target.send(error) if item.answers else self._write.send(error))
+            for run in (*earlier, target):
+                await run.into.aclose()
+
+    def _opened(self, group: TaskGroup) -> "_Run":
+        into, received = anyio.create_memory_object_stream[SessionMessage](0)
+        options = self._lowlevel.create_initialization_options()
+        group.start_soon(self._lowlevel.run, received, self._write.clone(), options)
+        return _Run(into)
+
+
+@dataclass
+class _Run:
+    """One run of the SDK: where its messages go, and whether it got any."""
+
+    into: MemoryObjectSendStream[SessionMessage]
+    used: bool = False
+
+    async def send(self, item: SessionMessage) -> None:
+        self.used = True
+        await self.into.send(item)
+
+
+# Messages that cannot be read
+
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
+_LONGEST_ID: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """What a line shows that is no message: JSON that does not parse, or parses to something else."""
+
+    code: int
+    id: str | int | None
+    answers: bool
+    """It is the answer to a question of ours, which must not wait for another."""
+
+    @classmethod
+    def of(cls, line: str, error: Exception) -> "_Unreadable":
+        """Look at the keys of the outermost object only, without recursion, in time proportional to the line."""
+        syntax = isinstance(error, ValidationError) and error.errors(include_url=False)[0]["type"] == "json_invalid"
+        fields = dict(_fields(line))
+        number: str | int | None = None
+        with suppress(ValueError):
+            written = json.loads(fields.get("id", ""))
+            if isinstance(written, str | int) and not isinstance(written, bool) and len(str(written)) <= _LONGEST_ID:
+                str(written).encode()  # UnicodeEncodeError: half of a surrogate pair, which no answer can hold
+                number = written
+        answers = number is not None and "method" not in fields and ("result" in fields or "error" in fields)
+        return cls(PARSE_ERROR if syntax else INVALID_REQUEST, number, answers)
+
+    def error(self) -> JSONRPCError:
+        """Return the answer."""
+        text = "Parse error: this is no JSON that can be read" if self.code == PARSE_ERROR else "Invalid request"
+        if self.code == PARSE_ERROR:
+            text += " (at most 200 levels, no half of a surrogate pair)"
+        return JSONRPCError(jsonrpc="2.0", id=self.id, error=ErrorData(code=self.code, message=text))
+
+    def __str__(self) -> str:
+        return f"id {self.id!r}, error {self.code}"
+
+
+def _fields(line: str) -> Iterator[tuple[str, str]]:
+    """Yield key and value of the outermost object, as they are written; of a list or an object only its bracket."""
+    depth, key, last = 0, "", ""
+    for part in (match[0] for match in _TOKENS.finditer(line)):
+        if depth == 1 and part == ":":
+            key = last.strip('"')
+        elif depth == 1 and key:
+            yield key, part
+            key = ""
+        depth += (part in "{[") - (part in "}]")
+        last = part
