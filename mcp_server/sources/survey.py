@@ -11,6 +11,7 @@ from mcp_server.sources.files.opening import FilePlace
 from mcp_server.sources.files.tables import FileTable, TableColumn
 from mcp_server.sources.forms import (
     ANY,
+    BOOL,
     CN_MOBILE,
     COMMA,
     COMMA_PERCENT,
@@ -18,6 +19,7 @@ from mcp_server.sources.forms import (
     DAY_FIRST,
     DOUBLE,
     EPOCHS,
+    ISO,
     JSON_LIST,
     MARKS,
     MONEY,
@@ -111,17 +113,20 @@ def survey(
     texts = [
         c for c in table.columns if (c.kind == "text" and c.forms) or _as_text(c, rules.get(c.name), c.name in times)
     ]
-    outer = _surfaces(connection, table, texts)
+    there = {name: values for name, (values, _) in _counts(connection, table, {}, distinct=False).items()}
+    decimal: Literal[".", ","] = section.decimal if section is not None else "."
+    forms = {
+        c.name: _forms(c, rules.get(c.name), c.name in times, section.decimal if section else "")
+        for c in texts
+        if there[c.name]
+    }
+    decisions = _at_once(connection, table, {c.name: (c.x, forms[c.name]) for c in texts if there[c.name]}, section)
+    others = [c for c in texts if c.name not in decisions]
+    outer = {c.name: Surface(there[c.name]) for c in texts} | _surfaces(connection, table, others)
     marks, words = _around(texts, outer) if section is None else (section.marks, list(section.missing))
     cleaned = {c.name: clean(c.x, outer[c.name], marks=marks, missing=words) for c in texts}
-    there = _counts(connection, table, cleaned, distinct=False)
-    decimal: Literal[".", ","] = section.decimal if section is not None else "."
-    tried = {
-        c.name: (cleaned[c.name], _forms(c, rules.get(c.name), c.name in times, section.decimal if section else ""))
-        for c in texts
-        if there[c.name][0]
-    }
-    decisions = decide(connection, table.relation, tried)
+    left = {c.name: (cleaned[c.name], forms[c.name]) for c in others if there[c.name] > outer[c.name].empty}
+    decisions |= decide(connection, table.relation, left)
     missing = words
     if section is None:
         decimal, decisions = _decimal(connection, table, cleaned, decisions)
@@ -140,6 +145,24 @@ def survey(
         decision = decisions.get(name, FormDecision(TEXT_FORM) if name in cleaned else None)
         facts.append(_fact(connection, table, column, x, surface, decision, counts[name], rules.get(name)))
     return Survey(_same_epochs(facts), tuple(missing), marks, decimal, _cleaned(outer, marks, missing))
+
+
+_QUICK = (BOOL, WHOLE, DOUBLE, ISO, COMPACT, SERIAL, *EPOCHS)
+"""Forms that leave nothing around a value: where all values have one, nothing has to be taken off."""
+
+
+def _at_once(
+    connection: "DuckDBPyConnection",
+    table: FileTable,
+    tried: Mapping[str, tuple[str, Sequence[ValueForm]]],
+    section: FileSection | None,
+) -> dict[str, FormDecision]:
+    """The columns whose values all have a plain form as they are written."""
+    if section is not None and not set(section.missing) <= {*WORDS, *TYPED_WORDS}:
+        return {}
+    plain = {name: (x, [form for form in forms if form in _QUICK]) for name, (x, forms) in tried.items()}
+    found = decide(connection, table.relation, plain)
+    return {name: decision for name, decision in found.items() if decision.form is not TEXT_FORM}
 
 
 def _around(texts: Sequence[TableColumn], outer: Mapping[str, Surface]) -> tuple[tuple[str, ...], list[str]]:
