@@ -10,6 +10,7 @@ from mcp_server.errors import Problem
 from mcp_server.language.metadata import Property
 from mcp_server.language.model import Qp, TagQp
 from mcp_server.language.problems import finding
+from mcp_server.language.suggest import pinyin
 
 _NOT_ON_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 """Categories of control characters, halves of characters, line and paragraph breaks."""
@@ -37,6 +38,14 @@ def display_name_findings(name: str, limits: NameLimits, path: str = "/display_n
     if not name.strip() or len(name) > limits.display_name or not one_line:
         suggestion = name[: limits.display_name].strip() if one_line else ""
         yield finding("display_name_invalid", path, got=name, suggestion=suggestion, most=limits.display_name)
+
+
+def name_from(display_name: str, limits: NameLimits, number: int = 1) -> str:
+    """A legal cluster name made from a display name, in pinyin where that is Chinese; the second and later get a suffix."""
+    suffix = f"_{number}" if number > 1 else ""
+    words = "_".join(re.findall(r"[a-z0-9]+", pinyin(display_name).casefold()))
+    words = words if words[:1].isalpha() else f"cluster_{words}"
+    return words[: limits.cluster_name - len(suffix)].strip("_") + suffix
 
 
 def _legal(name: str, most: int) -> str:

@@ -401,7 +401,9 @@ def _problem_of(error: Any, schema: Schema) -> Problem:
 def _legal_near(value: object, schema: Schema) -> str:
     """The nearest value that the schema allows: a word, or a bound."""
     if isinstance(value, str):
-        return nearest(value, [str(word) for word in schema.get("enum", ())])
+        legal = [str(word) for word in schema.get("enum", ())]
+        part_of = (word for word in legal if value.strip().casefold() in word.split("_"))
+        return next(part_of, "") or nearest(value, legal)
     if isinstance(value, int | float) and value < schema.get("minimum", value):
         return str(schema["minimum"])
     if isinstance(value, int | float) and value > schema.get("maximum", value):

@@ -13,6 +13,7 @@ from mcp_server.errors import (
     NotOnPlatform,
     Problem,
     QueryFailed,
+    Repair,
     VendorDenied,
     VendorRejected,
     VendorUnreadable,
@@ -26,7 +27,7 @@ from mcp_server.language.definitions import (
     value_type_of,
 )
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.names import display_name_findings, name_findings
+from mcp_server.language.names import display_name_findings, name_findings, name_from
 from mcp_server.language.problems import finding
 from mcp_server.language.reading.document import says_nothing
 from mcp_server.language.reading.shape import TYPE_NAMES
@@ -67,6 +68,7 @@ from mcp_server.operations.results import (
     counted,
     dependents,
     dry_run_state,
+    dynamic_type,
     filled,
     kind_of,
     members,
@@ -93,7 +95,7 @@ SHORT_WAIT = 5.0
 
 
 class CreateCluster(Params):
-    cluster_name: ClusterName
+    cluster_name: ClusterName = ""
     display_name: DisplayName
     cluster_type: Annotated[
         Literal[
@@ -102,9 +104,10 @@ class CreateCluster(Params):
             "cluster_by_result",
             "cluster_by_static_sql",
             "cluster_by_dynamic_sql",
-        ],
+        ]
+        | None,
         BeforeValidator(not_of(TAGS)),
-    ]
+    ] = None
     qp: DefinitionArgument
     remarks: Remarks = ""
     dry_run: DryRun = False
@@ -120,12 +123,13 @@ async def create_cluster(params: CreateCluster, deps: Deps) -> ClusterState:
 
 
 class CreateTag(Params):
-    cluster_name: ClusterName
+    cluster_name: ClusterName = ""
     display_name: DisplayName
     cluster_type: Annotated[
-        Literal["tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql"],
+        Literal["tag_by_static_condition", "tag_by_dynamic_condition", "tag_by_static_sql", "tag_by_dynamic_sql"]
+        | None,
         BeforeValidator(not_of(CLUSTERS)),
-    ]
+    ] = None
     tag_qp: TagDefinition
     remarks: Remarks = ""
     dry_run: DryRun = False
@@ -167,11 +171,13 @@ async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentK
     definition = checked(
         reading,
         [
-            *name_findings(params.cluster_name, deps.limits),
+            *(name_findings(params.cluster_name, deps.limits) if params.cluster_name else ()),
             *display_name_findings(params.display_name, deps.limits),
-            *type_findings(reading.definition, kind, params.cluster_type, "/cluster_type"),
+            *type_findings(reading.definition, kind, params.cluster_type or "", "/cluster_type"),
         ],
     )
+    params, repairs = await _completed(params, definition, metadata, kind, deps)
+    reading = reading.within((), repairs)
     taken = await deps.segments.find_name(project, params.cluster_name)
     if taken:
         return _existing(taken, params, reading, metadata, deps)
@@ -187,7 +193,9 @@ async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentK
             explanation=deps.say(explain_definition(definition, metadata).summary),
             users_num_after=size,
         )
-    draft = ClusterDraft(params.cluster_name, params.display_name, params.cluster_type, definition, params.remarks)
+    draft = ClusterDraft(
+        params.cluster_name, params.display_name, params.cluster_type or "", definition, params.remarks
+    )
     try:
         made = await deps.segments.create(project, draft)
     except NameTaken:  # another caller was quicker: its definition is another one, or the same
@@ -196,6 +204,39 @@ async def _create(params: CreateCluster | CreateTag, raw: object, kind: SegmentK
     warnings = [*reading.warnings, *_empty(made.users_num if made.fresh else None, definition, metadata)]
     warnings += await _same_users(made, deps) if kind is CLUSTERS and made.users_num else []
     return cluster_state(made, _CREATED, deps, warnings=warnings, repairs=reading.repairs)
+
+
+_FROM_DISPLAY_NAME = Text("made from the display name", "由显示名称生成")
+_FROM_DEFINITION = Text("left out; dynamic, by the form of the definition", "未填；按定义的形式取动态类型")
+_MOST_SUFFIXES = 100
+
+
+async def _completed(
+    params: CreateCluster | CreateTag, definition: Definition, metadata: Metadata, kind: SegmentKind, deps: Deps
+) -> tuple[CreateCluster | CreateTag, list[Repair]]:
+    """The arguments with the name and the type where they were left out, and what was filled in.
+
+    A name that is taken gets a suffix, unless what has it is the same: then a repeated call returns that.
+    """
+    filled_in: dict[str, str] = {}
+    repairs = []
+    cluster_type = params.cluster_type or dynamic_type(definition, kind)
+    if not params.cluster_type:
+        filled_in["cluster_type"] = cluster_type
+        repairs.append(Repair("/cluster_type", "", cluster_type, _FROM_DEFINITION))
+    if not params.cluster_name:
+        for number in range(1, _MOST_SUFFIXES):
+            name = name_from(params.display_name, deps.limits, number)
+            taken = await deps.segments.find_name(deps.project(params.project_id), name)
+            if taken is None or (
+                taken.cluster_type == cluster_type
+                and taken.display_name == params.display_name
+                and not list(compare_definitions(taken.definition, definition, metadata))
+            ):
+                break
+        filled_in["cluster_name"] = name
+        repairs.append(Repair("/cluster_name", "", name, _FROM_DISPLAY_NAME))
+    return params.model_copy(update=filled_in), repairs
 
 
 def _existing(

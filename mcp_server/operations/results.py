@@ -185,7 +185,7 @@ def type_findings(definition: Definition | None, kind: SegmentKind, cluster_type
 
     `path` is that of the argument that can be changed: `/cluster_type` before it is created, the definition afterwards.
     """
-    if definition is None:
+    if definition is None or not cluster_type:
         return []
     if cluster_type.endswith(definition.types_end):
         return _only_clusters(definition, cluster_type)
@@ -202,6 +202,11 @@ def type_findings(definition: Definition | None, kind: SegmentKind, cluster_type
             suggestion=close,
         )
     ]
+
+
+def dynamic_type(definition: Definition, kind: SegmentKind) -> str:
+    """The type of a definition whose type was left out: the one that follows each new day."""
+    return next(name for name in kind.types if "_dynamic_" in name and name.endswith(definition.types_end))
 
 
 def _only_clusters(definition: Definition, cluster_type: str) -> list[Problem]:
