@@ -15,7 +15,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError, TokenError
 
 from mcp_server.language.suggest import nearest
 from mcp_server.text import NOTHING, Text, listed, same
-from mcp_server.user_sql.words import CONSTRUCTS, FUNCTIONS, HINTS, PADDING, PREFIXES, WIDTH_LIMIT
+from mcp_server.user_sql.words import CONSTRUCTS, FUNCTIONS, HINTS, PADDING, PREFIXES, SESSION_WORDS, WIDTH_LIMIT
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
@@ -151,10 +151,7 @@ def _described(error: Exception, sql: str) -> tuple[Text, int | None]:
 # What is allowed
 
 _KEYWORDS = {"historicaldata": "AT", "lock": "FOR UPDATE"}
-_SESSION = frozenset(
-    {"current_catalog", "current_database", "current_role", "current_schema", "current_time", "session_user"}
-)
-"""Words that are functions without brackets to the engine and columns to the parser."""
+_QUALIFY = Text("A column of this name is written with its table: {name}.", "若为列名，请带上表名：{name}。")
 _PARAMETERS = frozenset({"placeholder", "parameter", "sessionparameter", "positionalcolumn"})
 
 
@@ -184,7 +181,10 @@ def violations(root: exp.Expr, text: str, tables: Collection[str]) -> Iterator[V
         elif node.key in _PARAMETERS:
             yield Violation("sql_parameter_refused", offset_of(node), f"${node.name}" if node.name else "?")
         elif isinstance(node, exp.Column) and _is_session_word(node):
-            yield Violation("sql_function_refused", offset_of(node), node.name.lower(), values={"hint": NOTHING})
+            name = node.name.lower()
+            hint = HINTS.get(name, NOTHING).then(_QUALIFY.format(name=f't."{name}"'))
+            values = {"hint": Text(f" {hint.en}", hint.zh)}
+            yield Violation("sql_function_refused", offset_of(node), name, values=values)
         elif isinstance(node, exp.Func):
             if not (isinstance(node.parent, exp.Table) and node.arg_key == "this"):
                 yield from _of_function(node, text)
@@ -265,7 +265,8 @@ def _of_function(node: exp.Func, text: str) -> Iterator[Violation]:
 
 
 def _is_session_word(column: exp.Column) -> bool:
-    return not column.table and not column.this.args.get("quoted") and column.name.lower() in _SESSION
+    """Whether the engine may take a column for a function: with its table before it, it is a column for sure."""
+    return not column.table and column.name.lower() in SESSION_WORDS
 
 
 def _written(node: exp.Func, text: str) -> str:

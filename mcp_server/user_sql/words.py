@@ -140,10 +140,18 @@ def _use(form: str) -> Text:
     return Text(f"Write {form}.", f"请写成 {form}。")
 
 
+SESSION_WORDS = frozenset(
+    {
+        "current_catalog", "current_database", "current_localtime", "current_localtimestamp", "current_role", "current_schema",
+        "current_time", "current_timestamp", "current_user", "localtime", "localtimestamp", "session_user",
+    }
+)  # fmt: skip
+"""Words that the engine takes for functions of the session or the moment where they are no column, quoted or not."""
+
 HINTS: Mapping[str, Text] = {
     **dict.fromkeys(
         ("now", "current_timestamp", "localtimestamp", "current_time", "localtime", "get_current_timestamp",
-         "transaction_timestamp", "current_localtimestamp", "ago"), _DAY),
+         "transaction_timestamp", "current_localtime", "current_localtimestamp", "ago"), _DAY),
     **dict.fromkeys(("random", "rand", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed"), _CHANCE),
     **dict.fromkeys(("range", "generate_series", "sequence", "generate_subscripts", "repeat"), _ROWS),
     # Trino's spellings, which the vendor's platform takes.

@@ -366,3 +366,27 @@ def test_progress_of_what_does_not_run_is_answered_at_once(desk: Desk) -> None:
     desk.create("buyers", small.BUYERS)
     found = desk("get_refresh_progress", cluster="buyers", wait_seconds=300)
     assert (found.cluster.progress, found.cluster.users_num, found.next) == (100, 2, "")
+
+
+def test_a_cluster_that_rests_on_a_failed_one_names_it_and_is_not_computed_at_each_look(desk: Desk) -> None:
+    """It was "computing, 0%" for ever before, and every look computed both anew."""
+    desk.create("located", IN_A_CITY, DYNAMIC)
+    for below, name in (("located", "two"), ("two", "three")):
+        desk.create(
+            name,
+            {"filts": [{"tableType": "cluster", "columnName": below, "comparator": "belongToCluster", "ftv": []}]},
+            DYNAMIC,
+        )
+    without_city(desk)
+    for name in ("two", "three"):
+        failed = settled(desk, name)
+        assert failed.progress == -1
+        assert "Fix located first" in failed.note
+    count = len(desk.jobs())
+    for _ in range(3):
+        assert settled(desk, "three").progress == -1
+        desk("list_clusters")
+    assert len(desk.jobs()) == count
+    desk("update_cluster", cluster="located", qp=small.BUYERS)
+    for name in ("two", "three"):
+        assert (settled(desk, name).progress, desk.row(name).users_num) == (100, 2)

@@ -327,6 +327,12 @@ def test_the_longest_text_of_one_part_is_checked_in_time(start: str, part: str) 
     assert steps < 12_000_000
 
 
+def test_a_column_named_like_a_function_of_the_moment_is_read_with_its_table(desk: Desk) -> None:
+    sql = 'SELECT t."localtime" AS "#user_id" FROM (SELECT "#user_id" AS "localtime" FROM v_user_1) AS t'
+    assert check(sql).columns == 1
+    assert desk.refusals(sql) == []
+
+
 def test_methods_and_qualified_names_are_read_in_numbers() -> None:
     assert check('SELECT "#user_id" FROM v_user_1 WHERE city' + ".upper()" * 60 + " = 'A'").columns == 1
     assert check('SELECT u."#user_id" FROM v_user_1 u WHERE ' + " OR ".join(["u.level = 1"] * 1000)).columns == 1

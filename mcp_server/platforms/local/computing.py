@@ -14,7 +14,7 @@ import anyio.to_thread
 from mcp_server.engines.base import AnyPlan, DataFile, compile_any, followed
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.engines.duckdb.members import members_query
-from mcp_server.errors import InvalidDefinition
+from mcp_server.errors import InvalidDefinition, NotComputed
 from mcp_server.language.definitions import Definition, from_json, parse_definition, value_type_of
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.values import local, plain, show_time
@@ -88,6 +88,10 @@ _OUTDATED = Text(
     "定义与现有数据不再相符，位于 {path}：{got}。{problem}请用 {update} 修改。",
 )
 _CHANGE_IT = Text("Change it with {update}.", "请用 {update} 修改。")
+_PART_FAILED = Text(
+    "It rests on {name}, which can't be computed. Fix {name} first: {why}",
+    "其依赖的 {name} 无法计算，请先修正 {name}：{why}",
+)
 
 
 def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute:
@@ -100,7 +104,9 @@ def computing(catalog: Catalog, engine: Engine, known: KnownClusters) -> Compute
         definition, plan = planned(job, cluster, generation)
         outdated = known.outdated_parts(generation, plan)
         for record in outdated:
-            control.need(record.id)
+            needed = control.need(record.id)
+            if needed.state == "failed":
+                raise NotComputed(_PART_FAILED.format(name=record.name, why=needed.error))
         if outdated:
             definition, plan = planned(job, cluster, generation)  # a tag's values may be of another type now
         used = known.versions(project, plan)

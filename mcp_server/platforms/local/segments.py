@@ -1,5 +1,6 @@
 """Clusters on the local platform: the catalogue says what they are, jobs compute them, the engine answers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -11,6 +12,7 @@ from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ClusterInUse, NotRefreshable, Problem
 from mcp_server.language.definitions import Definition, from_json, meaning_hash, to_json, value_type_of
 from mcp_server.language.metadata import Metadata
+from mcp_server.language.names import named_clusters
 from mcp_server.language.reading.check import SqlSeen
 from mcp_server.language.sql import Sql
 from mcp_server.language.vocabulary import Path
@@ -381,10 +383,20 @@ class LocalSegments:
         """The cluster as it is now; a dynamic one that is out of date gets a computation in the background."""
         generation, job = self._catalog.generation(record.project), self._jobs.store.latest(record.id)
         stale = self._known.stale(record, generation)
-        if any(stale) and moves(record.cluster_type) and not self._read_only and _worth_trying(record, generation, job):
+        follows = any(stale) and moves(record.cluster_type) and not self._read_only
+        if follows and (_worth_trying(record, generation, job) or (job and self._part_computed_since(record, job))):
             self._jobs.start_background(record.id)
             job = self._jobs.store.latest(record.id)
         return self._shown(record, job, stale)
+
+    def _part_computed_since(self, record: ClusterRecord, job: JobRecord) -> bool:
+        """Whether a job that failed may succeed now: a cluster that it rests on has been computed since."""
+        if job.state != "failed":
+            return False
+        names = named_clusters(json.loads(record.definition))
+        parts = (self._catalog.find_name(record.project, name) for name in names)
+        jobs = (self._jobs.store.latest(part.id) for part in parts if part)
+        return any(other and other.id > job.id and other.state == "done" for other in jobs)
 
     def _shown(self, record: ClusterRecord, job: JobRecord | None, stale: Text) -> Cluster:
         """The cluster of a record and its last job; `stale` is why it is out of date."""

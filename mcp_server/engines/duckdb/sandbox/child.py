@@ -22,7 +22,14 @@ from mcp_server.engines.duckdb.connection import repeatedly
 from mcp_server.engines.duckdb.sandbox.pipe import Finding, Outlet, SqlRequest
 from mcp_server.engines.duckdb.sandbox.result import Shape, chunks, collect, kept_type, reduce, shape_of
 from mcp_server.engines.duckdb.sandbox.views import open_project
-from mcp_server.user_sql.words import ENGINE_EXPRESSIONS, ENGINE_FUNCTIONS, ENGINE_NODES, PREFIXES, table_names
+from mcp_server.user_sql.words import (
+    ENGINE_EXPRESSIONS,
+    ENGINE_FUNCTIONS,
+    ENGINE_NODES,
+    PREFIXES,
+    SESSION_WORDS,
+    table_names,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -103,6 +110,14 @@ def _of_node(node: dict[str, object], given: frozenset[str], tables: frozenset[s
     function = node.get("function_name")
     if isinstance(function, str) and function.lower() not in ENGINE_FUNCTIONS:
         yield "sql_function_refused", function
+    names = node.get("column_names")
+    if (
+        expression == "COLUMN_REF"
+        and isinstance(names, list)
+        and len(names) == 1
+        and str(names[0]).lower() in SESSION_WORDS
+    ):
+        yield "sql_function_refused", str(names[0])  # whether it is a column is known to the binder only
     if kind == "BASE_TABLE":
         yield from _of_table(node, given, tables)
     elif kind == "TABLE_FUNCTION":
