@@ -23,7 +23,7 @@ from mcp_server.platforms.transport import Policy, Transport
 from mcp_server.platforms.volcengine.calls import VolcengineCalls
 from mcp_server.platforms.volcengine.client import VolcengineApi
 from mcp_server.platforms.volcengine.wire import VolcengineCredentials as VolcengineKeys
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, command_line
 from mcp_server.store.files import LocalFiles
 from mcp_server.store.ledger import Ledger
 from mcp_server.store.workspace import Workspace
@@ -266,6 +266,7 @@ def build(settings: Settings, workspace: Workspace | None = None) -> App:
         absent_fields=_absent_fields,
         disconnect=remote.close,
         read_only=settings.read_only,
+        command_line=command_line(settings),
         limits=NameLimits(settings.cluster_name_limit, settings.display_name_limit),
     )
     return App(

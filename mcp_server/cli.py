@@ -169,8 +169,8 @@ COMMANDS: Mapping[str, Command] = {
         _flag("--replace", "replace data without being asked, however much of it goes", "替换数据时不再询问，无论减少多少"),
         _flag("--undo", "go back to the data before the last load", "恢复到上次加载之前的数据"),
     )),
-    "doctor": Command(Text("Look at each platform, and at this machine's settings, clients and data; say what to do.",
-                           "检查各平台，以及本机的设置、客户端和数据，并说明该如何处理。"), (
+    "doctor": Command(Text("Look at platforms, settings, clients and data; say what to do.",
+                           "检查各平台、设置、客户端和数据，并说明该如何处理。"), (
         _flag("--json", "print one JSON object", "输出一个 JSON 对象"),
     )),
     "install": Command(Text("Add this server to the configuration of a client.", "将此服务添加到客户端的配置中。"), (
@@ -461,13 +461,13 @@ async def _called(app: "App", tool: str, values: Mapping[str, object], ask: "Ask
         try:
             result = await invoke(find(OPERATIONS, tool), values, replace(app.deps, report=bar.report, ask=ask))
         except FenqunError as error:
-            return rendering.structured_error(error, language), True
+            return rendering.with_commands(rendering.structured_error(error, language), app.deps.command_line), True
         finally:
             await app.deps.disconnect()
         waited = await app.finish(bar.report)
     if waited:
         _complain(_COMPUTED.say(language))
-    return rendering.structured(result), False
+    return rendering.with_commands(rendering.structured(result), app.deps.command_line), False
 
 
 def _pending(arguments: Arguments) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 
 from mcp_server.credentials import VENDORS
 from mcp_server.errors import ConfigurationError, InvalidArguments
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, in_cache, program
 from mcp_server.text import NOTHING, Text, listed, same
 
 NAME: Final = "fenqun"
@@ -136,16 +136,10 @@ class Machine:
         return Path(self.environment.get("LOCALAPPDATA") or self.home / "AppData" / "Local")
 
 
-def program() -> list[str]:
-    """Return this installation's own command, absolute: clients on a desktop lack the shell's PATH."""
-    script = Path(sys.executable).with_name("fenqun.exe" if sys.platform == "win32" else "fenqun")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "mcp_server"]
-
-
 def entry_for(settings: Settings) -> Entry:
     """Return the entry of a server over these settings. ConfigurationError from a cache that may be cleared."""
     command, *arguments = program()
-    if re.search(r"[/\\]uv[/\\](?:archive|environments|builds)-v\d", command):
+    if in_cache(command):
         raise ConfigurationError(_IN_CACHE, next_step=_INSTALL_FIRST)
     arguments += ["serve", "--workspace", str(settings.workspace)]
     arguments += ["--project", settings.project_id] if settings.project_id != "1" else []

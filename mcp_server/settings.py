@@ -9,7 +9,10 @@ warning. Credentials of remote systems are in `credentials.py`.
 import ipaddress
 import os
 import re
+import shlex
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -576,3 +579,25 @@ def read_gateway_settings(environment: Mapping[str, str], given: Given | None = 
     if not is_loopback(host) and not (tls and values["open_to_network"]):
         raise ConfigurationError(_OPEN_GATEWAY.format(host=shorten(host)), next_step=_SAY_IT)
     return GatewaySettings(host, values["port"], _names(_in_url(host), *values["allow_hosts"]), tls)
+
+
+# This installation's own command, as people and clients run it.
+
+
+def program() -> list[str]:
+    """Return this installation's own command, absolute: clients on a desktop lack the shell's PATH."""
+    script = Path(sys.executable).with_name("fenqun.exe" if sys.platform == "win32" else "fenqun")
+    return [str(script)] if script.is_file() else [sys.executable, "-m", "mcp_server"]
+
+
+def in_cache(command: str) -> bool:
+    """Return whether a program is in uv's cache, which may be cleared."""
+    return re.search(r"[/\\]uv[/\\](?:archive|environments|builds)-v\d", command) is not None
+
+
+def command_line(settings: Settings) -> tuple[str, str]:
+    """Return what stands before and after the name of a command to run it as this process was: program, workspace."""
+    own = program()
+    words = ["uvx", "fenqun"] if in_cache(own[0]) else own
+    join = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
+    return join(words), join(["--workspace", str(settings.workspace)])

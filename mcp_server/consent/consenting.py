@@ -47,10 +47,10 @@ _WAITS = Text(
     "{tool} 正在等待人工批准（编号 {id}），尚未做任何更改。",
 )
 _APPROVE = Text(
-    "Tell the user to run in a terminal, within 24 hours: {command}. It shows this question again and carries it out.",
-    "请告知用户在 24 小时内于终端运行：{command}。该命令会再次展示此询问，并执行操作。",
+    "Tell the user to run in a terminal, within 24 hours: `fenqun approve {id}`. It shows this question again and carries it out.",
+    "请告知用户在 24 小时内于终端运行 `fenqun approve {id}`。该命令会再次展示此询问，并执行操作。",
 )
-_OR_ON_PAGE = Text(
+_ON_PAGE = Text(
     "Or the user approves it on the page {page}, with an approval token.", "用户也可持审批令牌在页面 {page} 上批准。"
 )
 _ON_PAGE = Text(
@@ -229,10 +229,8 @@ def _kept_for_approval(act: Act[P, R], tried: R) -> ApprovalNeeded:
 
 def _how_to_approve(consent_id: str, deps: Deps) -> Text:
     """Where a person decides: in a terminal of this machine, on the page, or where the operator chooses."""
-    if deps.caller.known in ("system", "loopback"):
-        command = f'fenqun approve {consent_id} --workspace "{deps.required_ledger().where}"'
-        how = _APPROVE.format(command=command)
-        return how.then(_OR_ON_PAGE.format(page=deps.page)) if deps.page else how
+    if deps.caller.known == "system":
+        return _APPROVE.format(id=consent_id)
     return (_ON_PAGE if deps.page else _APPROVE_ELSEWHERE).format(id=consent_id, page=deps.page)
 
 

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shlex
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import count, islice
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, program
 from mcp_server.terminal import Bar, Screen, blocks
 from mcp_server.text import NOTHING, Language, Text, listed, same
 
@@ -623,9 +622,9 @@ async def end(conversation: Conversation) -> None:
     conversation.screen.say(TRY)
     conversation.screen.blank()
     conversation.screen.say(OWN_DATA)
-    program = shlex.join(_program())
-    conversation.screen.exactly(f"{program} load --events FILE --users FILE")
-    conversation.screen.exactly(f"{program} call describe_data")
+    own = shlex.join(program())
+    conversation.screen.exactly(f"{own} load --events FILE --users FILE")
+    conversation.screen.exactly(f"{own} call describe_data")
 
 
 class StoryStep(NamedTuple):
@@ -687,16 +686,10 @@ def _cell(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _program() -> list[str]:
-    """This installation's own command, with its absolute path."""
-    beside = Path(sys.executable).with_name("fenqun.exe" if sys.platform == "win32" else "fenqun")
-    return [str(beside)] if beside.is_file() else [sys.executable, "-m", "mcp_server"]
-
-
 def _server_command(settings: Settings) -> list[str]:
     options = ["serve", "--workspace", str(settings.workspace)]
     options += ["--project", settings.project_id] if settings.project_id != "1" else []
-    return [*_program(), *options, *(["--language", "zh"] if settings.language == "zh" else [])]
+    return [*program(), *options, *(["--language", "zh"] if settings.language == "zh" else [])]
 
 
 def _desktop(command: str, options: list[str]) -> list[str]:

@@ -361,6 +361,8 @@ class Deps:
     ledger: Ledger | None = None
     page: str = ""
     """Address of the page where people decide what waits; empty where there is none."""
+    command_line: tuple[str, str] | None = None
+    """Program and options (`settings.command_line`) of commands that texts name; None where the caller is elsewhere."""
     basis: tuple[str, ...] = ()
     """Of an act that was consented to: the basis of its dry run."""
     absent_fields: AbsentFields = _nothing_absent

@@ -36,8 +36,8 @@ _NO_DATA = Text(
     "项目 {project} 还没有数据。",
 )
 _LOAD_FIRST = Text(
-    "Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data, in a terminal: fenqun load --demo {where}",
-    "请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据，在终端中运行：fenqun load --demo {where}",
+    "Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data, in a terminal: fenqun load --demo{which}",
+    "请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据，在终端中运行：fenqun load --demo{which}",
 )
 """What to do on a first start, in a conversation: the one place that names how data is loaded."""
 _OTHER_DATA = Text(
@@ -175,8 +175,8 @@ class Catalog:
         return NoData(_NO_DATA.format(project=records.shown(project)), next_step=self._loading(project))
 
     def _loading(self, project: str) -> Text:
-        where = f"--project {shlex.quote(records.shown(project))} --workspace {shlex.quote(str(self.workspace.root))}"
-        return _LOAD_FIRST.format(folder=self.workspace.imports, where=where)
+        which = f" --project {shlex.quote(records.shown(project))}" if project != "1" else ""
+        return _LOAD_FIRST.format(folder=self.workspace.imports, which=which)
 
     def today(self, project: ProjectRecord) -> date:
         """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""

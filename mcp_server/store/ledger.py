@@ -167,11 +167,6 @@ class Ledger:
         subject = reader(Subject, digest=lambda _: "")
         self._read_entry = reader(Entry, subject=subject, way=_way, outcome=self._outcome)
 
-    @property
-    def where(self) -> str:
-        """The folder of the workspace, for commands that a person has to type."""
-        return str(self._catalog.workspace.root)
-
     def key(self, purpose: str) -> bytes:
         """A secret of 32 bytes that stays the same in this workspace, another one for each purpose."""
         return derived_key(self._database, purpose)

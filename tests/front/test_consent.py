@@ -153,7 +153,8 @@ def test_where_nobody_can_be_asked_the_act_waits_once(app: App, mode: str) -> No
     first, second = run(app, mode, None, twice)
     assert code(first) == "approval_needed"
     (waiting,) = app.deps.required_ledger().pending()
-    assert f"fenqun approve {waiting.id}" in told(first)
+    program, options = app.deps.command_line or ("", "")
+    assert f"{program} approve {options} {waiting.id}" in told(first), "runs as it is, wherever it is pasted"
     assert waiting.id in told(second)
     assert there(app)
 

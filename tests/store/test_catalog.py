@@ -185,7 +185,7 @@ def test_no_data_at_all_says_how_to_load(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="Project 1 has no data yet") as caught:
         open_catalog(tmp_path / "my data").metadata("1")
     for step in caught.value.next_step:
-        assert f"fenqun load --demo --project 1 --workspace '{tmp_path / 'my data'}'" in step
+        assert "fenqun load --demo" in step, "the front fills in program and workspace"
 
 
 def test_an_unknown_project_names_those_there_are(catalog: Catalog) -> None:

@@ -33,13 +33,13 @@ def success(answer: ToolOutput) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.data)
 
 
-def failure(error: FenqunError, language: Language) -> CallToolResult:
+def failure(error: FenqunError, language: Language, command_line: tuple[str, str] | None = None) -> CallToolResult:
     """An error that the model can act on, as a tool result; its data, for programs, in the result's metadata.
 
     Not as structured content: the official TypeScript client validates that against the tool's output schema in
     errors too, and would show the model nothing but the mismatch.
     """
-    data = rendering.structured_error(error, language)
+    data = rendering.with_commands(rendering.structured_error(error, language), command_line)
     block = TextContent(type="text", text=rendering.error_text(data, language))
     return CallToolResult(content=[block], is_error=True, _meta={ERROR_DATA: data})
 
@@ -81,7 +81,7 @@ class Handler:
         except Exception as error:  # noqa: BLE001 - the boundary; internal_error logs it
             known = error if isinstance(error, FenqunError) else internal_error(name)
             span.set_attribute("fenqun.outcome", known.code)
-            return failure(known, deps.language)
+            return failure(known, deps.language, deps.command_line)
         span.set_attribute("fenqun.outcome", "done")
         return answer
 
@@ -105,7 +105,9 @@ class Handler:
             request = context.request_context.request if context else None
             assert isinstance(request, Request)  # noqa: S101 - see above
             page = self.page_of(request) if self.page_of else ""
-            deps = replace(deps.for_caller(identity_of(request.scope)), files=self.files_of(request), page=page)
+            deps = replace(
+                deps.for_caller(identity_of(request.scope)), files=self.files_of(request), page=page, command_line=None
+            )
         if context is None:
             return deps
         client, caller = context.session.client_params, deps.caller

@@ -6,6 +6,7 @@ text is made from the structured data, and every value in it appears. No MCP her
 
 import json
 import logging
+import re
 from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,24 @@ def structured_error(error: FenqunError, language: Language) -> Data:
         "next": error.next_step.say(language),
     }
     return _sendable(data | {key: value for key, value in more.items() if value})
+
+
+_COMMAND: Final = re.compile(
+    r"(?<![\w/\\.-])fenqun (approve|doctor|install|load|log|look|pending|purge|serve|token|uninstall)\b"
+)
+
+
+def with_commands(data: Data, command_line: tuple[str, str] | None) -> Data:
+    """The same data with commands in its sentences that run as they are: absolute, with the workspace."""
+    if command_line is None:
+        return data
+    program, options = command_line
+
+    def runnable(words: str) -> str:
+        return _COMMAND.sub(lambda match: f"{program} {match[1]} {options}", words)
+
+    sentences = {key: runnable(data[key]) for key in ("message", "next") if isinstance(data.get(key), str)}
+    return data | sentences
 
 
 def _sendable(data: Data) -> Data:
@@ -256,7 +275,7 @@ class ToolOutput:
 
 async def answered(operation: Operation[Any, Any], arguments: Mapping[str, object], deps: Deps) -> ToolOutput:
     """Invoke an operation; its answer, no longer than about `LONGEST` tokens. Raises what `invoke` raises."""
-    output = as_answer(await invoke(operation, arguments, deps), deps.language)
+    output = as_answer(await invoke(operation, arguments, deps), deps.language, deps.command_line)
     for _ in range(_TRIES):
         size, rows = _size(output), _rows(output.data)
         if size <= LONGEST:
@@ -264,15 +283,15 @@ async def answered(operation: Operation[Any, Any], arguments: Mapping[str, objec
         if operation.effect is not Effect.READ or _PAGE not in operation.params.model_fields or rows < 2:
             break
         arguments = {**arguments, _PAGE: max(1, min(rows - 1, rows * LONGEST * 9 // (size * 10)))}
-        output = as_answer(await invoke(operation, arguments, deps), deps.language)
+        output = as_answer(await invoke(operation, arguments, deps), deps.language, deps.command_line)
     if _size(output) <= LONGEST:
         return output
     return _cut(output, operation, arguments, deps)
 
 
-def as_answer(result: Result, language: Language) -> ToolOutput:
+def as_answer(result: Result, language: Language, command_line: tuple[str, str] | None = None) -> ToolOutput:
     """A result as it is sent, however long."""
-    data = structured(result)
+    data = with_commands(structured(result), command_line)
     return ToolOutput(data, text(data, language))
 
 
