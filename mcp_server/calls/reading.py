@@ -234,6 +234,8 @@ _SEPARATOR = re.compile(r"[\s,，、;；]+")
 _DIGIT = re.compile(r"\d", re.ASCII)
 _HOURS = re.compile(r"(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?-(\d{1,2})(:\d{2})?(?:点|时|h)?(am|pm)?", re.ASCII)
 """Ranges that are not taken, but clear enough for a suggestion."""
+_NUMBERED_DAYS = re.compile(r"[0-7]-[0-7]", re.ASCII)
+"""Beside a range of times these are weekdays, which systems number differently."""
 _REWRITTEN = Text("read so", "按此理解")
 _VENDORS = Text("the vendor's form, in which 1 is Sunday", "服务商的写法，其中 1 表示周日")
 
@@ -301,7 +303,10 @@ def _two_digits(word: str) -> str:
 
 def _unreadable(text: str, word: str, path: str, *, timed: bool) -> Problem:
     """The problem with a word; it suggests the entry with a word that can be read."""
-    if timed:
+    numbered = timed and _NUMBERED_DAYS.fullmatch(word) and any(map(read_range, _SEPARATOR.split(text)))
+    if numbered:
+        near, code = "", "call_weekday_unknown"
+    elif timed:
         match = RANGE.fullmatch(word)
         empty = match is not None and match[1].zfill(2) + match[2] == match[3].zfill(2) + match[4]
         near, code = ("00:00-23:59", "call_range_empty") if empty else (_near_range(word), "call_range_invalid")

@@ -90,12 +90,19 @@ async def invoke(operation: Operation[P, R], arguments: Mapping[str, object], de
         raise internal_error(operation.name) from error
 
 
+_CLUSTER_WORDS = dict.fromkeys(("segment", "audience", "group", "cohort"), "cluster") | {
+    f"{other}s": "clusters" for other in ("segment", "audience", "group", "cohort")
+}
+"""What others call a cluster."""
+
+
 def find(operations: Sequence[Operation[Any, Any]], name: str) -> Operation[Any, Any]:
     """The operation of this name. UnknownTool names the nearest."""
     names = [o.name for o in operations]
     if name in names:
         return operations[names.index(name)]
-    close = nearest(name, names)
+    words = [_CLUSTER_WORDS.get(word, word) for word in name.casefold().split("_")]
+    close = nearest("_".join(words), names)
     hint = Text("Did you mean {close}?", "是否想用 {close}？").format(close=close) if close else NOTHING
     raise UnknownTool(
         Text("There is no tool {name}.", "没有工具 {name}。").format(name=shown(name)),

@@ -312,9 +312,9 @@ CODES: Mapping[str, Code] = {
         "请求体属于项目 {got}；这里是按当前项目 {expected} 检查的。"),
     "condition_twice": warning("The same condition is at {other} as well.", "同样的条件在 {other} 已出现。"),
     "sql_no_part_date": warning(
-        '{got} is read without a condition on "$part_date"; ThinkingData refuses that. Write ${{PartDate:name}}, or '
+        '{got} is read without a condition on "$part_date", so every day is read. Write ${{PartDate:name}}, or '
         "\"$part_date\" BETWEEN 'yyyy-MM-dd' AND 'yyyy-MM-dd'.",
-        "读取 {got} 时没有限定 \"$part_date\"，ThinkingData 会拒绝这种 SQL。请加上 ${{PartDate:名称}}，或 \"$part_date\" BETWEEN 'yyyy-MM-dd' "
+        "读取 {got} 时没有限定 \"$part_date\"，因此会读取所有日期。请加上 ${{PartDate:名称}}，或 \"$part_date\" BETWEEN 'yyyy-MM-dd' "
         "AND 'yyyy-MM-dd'。"),
     "sql_all_clusters": warning(
         "{got} is read without cluster_name = 'name' or cluster_name IN (…), so every cluster and tag is loaded for it, "

@@ -197,6 +197,7 @@ MAX_TEXT = 20_000
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _MAX_DIGITS = 40
+_SIGNS_BETWEEN = re.compile(r"[,，、;；\n]+")
 
 Place = tuple[str | int, ...]
 
@@ -318,7 +319,8 @@ def _fit_list(value: object, schema: Schema, at: Place, problems: list[Problem])
     items = _parsed(value)
     if not isinstance(items, list | tuple):
         lone = isinstance(value, str) and schema.get("items", {}).get("type") == "string"
-        suggestion = shorten(json.dumps([value], ensure_ascii=False)) if lone and len(str(value)) < 100 else ""
+        parts = [part.strip() for part in _SIGNS_BETWEEN.split(value) if part.strip()] if isinstance(value, str) else []
+        suggestion = shorten(json.dumps(parts, ensure_ascii=False)) if lone and 0 < len(str(value)) < 100 else ""
         return _wrong_type(value, schema, at, problems, suggestion)
     return [_fit(item, schema.get("items", {}), (*at, n), problems) for n, item in enumerate(items)]
 

@@ -287,7 +287,7 @@ def _call_state(
     days, has_list = all_days.days[:MOST_DAYS], bool(forecast.callees)
     sends = recall is not None and row is not None
     return CallTaskState(
-        message=deps.say(message.then(_summary(forecast))),
+        message=deps.say(message.then(_summary(forecast, kept=recall is False))),
         next=deps.say(next_step),
         task=row,
         changes=tuple(deps.say(one) for one in changes),
@@ -306,8 +306,17 @@ def _call_state(
     )
 
 
-def _summary(forecast: _Forecast) -> Text:
-    """When calls may start, and how far the list gets."""
+_REDIALLED = Text(
+    "Up to {times} redial(s), {interval} minutes after an attempt.", "最多重呼 {times} 次，间隔 {interval} 分钟。"
+)
+_REDIALLED_AS_BEFORE = Text(
+    "The redials stay as they are: up to {times}, {interval} minutes after an attempt.",
+    "重呼保持不变：最多 {times} 次，间隔 {interval} 分钟。",
+)
+
+
+def _summary(forecast: _Forecast, *, kept: bool) -> Text:
+    """When calls may start, how often they are repeated, and how far the list gets; `kept`: an update leaves the redials."""
     settings, days, callees = forecast.settings, forecast.calendar, forecast.callees
     summary = _WINDOW.format(start=settings.start, end=settings.end, week=in_words(settings.forbidden.complement()))
     if callees:
@@ -322,6 +331,10 @@ def _summary(forecast: _Forecast) -> Text:
             summary = summary.then(_LIST_DONE.format(finish=days.finish, **counts))
         else:
             summary = summary.then(_LIST_NOT_DONE.format(planned=f"{days.planned:,}", **counts))
+    redials = settings.redials
+    if redials and redials.times:
+        words = _REDIALLED_AS_BEFORE if kept else _REDIALLED
+        summary = summary.then(words.format(times=redials.times, interval=redials.interval))
     summary = summary.then(_BEIJING)
     return summary.then(_CUT.format(days=HORIZON.days)) if days.cut else summary
 

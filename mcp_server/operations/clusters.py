@@ -469,7 +469,13 @@ async def _update(params: UpdateCluster | UpdateTag, raw: object, kind: SegmentK
     done = await deps.segments.update(cluster, ClusterChanges(display_name, definition, remarks))
     wait = 0.0 if definition is None else SHORT_WAIT
     done = await read_after_change(done, deps.segments.wait(done, seconds=wait, on_progress=deps.report))
-    return cluster_state(done, _UPDATED, deps, **read, changes=changes, users_num_before=cluster.users_num)
+    state = cluster_state(done, _UPDATED, deps, **read, changes=changes, users_num_before=cluster.users_num)
+    return _without_age(state) if definition is None and done.progress == 100 and not any(done.unread) else state
+
+
+def _without_age(state: ClusterState) -> ClusterState:
+    """The same without the advice to refresh, which a rename or an undo has nothing to do with; `fresh` shows the age."""
+    return state.model_copy(update={"next": ""})
 
 
 def _new_definition(display_name: str, reading: AnyReading | None, cluster: Cluster, deps: Deps) -> Definition | None:
@@ -608,7 +614,8 @@ async def restore_cluster(params: RestoreCluster, deps: Deps) -> ClusterState:
         ).with_basis(now.stamp, *changes)
     deps.check_unchanged(now.stamp)
     done = await deps.segments.restore(undo)
-    return cluster_state(done, _RESTORED, deps, changes=changes, users_num_before=None if deleted else now.users_num)
+    state = cluster_state(done, _RESTORED, deps, changes=changes, users_num_before=None if deleted else now.users_num)
+    return _without_age(state) if done.progress == 100 and not any(done.unread) else state
 
 
 async def _check_no_cycle(before: Cluster, now: Cluster, metadata: Metadata, deps: Deps) -> None:

@@ -11,12 +11,13 @@ from mcp_server.language.compare import exclusive
 from mcp_server.language.definitions import AnyReading, Definition, assumptions, explain_definition, rows_to_read
 from mcp_server.language.explain import Explanation
 from mcp_server.language.metadata import Metadata
-from mcp_server.language.model import TAG, Qp, TagQp
+from mcp_server.language.model import TAG, Qp, TagQp, leaves
 from mcp_server.language.names import display_name_findings, name_findings
 from mcp_server.language.problems import finding, pointer
 from mcp_server.language.reading.check import lookup_hint
 from mcp_server.language.reading.document import says_nothing
 from mcp_server.language.suggest import nearest_named
+from mcp_server.language.vocabulary import COMPARATORS, Test
 from mcp_server.operations.arguments import (
     DefinitionArgument,
     FullDefinition,
@@ -222,11 +223,38 @@ async def preview_definition(params: PreviewDefinition, deps: Deps) -> Previewed
         repairs=repair_rows(reading.repairs, deps),
         notes=tuple(
             deps.say(note)
-            for note in (*preview.outdated, *assumptions(definition, metadata), left_out(preview.dropped))
+            for note in (
+                *preview.outdated,
+                *_without_values(definition, metadata),
+                *assumptions(definition, metadata),
+                left_out(preview.dropped),
+            )
             if any(note)
         ),
         sql=preview.sql,
     )
+
+
+_LEFT_OUT = Text(
+    "{name}: {n} user(s) have no value and are left out by {word}; to take them in, add isNull joined by or",
+    "{name}：{n} 名用户没有值，被 {word} 排除；若要包含，请以 or 连接 isNull",
+)
+
+
+def _without_values(definition: Definition, metadata: Metadata) -> Iterator[Text]:
+    """How many users a negative word leaves out because they have no value, for each property once."""
+    seen = set()
+    for leaf in leaves(definition.filts) if isinstance(definition, Qp) and metadata.users else ():
+        row, known = COMPARATORS[leaf.comparator], metadata.property(leaf.table_type, leaf.column_name)
+        if known is None or leaf.table_type != "user" or not row.negated or row.test not in _OF_VALUES:
+            continue
+        missing = round(known.null_share * (metadata.users or 0))
+        if missing and known.name not in seen:
+            seen.add(known.name)
+            yield _LEFT_OUT.format(name=known.name, n=f"{missing:,}", word=row.word)
+
+
+_OF_VALUES = (Test.ONE_OF, Test.CONTAINS, Test.MATCHES, Test.HOLDS)
 
 
 _ONE_OF = Text(

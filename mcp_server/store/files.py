@@ -25,7 +25,7 @@ from typing import BinaryIO, Final, Literal
 
 from mcp_server.errors import FenqunError, InvalidArguments, LoadRefused, NotFound
 from mcp_server.language.problems import finding
-from mcp_server.language.suggest import nearest
+from mcp_server.language.suggest import same_value
 from mcp_server.sources.report import refuse_ids
 from mcp_server.store import records
 from mcp_server.store.catalog import Catalog
@@ -161,7 +161,7 @@ def _similar(folder: Path, parts: tuple[str, ...]) -> str:
         names = [entry.name for entry in beside if entry.is_file() and not _ID.match(entry.name)]
     except OSError:
         return ""
-    near = nearest(parts[-1], names)
+    near = same_value(parts[-1], names)
     return str(folder.joinpath(*parts[:-1], near)) if near else ""
 
 
