@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from mcp_server.engines.duckdb.connection import rows
 from mcp_server.sources.files.opening import FilePlace, Opener, Wanted, files_of, pattern_of
 from mcp_server.sources.files.tables import FileTable, stage
-from mcp_server.sources.mapping import Answers, FileMapping, FileSection, LoadQuestion, refuse_unknown, toml_value
+from mcp_server.sources.mapping import (
+    Answers,
+    FileMapping,
+    FileSection,
+    LoadQuestion,
+    plain_answer,
+    refuse_unknown,
+    toml_value,
+)
 from mcp_server.sources.proposing import Builder
 from mcp_server.sources.report import refuse
 from mcp_server.sources.survey import Proposal, Seen, Source, Survey, survey
@@ -30,7 +38,7 @@ class Look:
 
     def propose(self, sources: Sequence[Source], time_zone: str, answers: Answers | None = None) -> Proposal:
         """Propose a mapping for all files; answers that are known already decide."""
-        given = dict(answers or {})
+        given = {key: plain_answer(key, value) for key, value in (answers or {}).items()}
         groups = self._groups(sources, given)
         builders = [
             Builder(self.connection, None if places[0].tracking else self.table(places), files, places, source, given)

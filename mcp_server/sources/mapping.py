@@ -128,6 +128,28 @@ class LoadQuestion(Frozen):
         return self.default is None
 
 
+def plain_answer(key: str, value: Any) -> Any:
+    """Return an answer as its key needs it: names and times may be written as lists of words, `only` as its choices."""
+    if not isinstance(value, str):
+        return value
+    words = [word.strip() for word in value.replace("\n", ";").split(";" if key == "only" else ",") if word.strip()]
+    match key.rpartition(":")[2]:
+        case "names":
+            return words
+        case "times":
+            pairs = [word.partition("=") for word in words]
+            return {name.strip(): column.strip() for name, _, column in pairs}
+        case "only":
+            parts = []
+            for word in words:
+                role, _, rest = word.partition(":")
+                column, _, wanted = rest.partition("=")
+                parts.append({"role": role.strip(), "only": {column.strip(): wanted.strip()}})
+            return parts
+        case _:
+            return value
+
+
 # Reading.
 
 

@@ -262,6 +262,7 @@ class Builder:
             f"{name} says what a row is: {counts.en}. Rows of {events.en} have an event name.",
             f"{name} 说明每行是什么：{counts.zh}。{events.zh} 有事件名。",
         )
+        why = why.then(Text("Answer with the choices you want, separated by ;", "请回答所需的选项，以分号 ; 分隔。"))
         if people:
             why = why.then(Text(f"{persons.en} describe people.", f"{persons.zh} 描述用户。"))
         self._ask("only", why, choices)
@@ -390,7 +391,7 @@ class Builder:
         ]
         if not section_has_names(self.places[0]) and self._answer("names") is None:
             return self._ask_user(possible[:6], None), ""
-        first = [f for f in possible if USER.fullmatch(plain(f.name)) and (f.distinct > 1 or total <= 2)]
+        first = [f for f in possible if USER.fullmatch(plain(f.name))]
         devices = [f for f in possible if DEVICE.fullmatch(plain(f.name))]
         second = [f for f in possible if f not in first and (SECOND_USER.fullmatch(plain(f.name)) or f.phones)]
         people = [f for f in first if f not in devices] or first

@@ -109,6 +109,30 @@ def test_several_times_of_a_row_become_several_events(tmp_path: Path) -> None:
     assert loaded.rows('SELECT "#event_name", count(*) FROM events GROUP BY 1 ORDER BY 1') == [("order", 2), ("pay", 1)]
 
 
+def test_rows_of_several_kinds_are_split_by_the_words_of_the_question(tmp_path: Path) -> None:
+    lines = [
+        {"type": "track", "userId": "a", "event": "buy", "timestamp": "2024-05-01T10:00:00Z"},
+        {"type": "identify", "userId": "a", "traits": {"plan": "pro"}, "timestamp": "2024-05-01T10:00:00Z"},
+        {"type": "page", "userId": "a", "timestamp": "2024-05-01T10:00:00Z"},
+    ]
+    path = ndjson(tmp_path / "e.jsonl", lines)
+    assert [problem.path for problem in refused(tmp_path, Sources(files=[path])).problems] == ["/only"]
+    answer = "events: type = track; users: type = identify"
+    loaded = load(tmp_path, Sources(files=[path], answers={"only": answer}))
+    assert loaded.rows('SELECT "#event_name" FROM events') == [("buy",)]
+    assert loaded.rows('SELECT "#account_id", "traits.plan" FROM users') == [("a", "pro")]
+
+
+def test_names_are_given_where_the_file_has_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "cdr.csv", f"015,{TIME},5\n016,{TIME},7\n015,{TIME},8\n")
+    answers = {"names": "src,start,seconds", "user": "src", "event_name": "call"}
+    loaded = load(tmp_path, Sources(files=[path], answers=answers))
+    assert loaded.rows('SELECT "#account_id", sum(seconds) FROM events GROUP BY 1 ORDER BY 1') == [
+        ("015", 13),
+        ("016", 7),
+    ]
+
+
 # Values
 
 
