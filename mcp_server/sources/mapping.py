@@ -132,7 +132,11 @@ def plain_answer(key: str, value: Any) -> Any:
     """Return an answer as its key needs it: names and times may be written as lists of words, `only` as its choices."""
     if not isinstance(value, str):
         return value
-    words = [word.strip() for word in value.replace("\n", ";").split(";" if key == "only" else ",") if word.strip()]
+    words = [
+        word.strip()
+        for word in value.replace("\n", ";").replace("；", ";").replace("，", ",").split(";" if key == "only" else ",")
+        if word.strip()
+    ]
     match key.rpartition(":")[2]:
         case "names":
             return words

@@ -262,7 +262,9 @@ class Builder:
             f"{name} says what a row is: {counts.en}. Rows of {events.en} have an event name.",
             f"{name} 说明每行是什么：{counts.zh}。{events.zh} 有事件名。",
         )
-        why = why.then(Text("Answer with the choices you want, separated by ;", "请回答所需的选项，以分号 ; 分隔。"))
+        why = why.then(
+            Text("Answer with the choices you want, separated by semicolons.", "请回答所需的选项，以分号分隔。")
+        )
         if people:
             why = why.then(Text(f"{persons.en} describe people.", f"{persons.zh} 描述用户。"))
         self._ask("only", why, choices)
