@@ -119,6 +119,11 @@ class Policy:
     at_once: int = 4
     per_second: float = 10.0
     most_bytes: int = 64 * 1024 * 1024
+    exchange: float = 330.0
+    """For one request with its whole answer, however slowly it arrives; more than a query of a vendor may take."""
+    download: float = 3600.0
+    """For a whole answer that goes to a file."""
+    most_download: int = 8 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +234,18 @@ class Transport:
         raise self._unreachable()
 
     async def download(self, make: Callable[[], Outgoing]) -> AsyncIterator[bytes]:
-        """Yield the body of an answer piece by piece, for files larger than memory. Not repeated. VendorUnreachable."""
+        """Yield the body of an answer piece by piece, for files larger than memory. Not repeated.
+
+        Raises VendorUnreachable, VendorUnreadable (an answer beyond the limit).
+        """
+        policy, size = self._policy, 0
         try:
-            async with self._opened(make()) as response:
+            async with self._opened(make(), policy.download) as (response, until):
                 if response.status_code not in BUSY:
-                    async for piece in response.aiter_bytes(CHUNK):
+                    async for piece in _arriving(response, until):
+                        size += len(piece)
+                        if size > policy.most_download:
+                            raise self._too_long(policy.most_download)
                         yield piece
                     return
         except (_NotSent, _Lost):
@@ -247,12 +259,12 @@ class Transport:
             await client.aclose()
 
     async def _once(self, out: Outgoing, wait: Wait) -> Reply:
-        async with self._opened(out) as response:
+        async with self._opened(out, self._policy.exchange) as (response, until):
             body = bytearray()
-            async for piece in response.aiter_bytes(CHUNK):
+            async for piece in _arriving(response, until):
                 body += piece
                 if len(body) > self._policy.most_bytes:
-                    raise self._too_long()
+                    raise self._too_long(self._policy.most_bytes)
             reply = Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
         self.skew = _skew(reply.headers.get("date", ""))
         seconds = wait(reply)
@@ -261,8 +273,8 @@ class Transport:
         return reply
 
     @asynccontextmanager
-    async def _opened(self, out: Outgoing) -> AsyncIterator["httpx.Response"]:
-        """Send a request; httpx's errors become ours."""
+    async def _opened(self, out: Outgoing, seconds: float) -> AsyncIterator[tuple["httpx.Response", float]]:
+        """Send a request, and yield its answer and when all of it must be there; httpx's errors become ours."""
         import httpx
 
         headers, body = dict(out.headers), out.body
@@ -270,18 +282,19 @@ class Transport:
             headers["Content-Length"] = str(body.stat().st_size)  # else it would be sent chunked
         async with self._room:
             await self._pace.turn()
-            client = self._connected()
+            client, until = self._connected(), anyio.current_time() + seconds
             content = body if isinstance(body, bytes) else _pieces(body)
             try:
                 request = client.build_request(out.method, out.path, headers=headers, content=content)
-                response = await client.send(request, stream=True)
+                with anyio.fail_after(seconds):
+                    response = await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
                 raise _NotSent from None
-            except httpx.HTTPError:
+            except (httpx.HTTPError, TimeoutError):
                 raise _Lost from None
             try:
-                yield response
-            except (httpx.HTTPError, httpx.StreamError):
+                yield response, until
+            except (httpx.HTTPError, httpx.StreamError, TimeoutError):
                 raise _Lost from None
             finally:
                 with anyio.CancelScope(shield=True):
@@ -316,12 +329,23 @@ class Transport:
             ),
         )
 
-    def _too_long(self) -> VendorUnreadable:
-        limit = self._policy.most_bytes // (1024 * 1024)
+    def _too_long(self, most: int) -> VendorUnreadable:
+        limit = most // (1024 * 1024)
         text = Text("{host} answered with more than {n} MB.", "{host} 的响应超过 {n} MB。")
         return VendorUnreadable(
             text.format(host=self.host, n=limit), next_step=Text("Ask for less at a time.", "请减少单次查询的数据量。")
         )
+
+
+async def _arriving(response: "httpx.Response", until: float) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives. TimeoutError at `until`: each byte in time does not make all of them in time."""
+    pieces = response.aiter_bytes(CHUNK)
+    while True:
+        with anyio.fail_after(max(0.0, until - anyio.current_time())):
+            piece = await anext(pieces, None)
+        if piece is None:
+            return
+        yield piece
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -38,7 +38,7 @@ _BINARY: Final = {
     b"%PDF": Text("a PDF document", "PDF 文档"),
 }
 """How other files begin that people send as CSV."""
-_ODD = (b"\t", b"\r\r")
+_ODD = b"\t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +135,29 @@ def _decoded(chunks: Iterator[bytes], codec: str) -> Iterator[bytes]:
         raise refuse_ids([finding("ids_encoding", PATH, line=lines)]) from None
 
 
+def _settled(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield the text with lines that end in LF: of mixed ends, the engine drops the first character after a lone CR.
+
+    The hash is of the text as it was.
+    """
+    held = b""
+    for chunk in chunks:
+        update(chunk)
+        text = held + chunk
+        held = b"\r" if text.endswith(b"\r") else b""  # a LF may follow in the next chunk
+        yield text.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if held:
+        yield b"\n"
+
+
 def _written(chunks: Iterator[bytes], encoding: str, path: Path) -> IdFile:
     digest = hashlib.sha256()
     quoted = odd = False
     with path.open("wb") as copy:
-        for chunk in chunks:
+        for chunk in _settled(chunks, digest.update):
             copy.write(chunk)
-            digest.update(chunk)
             quoted = quoted or b'"' in chunk
-            odd = odd or not chunk.isascii() or any(mark in chunk for mark in _ODD)
+            odd = odd or not chunk.isascii() or _ODD in chunk
     return IdFile(path, encoding, digest.hexdigest()[:32], quoted, odd)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -294,3 +295,45 @@ def test_quoted_files_are_split_like_the_standard_library_does(reader: Reader) -
         counts, _ = reader.read(text)
         assert counts.rows == len(expected), repr(text)
         assert counts.distinct == len({row[0].strip() for row in expected}), repr(text)
+
+
+# line ends
+
+
+def test_a_lone_cr_changes_no_id(reader: Reader) -> None:
+    """The engine dropped the first character after it before, so that 17 selected the user 7."""
+    counts, rows = reader.read("30\r\n4\r17\r\n123\r\n", NUMBER)
+    assert (counts.rows, counts.unmatched, rows) == (4, 2, [(4,), (6,)])
+
+
+def test_an_end_of_a_line_between_two_chunks_is_one(reader: Reader) -> None:
+    blank = b" " * (CHUNK - 3)
+    for end in (b"\r\n", b"\r", b"\n"):
+        assert reader.users(blank + b"a" + end[:1].rjust(2) + end[1:] + b"b" + end) == [1, 2]
+
+
+def _plainly(text: str) -> list[str]:
+    """The ids of a text, by the simplest reading there is."""
+    lines = re.sub("\r\n?", "\n", text)
+    return [row[0].strip() for row in csv.reader(io.StringIO(lines), strict=True) if row and row[0].strip()]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mixes_of_line_ends_quotes_blanks_and_encodings_are_read_plainly(reader: Reader, seed: int) -> None:
+    chance = random.Random(seed)
+    known = {"a": 1, "b": 2, "c": 3, "é": 4, "张三": 5, "00123": 6, "17": None, "7": None, "x,y": 9}
+    text = ""
+    for _ in range(chance.randint(1, 40)):
+        value = chance.choice([*known, ""])
+        quoted = "," in value or chance.random() < 0.3
+        text += f'"{value}"' if quoted else chance.choice(["", " ", "\t"]) + value + chance.choice(["", " "])
+        text += chance.choice(["\r", "\n", "\r\n", "\r\r\n", "\n\r"])
+    text += chance.choice(["", "b"])
+    encoding = chance.choice(["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+    expected = _plainly(text)
+    if not expected:
+        return
+    counts, rows = reader.read(text.encode(encoding))
+    assert counts.rows == len(expected)
+    assert [row[0] for row in rows] == sorted({known[value] for value in expected if known[value]})
+    assert counts.unmatched == sum(known[value] is None for value in expected)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -168,6 +168,52 @@ def test_an_answer_without_end_is_broken_off() -> None:
     assert isinstance(answered(long, repeat=Repeat.READ, policy=short)[0], VendorUnreadable)
     enough = Policy(attempts=1, first_wait=0.0, most_bytes=2000, per_second=10_000)
     assert isinstance(answered(long, repeat=Repeat.READ, policy=enough)[0], Reply)
+
+
+def test_an_answer_that_arrives_byte_by_byte_ends_with_its_time() -> None:
+    """Each byte came within the time of a read, so a call was held for as long as the vendor liked before."""
+
+    async def trickle(stream: SocketStream) -> None:
+        async with stream:
+            await _whole(stream)
+            with suppress(anyio.BrokenResourceError):
+                await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n")
+                while True:
+                    await stream.send(b"x")
+                    await anyio.sleep(0.02)
+
+    async def talk() -> None:
+        policy = Policy(attempts=1, first_wait=0.0, read=5, exchange=0.3, download=0.3, per_second=10_000)
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(listener.serve, trickle)
+            transport = Transport(f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}", policy)
+            with anyio.fail_after(5):
+                with pytest.raises(AnswerLost):
+                    await transport.send(ask("POST"), Repeat.ONCE)
+                with pytest.raises(VendorUnreachable):
+                    async for _ in transport.download(ask()):
+                        pass
+            await transport.close()
+            group.cancel_scope.cancel()
+
+    anyio.run(talk)
+
+
+def test_a_download_without_end_is_broken_off() -> None:
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000
+
+    async def talk(most: int) -> int | Exception:
+        async with hosted(long, policy=Policy(attempts=1, most_download=most)) as (_, transport):
+            try:
+                return sum([len(piece) async for piece in transport.download(ask())])
+            except VendorUnreadable as error:
+                return error
+
+    assert anyio.run(talk, 2000) == 2000
+    assert isinstance(anyio.run(talk, 1999), VendorUnreadable)
 
 
 def test_a_truncated_answer_is_a_lost_one() -> None:
