@@ -264,6 +264,12 @@ CODES: Mapping[str, Code] = {
     "ids_line": problem(
         "The file has a line too long to be a row (over {most} MB). Write one id to a line.",
         "文件中有过长的行（超过 {most} MB）。请每行写一个 ID。"),
+    "ids_column": problem(
+        "The first row has no column \"{got}\". Leave column out where the first column has the ids.",
+        "第一行没有列“{got}”。若 ID 在第一列，请不要填写 column。"),
+    "ids_column_elsewhere": problem(
+        "On this platform the file has ids in its first column, without a header; column is of use on this machine only.",
+        "该平台只接受 ID 在第一列且不带表头的文件；column 仅适用于本机。"),
     "ids_empty": problem("There is no id in it.", "其中没有任何 ID。"),
     "main_column_type": problem(
         "{name} can't be the main column; give a user property of type text or number, not #user_id, such as {suggestion}.",
@@ -326,11 +332,14 @@ CODES: Mapping[str, Code] = {
     "same_users": warning(
         "{name} holds exactly the same users now; use it instead, unless the two are to part later.",
         "{name} 目前的用户与此完全相同；除非以后会有差别，可直接使用它。"),
+    "ids_column_taken": warning(
+        "The header names {got}: the ids were read as values of {got}, not of {wanted}.", "表头为 {got}：已按 {got} 的取值读取，而不是 {wanted}。"),
+    "ids_nearly": warning(
+        "{n} of {all} unmatched ids would match {how}.", "{all} 个未匹配的 ID 中，有 {n} 个{how}即可匹配。"),
     "ids_no_match": warning(
         "No user has any of these ids as {column}.{hint}", "没有任何用户的 {column} 是这些 ID。{hint}"),
     "ids_header": warning(
-        'The first line, "{got}", looks like a header. Such files have none: it was counted as an id. Remove it if it is one.',
-        "第一行“{got}”像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。"),
+        'The first line, "{got}", {note}', "第一行“{got}”{note}"),
     "ids_delimiter": warning(
         "Unmatched ids hold {mark} ({n} of them), which separates nothing. Columns are separated by commas.",
         "{n} 个未匹配的 ID 中含有{mark}，它不起分隔作用。列与列之间用英文逗号分隔。"),

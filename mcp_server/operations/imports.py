@@ -39,8 +39,9 @@ from mcp_server.text import NOTHING, Text, clauses
 MOST_INLINE = 200
 """Ids that a call may hold: longer lists get cut or mixed up in a chat."""
 
-IdPath = Annotated[str, Field(description="CSV in the server's imports folder")]
+IdPath = Annotated[str, Field(description="CSV or Excel in the server's imports folder")]
 Ids = Annotated[tuple[str, ...], Field(description=f"Instead of path, at most {MOST_INLINE}; of a tag `id,value`")]
+IdColumn = Annotated[str, Field(description="The file's column of ids, by its header")]
 MainColumn = Annotated[str, Field(description="User property that the ids are values of, such as #account_id")]
 
 _IMPORTED = Text("Imported {rows} as {noun} {named}", "已将 {rows}导入为{noun}{named}")
@@ -84,6 +85,7 @@ class ImportIds(Params):
     main_column_name: MainColumn
     path: IdPath = ""
     ids: Ids = ()
+    column: IdColumn = ""
     catalog: Annotated[Literal["cluster", "tag"], BeforeValidator(_plain_catalog)] = "cluster"
     cluster_name: Annotated[str, Field(description="Generated if absent")] = ""
     remarks: Remarks = ""
@@ -93,16 +95,16 @@ class ImportIds(Params):
 
 @operation(title=Text("Import a list of ids", "导入 ID 名单"), effect=Effect.CREATE)
 async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
-    """Make a cluster, or a tag, of ids that the user has: CSV without header, one id a line, of a tag `id,value`. The same
+    """Make a cluster, or a tag, of ids that the user has: one id a line, of a tag `id,value`, or a file with a header, such as an export. The same
     ids under the same name return the existing one."""
     project = deps.project(params.project_id)
     metadata = await deps.segments.metadata(project)
-    source = _source(params.path, params.ids, project, deps)
+    source = replace(_source(params.path, params.ids, project, deps), column=params.column)
     refuse(
         [
             *display_name_findings(params.display_name, deps.limits),
             *(name_findings(params.cluster_name, deps.limits) if params.cluster_name else ()),
-            *_column_findings(params.main_column_name, metadata),
+            *_column_findings(params.main_column_name, metadata, source, deps),
             *_source_findings(source, deps),
         ],
         _NOTHING_SAVED,
@@ -125,6 +127,7 @@ class ReplaceImportedIds(Params):
     cluster: ClusterRef
     path: str = ""
     ids: tuple[str, ...] = ()
+    column: str = ""
     display_name: str = ""
     main_column_name: str = ""
     remarks: Remarks = ""
@@ -138,13 +141,13 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
     project = deps.project(params.project_id)
     cluster = await deps.segments.get(project, params.cluster)
     metadata = await deps.segments.metadata(project)
-    source = _source(params.path, params.ids, project, deps)
+    source = replace(_source(params.path, params.ids, project, deps), column=params.column)
     column = params.main_column_name
     if isinstance(cluster.definition, Uploaded):  # the platform refuses any other
         refuse(
             [
                 *(display_name_findings(params.display_name, deps.limits) if params.display_name else ()),
-                *_column_findings(column or cluster.definition.main_column, metadata),
+                *_column_findings(column or cluster.definition.main_column, metadata, source, deps),
                 *_source_findings(source, deps),
             ],
             _NOTHING_SAVED,
@@ -179,7 +182,11 @@ def _source_findings(source: IdSource, deps: Deps) -> Iterator[Problem]:
         yield finding("ids_too_many", "/ids", count=len(source.ids), most=MOST_INLINE, way=way)
 
 
-def _column_findings(name: str, metadata: Metadata) -> Iterator[Problem]:
+def _column_findings(name: str, metadata: Metadata, source: IdSource, deps: Deps) -> Iterator[Problem]:
+    if deps.data is None and source.column:
+        yield finding("ids_column_elsewhere", "/column", got=source.column)
+    if deps.data is not None and source.path and name.casefold() == "#user_id":
+        return  # an export of this project; the platform looks for its header
     column = metadata.property("user", name)
     possible = {p.name: [p.names.en, p.names.zh] for p in metadata.properties_of("user") if _possible(p.name, p.type)}
     if column is None and name.casefold() != "#user_id":

@@ -174,6 +174,8 @@ class IdSource:
     path: str = ""
     ids: tuple[str, ...] = ()
     """One line of the file each: an id, of a tag `id,value`."""
+    column: str = ""
+    """The column of the file that has the ids, by its name in the header; empty: it is worked out."""
 
 
 @dataclass(frozen=True, slots=True)

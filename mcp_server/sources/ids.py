@@ -3,6 +3,7 @@
 import codecs
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import Interrupted, Problem
 from mcp_server.language.metadata import Metadata, Property
 from mcp_server.language.problems import finding
+from mcp_server.sources.forms import PHONE_NAME
 from mcp_server.sources.report import refuse_ids
 from mcp_server.text import Text
 
@@ -233,12 +235,28 @@ def about_the_file(
         yield finding("ids_value_missing", PATH)
 
 
-def about_the_header(first: str, column: str, metadata: Metadata) -> Iterator[Problem]:
-    """Yield a warning where the first id is the name of a property, or a usual name of ids."""
-    plain, prop = _plain(first), metadata.property("user", column)
+_COUNTED = Text(
+    "looks like a header. Such files have none: it was counted as an id. Remove it if it is one.",
+    "像是表头。此类文件不带表头，该行已按 ID 计入。若确为表头，请删除。",
+)
+_SKIPPED = Text("is a header: it was not counted.", "为表头，未计入。")
+
+
+def header_names(column: str, metadata: Metadata) -> frozenset[str]:
+    """Return first lines that are headers, without case and marks: names of properties, and usual names of ids."""
+    prop = metadata.property("user", column)
     names = {p.name for p in metadata.properties_of("user")} | ({prop.names.en, prop.names.zh} if prop else set())
-    if plain and (plain in _HEADERS or plain in {_plain(name) for name in names}):
-        yield finding("ids_header", PATH, got=first)
+    return _HEADERS | {plain for name in names if (plain := _plain(name))}
+
+
+def about_the_header(first: str, column: str, metadata: Metadata) -> Iterator[Problem]:
+    """Yield a warning where the first id, which was counted, is the name of a property, or a usual name of ids."""
+    if _plain(first) in header_names(column, metadata):
+        yield finding("ids_header", PATH, got=first, note=_COUNTED)
+
+
+def about_a_skipped_header(first: str) -> Problem:
+    return finding("ids_header", PATH, got=first, note=_SKIPPED)
 
 
 def _plain(name: str) -> str:
@@ -268,6 +286,8 @@ class IdTarget:
 
     column: Property
     tag: bool
+    headers: frozenset[str] = frozenset()
+    """First lines that are headers where no user has them, as `header_names` gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +321,12 @@ class IdCounts:
     elsewhere: str = ""
     """Where no id matches: the user property that has most of them."""
     swallowed: Swallowed = field(default_factory=Swallowed)
+    header: str = ""
+    """The first line, where it is a header: it is not counted."""
+    nearly: tuple[tuple[str, int], ...] = ()
+    """Changes (keys of `CHANGES`, or a property) with which many of the unmatched ids would match, and how many of them."""
+    looked_at: int = 0
+    """Unmatched ids that were tried so."""
 
 
 def match_ids(
@@ -325,7 +351,11 @@ def match_ids(
         swallowed = _read(own, file, wanted, temp, stages)
         stages.stage(60, 90)
         own.execute(_matched_sql(tables, wanted))
-        counts = _counted(own, tables, wanted, others, swallowed)
+        header = _without_header(own, wanted.headers)
+        counts = replace(_counted(own, tables, wanted, others, swallowed), header=header)
+        if counts.unmatched * 10 > counts.rows:
+            looked_at, nearly = _nearly(own, tables, wanted.column, others if counts.matched_users else ())
+            counts = replace(counts, looked_at=looked_at, nearly=nearly)
         stages.stage(90, 99)
         columns, given = ("user_id, value", " AND value IS NOT NULL") if wanted.tag else ("user_id", "")
         selected = f"SELECT {columns} FROM matched WHERE user_id IS NOT NULL{given}"
@@ -405,8 +435,21 @@ def _ids_sql(source: str, text: str, key: str, *, tag: bool, quoted: bool) -> st
     return f"SELECT {key} AS id, {', '.join(columns)} FROM {source} WHERE {where} GROUP BY 1"
 
 
+PHONE_FORM: Final = (
+    r"regexp_replace(regexp_replace({0}, '[\s\-.()]', '', 'g'), '^(?:\+|00)?86(1[3-9][0-9]{{9}})$', '\1')"
+)
+"""A phone number in one form, as SQL: no blanks and marks, and mobile numbers of China without the country code."""
+
+
+def is_phone(column: Property) -> bool:
+    """Whether the values of a property are phone numbers, by its name."""
+    return column.type == "string" and bool(re.search(PHONE_NAME, column.name))
+
+
 def _key(text: str, column: Property) -> str:
     """Return the id in the one way in which a value of the column is written; what is no such number stays as it is."""
+    if is_phone(column):
+        return PHONE_FORM.format(text)
     if column.type != "number":
         return text
     if column.scale is None:
@@ -420,6 +463,8 @@ def _key(text: str, column: Property) -> str:
 
 def _of_user(column: Property) -> str:
     name = f"u.{identifier(column.name)}"
+    if is_phone(column):
+        return PHONE_FORM.format(name)
     if column.type != "number":
         return name
     return f"CAST(CAST({name} AS {'DOUBLE' if column.scale is None else f'DECIMAL(38, {column.scale})'}) AS VARCHAR)"
@@ -433,6 +478,51 @@ def _matched_sql(tables: Tables, wanted: IdTarget) -> str:
         f" CASE WHEN {user} IS NULL THEN i.rows END AS rows, CASE WHEN {user} IS NULL THEN i.id END AS id"
         f" FROM ids AS i LEFT JOIN {tables.users} AS u ON {_of_user(wanted.column)} = i.id"
     )
+
+
+def _without_header(own: "DuckDBPyConnection", headers: frozenset[str]) -> str:
+    """Take the first line out where it is a header and no user's id; return it."""
+    first = own.execute("SELECT m.id FROM matched AS m WHERE m.id = (SELECT id FROM first_id)").fetchone()
+    if first is None or _plain(first[0]) not in headers:
+        return ""
+    for table in ("ids", "matched"):
+        own.execute(f"DELETE FROM {table} WHERE id = ? AND rows = 1", [first[0]])
+        own.execute(f"UPDATE {table} SET rows = rows - 1 WHERE id = ?", [first[0]])
+    own.execute("DELETE FROM first_id")
+    return str(first[0])
+
+
+CHANGES: Final = {
+    "change zeros": "ltrim({0}, '0')",
+    "change code": r"regexp_replace({0}, '^(\+|00)?86', '')",
+    "change case": "lower({0})",
+    "change blanks": r"regexp_replace({0}, '[\s\-.()]', '', 'g')",
+}
+"""What often differs between two lists of the same ids, as SQL that takes it off."""
+_TRIED: Final = 10_000
+
+
+def _nearly(
+    own: "DuckDBPyConnection", tables: Tables, column: Property, others: tuple[Property, ...]
+) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """How many unmatched ids were tried, and with which changes, or as values of which property, half of them would match."""
+    sample = f"(SELECT DISTINCT id FROM matched WHERE id <> '' LIMIT {_TRIED})"
+    looked_at = int(one(own, f"SELECT count(*) FROM {sample}")[0])
+    found: list[tuple[str, int]] = []
+    if column.type == "string":
+        for name, change in CHANGES.items():
+            theirs = f"SELECT {change.format(_of_user(column))} FROM {tables.users} AS u"
+            n = one(
+                own,
+                f"SELECT count(*) FROM {sample} AS s WHERE {change.format('s.id')} <> '' AND {change.format('s.id')} IN ({theirs})",
+            )[0]
+            found.append((name, int(n)))
+    for other in others:
+        n = one(
+            own, f"SELECT count(*) FROM {sample} AS s WHERE s.id IN (SELECT {_of_user(other)} FROM {tables.users} AS u)"
+        )[0]
+        found.append((other.name, int(n)))
+    return looked_at, tuple((name, n) for name, n in found if n * 2 >= looked_at)
 
 
 def _counted(

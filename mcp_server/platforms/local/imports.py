@@ -17,22 +17,23 @@ from mcp_server.engines.base import StageControl
 from mcp_server.engines.duckdb.engine import Engine
 from mcp_server.errors import ChangedMeanwhile, InvalidArguments, NameTaken, Problem
 from mcp_server.language.definitions import to_json
-from mcp_server.language.metadata import Metadata, Property
+from mcp_server.language.metadata import Property
 from mcp_server.language.model import TAG
 from mcp_server.language.problems import finding, shorten
 from mcp_server.language.uploaded import MAIN_TYPES, Uploaded, compare_uploads, upload_hash
 from mcp_server.platforms.local.computing import data_file
 from mcp_server.platforms.local.known import update_tool
 from mcp_server.platforms.segments import Cluster, IdChanges, IdDraft, IdSource, Imported
+from mcp_server.sources.id_columns import USER_ID, chosen_ids
 from mcp_server.sources.ids import (
     PATH,
     IdCounts,
     IdFile,
     IdTarget,
+    about_a_skipped_header,
     about_the_file,
-    about_the_header,
+    header_names,
     match_ids,
-    private_copy,
 )
 from mcp_server.sources.report import refuse_ids
 from mcp_server.store.catalog import Catalog
@@ -48,15 +49,25 @@ _ELSEWHERE = Text(" They are values of {other}.", "这些值属于 {other}。")
 _SHOWN = {"tab": Text("a tab", "制表符")}
 
 
-def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metadata: Metadata) -> Iterator[Problem]:
-    """Yield the warnings about a file of ids, then those about the users that it matches."""
+def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, wanted: str) -> Iterator[Problem]:
+    """Yield the warnings about a file of ids, then those about the users that it matches.
+
+    `wanted` is the property that the caller named; the header of the file may have named another one.
+    """
     column, tag = definition.main_column, definition.catalog == TAG
     yield from about_the_file(
         file.encoding, counts.swallowed, counts.more_columns, tag=tag, valueless=tag and counts.no_value == counts.rows
     )
     if counts.conflicts:
         yield finding("ids_values_differ", PATH, n=f"{counts.conflicts:,}")
-    yield from about_the_header(counts.first, column, metadata)
+    if counts.header:
+        yield about_a_skipped_header(counts.header)
+    if column.casefold() != wanted.casefold():
+        yield finding("ids_column_taken", _COLUMN, got=column, wanted=wanted)
+    for change, n in counts.nearly:
+        how = _HOW.get(change) or _AS_VALUES.format(other=change)
+        suggestion = "" if change in _HOW else change
+        yield finding("ids_nearly", PATH, suggestion=suggestion, n=f"{n:,}", all=f"{counts.looked_at:,}", how=how)
     for mark, n in counts.delimiters:
         yield finding(
             "ids_delimiter", PATH, got=mark, n=f"{n:,}", mark=_SHOWN.get(mark, Text(f'"{mark}"', f"“{mark}”"))
@@ -75,6 +86,13 @@ def import_findings(counts: IdCounts, file: IdFile, definition: Uploaded, metada
         yield finding("ids_shared", _COLUMN, got=column, n=f"{matched_ids:,}", users=users)
 
 
+_HOW = {
+    "change zeros": Text("with leading zeros added or taken off", "补上或去掉前导零后"),
+    "change code": Text("with the country code 86 added or taken off", "补上或去掉国家代码 86 后"),
+    "change case": Text("in another letter case", "改变大小写后"),
+    "change blanks": Text("without blanks, hyphens and brackets", "去掉空格、连字符和括号后"),
+}
+_AS_VALUES = Text("as values of {other}", "作为 {other} 的取值")
 COPIED: Final = 10
 """Percent of the progress that the copy of a file is."""
 _GENERATED = re.compile(r"cohort_[0-9]{8}_[0-9]{6}(_[0-9]+)?")
@@ -111,6 +129,8 @@ class _Matched:
     definition: Uploaded
     generation: GenerationRecord
     seconds: float
+    wanted: str
+    """The property that the caller named."""
 
 
 class LocalImports:
@@ -166,9 +186,20 @@ class LocalImports:
         began = time.perf_counter()
         generation = self._catalog.generation(project_id)
         opened = self._files.open_ids(source.path, source.ids, tag=catalog == TAG)
+        wanted = USER_ID if column == USER_ID.name else _property(generation, column)
         with opened.file, explained(self._workspace.root):
-            file = private_copy(opened.file, opened.size, control.temp_path, StageControl(control, 0, COPIED))
-        target = IdTarget(_property(generation, column), tag=catalog == TAG)
+            chosen = chosen_ids(
+                opened.file,
+                opened.size,
+                wanted,
+                source.column,
+                generation.metadata,
+                tag=catalog == TAG,
+                temp=control.temp_path,
+                control=StageControl(control, 0, COPIED),
+            )
+        file, headers = chosen.file, header_names(column, generation.metadata)
+        target = IdTarget(chosen.target, tag=catalog == TAG, headers=frozenset() if chosen.header else headers)
         counts, members = match_ids(
             self._engine,
             data_file(self._catalog, generation),
@@ -180,7 +211,7 @@ class LocalImports:
         )
         sizes = (counts.rows, counts.unmatched, counts.no_value)
         definition = Uploaded(catalog, target.column.name, file.content_hash, *sizes, opened.name)
-        return _Matched(counts, file, members, definition, generation, time.perf_counter() - began)
+        return _Matched(counts, file, members, definition, generation, time.perf_counter() - began, column)
 
     # saving
 
@@ -298,7 +329,7 @@ def _imported(matched: _Matched, name: str, cluster: Cluster | None) -> Imported
         duplicates=counts.rows - counts.distinct,
         unmatched=tuple(shorten(one, 100) for one in counts.examples),
         encoding=matched.file.encoding,
-        warnings=tuple(import_findings(counts, matched.file, matched.definition, matched.generation.metadata)),
+        warnings=tuple(import_findings(counts, matched.file, matched.definition, matched.wanted)),
     )
 
 
