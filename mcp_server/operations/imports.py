@@ -120,7 +120,7 @@ async def import_ids(params: ImportIds, deps: Deps) -> ImportedIds:
     done = await deps.segments.import_ids(project, draft, dry_run=params.dry_run, on_progress=deps.report)
     kind = TAGS if params.catalog == "tag" else CLUSTERS
     message = _EXISTS if done.existed else _WOULD_IMPORT if params.dry_run else _IMPORTED
-    return _answer(done, message, kind, params.display_name, deps, dry_run=params.dry_run)
+    return _answer(done, message, kind, params.display_name, deps, dry_run=params.dry_run, inline=bool(params.ids))
 
 
 class ReplaceImportedIds(Params):
@@ -163,7 +163,9 @@ async def replace_imported_ids(params: ReplaceImportedIds, deps: Deps) -> Import
     done = await deps.segments.replace_ids(cluster, changes, dry_run=params.dry_run, on_progress=deps.report)
     done = replace(done, warnings=(*done.warnings, *warnings))
     message = _WOULD_REPLACE if params.dry_run else _REPLACED
-    answer = _answer(done, message, kind_of(cluster), cluster.display_name, deps, dry_run=params.dry_run)
+    answer = _answer(
+        done, message, kind_of(cluster), cluster.display_name, deps, dry_run=params.dry_run, inline=bool(params.ids)
+    )
     return answer.with_basis(cluster.stamp, *answer.model_dump(exclude={"next", "cluster"}).items())
 
 
@@ -208,8 +210,11 @@ def _spelt(name: str, metadata: Metadata) -> str:
     return column.name if column else name
 
 
+_HIDDEN = Text("{n} more of them are not shown", "其中另有 {n} 个未列出")
+
+
 def _answer(
-    done: Imported, message: Text, kind: SegmentKind, display_name: str, deps: Deps, *, dry_run: bool
+    done: Imported, message: Text, kind: SegmentKind, display_name: str, deps: Deps, *, dry_run: bool, inline: bool
 ) -> ImportedIds:
     rows = Text("1 row" if done.upload_num == 1 else f"{done.upload_num:,} rows", f"{done.upload_num:,} 行")
     name = named(done.cluster) if done.cluster else name_as_read(display_name, done.cluster_name)
@@ -218,6 +223,12 @@ def _answer(
         n = done.unmatched_num
         missed = Text("1 row matches nobody" if n == 1 else f"{n:,} rows match nobody", f"{n:,} 行未匹配到用户")
         size = clauses([size, missed])
+    headers = {warning.got for warning in done.warnings if warning.code == "ids_header"}
+    unmatched = tuple(one for one in done.unmatched if one not in headers)  # a header has its own warning
+    hidden = (done.unmatched_num or 0) - len(done.unmatched)
+    if unmatched and hidden > 0:
+        size = clauses([size, _HIDDEN.format(n=f"{hidden:,}")])
+    warnings = [replace(w, path="/ids") if inline and w.path == "/path" else w for w in done.warnings]
     unread = done.cluster is not None and any(done.cluster.unread)
     look = _LOOK if done.warnings else next_step(done.cluster) if done.cluster and unread else NOTHING
     again = SAME_WITHOUT_DRY_RUN if dry_run and not done.existed else NOTHING
@@ -232,8 +243,8 @@ def _answer(
         unmatched_num=done.unmatched_num,
         tag_value_null_num=done.tag_value_null_num,
         duplicates=done.duplicates,
-        unmatched=done.unmatched,
+        unmatched=unmatched,
         encoding=done.encoding,
         changes=tuple(deps.say(one) for one in done.changes),
-        warnings=problem_rows(done.warnings, deps),
+        warnings=problem_rows(warnings, deps),
     )
