@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, Field, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
@@ -110,9 +110,20 @@ def input_schema(operation: Operation[Any, Any]) -> Schema:
 
 
 def output_schema(operation: Operation[Any, Any]) -> Schema:
-    """The schema of the answer, made once for all operations with this result: do not change it."""
+    """The schema of the answer, made once for all operations with this result: do not change it.
+
+    An act that a person has to agree to can also answer that it waits (`WAITING`), with `message` and `next` only.
+    """
     model: type[BaseModel] = operation.result
-    return _published(model, "serialization")
+    schema = _published(model, "serialization")
+    if not operation.effect.destroys:
+        return schema
+    status = {"type": "string", "enum": [WAITING]}
+    return schema | {"properties": schema["properties"] | {"status": status}, "required": ["message"]}
+
+
+WAITING: Final = "waiting_for_approval"
+"""The `status` of an answer to an act that nobody in the client could agree to: nothing was changed yet."""
 
 
 @cache

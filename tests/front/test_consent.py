@@ -60,8 +60,8 @@ def yes() -> Person:
 
 
 def told(result: Any) -> str:
-    """All that an error says."""
-    assert result.is_error, result
+    """All that a refusal, or an answer that waits, says."""
+    assert result.is_error or "status" in result.structured_content, result
     return str(result.content[0].text)
 
 
@@ -151,7 +151,8 @@ def test_where_nobody_can_be_asked_the_act_waits_once(app: App, mode: str) -> No
         return [await delete(client), await delete(client)]
 
     first, second = run(app, mode, None, twice)
-    assert code(first) == "approval_needed"
+    assert not first.is_error, "clients that raise on errors would end the run"
+    assert first.structured_content["status"] == "waiting_for_approval"
     (waiting,) = app.deps.required_ledger().pending()
     program, options = app.deps.command_line or ("", "")
     assert f"{program} approve {options} {waiting.id}" in told(first), "runs as it is, wherever it is pasted"
@@ -161,7 +162,7 @@ def test_where_nobody_can_be_asked_the_act_waits_once(app: App, mode: str) -> No
 
 def test_a_client_that_breaks_its_word_is_one_that_can_not_ask(app: App) -> None:
     result = run(app, "legacy", Person(ErrorData(code=-32600, message="no forms here")), delete)
-    assert code(result) == "approval_needed"
+    assert result.structured_content["status"] == "waiting_for_approval"
     assert there(app)
 
 

@@ -52,4 +52,4 @@ def test_an_answer_that_cannot_be_read_ends_the_question(tmp_path: Path) -> None
             f'{{"jsonrpc":"2.0","id":{question["id"]},"result":{{"action":"accept","content":{{"answer":"\\ud800"}}}}}}'
         )
         wire.send(answer.encode())
-        assert wire.answer(1)[0]["result"]["isError"] is True
+        assert wire.answer(1)[0]["result"]["structuredContent"]["status"] == "waiting_for_approval"

@@ -92,7 +92,7 @@ def test_everything_but_a_yes_changes_nothing(guarded: Web, mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_client_that_can_not_ask_is_sent_to_the_page(guarded: Web, house: House, mode: str) -> None:
     said, left = run(guarded, mode, None)
-    assert "code: approval_needed" in said
+    assert "status: waiting_for_approval" in said
     assert f"{guarded.url}/pending" in said
     assert house.app.deps.required_ledger().pending()[-1].id in said
     assert left

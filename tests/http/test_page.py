@@ -95,7 +95,7 @@ def parked(web: Web, project: str = "1") -> tuple[str, str]:
 
 
 def waiting(answer: dict[str, object]) -> str:
-    assert answer["code"] == "approval_needed", answer
+    assert answer["status"] == "waiting_for_approval", answer
     return str(answer["message"]).partition("id ")[2][:6]
 
 

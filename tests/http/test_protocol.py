@@ -107,7 +107,7 @@ def test_a_second_process_and_clients_over_http_work_on_one_workspace(guarded: W
             assert seen["cluster"]["cluster_id"] == made["cluster"]["cluster_id"]
             assert second.call("export_users", cluster="shared")["rows"] == 2
             asked = second.call("delete_cluster", cluster="shared")
-            assert asked["code"] == "approval_needed", (
+            assert asked["status"] == "waiting_for_approval", (
                 "nobody can be asked on this connection, so a person has to approve"
             )
             assert guarded.call("get_cluster", cluster="shared")["cluster"]["users_num"] == 2

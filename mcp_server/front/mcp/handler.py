@@ -11,12 +11,13 @@ from opentelemetry.trace import get_current_span
 from starlette.requests import Request
 
 from mcp_server.consent.invoke import find, internal_error
-from mcp_server.errors import FenqunError
+from mcp_server.errors import ApprovalNeeded, FenqunError
 from mcp_server.front.http.access import identity_of
 from mcp_server.front.mcp import attaching, rendering
 from mcp_server.front.mcp.elicitation import AnyContext, Elicitation, question_as_result
 from mcp_server.front.mcp.rendering import ToolOutput, answered
 from mcp_server.language.problems import shorten
+from mcp_server.operations.arguments import WAITING
 from mcp_server.operations.operation import Deps, Files, Identity, Operation, Suspended
 from mcp_server.text import Language, Text
 
@@ -42,6 +43,17 @@ def failure(error: FenqunError, language: Language, command_line: tuple[str, str
     data = rendering.with_commands(rendering.structured_error(error, language), command_line)
     block = TextContent(type="text", text=rendering.error_text(data, language))
     return CallToolResult(content=[block], is_error=True, _meta={ERROR_DATA: data})
+
+
+def waiting(error: ApprovalNeeded, deps: Deps) -> CallToolResult:
+    """An act that waits for a person's approval, as a result.
+
+    It is no failure of the call, and clients that raise on errors would end the run of an agent that has only to tell
+    its user where to approve.
+    """
+    words = {"message": error.message.say(deps.language), "next": error.next_step.say(deps.language)}
+    data = rendering.with_commands(words | {"status": WAITING}, deps.command_line)
+    return success(ToolOutput(data, rendering.text(data, deps.language)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,8 @@ class Handler:
         except Exception as error:  # noqa: BLE001 - the boundary; internal_error logs it
             known = error if isinstance(error, FenqunError) else internal_error(name)
             span.set_attribute("fenqun.outcome", known.code)
+            if isinstance(known, ApprovalNeeded):
+                return waiting(known, deps)
             return failure(known, deps.language, deps.command_line)
         span.set_attribute("fenqun.outcome", "done")
         return answer
