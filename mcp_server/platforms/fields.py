@@ -66,7 +66,7 @@ ABSENT: tuple[FieldRow, ...] = (
     FieldRow(
         "thinkingdata",
         ("import_ids", "replace_imported_ids"),
-        warnings_of("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes"),
+        warnings_of("ids_no_match", "ids_shared", "ids_values_differ", "ids_delimiter", "ids_rounded", "ids_zero_bytes", "ids_nearly"),
         Text("Ids are not matched on this machine; only the platform knows which users they match.", "ID 不在本机匹配，只有平台知道其对应的用户。"),
     ),
     FieldRow(

@@ -198,7 +198,9 @@ def test_what_a_file_of_ids_shows_is_said_from_afar_too(
         file.write_bytes(content)
         wish = {"path": "ids.csv", "catalog": catalog, "main_column_name": "name", "display_name": "x", "dry_run": True}
         found.append(data(desk, "import_ids", **wish))
-    assert unlisted("import_ids", *found) <= {"message", "upload_num"}
+    # On this machine a header is no id, and names the column (docs/uploaded-ids.md).
+    named = {"warnings (ids_header)", "warnings (ids_more_columns)", "warnings (ids_swallowed)"}
+    assert unlisted("import_ids", *found) <= {"message", "upload_num"} | (named if "header" in codes else set())
     assert {f"ids_{code}" for code in codes} == {row["code"] for row in found[1].get("warnings", ())}
 
 
