@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mcp_server.gateway.base import GatewayKeys, GatewayLimits
     from mcp_server.platforms.local.queries import LocalQueries
     from mcp_server.settings import GatewaySettings, HttpSettings
+    from mcp_server.store.catalog import Catalog
     from mcp_server.store.files import HandedFiles
     from mcp_server.store.runner import JobRunner
     from mcp_server.store.tokens import TokenRecord, Tokens
@@ -347,6 +348,15 @@ class _Local:
     close: Callable[[], None]
 
 
+def _check_files(catalog: "Catalog") -> None:
+    """Raise FenqunError where the catalogue does not answer, or a data file that it names is damaged."""
+    from mcp_server.engines.duckdb.damage import check_whole
+
+    for project in catalog.projects():
+        for part in catalog.generation_of(project).parts:
+            check_whole(catalog.workspace.absolute(part))
+
+
 async def _finish(jobs: "JobRunner", on_progress: OnProgress) -> int:
     """Wait for running computations; return their number."""
     from mcp_server.platforms.local.segments import COMPUTING
@@ -412,6 +422,6 @@ def _open_local(settings: Settings, workspace: Workspace) -> _Local:
         Tokens(catalog),
         handed,
         LocalQueries(catalog, engine, known, segments.tasks),
-        lambda: catalog.database.row("SELECT 1 FROM project"),
+        lambda: _check_files(catalog),
         close,
     )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mcp_server.app import Remote, connect
 from mcp_server.credentials import VENDORS, Credentials, System, Vendor
+from mcp_server.engines.duckdb.damage import check_whole
 from mcp_server.errors import FenqunError, VendorBusy, VendorDenied, VendorUnreachable, VendorUnreadable
 from mcp_server.install import Machine, installed
 from mcp_server.platforms.segments import name_of
@@ -416,6 +417,8 @@ def _projects(settings: Settings) -> Iterator[dict[str, Any]]:
     with closing(Workspace.open(settings.workspace)) as workspace, closing(Catalog(workspace)) as catalog:
         for project in catalog.projects():
             data = catalog.generation_of(project)
+            for part in data.parts:
+                check_whole(workspace.absolute(part))
             events = data.metadata.events
             yield {
                 "project": project.id,

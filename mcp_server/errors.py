@@ -236,6 +236,12 @@ class QueryFailed(EngineError):
     code = "query_failed"
 
 
+class FileDamaged(EngineError):
+    """A data file or a file of members is missing, empty or damaged; the text names it and what to do."""
+
+    code = "file_damaged"
+
+
 class Interrupted(EngineError):
     """The computation was stopped before it was finished."""
 

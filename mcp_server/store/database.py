@@ -292,6 +292,11 @@ _OLDER = Text(
     "工作区 {path} 由较早版本的 fenqun 写入（结构版本 {found}，当前程序使用 {known}），未做任何更改，也未删除任何内容。"
     "请将数据重新加载到新的工作区：fenqun load --users FILE --events FILE --workspace DIR",
 )
+_LOST = Text(
+    "{path} is missing or empty, but there are data files beside it; nothing was changed. Restore it from a backup, or choose "
+    "another workspace with --workspace or FENQUN_WORKSPACE and load the data again.",
+    "{path} 缺失或为空，但旁边仍有数据文件；未做任何更改。请从备份恢复，或用 --workspace 或 FENQUN_WORKSPACE 指定其他工作区并重新加载数据。",
+)
 _NOT_OURS = Text(
     "{path} is not a fenqun catalogue, or it is damaged. Move it away, or choose another workspace with --workspace or FENQUN_WORKSPACE.",
     "{path} 不是 fenqun 的目录库，或已损坏。请将其移走，或用 --workspace 或 FENQUN_WORKSPACE 指定其他工作区。",
@@ -438,11 +443,16 @@ class Database:
 
     def _has_tables(self) -> bool:
         """Return False of a new file. ConfigurationError for one that is not ours, or of another schema version."""
-        if not self._path.exists():
+        if not self._path.exists() or not self._path.stat().st_size:
+            kept = (*self._workspace.data.glob("*.duckdb"), *self._workspace.members.glob("*.parquet"))
+            if kept:
+                raise ConfigurationError(_LOST.format(path=self._path))
             return False
         version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
         application = int(self.connection.execute("PRAGMA application_id").fetchone()[0])
         if application != APPLICATION_ID and (version or self.count("sqlite_master")):
+            raise ConfigurationError(_NOT_OURS.format(path=self._path))
+        if version == 0 and self.count("sqlite_master"):
             raise ConfigurationError(_NOT_OURS.format(path=self._path))
         if version in (0, SCHEMA_VERSION):
             return version != 0

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mcp_server.engines.base import AnyPlan, Control, DataFile, FunnelCounts, ValueCounts, Written, stopped
 from mcp_server.engines.dialect import DUCKDB, Tables, identifier, literal
 from mcp_server.engines.duckdb.connection import PARQUET, connect, cursor, one, parquet, repeatedly
+from mcp_server.engines.duckdb.damage import check_whole, damage_in
 from mcp_server.engines.sql import chosen_sql, funnel_sql, masks_sql, selection_sql, tag_sql
-from mcp_server.errors import QueryFailed
+from mcp_server.errors import EngineError, QueryFailed
 from mcp_server.plan.plan import Plan
 from mcp_server.text import Text
 from mcp_server.user_sql.plan import SqlPlan
@@ -173,12 +174,20 @@ class Engine:
 
     def _tables(self, data: DataFile) -> Tables:
         """Return the tables of a data file, attached on first use."""
+        import duckdb
+
+        for member in data.members:
+            check_whole(member)
         database = self._database()
         with self._lock:
             alias = self._attached.get(data.path)
             if alias is None:
                 alias = f"data_{len(self._attached) + 1}"
-                database.execute(f"ATTACH {literal(str(data.path))} AS {alias} (READ_ONLY)")
+                check_whole(data.path)
+                try:
+                    database.execute(f"ATTACH {literal(str(data.path))} AS {alias} (READ_ONLY)")
+                except duckdb.Error as error:
+                    raise _failed(error) from error
                 self._attached[data.path] = alias
         return Tables(f"{alias}.events", f"{alias}.users", tuple(map(parquet, data.members)), data.users_complete)
 
@@ -205,6 +214,9 @@ class Engine:
         except duckdb.InterruptException as error:
             raise stopped() from error
         except duckdb.Error as error:
+            if isinstance(error, duckdb.InternalException | duckdb.FatalException):
+                with self._lock:  # it refuses everything from now on
+                    self._connection, self._attached = None, {}
             raise _failed(error) from error
         finally:
             with self._changed:
@@ -234,7 +246,7 @@ def _sample(
     ).fetchall()
 
 
-def _failed(error: Exception) -> QueryFailed:
+def _failed(error: Exception) -> EngineError:
     """Return the error for what the engine reports; its own text is quoted, cut to its first line."""
     first = str(error).splitlines()[0][:300]
     if "Out of Memory" in first:
@@ -244,7 +256,7 @@ def _failed(error: Exception) -> QueryFailed:
                 "Raise FENQUN_MEMORY_LIMIT, or narrow the windows.", "请调高 FENQUN_MEMORY_LIMIT，或缩小时间窗。"
             ),
         )
-    return QueryFailed(
+    return damage_in(first) or QueryFailed(
         Text("The engine could not run this: {detail}", "引擎无法执行：{detail}").format(detail=first),
         next_step=Text("Load the data again; if it stays, report it.", "请重新加载数据；若仍出现，请反馈。"),
     )

@@ -22,8 +22,9 @@ from typing import IO, assert_never
 from mcp_server.engines.base import Control, DataFile, Written, stopped
 from mcp_server.engines.dialect import literal
 from mcp_server.engines.duckdb.connection import PARQUET, connect, one, repeatedly
+from mcp_server.engines.duckdb.damage import check_whole, damage_in
 from mcp_server.engines.duckdb.sandbox.pipe import Broken, Finding, Kind, SqlRequest, frames
-from mcp_server.errors import DiskFull, InvalidDefinition, Problem, QueryFailed
+from mcp_server.errors import DiskFull, EngineError, InvalidDefinition, Problem, QueryFailed
 from mcp_server.language.metadata import ValueType
 from mcp_server.language.problems import finding
 from mcp_server.language.suggest import nearest
@@ -115,6 +116,8 @@ def bind_sql(
 
 
 def _request(plan: SqlPlan, data: DataFile, limits: SqlLimits, *, bind: bool = False) -> SqlRequest:
+    for file in (data.path, *(() if bind else data.members)):
+        check_whole(file)
     return SqlRequest(
         sql=plan.text,
         columns=plan.checked.columns,
@@ -361,7 +364,9 @@ def _expected(checked: CheckedSql, code: str, candidates: Sequence[str]) -> Text
     return listed(candidates)
 
 
-def _failure(failed: Mapping[str, str], limits: SqlLimits) -> QueryFailed:
+def _failure(failed: Mapping[str, str], limits: SqlLimits) -> EngineError:
+    if failed["kind"] == "engine" and (damaged := damage_in(failed.get("detail", ""))):
+        return damaged
     message, next_step = _FAILURES.get(failed["kind"], _FAILURES["broken"])
     return QueryFailed(
         message.format(
