@@ -116,7 +116,8 @@ def bind_sql(
 
 
 def _request(plan: SqlPlan, data: DataFile, limits: SqlLimits, *, bind: bool = False) -> SqlRequest:
-    for file in (data.path, *(() if bind else data.members)):
+    clusters = [] if bind else _chosen(plan, data)
+    for file in (data.path, *(Path(path) for _, path in clusters)):
         check_whole(file)
     return SqlRequest(
         sql=plan.text,
@@ -125,7 +126,7 @@ def _request(plan: SqlPlan, data: DataFile, limits: SqlLimits, *, bind: bool = F
         zone=plan.zone,
         today=plan.today.isoformat(),
         data=str(data.path.absolute()),
-        clusters=[] if bind else _chosen(plan, data),
+        clusters=clusters,
         only_bind=bind,
         seconds=limits.seconds,
         memory=limits.memory,
