@@ -17,7 +17,7 @@ from mcp_server.engines.duckdb.sandbox import run as sandbox
 from mcp_server.engines.duckdb.sandbox.pipe import Broken, frames
 from mcp_server.engines.duckdb.sandbox.result import shape_of
 from mcp_server.engines.duckdb.sandbox.run import SqlLimits, bind_sql, run_sql
-from mcp_server.errors import DiskFull, Interrupted, InvalidDefinition, Problem, QueryFailed
+from mcp_server.errors import DiskFull, FileDamaged, Interrupted, InvalidDefinition, Problem, QueryFailed
 from mcp_server.user_sql.guard import check_sql
 from tests.asking_duckdb import rows_of
 from tests.user_sql.sql_kit import Control, Desk, Project, make, planned, request
@@ -125,7 +125,7 @@ def test_only_clusters_that_are_named_are_opened(project: Project, tmp_path: Pat
 
     named = "SELECT \"#user_id\" FROM user_result_cluster_1 WHERE cluster_name = 'payers'"
     assert call(named).users_num == 2
-    with pytest.raises(QueryFailed, match=r"nowhere\.parquet"):
+    with pytest.raises(FileDamaged, match=r"nowhere\.parquet"):
         call('SELECT "#user_id" FROM user_result_cluster_1')
 
 
@@ -192,9 +192,9 @@ def test_a_value_too_long_to_compare_with_is_refused(project: Project) -> None:
         desk.select(f'SELECT "#user_id", {long} FROM v_user_1', columns=2)
 
 
-def test_a_data_file_that_is_gone_is_the_engines_error(project: Project, tmp_path: Path) -> None:
+def test_a_data_file_that_is_gone_is_named(project: Project, tmp_path: Path) -> None:
     gone = DataFile(tmp_path / "gone.duckdb", users_complete=True)
-    with pytest.raises(QueryFailed, match=r"gone\.duckdb"):
+    with pytest.raises(FileDamaged, match=r"gone\.duckdb"):
         bind_sql(planned('SELECT "#user_id" FROM v_user_1'), gone, limits=LIMITS, control=Control())
 
 
