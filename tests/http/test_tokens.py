@@ -193,10 +193,10 @@ def test_callers_from_afar_learn_no_path_where_a_project_has_no_data(
     house: House, guarded: Web, tokens: dict[str, str]
 ) -> None:
     """Over stdio the next step is a command with this machine's workspace; over HTTP a file is sent, or it is the operator's."""
-    unknown = guarded.call("describe_data", project_id="9")
+    unknown = guarded.call("describe_data", project_id="404")
     assert unknown["code"] == "no_project"
     assert f"POST {guarded.url}/imports" in unknown["next"]
-    reader = guarded.as_(tokens["reader"]).call("describe_data", project_id="9")
+    reader = guarded.as_(tokens["reader"]).call("describe_data", project_id="404")
     assert "operator" in reader["next"]
     assert "POST" not in reader["next"]
     assert str(house.app.settings.workspace) not in str((unknown, reader))
