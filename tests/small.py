@@ -19,6 +19,7 @@ CREATE TABLE events AS SELECT row_number() OVER () - 1 AS "$row", * FROM (VALUES
   (2, 'buy', TIMESTAMP '2026-07-02 04:00:00', 9.0), (2, 'buy', TIMESTAMP '2026-07-03 04:00:00', NULL),
   (3, 'buy', TIMESTAMP '2026-07-03 04:00:00', 4.0), (4, 'login', TIMESTAMP '2026-07-03 04:00:00', NULL)
 ) t("#user_id", "#event_name", "#event_time", price);
+CREATE TABLE ids (kind VARCHAR, value VARCHAR, user_id BIGINT);
 """
 
 _METADATA = Metadata(

@@ -235,7 +235,7 @@ def test_clusters_of_nobody_are_not_called_the_same(buyers: Desk) -> None:
     for name, city in (("none", "x"), ("no_one", "y")):
         made = buyers("create_cluster", cluster_name=name, display_name="x", cluster_type=STATIC,
                       qp={"filts": [of_user("city", "equal", city)]})  # fmt: skip
-        assert [w.code for w in made.warnings] == ["value_unseen"]
+        assert [w.code for w in made.warnings] == ["value_unseen", "selects_nobody"]
 
 
 def test_a_whole_body_is_checked_and_given_back_as_it_would_be_sent(desk: Desk) -> None:

@@ -57,6 +57,9 @@ VALID: dict[str, dict[str, Any]] = {
     "list_call_tasks": {},
     "get_call_task": {"task_open_id": "spring"},
     "update_call_task": {"task_open_id": "spring", "concurrency": 2},
+    "look_at_file": {"files": ["orders.csv"], "project_id": "9"},
+    "load_file": {"files": ["orders.csv"], "answers": ["user=buyer"], "project_id": "9", "dry_run": True},
+    "restore_data": {"project_id": "9", "dry_run": True},
 }  # fmt: skip
 """Arguments that each tool accepts, once the clusters `buyers` and `listed`, the tags `tiers` and `ranks` and tasks exist."""
 
@@ -124,8 +127,13 @@ def served(app: App, monkeypatch: pytest.MonkeyPatch | None = None) -> FenqunSer
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with everything that `served` makes; no test works in it."""
     root = small.make(tmp_path_factory.mktemp("prepared") / "workspace")
+    for name, times in (("older.csv", 2), ("orders.csv", 3)):  # a project of its own, with data to go back to
+        rows = [f"u{n},pay,2026-07-0{n} 10:00:00" for n in range(1, times + 1)]
+        (root / "imports" / name).write_text("\n".join(["buyer,event_name,time", *rows, ""]), encoding="utf-8")
     for app in opened(root):
-        served(app)
+        server = served(app)
+        for name in ("older.csv", "orders.csv"):
+            succeeded(server, "load_file", VALID["load_file"] | {"files": [name], "dry_run": False})
     return root
 
 
