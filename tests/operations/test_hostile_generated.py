@@ -198,6 +198,10 @@ def a_task(desk: Desk) -> str:
     return found
 
 
+NEED_FILES = {"load_file", "restore_data"}
+"""Answered in test_hostile.py, over a project of its own: here they would replace the data of the others."""
+
+
 def swept(desk: Desk, tool: str, rounds: int) -> None:
     """Call the tool with generated arguments; both answers and refusals have to come."""
     seen = Counter[str]()
@@ -219,7 +223,9 @@ def swept(desk: Desk, tool: str, rounds: int) -> None:
 
     in_rounds(rounds, arguments(tool), one, shrink=False)
     assert not seen["query_failed"]
-    assert min(seen["answered"], seen.total() - seen["answered"]) >= max(2, rounds // 3), seen
+    enough = max(2, rounds // 3)
+    assert seen.total() - seen["answered"] >= enough, seen
+    assert seen["answered"] >= enough or tool in NEED_FILES, seen
     unharmed(desk)
 
 

@@ -61,7 +61,7 @@ def _compare_selection(
 def _compare_funnel(
     connection: duckdb.DuckDBPyConnection, world: World, definition: Json, plan: Plan, tables: Tables
 ) -> None:
-    """Masks, counted: every condition alone, each side up to it, and the whole."""
+    """Masks, counted: every condition alone, what is left up to it, and the whole."""
     expected = selected(world, definition)
     sql = masks_sql(plan, DUCKDB, tables)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE masks AS {sql}")
@@ -73,12 +73,20 @@ def _compare_funnel(
 
 
 def _steps(definition: Json) -> Iterator[Json]:
-    """Each condition alone, then its side up to it."""
-    for side, relation in (("events", "event_relation"), ("filts", "relation")):
-        parts = definition.get(side, [])
-        for place, part in enumerate(parts):
-            yield {side: [part]}
-            yield {side: parts[: place + 1], relation: definition.get(relation, "and")}
+    """Each condition alone, then what is left up to it: of its side, or of both where `and` joins them.
+
+    In a funnel over both sides, a side that `or` joins is one step.
+    """
+    sides = [(side, relation) for side, relation in (("events", "event_relation"), ("filts", "relation"))]
+    through = all(definition.get(side) for side, _ in sides) and definition.get("event_user_relation", "and") == "and"
+    before: Json = {}
+    for side, relation in sides:
+        parts, joined = definition.get(side, []), {relation: definition.get(relation, "and")}
+        as_one = through and joined[relation] == "or" and len(parts) > 1
+        for place in [len(parts) - 1] if as_one else range(len(parts)):
+            yield {side: parts if as_one else [parts[place]]} | joined
+            yield (before if through else {}) | {side: parts[: place + 1]} | joined
+        before = before | {side: parts} | joined
 
 
 def shown(world: World, definition: Json, sql: str, verdict: str) -> str:

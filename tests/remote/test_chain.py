@@ -89,7 +89,7 @@ async def tell(talk: Talk, account: App) -> None:
         await talk.ask("describe_data", search=words, limit=script.MOST_FOUND)
     drafted: Data = {"qp": script.DRAFT}
     draft = await talk.ask("validate_definition", **drafted)
-    definition = (await talk.ask("validate_definition", **script.mended(drafted, draft["problems"])))["definition"]
+    definition = (await talk.ask("validate_definition", **script.fixed(drafted, draft["problems"])))["definition"]
     await talk.ask("preview_definition", qp=definition, sample=3, properties=script.PROPERTIES)
     cluster = {
         "cluster_type": script.CLUSTER_TYPE,

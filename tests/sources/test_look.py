@@ -379,7 +379,7 @@ def test_answers_are_remembered_for_the_next_file(tmp_path: Path, capsys: pytest
     assert "columns.time.read" in capsys.readouterr().err
     assert main(["load", first, "--answer", "columns.time.read=day-month-year", *workspace]) == 0
     second = table(tmp_path, "user_id,event,time", "1,a,03/04/2026", name="day_20261102.csv").files[0]
-    assert main(["load", second, *workspace]) == 0
+    assert main(["load", second, "--replace", *workspace]) == 0, "the day is another one, so replacing is said"
 
 
 def test_doctor_makes_no_workspace(tmp_path: Path) -> None:

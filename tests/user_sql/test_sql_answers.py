@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from mcp_server.engines.dialect import literal
-from mcp_server.sources import naming
+from mcp_server.engines.dialect import ROW, literal
 from tests.user_sql.sql_kit import Desk, make
 
 WEEK = "\"$part_date\" BETWEEN '2026-07-01' AND '2026-07-03'"
@@ -183,4 +182,4 @@ def test_days_and_times_are_those_of_pythons_zone_data(tmp_path: Path, zone: str
 def test_events_show_no_load_number(desk: Desk) -> None:
     names = [row[0] for row in desk.rows("DESCRIBE FROM v_event_1")]
     assert names == ["#user_id", "#event_name", "#event_time", "price", "item", "attrs", "$part_date", "$part_event"]
-    assert naming.ROW == "$row"
+    assert ROW == "$row"
