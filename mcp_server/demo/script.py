@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from mcp_server.platforms.local.data import DEMO_TODAY
 from mcp_server.settings import Settings, program
 from mcp_server.terminal import Bar, Screen, blocks
 from mcp_server.text import NOTHING, Language, Text, listed, same
@@ -33,8 +34,7 @@ DISPLAY_NAME = Text("Lapsed regulars of 1997", "1997 年的流失老客")
 CLUSTER_TYPE = "cluster_by_dynamic_condition"
 TAG_DISPLAY_NAME = Text("Spending tier", "消费层级")
 TAG_TYPE = "tag_by_dynamic_condition"
-AS_OF = "1998-07-01"
-"""The demo's today: the day after the last purchase in the data."""
+AS_OF = DEMO_TODAY
 
 TITLE = Text("fenqun · 分群: from a sentence to a live cluster", "fenqun · 分群：从一句话到实时分群")
 ABOUT = Text(

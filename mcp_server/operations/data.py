@@ -18,7 +18,10 @@ from mcp_server.text import Text, listed
 
 MOST_FILES = 20
 
-FileNames = Annotated[tuple[str, ...], Field(max_length=MOST_FILES, description="Files in the server's imports folder")]
+FileNames = Annotated[
+    tuple[str, ...],
+    Field(max_length=MOST_FILES, description="Files in the server's imports folder; demo alone: the bundled demo data"),
+]
 FileAnswers = Annotated[
     tuple[str, ...],
     Field(
@@ -263,7 +266,8 @@ def data_of(deps: Deps) -> DataPlatform:
 def _request(files: Sequence[str], answers: Sequence[str], project: str, deps: Deps) -> LoadRequest:
     """The files by their handles over HTTP; the answers as what their values say."""
     named = tuple(
-        NamedFile(path, given_file(path, project, deps.files)) if deps.files else NamedFile(path) for path in files
+        NamedFile(path, given_file(path, project, deps.files)) if deps.files and path != "demo" else NamedFile(path)
+        for path in files
     )
     return LoadRequest(named, _answers(answers))
 

@@ -4,7 +4,6 @@ Every call is synchronous and short, so that it can run inline in an event loop.
 transaction of the caller's (`Database.write`), which is one commit: after a crash it has happened wholly or not at all.
 """
 
-import shlex
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,8 +35,8 @@ _NO_DATA = Text(
     "项目 {project} 还没有数据。",
 )
 _LOAD_FIRST = Text(
-    "Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data, in a terminal: fenqun load --demo{which}",
-    "请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据，在终端中运行：fenqun load --demo{which}",
+    'Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data: load_file with files ["demo"].',
+    '请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据：以 files ["demo"] 调用 load_file。',
 )
 """What to do on a first start, in a conversation: the one place that names how data is loaded."""
 _OTHER_DATA = Text(
@@ -168,15 +167,14 @@ class Catalog:
         names = [same(p.id) for p in self.projects()]
         if names:
             message = _NO_PROJECT.format(project=records.shown(project_id), known=listed(names))
-            raise NoProject(message, next_step=_NAME_OR_LOAD.then(self._loading(project_id)))
+            raise NoProject(message, next_step=_NAME_OR_LOAD.then(self._load_first()))
         raise self._no_data(project_id)
 
     def _no_data(self, project: str) -> NoData:
-        return NoData(_NO_DATA.format(project=records.shown(project)), next_step=self._loading(project))
+        return NoData(_NO_DATA.format(project=records.shown(project)), next_step=self._load_first())
 
-    def _loading(self, project: str) -> Text:
-        which = f" --project {shlex.quote(records.shown(project))}" if project != "1" else ""
-        return _LOAD_FIRST.format(folder=self.workspace.imports, which=which)
+    def _load_first(self) -> Text:
+        return _LOAD_FIRST.format(folder=self.workspace.imports)
 
     def today(self, project: ProjectRecord) -> date:
         """The project's current date: its as-of date, or today in its zone (qp.md section 2)."""

@@ -60,6 +60,15 @@ def test_without_data_the_next_step_is_a_file_in_a_folder(empty: Desk) -> None:
     ]
 
 
+def test_the_demo_data_needs_no_file_and_no_terminal(empty: Desk) -> None:
+    assert empty("look_at_file", files=["demo"]).questions == ()
+    made = empty("load_file", files=["demo"])
+    assert (made.rows, made.users) == (69_659, 23_570)
+    seen = empty("describe_data", search="购买")
+    assert seen.today == "1998-07-01"
+    assert seen.events[0].display_name
+
+
 def test_a_look_says_how_a_file_is_read_and_names_nobody(empty: Desk) -> None:
     put(empty, "orders.csv", ORDERS)
     for desk in (empty, empty.speaking("zh")):

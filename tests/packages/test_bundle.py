@@ -100,7 +100,9 @@ def test_a_first_start_with_nothing_filled_in_offers_data(extension: Path, tmp_p
         assert session.tools() == [o.name for o in OPERATIONS]
         answer = session.call("describe_data", search="purchase")
         assert answer["isError"] is True
-        assert "fenqun load --demo" in answer["content"][0]["text"]
+        assert '["demo"]' in answer["content"][0]["text"], "no terminal is needed"
+        session.call("load_file", files=["demo"])
+        assert session.call("describe_data")["structuredContent"]["event_rows"] == 69_659
     assert session.end()[0] == 0
     assert (home / "fenqun" / "catalog.sqlite").is_file()
     assert not list(extension.rglob("catalog.sqlite")), "an update replaces that folder"

@@ -185,14 +185,15 @@ def test_no_data_at_all_says_how_to_load(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="Project 1 has no data yet") as caught:
         open_catalog(tmp_path / "my data").metadata("1")
     for step in caught.value.next_step:
-        assert "fenqun load --demo" in step, "the front fills in program and workspace"
+        assert "load_file" in step
+        assert '["demo"]' in step
 
 
 def test_an_unknown_project_names_those_there_are(catalog: Catalog) -> None:
     with pytest.raises(NoProject, match=r"no project 7.*There are: 1\.") as caught:
         catalog.metadata("7")
-    assert "fenqun load --demo --project 7" in caught.value.next_step.en
-    assert "fenqun load --demo --project 7" in caught.value.next_step.zh
+    assert "load_file" in caught.value.next_step.en
+    assert "load_file" in caught.value.next_step.zh
 
 
 # -- versions and sweeping ---------------------------------------------------------------------------------------------

@@ -41,6 +41,11 @@ from mcp_server.store.runner import JobControl
 from mcp_server.store.workspace import explained
 from mcp_server.text import Text, listed
 
+DEMO = "demo"
+"""In place of files: the bundled data of the demo."""
+DEMO_TODAY = "1998-07-01"
+"""The day after the last purchase in it."""
+_DEMO_FILES = Path(__file__).resolve().parents[2] / "demo"
 MOST_WAITING = 20
 """Files of the folders that are listed."""
 _MOST_COLUMNS = 60
@@ -88,6 +93,7 @@ class LocalData:
         )
 
     def _look(self, project_id: str, request: LoadRequest, control: JobControl) -> FileLook:
+        request = _dated(request)
         project = self._catalog.find_project(project_id)
         zone = request.time_zone or (project.zone if project else "Asia/Shanghai")
         with (
@@ -101,6 +107,7 @@ class LocalData:
             return FileLook(_parts(proposal), tuple(_open(question) for question in proposal.questions))
 
     def _load(self, project_id: str, request: LoadRequest, control: JobControl, *, dry_run: bool) -> Loaded:
+        request = _dated(request)
         with self._lock, self._copied(request.files, control) as copies:
             kept = self._built(project_id, request, copies, control)
             prepared = kept.prepared
@@ -180,7 +187,7 @@ class LocalData:
         folder = control.temp_path(".files")
         copies, problems = _Copies(folder, [], []), []
         with explained(self._catalog.workspace.root):
-            for i, file in enumerate(files):
+            for i, file in enumerate(() if _is_demo(files) else files):
                 try:
                     self._copy(file, i, copies)
                 except InvalidArguments as error:
@@ -226,8 +233,20 @@ def _options(request: LoadRequest) -> tuple[object, ...]:
     return (request.time_zone, request.as_of, request.skip_bad_rows)
 
 
+def _is_demo(files: Sequence[NamedFile]) -> bool:
+    return [file.path for file in files] == [DEMO]
+
+
+def _dated(request: LoadRequest) -> LoadRequest:
+    """The request with the demo's day as today, where its data is loaded without another one."""
+    return replace(request, as_of=request.as_of or DEMO_TODAY) if _is_demo(request.files) else request
+
+
 def _sources(copies: _Copies, request: LoadRequest) -> Sources:
     """`sheet` and `encoding` are answers too, though no question asks for them."""
+    if _is_demo(request.files):
+        events, users = (str(_DEMO_FILES / f"{name}.parquet") for name in ("events", "users"))
+        return Sources(events, users, metadata=_DEMO_FILES / "metadata.json")
     answers = dict(request.answers)
     return Sources(
         files=[str(path) for path in copies.paths],
