@@ -35,8 +35,8 @@ _NO_DATA = Text(
     "项目 {project} 还没有数据。",
 )
 _LOAD_FIRST = Text(
-    'Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data: load_file with files ["demo"].',
-    '请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据：以 files ["demo"] 调用 load_file。',
+    'Ask the user for a file of their own (Excel, CSV, JSON, Parquet): put into {folder}, look_at_file and load_file take it. Or the demo data: load_file with files ["demo"] (in a terminal: fenqun load --demo).',
+    '请让用户提供自己的文件（Excel、CSV、JSON 或 Parquet）：放入 {folder} 后，用 look_at_file 查看、load_file 加载。也可使用演示数据：以 files ["demo"] 调用 load_file（终端中为 fenqun load --demo）。',
 )
 """What to do on a first start, in a conversation: the one place that names how data is loaded."""
 _OTHER_DATA = Text(
