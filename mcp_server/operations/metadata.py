@@ -122,14 +122,20 @@ def _comparable(word: Spelling, known: Spelling) -> bool:
 
 def _by_kind(term: str, name: str) -> float:
     """The score of a name that has a word of the same kind as the term: `place_order` for 下单."""
+    kin = _same_kind(term)
+    if not kin:
+        return 0.0
+    parts = {part.casefold() for part in name.lstrip("#$").split("_")}
+    return _KIND if parts & kin or fold(name) in map(fold, kin) else 0.0
+
+
+@lru_cache(maxsize=2_000)
+def _same_kind(term: str) -> frozenset[str]:
+    """The Latin words of the kinds that a term belongs to."""
     folded = fold(term)
-    parts = [part.casefold() for part in name.lstrip("#$").split("_")]
-    for kind in _KINDS:
-        if any(folded == fold(word) for word in kind) and any(
-            part == word or fold(name) == fold(word) for word in kind for part in parts if word.isascii()
-        ):
-            return _KIND
-    return 0.0
+    return frozenset(
+        word for kind in _KINDS if any(folded == fold(one) for one in kind) for word in kind if word.isascii()
+    )
 
 
 @lru_cache(maxsize=20_000)

@@ -162,7 +162,8 @@ class LocalData:
         return self._kept
 
     def age(self, project_id: str) -> DataAge:
-        data, size = self._catalog.generation(project_id), size_of(self._catalog.metadata(project_id))
+        data = self._catalog.generation(project_id)
+        size = size_of(data.metadata)
         at = local_time(data.data_at, data.metadata)
         return DataAge(at, (self._catalog.clock() - data.data_at).days, size.first, size.last)
 
