@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 from mcp_server.credentials import VENDORS
 from mcp_server.errors import ConfigurationError, InvalidArguments
 from mcp_server.settings import Settings, in_cache, program
+from mcp_server.terminal import YES, at_terminal
 from mcp_server.text import NOTHING, Text, listed, same
 
 NAME: Final = "fenqun"
@@ -388,11 +389,11 @@ def uninstall(settings: Settings, machine: Machine, chosen: Mapping[str, Any]) -
 
 def _agreed(names: Text, settings: Settings) -> bool:
     """Ask on the terminal; without one nobody agrees."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not at_terminal():
         return False
     sys.stderr.write(_ASK.format(names=names).say(settings.language))
     sys.stderr.flush()
-    return sys.stdin.readline().strip().casefold() in ("yes", "y", "是", "好", "确认")
+    return sys.stdin.readline().strip().casefold() in YES
 
 
 def _secrets_kept() -> list[str]:

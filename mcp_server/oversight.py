@@ -14,7 +14,7 @@ from mcp_server.errors import ConfigurationError, ConsentDeclined, InvalidArgume
 from mcp_server.front.mcp import rendering
 from mcp_server.operations.operation import NOBODY, Answer, Ask, Effect, KnownAnswer, Question
 from mcp_server.store.ledger import Consent, Entry, Subject, Way
-from mcp_server.terminal import Bar
+from mcp_server.terminal import YES, Bar, at_terminal
 from mcp_server.text import NOTHING, Language, Text, listed
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mcp_server.store.tokens import Scope, TokenRecord
 
 
-_YES: Final = {"yes", "y", "是", "好", "确认"}
 _ASKED: Final = Text("Carry it out? Type yes: ", "是否执行？请输入 yes：")
 _NO_TERMINAL: Final = Text(
     "Approving needs a terminal: a person has to read the question and answer it.",
@@ -76,12 +75,7 @@ class Terminal:
         answer = await anyio.to_thread.run_sync(sys.stdin.readline)
         if not answer:
             return Answer.CLOSED
-        return Answer.YES if answer.strip().casefold() in _YES else Answer.NO
-
-
-def at_terminal() -> bool:
-    """Whether a person reads what is asked and types the answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+        return Answer.YES if answer.strip().casefold() in YES else Answer.NO
 
 
 def asker(language: Language, *, yes: bool) -> Ask:
@@ -161,7 +155,7 @@ def agree_to_load(lines: Sequence[Text], doubts: Sequence[Text], language: Langu
         return
     sys.stderr.write(_REPLACE.say(language))
     sys.stderr.flush()
-    if sys.stdin.readline().strip().casefold() not in _YES:
+    if sys.stdin.readline().strip().casefold() not in YES:
         raise ConsentDeclined(_NOT_LOADED)
 
 

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+YES = frozenset({"yes", "y", "是", "好", "确认"})
+"""What counts as a yes that is typed."""
+
+
+def at_terminal() -> bool:
+    """Whether a person reads what is asked and types the answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 class Bar:
     """A progress bar that appears with the first report and is gone at the end."""
 
